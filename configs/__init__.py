@@ -1,0 +1,38 @@
+"""Configuration: presets as YAML, the frozen dataclasses that they load into, and the errors of the whole project."""
+
+from configs.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    ExecutionError,
+    ModelError,
+    PoseStreamError,
+    RuntimeUnavailableError,
+    SinkError,
+    SourceError,
+    redact_url,
+)
+from configs.grouping import GroupingConfig
+from configs.keypoint_set import KeypointSet, keypoint_set_names, load_keypoint_set
+from configs.model import ModelConfig, check_input_side, load_model_config, model_names
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "ExecutionError",
+    "GroupingConfig",
+    "KeypointSet",
+    "ModelConfig",
+    "ModelError",
+    "PoseStreamError",
+    "RuntimeUnavailableError",
+    "SinkError",
+    "SourceError",
+    "check_input_side",
+    "keypoint_set_names",
+    "load_keypoint_set",
+    "load_model_config",
+    "model_names",
+    "redact_url",
+]

@@ -1,0 +1,63 @@
+"""Every error that this project raises on purpose.
+
+    PoseStreamError
+    ├── ConfigError (ValueError)               a preset, a YAML file or a flag that cannot be used
+    ├── CheckpointError (ValueError)           weights that do not fit the network
+    ├── ModelError (ValueError)                a model file that is damaged or not one of ours
+    ├── DataError (ValueError)                 images or annotations that cannot be used
+    ├── RuntimeUnavailableError (ImportError)  a package or a device that a runtime needs is not there
+    ├── ExecutionError (RuntimeError)          a runtime failed while it was working
+    ├── SourceError (OSError)                  a video source cannot be opened or read
+    └── SinkError (OSError)                    an output cannot be opened or written
+
+A message says what went wrong, with which thing (its repr), and what to do next. It is one line: commands print it after
+`error:` and leave with exit code 2. Passwords in URLs are taken out with `redact_url` before they get into a message.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class PoseStreamError(Exception):
+    """Anything that this project raises on purpose."""
+
+
+class ConfigError(PoseStreamError, ValueError):
+    """A preset, a YAML file or a flag cannot be used."""
+
+
+class CheckpointError(PoseStreamError, ValueError):
+    """Weights do not fit the network that they were given to."""
+
+
+class ModelError(PoseStreamError, ValueError):
+    """A model file is damaged, or was not written by this project."""
+
+
+class DataError(PoseStreamError, ValueError):
+    """Images or annotations cannot be used."""
+
+
+class RuntimeUnavailableError(PoseStreamError, ImportError):
+    """A package or a device that a runtime needs is not there."""
+
+
+class ExecutionError(PoseStreamError, RuntimeError):
+    """A runtime failed while it was working."""
+
+
+class SourceError(PoseStreamError, OSError):
+    """A video source cannot be opened or read."""
+
+
+class SinkError(PoseStreamError, OSError):
+    """An output cannot be opened or written."""
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def redact_url(text: str) -> str:
+    """`text` with the credentials of every URL in it replaced by `***`."""
+    return _CREDENTIALS.sub("***@", text)

@@ -1,0 +1,41 @@
+"""How candidates become people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from configs.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupingConfig:
+    """Parameters of grouping; the defaults are those of the official evaluation (all shipped yaml files).
+
+    detection_threshold: a candidate below this heatmap value is not used.
+    tag_threshold: a candidate joins a person only if their tags are nearer than this.
+    max_people: candidates kept per joint, and people that a candidate is compared with.
+    nms_kernel_px: side of the square in which a peak must be the largest, in map pixels.
+    adjust: move each joint a quarter pixel towards its higher neighbour.
+    refine: fill missing joints from the heatmap and the person's mean tag.
+    refine_floor: a filled joint must reach this heatmap value (reference: 0).
+    min_person_score: people below this mean joint score are left out (reference: 0).
+    duplicate_distance_px: of two people whose common joints are nearer than this on average, the weaker is left out; 0 is off.
+    reweight_by_distance: multiply tag distances by relative pixel distance before matching (OpenVINO's Open Model Zoo).
+    """
+
+    detection_threshold: float = 0.1
+    tag_threshold: float = 1.0
+    max_people: int = 30
+    nms_kernel_px: int = 5
+    adjust: bool = True
+    refine: bool = True
+    refine_floor: float = 0.0
+    min_person_score: float = 0.0
+    duplicate_distance_px: float = 0.0
+    reweight_by_distance: bool = False
+
+    def __post_init__(self) -> None:
+        if self.nms_kernel_px % 2 == 0 or self.nms_kernel_px < 1:
+            raise ConfigError(f"nms_kernel_px must be odd, not {self.nms_kernel_px}")
+        if self.max_people < 1:
+            raise ConfigError(f"max_people must be at least 1, not {self.max_people}")

@@ -1,0 +1,126 @@
+"""YAML files into frozen dataclasses, with one clear line for every mistake."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from configs.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that the YAML file holds.
+
+    Raises ConfigError if the file cannot be read, is not YAML, or holds something other than a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{str(path)!r} is not valid YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{str(path)!r} must hold keys and values, not {type(content).__name__}")
+    return content
+
+
+def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """An instance of the dataclass `cls` from `values`; `where` names their origin in messages.
+
+    Lists become tuples where the field is a tuple, integers become floats where the field is a float; nested dataclasses are
+    built from nested mappings. Raises ConfigError for an unknown key (naming the nearest known one), a missing key, a wrong
+    type, or a value that the dataclass itself refuses.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), fields)}")
+    arguments = {key: _convert(value, hints[key], f"{where}: {key}") for key, value in values.items()}
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in arguments
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where}: missing key {missing[0]!r}")
+    try:
+        return cls(**arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?`, or the list of known names where nothing is near."""
+    names = sorted(str(item) for item in known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(names)})"
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        options = [option for option in arguments if option is not type(None)]
+        for option in options[:-1]:
+            try:
+                return _convert(value, option, where)
+            except ConfigError:
+                continue
+        return _convert(value, options[-1], where)
+    if origin is typing.Literal:
+        if value not in arguments:
+            known = [str(item) for item in arguments]
+            raise ConfigError(f"{where} must be one of {', '.join(known)}, not {value!r}{_hint_near(value, known)}")
+        return value
+    if origin is tuple:
+        return _convert_tuple(value, arguments, where)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must hold keys and values, not {value!r}")
+        return build(hint, value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must hold keys and values, not {value!r}")
+        return {key: _convert(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is not Any and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
+        raise ConfigError(f"{where} must be {_name(hint)}, not {value!r}")
+    return value
+
+
+def _convert_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{where} must be a list, not {value!r}")
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return tuple(_convert(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value))
+    if len(value) != len(arguments):
+        raise ConfigError(f"{where} must have {len(arguments)} entries, not {len(value)}")
+    return tuple(
+        _convert(item, hint, f"{where}[{index}]") for index, (item, hint) in enumerate(zip(value, arguments, strict=True))
+    )
+
+
+def _hint_near(value: Any, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(value), known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _name(hint: Any) -> str:
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}.get(hint, str(hint))

@@ -1,0 +1,82 @@
+"""Model presets: every network of the paper, and the one that ships, as configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from configs.errors import ConfigError
+from configs.loading import build, load_yaml, nearest
+
+_FOLDER = Path(__file__).parent / "models"
+
+SIZE_MULTIPLE_PX = 32  # the coarsest feature map of every backbone is at stride 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """One network: backbone, head, and the input size that it is used at.
+
+    backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
+    width: channels of HRNet's finest branch (W32, W40, W48).
+    deconvolutions: how many modules double the resolution after stride 4; each adds one output (paper, section 3.3).
+    concat_heatmaps: whether a module also reads the heatmaps and tags predicted before it.
+    residual_blocks: basic blocks after each deconvolution.
+    aggregate_heatmaps: average the heatmaps of all resolutions at inference; otherwise the finest ones alone are used.
+    tag_dimensions: length of one joint's tag; 1 in the paper.
+    tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the position of the person's
+        centre; none for the paper's free tags.
+    input_size: short side of the network input in pixels, at training and by default at inference.
+    weights: file in `engine/weights` that ships with the package, if one does.
+    """
+
+    name: str
+    description: str
+    backbone: Literal["hrnet", "mobilenet_v2"] = "hrnet"
+    width: int = 32
+    deconvolutions: int = 1
+    concat_heatmaps: bool = True
+    residual_blocks: int = 4
+    aggregate_heatmaps: bool = True
+    tag_dimensions: int = 1
+    tag_unit_px: float | None = None
+    keypoint_set: str = "coco"
+    input_size: int = 512
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        for field, low, high in (("width", 1, 256), ("deconvolutions", 0, 2), ("residual_blocks", 0, 16)):
+            if not low <= getattr(self, field) <= high:
+                raise ConfigError(f"{field} must be between {low} and {high}, not {getattr(self, field)}")
+        if self.tag_unit_px is not None and (self.tag_dimensions != 2 or self.tag_unit_px <= 0):
+            raise ConfigError("tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the person's centre)")
+        if self.tag_dimensions < 1:
+            raise ConfigError(f"tag_dimensions must be at least 1, not {self.tag_dimensions}")
+        check_input_side(self.input_size, "input_size")
+
+
+def check_input_side(side_px: int, name: str) -> None:
+    """Raises ConfigError unless `side_px` is a positive multiple of 32; names the nearest sizes that are."""
+    if side_px <= 0 or side_px % SIZE_MULTIPLE_PX:
+        below = max(side_px // SIZE_MULTIPLE_PX, 1) * SIZE_MULTIPLE_PX
+        raise ConfigError(
+            f"{name} must be a multiple of {SIZE_MULTIPLE_PX}, not {side_px}; the nearest are {below} and "
+            f"{below + SIZE_MULTIPLE_PX}"
+        )
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of the model presets."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
+
+
+def load_model_config(name: str) -> ModelConfig:
+    """The preset called `name`, or the one in the YAML file at that path.
+
+    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold a preset.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
+    if path.parent == _FOLDER and path.stem not in model_names():
+        raise ConfigError(f"unknown model {name!r}{nearest(name, model_names())}")
+    return build(ModelConfig, load_yaml(path), str(path))

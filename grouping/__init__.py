@@ -1,0 +1,5 @@
+"""Maps to people."""
+
+from grouping.people import People
+
+__all__ = ["People"]

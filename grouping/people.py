@@ -1,0 +1,37 @@
+"""The people that grouping found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """P people with J joints each, in the pixels of the map, or of the image once mapped there.
+
+    keypoints: (P, J, 3) float32 x, y, score; a missing joint has score 0, and its x and y mean nothing.
+    scores: (P,) float32, mean joint score over all J joints, taken before missing joints are filled.
+    tags: (P, L) float32, mean tag of each person's detected joints.
+    """
+
+    keypoints: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    tags: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(P, 4) float32 x, y, width, height around the joints with a score above 0."""
+        x, y, score = np.moveaxis(self.keypoints, 2, 0)
+        seen = score > 0
+        left = np.min(np.where(seen, x, np.inf), axis=1, initial=np.inf)
+        top = np.min(np.where(seen, y, np.inf), axis=1, initial=np.inf)
+        right = np.max(np.where(seen, x, -np.inf), axis=1, initial=-np.inf)
+        bottom = np.max(np.where(seen, y, -np.inf), axis=1, initial=-np.inf)
+        boxes = np.stack((left, top, right - left, bottom - top), axis=1)
+        return np.where(seen.any(axis=1)[:, None], boxes, 0).astype(np.float32)

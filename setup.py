@@ -1,0 +1,34 @@
+"""Install, extras and console script; versions that are tested together are in constraints.txt."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+README = Path(__file__).with_name("README.md")
+
+setup(
+    name="higherhrnet-stream",
+    version="0.1.0",
+    description="Real-time multi-person pose from any video: HigherHRNet as a streaming pipeline",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[
+        "configs", "engine", "evaluation", "grouping", "stream", "stream.sinks", "synthetic", "training",
+    ],
+    py_modules=["run_stream"],
+    package_data={
+        "configs": ["*/*.yaml", "py.typed"],
+        "engine": ["weights/*"],
+        "stream": ["data/*", "schema/*"],
+    },
+    install_requires=["numpy>=1.26", "numba>=0.61", "opencv-python>=4.10", "av>=14", "onnxruntime>=1.20", "PyYAML>=6", "rich>=13"],
+    extras_require={
+        "openvino": ["openvino>=2025.0"],
+        "torch": ["torch>=2.6", "onnx>=1.17"],
+        "tensorrt": ["tensorrt>=10.3", "pycuda>=2024.1"],
+        "train": ["torch>=2.6", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16", "pycocotools>=2.0.8"],
+    },
+    entry_points={"console_scripts": ["run-stream=run_stream:main"]},
+)
