@@ -1,0 +1,26 @@
+"""The golden networks, with their recorded weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine import load_network
+from tests.engine.golden import VARIANTS, load_weights, variant_config
+
+GoldenNetwork = Callable[[str], torch.nn.Module]
+
+
+@pytest.fixture(scope="session")
+def golden_network(shared: Path) -> GoldenNetwork:
+    """Builds the golden network of that name, or `inference`, in evaluation mode."""
+
+    def build(variant: str) -> torch.nn.Module:
+        network = load_network(variant_config(variant if variant in VARIANTS else "w4"))
+        network.load_state_dict(load_weights(shared / "golden" / "network" / f"{variant}_weights.npz"), strict=True)
+        return network.eval()
+
+    return build

@@ -1,0 +1,41 @@
+"""What the official code recorded, and networks small enough to test with."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from configs import ModelConfig
+
+TINY = ModelConfig(name="tiny", description="W4, to test with", width=4, input_size=128)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "w4": {},
+    "w4_no_deconv": {"deconvolutions": 0},
+    "w4_two_deconv": {"deconvolutions": 2},
+    "w4_no_concat": {"concat_heatmaps": False},
+    "w4_no_residual": {"residual_blocks": 0},
+    "w4_crowdpose": {"keypoint_set": "crowdpose"},
+}
+
+
+def variant_config(variant: str) -> ModelConfig:
+    return dataclasses.replace(TINY, **VARIANTS[variant])
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A recorded state dict; what was stored as float16 is float32 again."""
+    arrays = load_arrays(path)
+    return {
+        name: torch.from_numpy(np.array(array, np.float32 if array.dtype == np.float16 else None))
+        for name, array in arrays.items()
+    }
