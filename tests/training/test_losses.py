@@ -1,0 +1,146 @@
+"""Targets and losses against numbers recorded from the reference, and what the position code promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from configs import ConfigError, ModelConfig
+from configs.training import LossConfig
+from training.losses import Labels, PoseLoss, position_loss, push_pull_loss
+from training.targets import MAX_PEOPLE, heatmap_targets, joint_indices, locate, to_map
+
+CASES = range(5)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def golden(request: pytest.FixtureRequest, shared: Path) -> dict[str, np.ndarray]:
+    with np.load(shared / "golden" / "training" / f"loss_{request.param}.npz") as file:
+        return {name: file[name] for name in file}
+
+
+def labels_of(golden: dict[str, np.ndarray]) -> Labels:
+    joints = torch.from_numpy(golden["joints_unit"])
+    masks = [torch.from_numpy(golden[f"mask_{level}"] > 0) for level in range(2)]
+    return Labels(joints, torch.zeros(len(joints), dtype=torch.bool), masks)
+
+
+def test_targets_and_indices_equal_the_reference(golden: dict[str, np.ndarray]) -> None:
+    labels = labels_of(golden)
+    for level, resolution in enumerate(golden["resolutions"].tolist()):
+        positions = locate(to_map(labels.joints_unit, labels.mirrored, resolution), resolution)
+        target = heatmap_targets(positions, len(labels.mirrored), 17, 2.0)
+        np.testing.assert_array_equal(target.numpy(), golden[f"heatmaps_{level}"])
+        if level == 0:
+            indices = joint_indices(positions, len(labels.mirrored), 17)
+            np.testing.assert_array_equal(indices.numpy(), golden["joint_indices_0"])
+
+
+def test_losses_and_gradients_equal_the_reference(golden: dict[str, np.ndarray]) -> None:
+    model = ModelConfig(name="golden", description="")
+    outputs = [torch.from_numpy(golden[f"prediction_{level}"].astype(np.float32)).requires_grad_() for level in range(2)]
+    losses = PoseLoss(LossConfig(), model)(outputs, labels_of(golden))
+    losses.total.backward()
+    assert [loss.item() for loss in losses.heatmaps] == pytest.approx(golden["heatmap_loss"].tolist(), rel=1e-5)
+    assert losses.push.item() == pytest.approx(float(golden["push_loss"]), rel=1e-5)
+    assert losses.pull.item() == pytest.approx(float(golden["pull_loss"]), rel=1e-5)
+    assert losses.total.item() == pytest.approx(float(golden["total"]), rel=1e-5)
+    norms = [output.grad.norm().item() for output in outputs if output.grad is not None]
+    assert norms == pytest.approx(golden["gradient_norm"].tolist(), rel=1e-4)
+
+
+def crowd(people: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    joints = torch.rand(1, people, 17, 3, generator=generator, dtype=torch.float64)
+    joints[..., 2] = 2
+    return joints
+
+
+def test_people_beyond_thirty_are_left_out_of_the_tags_but_not_of_the_heatmaps() -> None:
+    joints = crowd(60)
+    joints[:, :5, :, 2] = 0
+    positions = locate(to_map(joints, torch.zeros(1, dtype=torch.bool), 64), 64)
+    indices = joint_indices(positions, 1, 17)
+    assert indices[..., 1].sum(dim=2).eq(17).all(), "30 people with 17 joints each"
+    first = positions.person == 5
+    assert set(indices[0, 0, :, 0].tolist()) == set(((positions.joint * 64 + positions.y) * 64 + positions.x)[first].tolist())
+    target = heatmap_targets(positions, 1, 17, 2.0)
+    assert target[positions.image, positions.joint, positions.y, positions.x].eq(1).all()
+    assert indices.shape[1] == MAX_PEOPLE
+
+
+def test_mirrored_joints_land_on_the_mirrored_pixel_at_every_resolution() -> None:
+    joints = crowd(1)
+    for resolution in (64, 128):
+        plain = to_map(joints, torch.tensor([False]), resolution)
+        mirrored = to_map(joints, torch.tensor([True]), resolution)
+        torch.testing.assert_close(mirrored[..., 0], resolution - 1 - plain[..., 0])
+        torch.testing.assert_close(mirrored[..., 1:], plain[..., 1:])
+
+
+def test_tags_of_more_dimensions_in_one_axis_cost_as_one_dimension() -> None:
+    positions = locate(to_map(crowd(4), torch.zeros(1, dtype=torch.bool), 32), 32)
+    indices = joint_indices(positions, 1, 17)
+    tags = torch.randn(1, 17, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    wide = torch.cat((torch.zeros_like(tags), tags, torch.zeros_like(tags)), dim=2)
+    torch.testing.assert_close(push_pull_loss(wide, indices), push_pull_loss(tags, indices))
+
+
+def test_the_hinge_parts_people_whose_tags_are_equal() -> None:
+    positions = locate(to_map(crowd(2), torch.zeros(1, dtype=torch.bool), 32), 32)
+    indices = joint_indices(positions, 1, 17)
+    tags = (1e-4 * torch.randn(1, 17, 1, 32, 32, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    gradients = {}
+    for kind in ("exp", "max"):
+        push, _ = push_pull_loss(tags, indices, kind, 2.0)
+        (gradients[kind],) = torch.autograd.grad(push, tags)
+    assert gradients["max"].norm() > 50 * gradients["exp"].norm()
+
+
+def perfect_position_tags(joints: torch.Tensor, resolution: int, unit_px: float) -> torch.Tensor:
+    """Tags that hold the right centre at each joint's pixel and its eight neighbours, written person by person."""
+    tags = torch.zeros(1, 17, 2, resolution, resolution)
+    for person in joints[0]:
+        centre = person[:, :2].mean(dim=0) * 4 / unit_px
+        for joint, (x, y, _) in enumerate(person.tolist()):
+            top, left = max(int(y) - 1, 0), max(int(x) - 1, 0)
+            tags[0, joint, :, top : int(y) + 2, left : int(x) + 2] = centre.float()[:, None, None]
+    return tags
+
+
+def test_the_position_code_is_free_of_loss_exactly_at_the_centres() -> None:
+    config, resolution = LossConfig(position_factor=1.0), 64
+    joints = to_map(crowd(1), torch.zeros(1, dtype=torch.bool), resolution)
+    positions = locate(joints, resolution)
+    target = heatmap_targets(positions, 1, 17, config.sigma_px)
+    tags = perfect_position_tags(joints, resolution, 32.0)
+    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(0, abs=1e-6)
+    assert position_loss(tags + 3, target, positions, joints, config, 32.0).item() == pytest.approx(5, rel=1e-3)
+
+
+def test_a_pixel_between_two_people_belongs_to_the_nearer_one() -> None:
+    config, resolution = LossConfig(position_factor=1.0, position_radius_px=2), 64
+    joints = torch.zeros(1, 2, 17, 3, dtype=torch.float64)
+    joints[0, 0, 0] = torch.tensor([20.0, 30.0, 2.0])
+    joints[0, 1, 0] = torch.tensor([23.0, 30.0, 2.0])
+    positions = locate(joints, resolution)
+    target = heatmap_targets(positions, 1, 17, config.sigma_px)
+    tags = torch.zeros(1, 17, 2, resolution, resolution)
+    tags[0, 0, 1] = 30 / 8
+    tags[0, 0, 0, :, :22] = 20 / 8
+    tags[0, 0, 0, :, 22:] = 23 / 8
+    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_position_code_gives_way_to_push_and_pull() -> None:
+    config = LossConfig(position_factor=0.5, position_from=0.4, position_until=0.6)
+    loss = PoseLoss(config, ModelConfig(name="code", description="", tag_dimensions=2, tag_unit_px=32.0))
+    assert [loss.position_share(progress) for progress in (0, 0.4, 0.5, 0.6, 1)] == pytest.approx([1, 1, 0.5, 0, 0])
+
+
+def test_a_position_code_without_a_unit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="tag_unit_px"):
+        PoseLoss(LossConfig(position_factor=0.5), ModelConfig(name="free", description=""))

@@ -1,0 +1,184 @@
+"""The loss: heatmap error at every resolution, and what makes tags tell people apart.
+
+Everything is computed per image in float32 and then averaged over the batch, so that the mean over equal parts of a batch is
+the loss of the whole batch (which is what DDP relies on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from configs import ConfigError, ModelConfig, load_keypoint_set
+from configs.training import LossConfig
+from training.targets import (
+    JointPositions,
+    heatmap_targets,
+    joint_indices,
+    locate,
+    peak_height,
+    square_offsets,
+    to_map,
+)
+
+STRIDE_PX = 4  # network-input pixels that a pixel of the coarsest map covers, in every network of the paper
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of a batch of N square crops.
+
+    joints_unit: (N, P, J, 3) float64 x, y in units of the crop side, and visibility; rows without a person are zero.
+    mirrored: (N,) bool, crops that are shown mirrored (`joints_unit` is from before mirroring; joints are already swapped).
+    masks: one (N, R, R) bool for every resolution; False where nothing is supervised.
+    """
+
+    joints_unit: Tensor
+    mirrored: Tensor
+    masks: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Scalars, already multiplied by their factors; `total` is their sum. heatmaps: one for every resolution."""
+
+    heatmaps: tuple[Tensor, ...]
+    push: Tensor
+    pull: Tensor
+    position: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised."""
+        return torch.stack((*self.heatmaps, self.push, self.pull, self.position)).sum()
+
+
+def heatmap_loss(prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float = 1.0) -> Tensor:
+    """Scalar: squared error of (N, J, R, R) heatmaps where the (N, R, R) mask is set, averaged over all of (N, J, R, R).
+
+    A pixel counts 1 + (foreground_weight - 1) * target times. Reference section 4.2 (loss.py, HeatmapLoss).
+    """
+    error = (prediction - target) ** 2 * mask[:, None]
+    if foreground_weight != 1:
+        error = error * (1 + (foreground_weight - 1) * target)
+    return error.mean()
+
+
+def push_pull_loss(tags: Tensor, indices: Tensor, kind: str = "exp", margin: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Scalars push and pull of (N, J, D, R, R) tags at the packed (N, P, J, 2) joint indices, averaged over images.
+
+    pull: mean over people of the mean squared distance of their joints' tags to their mean tag. push: how near the mean tags of
+    different people are, exp(-d^2) (paper and loss.py, AELoss) or, for kind `max`, the hinge max(margin - d, 0), summed over
+    ordered pairs / (2 n (n - 1)). Images without people add 0, and a single person is pushed by nobody.
+    """
+    images, joints, dimensions = tags.shape[:3]
+    flat = tags.transpose(1, 2).reshape(images, dimensions, -1)
+    index, used = indices[..., 0], indices[..., 1].to(tags.dtype)
+    people = index.shape[1]
+    chosen = flat.gather(2, index.reshape(images, 1, -1).expand(-1, dimensions, -1)).reshape(images, dimensions, people, joints)
+    count = used.sum(dim=2)  # (N, P) joints of each person
+    present = (count > 0).to(tags.dtype)
+    joint_count = count.clamp(min=1)
+    mean = (chosen * used[:, None]).sum(dim=3) / joint_count[:, None]  # (N, D, P)
+    spread = ((chosen - mean[..., None]) ** 2).sum(dim=1) * used  # (N, P, J)
+    people_count = present.sum(dim=1)
+    pull = (spread.sum(dim=2) / joint_count).sum(dim=1) / people_count.clamp(min=1)
+
+    squared = ((mean[:, :, :, None] - mean[:, :, None, :]) ** 2).sum(dim=1)  # (N, P, P)
+    if kind == "exp":
+        nearness = torch.exp(-squared)
+    else:
+        # The root has no gradient at 0, where two tags are equal and a hinge must still part them: hence the small constant.
+        nearness = (margin - torch.sqrt(squared + 1e-6)).clamp(min=0)
+    others = present[:, :, None] * present[:, None, :] * (1 - torch.eye(people, device=tags.device, dtype=tags.dtype))
+    pairs = people_count * (people_count - 1)
+    push = 0.5 * (nearness * others).sum(dim=(1, 2)) / pairs.clamp(min=1)
+    return push.mean(), pull.mean()
+
+
+def position_loss(
+    tags: Tensor, target: Tensor, positions: JointPositions, joints: Tensor, config: LossConfig, unit_px: float
+) -> Tensor:
+    """Scalar: smooth L1 between tags near labelled joints and the centre of the joint's person, averaged over images.
+
+    tags: (N, J, 2, R, R) x and y of the centre in units of `unit_px` network-input pixels, of which a map pixel covers 4. target:
+    (N, J, R, R) target heatmaps; where joints of two people meet, a pixel belongs to the one whose peak is higher there. joints:
+    (N, P, J, 3) in map pixels; a person's centre is the mean of their labelled joints, those outside the crop too.
+    """
+    images, joint_count, _, resolution, _ = tags.shape
+    labelled = (joints[..., 2] > 0).to(joints.dtype)
+    centre = (joints[..., :2] * labelled[..., None]).sum(dim=2) / labelled.sum(dim=2).clamp(min=1)[..., None]
+    code = (centre * (STRIDE_PX / unit_px)).to(tags.dtype)
+
+    dx, dy = square_offsets(config.position_radius_px, tags.device)
+    column, row = positions.x[:, None] + dx, positions.y[:, None] + dy
+    inside = (column >= 0) & (column < resolution) & (row >= 0) & (row < resolution)
+    column, row = column.clamp(0, resolution - 1), row.clamp(0, resolution - 1)
+    plane = (positions.image * joint_count + positions.joint)[:, None]
+    index = (plane * resolution + row) * resolution + column
+    own = peak_height(dx, dy, config.sigma_px) >= target.flatten()[index]
+    used = (inside & own).to(tags.dtype)  # (M, K)
+
+    predicted = tags.permute(0, 1, 3, 4, 2).reshape(-1, 2)[index]
+    expected = code[positions.image, positions.person][:, None].expand_as(predicted)
+    error = functional.smooth_l1_loss(predicted, expected, reduction="none").sum(dim=2) * used
+    per_image = tags.new_zeros(images).index_add_(0, positions.image, error.sum(dim=1))
+    count = tags.new_zeros(images).index_add_(0, positions.image, used.sum(dim=1))
+    return (per_image / count.clamp(min=1)).mean()
+
+
+class PoseLoss:
+    """The whole loss of a network's maps; which tag terms count depends on how far the training is."""
+
+    def __init__(self, config: LossConfig, model: ModelConfig) -> None:
+        if config.position_factor and model.tag_unit_px is None:
+            raise ConfigError(f"position_factor needs a model with tag_unit_px, which {model.name!r} has not; set it to 0")
+        self.config = config
+        self.unit_px = model.tag_unit_px
+        self.tag_dimensions = model.tag_dimensions
+        self.joints = len(load_keypoint_set(model.keypoint_set))
+
+    def __call__(self, outputs: Sequence[Tensor], labels: Labels, progress: float = 0.0) -> Losses:
+        """Losses of the raw network outputs (coarsest first, the first with tags); progress: 0 at the start, 1 at the end."""
+        config, images = self.config, len(outputs[0])
+        heatmap_losses = []
+        for level, (output, mask) in enumerate(zip(outputs, labels.masks, strict=True)):
+            resolution = output.shape[-1]
+            joints = to_map(labels.joints_unit, labels.mirrored, resolution)
+            positions = locate(joints, resolution)
+            target = heatmap_targets(positions, images, self.joints, config.sigma_px)
+            if level == 0:
+                first = (target, positions, joints)
+            error = heatmap_loss(output[:, : self.joints].float(), target, mask, config.foreground_weight)
+            heatmap_losses.append(config.heatmap_factor * error)
+        target, positions, joints = first
+        tags = outputs[0][:, self.joints :].float()
+        tags = tags.reshape(images, self.joints, self.tag_dimensions, *tags.shape[-2:])
+        share = self.position_share(progress)
+        push = pull = position = tags.new_zeros(())
+        if share < 1 and (config.push_factor or config.pull_factor):
+            indices = joint_indices(positions, images, self.joints)
+            push, pull = push_pull_loss(tags, indices, config.push, config.push_margin)
+        if share > 0 and self.unit_px is not None:
+            position = position_loss(tags, target, positions, joints, config, self.unit_px)
+        return Losses(
+            heatmaps=tuple(heatmap_losses),
+            push=(1 - share) * config.push_factor * push,
+            pull=(1 - share) * config.pull_factor * pull,
+            position=share * config.position_factor * position,
+        )
+
+    def position_share(self, progress: float) -> float:
+        """Share of the position code in the tag loss: 1 before `position_from`, 0 after `position_until`, linear between."""
+        config = self.config
+        if not config.position_factor:
+            return 0.0
+        if progress <= config.position_from:
+            return 1.0
+        if progress >= config.position_until:
+            return 0.0
+        return (config.position_until - progress) / (config.position_until - config.position_from)
