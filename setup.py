@@ -6,6 +6,12 @@ from setuptools import setup
 
 README = Path(__file__).with_name("README.md")
 
+OPENVINO = ["openvino>=2025.0"]
+TORCH = ["torch>=2.6", "onnx>=1.17"]
+EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8"]
+SYNTHETIC = ["scikit-image>=0.24"]
+DEVELOPMENT = ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "jsonschema>=4", "types-PyYAML"]
+
 setup(
     name="higherhrnet-stream",
     version="0.1.0",
@@ -23,12 +29,17 @@ setup(
         "engine": ["weights/*"],
         "stream": ["data/*", "schema/*"],
     },
-    install_requires=["numpy>=1.26", "numba>=0.61", "opencv-python>=4.10", "av>=14", "onnxruntime>=1.20", "PyYAML>=6", "rich>=13"],
+    install_requires=[
+        "numpy>=1.26", "numba>=0.61", "opencv-python>=4.10", "av>=14", "onnxruntime>=1.20", "PyYAML>=6", "rich>=13",
+    ],
     extras_require={
-        "openvino": ["openvino>=2025.0"],
-        "torch": ["torch>=2.6", "onnx>=1.17"],
-        "tensorrt": ["tensorrt>=10.3", "pycuda>=2024.1"],
-        "train": ["torch>=2.6", "onnx>=1.17", "matplotlib>=3.8", "tensorboard>=2.16", "pycocotools>=2.0.8"],
+        "openvino": OPENVINO,
+        "torch": TORCH,
+        "tensorrt": ["tensorrt>=10.3", "pycuda>=2024.1", "onnx>=1.17"],
+        "evaluation": EVALUATION,
+        "train": TORCH + EVALUATION,
+        "synthetic": SYNTHETIC,
+        "dev": OPENVINO + TORCH + EVALUATION + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

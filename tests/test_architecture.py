@@ -1,0 +1,65 @@
+"""The floors of the house (docs: DESIGN): an import goes down, or stays on its floor inside one room."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLOOR = {"run_stream": 3, "stream": 2, "training": 2, "evaluation": 2, "synthetic": 2, "engine": 1, "grouping": 1, "configs": 0}
+# Validation while training is the one step sideways, and it is taken inside a function.
+SIDEWAYS = {("training", "evaluation")}
+LATE = {"torch", "tensorrt", "tensorrt_rtx", "pycuda", "openvino", "onnxruntime", "onnx", "torch2trt", "pycocotools"} | {"matplotlib"}
+
+
+def modules() -> list[Path]:
+    rooms = [path for name in FLOOR if (path := ROOT / name).is_dir()]
+    return [ROOT / "run_stream.py", *(file for room in rooms for file in sorted(room.rglob("*.py")))]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.iter_child_nodes(tree) if top_level_only else ast.walk(tree)
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_import_goes_down_or_stays_in_its_room(path: Path) -> None:
+    room = room_of(path)
+    for other in imports(path) & FLOOR.keys() - {room}:
+        sideways = (room, other) in SIDEWAYS and other not in imports(path, top_level_only=True)
+        assert FLOOR[other] < FLOOR[room] or sideways, f"{path.relative_to(ROOT)} imports {other}"
+
+
+@pytest.mark.parametrize("room", ["configs", "grouping", "stream"])
+def test_a_core_room_imports_no_optional_package_at_its_top(room: str) -> None:
+    for path in sorted((ROOT / room).rglob("*.py")):
+        early = imports(path, top_level_only=True) & LATE
+        assert not early, f"{path.relative_to(ROOT)} imports {early} at its top"
+
+
+@pytest.mark.parametrize("room", ["grouping", "stream", "engine", "run_stream"])
+def test_importing_the_core_does_not_import_torch(room: str) -> None:
+    code = f"import {room}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_every_room_is_packaged() -> None:
+    packaged = (ROOT / "setup.py").read_text(encoding="utf-8")
+    for folder in sorted({path.parent for path in modules() if path.name == "__init__.py"}):
+        name = ".".join(folder.relative_to(ROOT).parts)
+        assert f'"{name}"' in packaged, f"setup.py does not list {name}"
