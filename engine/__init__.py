@@ -5,17 +5,37 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from engine.geometry import Alignment, InputSize, align, parse_input_size
+from engine.maps import Candidates, PoseMaps
+
 if TYPE_CHECKING:
-    from engine.checkpoint import load_checkpoint
+    from engine.checkpoint import load_backbone, load_checkpoint
+    from engine.inference import infer_maps
     from engine.network import load_network
 
-__all__ = ["load_checkpoint", "load_network"]
+__all__ = [
+    "Alignment",
+    "Candidates",
+    "InputSize",
+    "PoseMaps",
+    "align",
+    "infer_maps",
+    "load_backbone",
+    "load_checkpoint",
+    "load_network",
+    "parse_input_size",
+]
 
 # Looked up on first use: a machine that runs an exported model needs neither torch nor the modules that import it.
-_HOMES = {"load_checkpoint": "engine.checkpoint", "load_network": "engine.network"}
+_NEED_TORCH = {
+    "infer_maps": "engine.inference",
+    "load_backbone": "engine.checkpoint",
+    "load_checkpoint": "engine.checkpoint",
+    "load_network": "engine.network",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _NEED_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_NEED_TORCH[name]), name)

@@ -1,0 +1,139 @@
+"""The way from image pixels to network input and from map pixels back: the only place that knows about resizing and padding.
+
+The rule is the official one (reference/higherhrnet.md, section 2.2): the image is scaled about its centre, the same in x and y,
+until its short side fills the network input; the long side is padded with black to a multiple of 64.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import ConfigError, check_input_side
+
+ALIGNMENT_PX = 64  # of the official code, which rounds up to this although the network needs multiples of 32 only
+
+InputSize = int | tuple[int, int]
+"""The short side in pixels, whose long side follows the image; or (height, width), into which any image is fitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """How one size of image is laid into a network input, and where points of a map lie in the image.
+
+    image_size, input_size, map_size: (height, width) in pixels. zoom: input pixels per image pixel. centre: the image point
+    (x, y) that lies in the middle of the input.
+    """
+
+    image_size: tuple[int, int]
+    input_size: tuple[int, int]
+    map_size: tuple[int, int]
+    zoom: float
+    centre: tuple[float, float]
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """(2, 3), takes image pixels (x, y, 1) to input pixels."""
+        height, width = self.input_size
+        x, y = self.centre
+        return np.array([[self.zoom, 0, width / 2 - self.zoom * x], [0, self.zoom, height / 2 - self.zoom * y]])
+
+    def warp(self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """The image (H, W, 3) laid into the network input (h, w, 3), bilinear, black around it.
+
+        `out` is written to if given: C-contiguous, of that shape and type; nothing is allocated then. Releases the GIL.
+        """
+        height, width = self.input_size
+        if out is not None and (out.shape != (height, width, 3) or out.dtype != np.uint8 or not out.flags.c_contiguous):
+            # OpenCV would quietly write to an array of its own.
+            raise ValueError(f"out must be a contiguous uint8 array of shape {(height, width, 3)}, not {out.dtype} {out.shape}")
+        result: Any = cv2.warpAffine(image, self.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR)
+        return result  # type: ignore[no-any-return]
+
+    def with_map_size(self, map_size: tuple[int, int]) -> Alignment:
+        """The same alignment for maps of another size (height, width)."""
+        return replace(self, map_size=map_size)
+
+    def to_image(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Keypoints (..., 2 or more) x, y, ... in map pixels with x and y in pixels of the image; what follows them is kept.
+
+        A missing joint at (0, 0) becomes some point off the image, as in the official code: judge joints by their score.
+        """
+        moved = np.array(keypoints, np.float32)
+        for axis, (cells, side, centre) in enumerate(self._axes()):
+            points = np.asarray(keypoints[..., axis], np.float64)
+            moved[..., axis] = (points - cells / 2) * (side / cells / self.zoom) + centre
+        return moved
+
+    def to_map(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The inverse of `to_image`."""
+        moved = np.array(points, np.float32)
+        for axis, (cells, side, centre) in enumerate(self._axes()):
+            coordinates = np.asarray(points[..., axis], np.float64)
+            moved[..., axis] = (coordinates - centre) * (self.zoom * cells / side) + cells / 2
+        return moved
+
+    def _axes(self) -> tuple[tuple[int, int, float], ...]:
+        """Map cells, input pixels and image centre for x, then for y."""
+        (rows, columns), (height, width) = self.map_size, self.input_size
+        return (columns, width, self.centre[0]), (rows, height, self.centre[1])
+
+
+def align(
+    image_size: tuple[int, int],
+    input_size: InputSize,
+    *,
+    scale: float = 1.0,
+    min_scale: float | None = None,
+) -> Alignment:
+    """The alignment of an image of `image_size` (height, width), with maps as large as the network input.
+
+    scale: of a multi-scale test, multiplies the input size. min_scale: the smallest of that test's scales, at which the
+    official rule rounds to multiples of 64; by default `scale` itself or 1, whichever is smaller. Raises ConfigError for an
+    input size that is not a multiple of 32.
+    """
+    check_input_size(input_size)
+    height, width = image_size
+    smallest = min(scale, 1.0) if min_scale is None else min_scale
+    if isinstance(input_size, tuple):
+        rows, columns = (_round_up(side * smallest, 32) for side in input_size)
+        rows, columns = int(rows * scale / smallest), int(columns * scale / smallest)
+        zoom = min(rows / height, columns / width)
+    else:
+        short = _round_up(smallest * input_size, ALIGNMENT_PX)
+        if width < height:
+            columns = int(short * scale / smallest)
+            rows = int(_round_up(short / width * height, ALIGNMENT_PX) * scale / smallest)
+            zoom = columns / width
+        else:
+            rows = int(short * scale / smallest)
+            columns = int(_round_up(short / height * width, ALIGNMENT_PX) * scale / smallest)
+            zoom = rows / height
+    size = (rows, columns)
+    centre = (int(width / 2 + 0.5), int(height / 2 + 0.5))
+    return Alignment(image_size=image_size, input_size=size, map_size=size, zoom=zoom, centre=centre)
+
+
+def check_input_size(input_size: InputSize) -> None:
+    """Raises ConfigError unless every side is a positive multiple of 32."""
+    for side in input_size if isinstance(input_size, tuple) else (input_size,):
+        check_input_side(side, "input size")
+
+
+def parse_input_size(text: str) -> InputSize:
+    """`512` as the short side, `320x448` as (height, width). Raises ConfigError for anything else."""
+    match = re.fullmatch(r"(\d+)(?:\s*[xX×]\s*(\d+))?", text.strip())
+    if match is None:
+        raise ConfigError(f"input size must be like 512 (short side) or 320x448 (height x width), not {text!r}")
+    size = int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
+    check_input_size(size)
+    return size
+
+
+def _round_up(value: float, multiple: int) -> int:
+    return int(value + multiple - 1) // multiple * multiple
