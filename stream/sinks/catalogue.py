@@ -1,0 +1,61 @@
+"""From what stands after `-o` to the sink that writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from configs.errors import ConfigError, redact_url
+from configs.loading import nearest
+from stream.sinks.base import Sink
+from stream.sinks.containers import FORMATS
+from stream.sinks.json_lines import JsonLinesSink
+from stream.sinks.video import VideoSink
+from stream.sinks.video_options import VideoOptions
+
+_PREFIX = re.compile(r"([a-z][a-z0-9]+):(.*)", re.DOTALL)  # two letters at least: C:\\out.mp4 is a path
+
+Maker = Callable[[str, VideoOptions], Sink]
+
+
+def _json_lines(path: str, video: VideoOptions) -> Sink:
+    return JsonLinesSink(path)
+
+
+_BY_SUFFIX: dict[str, Maker] = {
+    **dict.fromkeys(FORMATS, VideoSink),
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+}
+_BY_PREFIX: dict[str, Maker] = {
+    "jsonl": _json_lines,
+}
+
+
+def open_sinks(outputs: Sequence[str], *, video: VideoOptions | None = None) -> list[Sink]:
+    """One sink for every output, chosen by suffix (`out.mp4`), prefix (`openpose:folder`) or scheme (`rtsp://host/path`).
+
+    `-` is JSON Lines on standard output. The sinks are made but not opened: nothing is created or written yet.
+    Raises ConfigError for an output whose kind is not known, and for one that is named twice.
+    """
+    options = video or VideoOptions()
+    for index, output in enumerate(outputs):
+        if output in outputs[:index]:
+            raise ConfigError(f"output {redact_url(output)!r} is named twice")
+    return [_make(output, options) for output in outputs]
+
+
+def _make(output: str, video: VideoOptions) -> Sink:
+    if output == "-":
+        return JsonLinesSink("-")
+    if (match := _PREFIX.fullmatch(output)) is not None:
+        kind, rest = match.groups()
+        if kind not in _BY_PREFIX:
+            raise ConfigError(f"unknown kind of output {kind!r} in {redact_url(output)!r}{nearest(kind, _BY_PREFIX)}")
+        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, video)
+    suffix = Path(output).suffix.lower()
+    if suffix not in _BY_SUFFIX:
+        known = nearest(suffix, _BY_SUFFIX) if suffix else f" (known: {', '.join(sorted(_BY_SUFFIX))})"
+        raise ConfigError(f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as openpose:FOLDER")
+    return _BY_SUFFIX[suffix](output, video)

@@ -1,0 +1,82 @@
+"""MP4, MKV and streams: which container, with which options, and how a finished MP4 gets its index to the front."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+OUTPUT_ERRORS = (av.FFmpegError, OSError)
+
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+
+_FRAGMENT_US = 1_000_000
+
+
+def open_container(target: str, container_format: str, time_base: Fraction) -> Any:
+    """A container to write to that stays readable if the process is killed at any moment.
+
+    MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames keep exact time stamps),
+    Matroska in clusters of a second.
+    """
+    # Where one stream ends before the other, FFmpeg's interleaver holds 10 s of packets back unless told otherwise.
+    options = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_US)}
+    if container_format in ("mp4", "mov"):
+        options |= {
+            "movflags": "frag_keyframe+delay_moov+default_base_moof",
+            "frag_duration": str(_FRAGMENT_US),
+            **_movie_timescale(time_base),
+        }
+    elif container_format == "matroska":
+        options["cluster_time_limit"] = str(_FRAGMENT_US // 1000)
+        # AAC begins before 0; FFmpeg would shift pictures and sound by those 21 ms.
+        options["avoid_negative_ts"] = "disabled"
+    return av.open(target, "w", format=container_format, options=options)
+
+
+def move_index_to_front(path: Path, time_base: Fraction) -> None:
+    """Rewrites a fragmented MP4 as a plain one with its index first, packets and time stamps unchanged.
+
+    The file is replaced in one step, so that it is whole at any moment. Raises OSError or av.FFmpegError (a full disk, for
+    instance); the file is then as it was.
+    """
+    part = path.with_name(f".{path.name}.part")
+    options = {"movflags": "faststart", **_movie_timescale(time_base)}
+    try:
+        container_format = FORMATS[path.suffix.lower()]
+        with av.open(str(path)) as fragments, av.open(str(part), "w", format=container_format, options=options) as plain:
+            plain.metadata.update(fragments.metadata)
+            streams = {stream.index: plain.add_stream_from_template(stream, opaque=True) for stream in fragments.streams}
+            for packet in fragments.demux():
+                if packet.dts is not None:
+                    packet.stream = streams[packet.stream.index]
+                    plain.mux(packet)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def trim_to_whole_fragments(path: Path) -> None:
+    """Takes the half fragment off the end of an MP4 whose disk was full, so that strict readers take the rest."""
+    end, position, whole = path.stat().st_size, 0, 0
+    with path.open("r+b") as file:
+        while position + 8 <= end:
+            file.seek(position)
+            size, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big")
+            if size < 8:
+                break
+            position += size
+            # A fragment is a moof and the mdat that it describes.
+            if position <= end and kind != b"moof":
+                whole = position
+        file.truncate(whole)
+
+
+def _movie_timescale(time_base: Fraction) -> dict[str, str]:
+    # Edit lists hold the start offset in units of the movie's time scale: 1 ms unless told, too coarse for most sources.
+    scale = time_base.denominator
+    return {"movie_timescale": str(scale)} if 1000 <= scale <= 10_000_000 else {}

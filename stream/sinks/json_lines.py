@@ -1,0 +1,103 @@
+"""JSON Lines: a header object, then one object a frame; `stream/schema/records.schema.json` describes both."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping import People
+from stream.frame import Frame, SourceInfo
+from stream.sinks.base import RunInfo
+from stream.sinks.files import LineFile
+
+SCHEMA = "higherhrnet-stream/records/1"
+
+# A hundredth of a pixel and a ten-thousandth of a score are far below what a network resolves, and halve the file.
+_PIXEL_DECIMALS = 2
+_SCORE_DECIMALS = 4
+
+
+class JsonLinesSink:
+    """Writes people to `path` as JSON Lines; `-` is standard output. Every line is complete as soon as it is there."""
+
+    needs_picture = False
+
+    def __init__(self, path: str) -> None:
+        self._file = LineFile(path)
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        """Creates the file and writes the header. Raises SinkError if that cannot be done."""
+        self._file.open(source)
+        self._file.write_line(to_json(header(source, run)))
+
+    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+        """Appends the object of one frame. Raises SinkError if it did not go in completely."""
+        self._file.write_line(to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops)))
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        self._file.close()
+
+
+def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
+    """The first object of a record: what was read, and with what."""
+    return {
+        "schema": SCHEMA,
+        "model": run.model,
+        "runtime": run.runtime,
+        "precision": run.precision,
+        "keypoint_set": run.keypoint_set.name,
+        "keypoint_names": list(run.keypoint_set.names),
+        "source": source.name,
+        "size": [source.width, source.height],
+        "fps": source.fps,
+    }
+
+
+def frame_record(frame: Frame, people: People, *, latency_ms: float, drops: int) -> dict[str, Any]:
+    """The object of one frame, people in displayed source pixels; `drops` is named only once there are any."""
+    record: dict[str, Any] = {
+        "frame": frame.index,
+        "time_s": round(frame.time_s, 6),
+        "people": people_records(people),
+        "latency_ms": round(latency_ms, 3),
+    }
+    if drops:
+        record["drops"] = drops
+    return record
+
+
+def people_records(people: People) -> list[dict[str, Any]]:
+    """One object a person: score, box [x, y, width, height] and keypoints [x, y, score]; a missing joint is [0, 0, 0]."""
+    keypoints = clean_keypoints(people)
+    boxes = People(keypoints.astype(np.float32), people.scores, people.tags).boxes
+    rows = zip(
+        clean_scores(people).tolist(),
+        np.round(boxes.astype(np.float64), _PIXEL_DECIMALS).tolist(),
+        keypoints.tolist(),
+        strict=True,
+    )
+    return [{"score": score, "box": box, "keypoints": joints} for score, box, joints in rows]
+
+
+def clean_keypoints(people: People) -> NDArray[np.float64]:
+    """(P, J, 3) x, y, score, rounded for writing; the joints that are missing (score 0 or not finite) are all zeros."""
+    keypoints = people.keypoints.astype(np.float64)
+    found = (keypoints[..., 2:] > 0) & np.isfinite(keypoints).all(axis=2, keepdims=True)
+    keypoints = np.where(found, keypoints, 0.0)
+    np.round(keypoints[..., :2], _PIXEL_DECIMALS, out=keypoints[..., :2])
+    np.round(keypoints[..., 2], _SCORE_DECIMALS, out=keypoints[..., 2])
+    return keypoints
+
+
+def clean_scores(people: People) -> NDArray[np.float64]:
+    """(P,) person scores, rounded for writing; what is not finite is 0, because JSON has no word for it."""
+    return np.round(np.nan_to_num(people.scores.astype(np.float64), posinf=0.0, neginf=0.0), _SCORE_DECIMALS)
+
+
+def to_json(content: Any) -> str:
+    """`content` as compact JSON on one line."""
+    return json.dumps(content, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,57 @@
+"""A video output as one file, or as a file for every so many minutes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.sinks.video_file import VideoFile, VideoFormat
+
+
+class VideoSeries:
+    """Encodes pictures into `target`, or into NAME-0000.mp4, NAME-0001.mp4, ... where the options name a segment length.
+
+    Every segment begins with a key frame at time 0, plays by itself, and is finished as soon as the next one begins.
+    """
+
+    def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:
+        self._target = target
+        self._video = video
+        self._audio_path = audio_path
+        self._file: VideoFile | None = None
+        self._started = 0
+        self._count = 0
+
+    def encode(self, picture: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
+        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of `pts`. Raises SinkError."""
+        segment_s = self._video.options.segment_s
+        since_s = (pts - self._started) * self._video.time_base
+        if self._file is not None and segment_s is not None and since_s >= segment_s:
+            self._file.close(audio_until_s=since_s)
+            self._file = None
+        if self._file is None:
+            self._open_next(pts, origin_s)
+        assert self._file is not None
+        self._file.encode(picture, pts - self._started)
+
+    def close(self, *, all_audio: bool) -> bool:
+        """Finishes the last file, with the audio until its last picture or all that is left; tells whether there was a file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close(audio_until_s=None if all_audio else file.end_s)
+        return self._count > 0
+
+    def _open_next(self, pts: int, origin_s: Fraction) -> None:
+        target, begin_s = self._target, None
+        if self._video.options.segment_s is not None:
+            path = Path(self._target)
+            target = str(path.with_name(f"{path.stem}-{self._count:04d}{path.suffix}"))
+            self._started = pts
+            if self._count:
+                begin_s = origin_s + pts * self._video.time_base
+        started_s = self._started * self._video.time_base
+        self._file = VideoFile(target, self._video, audio_path=self._audio_path, origin_s=origin_s + started_s, begin_s=begin_s)
+        self._count += 1

@@ -1,0 +1,156 @@
+"""Video outputs: annotated pictures with the time stamps and the audio of the source, encoded by a worker of their own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import PoseStreamError, SinkError, redact_url
+from grouping import People
+from stream.frame import Frame, SourceInfo
+from stream.sinks.base import RunInfo
+from stream.sinks.containers import FORMATS
+from stream.sinks.encoders import choose_encoder
+from stream.sinks.files import check_output, sink_error
+from stream.sinks.segments import VideoSeries
+from stream.sinks.timeline import Timeline
+from stream.sinks.video_file import VideoFormat
+from stream.sinks.video_options import VideoOptions
+
+_LOG = logging.getLogger(__name__)
+
+# One picture being encoded, one waiting, one being copied, and one to absorb a key frame that takes longer than the others.
+_SLOTS = 4
+# The encoder has not finished a single picture for this long: the disk or the peer is gone, and close must not wait for ever.
+_STALLED_S = 30.0
+
+
+class VideoSink:
+    """Writes the annotated pictures to `target`: a video file, or a stream where `container` names its format.
+
+    Pictures are copied into one of a few slots that were allocated once; a thread converts, encodes and writes them. When all
+    slots are full, `write` waits for a file and drops the picture for a live source, where waiting would only add delay.
+
+    dropped: pictures of a live source that came while all slots were full.
+    """
+
+    needs_picture = True
+
+    def __init__(self, target: str, options: VideoOptions | None = None, *, container: str | None = None) -> None:
+        self._target = target
+        self._options = options or VideoOptions()
+        self._container = container
+        self.dropped = 0
+        self._thread: threading.Thread | None = None
+        self._slots: list[NDArray[np.uint8]] = []
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._filled: queue.SimpleQueue[tuple[int, int, int] | None] = queue.SimpleQueue()
+        self._error: PoseStreamError | None = None
+        self._encoded = 0
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is not possible."""
+        self._source = source
+        self._timeline = Timeline(source.time_base)
+        if self._container is None and self._options.segment_s is None:
+            path = Path(self._target)
+            check_output(path, source)
+            try:
+                path.write_bytes(b"")
+            except OSError as error:
+                raise sink_error(path, error) from error
+        self._video = VideoFormat(
+            container=self._container or FORMATS[Path(self._target).suffix.lower()],
+            size=(source.width, source.height),
+            time_base=source.time_base,
+            fps=source.fps,
+            options=self._options,
+            live=source.live or self._container is not None,
+        )
+        choose_encoder(self._options.video_codec, self._options.video_encoder)
+        self._series = VideoSeries(self._target, self._video, audio_path=source.audio_path)
+        self._slots = [np.empty((source.height, source.width, 3), np.uint8) for _ in range(_SLOTS)]
+        for slot in range(_SLOTS):
+            self._free.put(slot)
+        self._thread = threading.Thread(target=self._run, name=f"encode {redact_url(self._target)}", daemon=True)
+        self._thread.start()
+
+    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+        """Takes a copy of `picture`. Raises SinkError if an earlier one could not be written."""
+        if self._error is not None:
+            raise self._error
+        if picture is None:
+            raise SinkError(f"cannot write {redact_url(self._target)!r}: a video needs pictures, and the pipeline drew none")
+        slot = self._take_slot()
+        if slot is None:
+            self.dropped += 1
+            return
+        if picture.shape == self._slots[slot].shape:
+            np.copyto(self._slots[slot], picture)
+        else:  # the source changed its size; a video file cannot
+            cv2.resize(picture, self._video.size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
+        self._filled.put((slot, self._timeline.stamp(frame), frame.index))
+
+    def close(self) -> None:
+        """Waits until everything is encoded and the file is finished. Raises SinkError if that did not work, once."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._filled.put(None)
+        progress = -1
+        while thread.is_alive() and progress != self._encoded:
+            progress = self._encoded
+            thread.join(_STALLED_S)
+        if thread.is_alive():
+            raise SinkError(f"cannot finish {redact_url(self._target)!r}: nothing was written for {_STALLED_S:g} s")
+        if self.dropped:
+            _LOG.warning("%d pictures are not in %r: the encoder could not keep up", self.dropped, redact_url(self._target))
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> VideoSink:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _take_slot(self) -> int | None:
+        while True:
+            try:
+                return self._free.get(block=not self._video.live, timeout=0.1)
+            except queue.Empty:
+                if self._error is not None:
+                    raise self._error from None
+                if self._video.live:
+                    return None
+
+    def _run(self) -> None:
+        last_index = -1
+        try:
+            try:
+                while (item := self._filled.get()) is not None:
+                    slot, pts, last_index = item
+                    self._series.encode(self._slots[slot], pts, origin_s=self._timeline.origin_s)
+                    self._free.put(slot)
+                    self._encoded += 1
+            finally:
+                self._finish(to_the_end=self._is_last(last_index))
+        except PoseStreamError as error:
+            self._error = self._error or error
+        except Exception as error:  # noqa: BLE001 - whatever ends this thread must reach the caller
+            self._error = SinkError(f"cannot write {redact_url(self._target)!r}: {type(error).__name__}: {error}")
+
+    def _finish(self, *, to_the_end: bool) -> None:
+        if not self._series.close(all_audio=to_the_end) and self._container is None:
+            Path(self._target).unlink(missing_ok=True)  # not a single picture came: an empty file would only look like a video
+
+    def _is_last(self, index: int) -> bool:
+        """Whether the run went to the end of the source, so that audio that is longer than the video belongs to it."""
+        return self._source.frame_count is not None and index + 1 >= self._source.frame_count

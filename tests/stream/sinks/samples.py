@@ -1,0 +1,67 @@
+"""Frames and people to write, and how to read back what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from grouping import People
+from stream.frame import Frame
+
+TIME_BASE = Fraction(1, 90_000)
+WIDTH, HEIGHT = 96, 64
+# Variable frame rate: gaps between 11 and 240 ms, none of them a multiple of anything.
+GAPS = (3003, 1001, 9007, 2999, 21601, 3003, 3011, 4507)
+
+
+def make_people(count: int, *, seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> People:
+    """`count` people with random joints inside the picture, every fourth joint missing."""
+    generator = np.random.default_rng(seed)
+    keypoints = generator.random((count, 17, 3), np.float32) * np.float32([*size, 1])
+    keypoints[:, ::4, 2] = 0
+    return People(keypoints, keypoints[..., 2].mean(axis=1), generator.random((count, 1), np.float32))
+
+
+def vfr_stamps(count: int, *, start: int = 0) -> list[int]:
+    """`count` time stamps in units of TIME_BASE with uneven gaps."""
+    gaps = [GAPS[index % len(GAPS)] for index in range(count - 1)]
+    return [start, *(start + np.cumsum(gaps)).tolist()]
+
+
+def make_frames(stamps: list[int], *, width: int = WIDTH, height: int = HEIGHT) -> Iterator[Frame]:
+    """One frame per time stamp: the frame index as 8 black or white blocks, which survive a lossy codec, over a moving ramp."""
+    for index, pts in enumerate(stamps):
+        image = np.zeros((height, width, 3), np.uint8)
+        image[:] = (np.arange(width, dtype=np.uint16) * 2 + index * 3)[None, :, None] % 200
+        for bit in range(8):
+            image[:16, bit * 12 : bit * 12 + 12] = 255 * (index >> bit & 1)
+        yield Frame(
+            image=image,
+            source="camera",
+            index=index,
+            time_s=float((pts - stamps[0]) * TIME_BASE),
+            capture_ns=1_000_000_000 + index,
+            pts=pts,
+            time_base=TIME_BASE,
+        )
+
+
+def read_index(picture: np.ndarray) -> int:
+    """The frame index that `make_frames` drew."""
+    return sum(int(picture[4:12, bit * 12 + 4 : bit * 12 + 8].mean() > 128) << bit for bit in range(8))
+
+
+def audio_packets(path: Path | str) -> list[bytes]:
+    """The bytes of every audio packet in the file."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.dts is not None]
+
+
+def video_times(path: Path | str) -> list[Fraction]:
+    """When every picture of the file is shown, in seconds, in the order shown."""
+    with av.open(str(path)) as container:
+        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
