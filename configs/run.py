@@ -1,0 +1,102 @@
+"""One run of the stream: the fields are the flags of `run_stream.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from configs.errors import ConfigError
+from configs.flags import option
+from configs.model import check_input_side
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """How sources are opened and kept open."""
+
+    open_timeout_s: float = option(10.0, help="give up opening a camera or a network stream after this", metavar="SECONDS")
+    read_timeout_s: float = option(5.0, help="a live source that sends nothing for this long has stalled", metavar="SECONDS")
+    reconnect: int = option(-1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N")
+    rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries pictures")
+    camera_size: str | None = option(None, help="size to ask a camera for, such as 1280x720", metavar="WxH")
+    camera_fps: float | None = option(None, help="frame rate to ask a camera for", metavar="FPS")
+    camera_format: str | None = option(None, help="pixel format to ask a camera for, such as mjpeg or yuyv422", metavar="NAME")
+    realtime: bool = option(False, help="deliver a file at its own frame rate, as a camera would")
+
+    def __post_init__(self) -> None:
+        for field in ("open_timeout_s", "read_timeout_s"):
+            if not 0 < getattr(self, field) < 3600:
+                raise ConfigError(f"{field} must be a positive number of seconds, not {getattr(self, field)}")
+        if self.reconnect < -1:
+            raise ConfigError(f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}")
+        if self.camera_size is not None:
+            read_size(self.camera_size, "camera_size")
+        if self.camera_fps is not None and not 0 < self.camera_fps < 1000:
+            raise ConfigError(f"camera_fps must be between 0 and 1000, not {self.camera_fps}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(SourceConfig):
+    """Everything that `run_stream.py` can be told.
+
+    sources: paths, URLs, camera numbers, or `demo`.
+    output: where results go, by suffix or scheme.
+    """
+
+    sources: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+    model: str = option("lite", help="preset, ONNX file or checkpoint", metavar="NAME|PATH")
+    weights: str | None = option(None, help="checkpoint for the preset that --model names", metavar="FILE")
+    runtime: str = option("auto", help="auto, tensorrt, torch, openvino or onnxruntime", metavar="NAME")
+    precision: str = option("auto", help="auto, fp32, fp16 or bf16", metavar="NAME")
+    input_size: str | None = option(None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW")
+    flip: bool = option(False, help="average with the mirrored picture: slower, a little more accurate")
+    scales: tuple[float, ...] = option((1.0,), help="average over these sizes of the picture", metavar="S")
+    policy: str | None = option(
+        None, help="every-frame, latest or max-age=300ms; default: latest for live sources, else every-frame", metavar="NAME"
+    )
+    frames: int | None = option(None, help="stop after this many frames of each source", metavar="N")
+    stride: int = option(1, help="use every n-th frame", metavar="N")
+    max_fps: float | None = option(None, help="use at most this many frames a second of stream time", metavar="FPS")
+    show: bool = option(False, help="open a window")
+    verbose: bool = option(False, help="log what happens", short="-v")
+    quiet: bool = option(False, help="no progress bar and no summary", short="-q")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.input_size is not None:
+            for side_px in read_input_size(self.input_size):
+                check_input_side(side_px, "--input-size")
+        for scale in self.scales:
+            if not 0.1 <= scale <= 4:
+                raise ConfigError(f"--scales must be between 0.1 and 4, not {scale:g}")
+        for field in ("frames", "stride"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ConfigError(f"--{field} must be at least 1, not {value}")
+        if self.max_fps is not None and self.max_fps <= 0:
+            raise ConfigError(f"--max-fps must be positive, not {self.max_fps:g}")
+
+    @property
+    def input_size_px(self) -> int | tuple[int, int] | None:
+        """Short side, or (height, width), of the network input; none: the model's own."""
+        if self.input_size is None:
+            return None
+        sides_px = read_input_size(self.input_size)
+        return sides_px[0] if len(sides_px) == 1 else (sides_px[0], sides_px[1])
+
+
+def read_input_size(text: str) -> tuple[int, ...]:
+    """`512` or `384x640` (height x width) as whole numbers. Raises ConfigError for anything else."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() for part in parts):
+        raise ConfigError(f"--input-size must be N or HxW, such as 512 or 384x640, not {text!r}")
+    return tuple(int(part) for part in parts)
+
+
+def read_size(text: str, name: str) -> tuple[int, int]:
+    """`1280x720` as (width, height). Raises ConfigError for anything else."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise ConfigError(f"{name} must be WIDTHxHEIGHT, such as 1280x720, not {text!r}")
+    return int(parts[0]), int(parts[1])

@@ -1,0 +1,71 @@
+"""Packets into pictures, past damage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import av
+from av import VideoFrame
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from stream.sources.base import SourceHealth
+
+# A file cut off in the middle gives one or two unreadable packets at its end; a demuxer that is lost gives them for ever.
+_UNREADABLE_IN_A_ROW = 64
+
+# Demuxers that find "video" in any text or binary file.
+_NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The stream to show: not a cover picture, and not text that FFmpeg would paint on a terminal; none if there is none."""
+    if container.format.name in _NOT_VIDEO:
+        return None
+    for stream in container.streams.video:
+        if stream.codec_context is not None and not int(stream.disposition) & int(av.stream.Disposition.attached_pic):
+            return stream
+    return None
+
+
+def decode(
+    container: InputContainer, stream: VideoStream, health: SourceHealth, *, live: bool
+) -> Iterator[tuple[VideoFrame, int]]:
+    """Every picture of `stream` in display order, each with `time.monotonic_ns()` of the arrival of its packet.
+
+    Packets that cannot be read or decoded are skipped and counted in `health`; at the end the decoder gives up the pictures
+    that it still holds (B-frames, frame threads). Errors of the transport (av.FFmpegError other than damaged data) are raised.
+
+    live: frame threads would hold every picture back until the next ones arrive, so only slices are decoded in parallel.
+    """
+    stream.thread_type = "SLICE" if live else "AUTO"
+    if live:
+        stream.codec_context.flags |= av.codec.context.Flags.low_delay
+    unreadable = 0
+    while unreadable < _UNREADABLE_IN_A_ROW:
+        try:
+            for packet in container.demux(stream):
+                arrived_ns = time.monotonic_ns()
+                unreadable = 0
+                if packet.is_corrupt:
+                    health.corrupt_packets += 1
+                try:
+                    pictures = packet.decode()
+                except av.EOFError:
+                    return
+                except (av.InvalidDataError, av.PatchWelcomeError, av.ArgumentError, av.UnknownError) as error:
+                    health.corrupt_packets += 1
+                    health.message = f"skipped a damaged packet: {error.strerror}"
+                    continue
+                for picture in pictures:
+                    if picture.is_corrupt:
+                        health.damaged_frames += 1
+                    yield picture, arrived_ns
+            return
+        except av.EOFError:
+            return
+        except av.InvalidDataError as error:
+            unreadable += 1
+            health.corrupt_packets += 1
+            health.message = f"skipped an unreadable packet: {error.strerror}"

@@ -1,0 +1,190 @@
+"""A video file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av import VideoFrame
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from configs import SourceError
+from stream.frame import SourceInfo
+from stream.sources.base import FrameSlot, Source
+from stream.sources.clock import StreamClock, credible_fps
+from stream.sources.decoding import decode, video_stream
+from stream.sources.picture import PictureConverter, displayed_size
+
+_LOG = logging.getLogger(__name__)
+
+# Announced lengths are estimates in some containers; less than this short of them is no news.
+_SHORT_FRAMES = 3
+_SHORT_SHARE = 0.02
+
+
+class FileSource(Source):
+    """Every picture of the video file at `path`, as fast as it can be decoded.
+
+    realtime: deliver pictures at the pace of their time stamps instead, as a camera would, and count as live.
+    name: what to call the source in records and messages; `path`, if not given.
+    """
+
+    def __init__(self, path: str, *, realtime: bool = False, name: str | None = None) -> None:
+        super().__init__()
+        self.name = path if name is None else name
+        self.live = realtime
+        self._path = path
+        self._converter = PictureConverter()
+        self._container: InputContainer | None = None
+        self._info: SourceInfo | None = None
+        self._interrupted = False
+
+    @property
+    def info(self) -> SourceInfo | None:
+        return self._info
+
+    def open(self) -> None:
+        """Opens the file and decodes its first picture. Raises SourceError if it has none."""
+        self._container = open_file(self._path)
+        stream = video_stream(self._container)
+        if stream is None:
+            self.close()
+            raise SourceError(f"{self._path!r} has no video stream ({_content(self._path)}); give a video file")
+        fps = credible_fps(stream.average_rate, stream.guessed_rate)
+        self._time_base = stream.time_base or Fraction(1, av.time_base)
+        self._clock = StreamClock(self._time_base, fps)
+        self._pictures: Iterator[tuple[VideoFrame, int]] = decode(self._container, stream, self.health, live=False)
+        self._index = -1
+        self._started_s: float | None = None
+        try:
+            self._ahead = next(self._pictures, None)
+        except av.FFmpegError as error:
+            self.close()
+            raise SourceError(f"cannot read {self._path!r}: {error.strerror}") from error
+        if self._ahead is None:
+            self.close()
+            raise SourceError(f"no picture in {self._path!r} can be decoded: it is damaged, or cut off before its first one")
+        width, height = displayed_size(self._ahead[0])
+        self._info = SourceInfo(
+            name=self.name,
+            width=width,
+            height=height,
+            fps=fps,
+            frame_count=stream.frames or None,
+            duration_s=_duration_s(self._container, stream),
+            time_base=self._time_base,
+            audio_path=self._path if self._container.streams.audio else None,
+            live=self.live,
+        )
+        self.health.state = "running"
+
+    def grab(self) -> bool:
+        if self._interrupted:
+            return False
+        found = self._ahead or self._next()
+        self._ahead = None
+        if found is None:
+            self._report_end()
+            return False
+        self._picture, self._capture_ns = found
+        self._index += 1
+        self._time_s, self._stamp_used = self._clock.stamp(self._picture.pts)
+        self.health.bad_stamps = self._clock.bad_stamps
+        if self.live:
+            self._wait_for_turn()
+        return True
+
+    def retrieve(self, slot: FrameSlot) -> None:
+        self._converter.convert(self._picture, slot)
+        frame = slot.frame
+        frame.source = self.name
+        frame.index = self._index
+        frame.time_s = self._time_s
+        frame.pts = self._picture.pts if self._stamp_used else None
+        frame.time_base = self._time_base
+        frame.capture_ns = self._capture_ns
+        frame.epoch = 0
+        frame.left_ns.clear()
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+
+    def close(self) -> None:
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    def _next(self) -> tuple[VideoFrame, int] | None:
+        try:
+            return next(self._pictures, None)
+        except av.FFmpegError as error:
+            self.health.message = f"cannot be read further: {error.strerror}"
+            return None
+
+    def _wait_for_turn(self) -> None:
+        now_s = time.monotonic()
+        if self._started_s is None:
+            self._started_s = now_s - self._time_s
+        while (rest_s := self._started_s + self._time_s - time.monotonic()) > 0 and not self._interrupted:
+            time.sleep(min(rest_s, 0.1))
+        self._capture_ns = time.monotonic_ns()
+
+    def _report_end(self) -> None:
+        """Says so if the file ended before what it announced, or parts of it were skipped."""
+        if self.health.state != "running" or self._info is None:
+            return
+        self.health.state = "ended"
+        frames, announced = self._index + 1, self._info.frame_count
+        missing = 0 if announced is None else announced - frames - self.health.corrupt_packets
+        short = announced is not None and missing > max(_SHORT_FRAMES, _SHORT_SHARE * announced)
+        if short or self._cut_by_time():
+            of = f" of {announced} announced" if announced is not None else ""
+            self.health.message = f"ends early: {frames} frames{of}; the file is cut off or damaged"
+        elif self.health.corrupt_packets:
+            self.health.message = f"{self.health.corrupt_packets} damaged packets were skipped"
+        if self.health.message:
+            _LOG.warning("%s: %s", self.name, self.health.message)
+
+    def _cut_by_time(self) -> bool:
+        info = self._info
+        if info is None or info.frame_count is not None or info.duration_s is None or info.fps is None:
+            return False
+        return info.duration_s - self._time_s > max(2 / info.fps, 0.5, _SHORT_SHARE * info.duration_s)
+
+
+def open_file(path: str) -> InputContainer:
+    """The file at `path`, opened and probed. Raises SourceError with one clear line if that cannot be done."""
+    if not Path(path).exists():
+        raise SourceError(f"no such file: {path!r}")
+    if Path(path).is_dir():
+        raise SourceError(f"{path!r} is a folder; give a file in it")
+    if Path(path).stat().st_size == 0 and Path(path).is_file():
+        raise SourceError(f"{path!r} is empty (0 bytes)")
+    try:
+        return av.open(path)
+    except av.InvalidDataError as error:
+        raise SourceError(f"{path!r} is not a video that FFmpeg can read ({_content(path)})") from error
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(f"cannot open {path!r}: {error.strerror or error}") from error
+
+
+def _content(path: str) -> str:
+    """What the file seems to hold, judged by its first bytes."""
+    with Path(path).open("rb") as file:
+        head = file.read(4096)
+    if head[4:8] == b"ftyp":
+        return "an MP4 without its index, as when a recording or a download was cut off, or without pictures"
+    if head and not head.translate(None, bytes((*range(32, 256), 7, 8, 9, 10, 12, 13, 27))):
+        return "it looks like text" if head.isascii() else "unknown content"
+    return "unknown or damaged content"
+
+
+def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
