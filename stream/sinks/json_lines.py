@@ -95,7 +95,8 @@ def clean_keypoints(people: People) -> NDArray[np.float64]:
 
 def clean_scores(people: People) -> NDArray[np.float64]:
     """(P,) person scores, rounded for writing; what is not finite is 0, because JSON has no word for it."""
-    return np.round(np.nan_to_num(people.scores.astype(np.float64), posinf=0.0, neginf=0.0), _SCORE_DECIMALS)
+    scores: NDArray[np.float64] = np.nan_to_num(people.scores.astype(np.float64), posinf=0.0, neginf=0.0)
+    return np.round(scores, _SCORE_DECIMALS)
 
 
 def to_json(content: Any) -> str:
