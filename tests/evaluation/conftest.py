@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from configs import KeypointSet, load_keypoint_set
 from evaluation.dataset import PoseDataset, load_dataset
+from evaluation.drawing import draw_maps
 from evaluation.images import ImageStore
 
 STRIDE = 2  # of the oracle's maps
@@ -154,19 +155,12 @@ class Oracle:
 
     def result(self, ticket: tuple[int, tuple[int, int]]) -> OracleMaps:
         image_id, (height, width) = ticket
-        h, w, joints = -(-height // STRIDE), -(-width // STRIDE), len(self._dataset.keypoint_set)
-        heatmaps, tags = np.zeros((joints, h, w), np.float32), np.zeros((joints, h, w, 1), np.float32)
         people = [item for item in self._dataset.annotations if item["image_id"] == image_id and not item["iscrowd"]]
-        rows, columns = np.mgrid[:h, :w]
-        for person, annotation in enumerate(people):
-            for joint, (x, y, seen) in enumerate(np.reshape(annotation["keypoints"], (-1, 3))):
-                if seen and 0 <= x < width and 0 <= y < height:
-                    # grouping adds half a map pixel to a peak (reference 3.1.4)
-                    column, row = x / STRIDE - 0.5, y / STRIDE - 0.5
-                    peak = np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / (2 * 2.0**2))
-                    nearer = peak > heatmaps[joint]
-                    tags[joint, nearer, 0] = 3.0 * person
-                    heatmaps[joint] = np.maximum(heatmaps[joint], peak)
+        keypoints = np.array([item["keypoints"] for item in people], float).reshape(-1, len(self._dataset.keypoint_set), 3)
+        # labels outside the image would otherwise be seen in the last, partial map pixel
+        keypoints[..., 2] *= (keypoints[..., :2] >= 0).all(-1) & (keypoints[..., :2] < (width, height)).all(-1)
+        size = -(-height // STRIDE), -(-width // STRIDE)
+        heatmaps, tags = draw_maps(keypoints / (STRIDE, STRIDE, 1), size)
         self.maps.append(OracleMaps(heatmaps, tags, OracleAlignment()))
         return self.maps[-1]
 

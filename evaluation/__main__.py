@@ -1,0 +1,52 @@
+"""`python -m evaluation COMMAND`: how good, and how fast, a model is."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from configs import PoseStreamError
+from configs.flags import FlagParser, add_flags, from_namespace
+from evaluation.clip import TruthOptions, run_truth
+from evaluation.scoring import ScoreOptions, run_coco, run_crowdpose
+
+
+class Command(NamedTuple):
+    """A sub-command: the dataclass that its flags come from, what runs it, and its line in `--help`."""
+
+    options: type[Any]
+    run: Callable[[Any, Callable[[str], None]], None]
+    help: str
+
+
+COMMANDS = {
+    "coco": Command(ScoreOptions, run_coco, "COCO keypoint AP on a held-out split"),
+    "crowdpose": Command(ScoreOptions, run_crowdpose, "CrowdPose AP: all, easy, medium and hard"),
+    "truth": Command(TruthOptions, run_truth, "a run's records against the truth of its clip"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; 0, or 2 after one line on standard error for input that cannot be used, 130 after Ctrl-C."""
+    parser = FlagParser(prog="python -m evaluation", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        add_flags(commands.add_parser(name, help=command.help, description=command.help), command.options)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        namespace = parser.parse_args(arguments)
+        command = COMMANDS[namespace.command]
+        command.run(from_namespace(command.options, namespace), print)
+    except PoseStreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

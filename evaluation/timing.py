@@ -1,0 +1,41 @@
+"""How long a step takes, with the first runs, which compile, allocate and warm caches, kept apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of every run of a step, in order.
+
+    warm_up_ms: (W,) of the runs before. runs_ms: (N,) of the runs that count.
+    """
+
+    warm_up_ms: NDArray[np.float64]
+    runs_ms: NDArray[np.float64]
+
+    @property
+    def mean_ms(self) -> float:
+        """Mean of the runs that count."""
+        return float(self.runs_ms.mean())
+
+    def percentile_ms(self, share: float) -> float:
+        """NumPy's percentile (linear interpolation) of the runs that count; `share` is 0 to 100."""
+        return float(np.percentile(self.runs_ms, share))
+
+
+def measure(step: Callable[[], Any], *, runs: int, warm_up: int) -> Times:
+    """Times of `step`, called `warm_up` and then `runs` times."""
+    milliseconds = np.empty(warm_up + runs)
+    for index in range(warm_up + runs):
+        started = time.perf_counter_ns()
+        step()
+        milliseconds[index] = (time.perf_counter_ns() - started) / 1e6
+    return Times(milliseconds[:warm_up], milliseconds[warm_up:])
