@@ -1,0 +1,169 @@
+"""Compiled drawing: everything is an anti-aliased capsule (a line with round ends) blended into the picture.
+
+OpenCV draws one anti-aliased line a call, without opacity: 10 people are 350 calls and 8 ms at 1080p. One compiled
+call for all of them takes 0.6 ms (benchmarks/render.py), and threads that decode or infer go on meanwhile (nogil).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Style(NamedTuple):
+    """Numbers of a theme for one picture size: lengths in its pixels, opacities 0..1, scores 0..1."""
+
+    threshold: float
+    full_score: float
+    faintest: float
+    opacity: float
+    limb_width: float
+    limb_min_px: float
+    limb_max_px: float
+    joint_width: float
+    outline_px: float
+    outline_opacity: float
+
+
+class Skeleton(NamedTuple):
+    """What to draw of a person. Shades are rows of `Theme.shades`; weights scale the width, less for the joints of a face."""
+
+    links: NDArray[np.int32]  # (K, 2) joints
+    link_shades: NDArray[np.int32]  # (K,)
+    joint_shades: NDArray[np.int32]  # (J,)
+    joint_weights: NDArray[np.float32]  # (J,)
+
+
+@numba.njit(nogil=True, cache=True)
+def capsule(picture, x0, y0, x1, y1, radius, colour, opacity):  # type: ignore[no-untyped-def]
+    """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `picture` (H, W, 3) uint8."""
+    reach = radius + 0.5
+    height, width = picture.shape[0], picture.shape[1]
+    left, right = min(x0, x1) - reach, max(x0, x1) + reach
+    first_row = max(0, math.ceil(min(y0, y1) - reach))
+    last_row = min(height - 1, math.floor(max(y0, y1) + reach))
+    along_x, along_y = x1 - x0, y1 - y0
+    squared = along_x * along_x + along_y * along_y
+    inverse = 1.0 / squared if squared > 0 else 0.0
+    inner = max(0.0, radius - 0.5)
+    inner_squared, reach_squared = inner * inner, reach * reach
+    length = math.sqrt(squared)
+    blue, green, red = colour[0], colour[1], colour[2]
+    for row in range(first_row, last_row + 1):
+        # The strip around the line cuts this row between two columns; without it a diagonal limb would visit its whole box.
+        begin, end = left, right
+        if abs(along_y) > 1e-3:
+            centre = x0 + (row - y0) * along_x / along_y
+            half = reach * length / abs(along_y)
+            begin, end = max(left, centre - half), min(right, centre + half)
+        for column in range(max(0, math.ceil(begin)), min(width - 1, math.floor(end)) + 1):
+            from_x, from_y = column - x0, row - y0
+            share = min(1.0, max(0.0, (from_x * along_x + from_y * along_y) * inverse))
+            off_x, off_y = from_x - share * along_x, from_y - share * along_y
+            distance = off_x * off_x + off_y * off_y
+            if distance >= reach_squared:
+                continue
+            weight = opacity
+            if distance > inner_squared:
+                weight *= min(1.0, reach - math.sqrt(distance))
+            pixel = picture[row, column]
+            pixel[0] = np.uint8(pixel[0] + (blue - pixel[0]) * weight + 0.5)
+            pixel[1] = np.uint8(pixel[1] + (green - pixel[1]) * weight + 0.5)
+            pixel[2] = np.uint8(pixel[2] + (red - pixel[2]) * weight + 0.5)
+
+
+@numba.njit(nogil=True, cache=True)
+def _opacity(score, style):  # type: ignore[no-untyped-def]
+    share = (score - style.threshold) / max(1e-6, style.full_score - style.threshold)
+    return style.opacity * (style.faintest + (1 - style.faintest) * min(1.0, max(0.0, share)))
+
+
+@numba.njit(nogil=True, cache=True)
+def person_size(joints, threshold):  # type: ignore[no-untyped-def]
+    """Larger side in pixels of the box around the joints (J, 3) with at least this score; 0 where there are none."""
+    left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
+    for joint in range(joints.shape[0]):
+        if joints[joint, 2] >= threshold:
+            left, right = min(left, joints[joint, 0]), max(right, joints[joint, 0])
+            top, bottom = min(top, joints[joint, 1]), max(bottom, joints[joint, 1])
+    return max(0.0, right - left, bottom - top)
+
+
+@numba.njit(nogil=True, cache=True)
+def draw_people(picture, keypoints, order, colours, skeleton, style, outline):  # type: ignore[no-untyped-def]
+    """Draws people (P, J, 3) x, y, score in `order`, each with its colours (P, 3 shades, 3) over an `outline` (3,)."""
+    for index in range(order.shape[0]):
+        person = order[index]
+        joints, shades = keypoints[person], colours[person]
+        size = person_size(joints, style.threshold)
+        radius = 0.5 * min(style.limb_max_px, max(style.limb_min_px, style.limb_width * size))
+        for dark in (True, False):
+            if not dark or style.outline_opacity > 0:
+                _draw_person(picture, joints, shades, skeleton, style, outline, radius, dark)
+
+
+@numba.njit(nogil=True, cache=True)
+def _draw_person(picture, joints, shades, skeleton, style, outline, radius, dark):  # type: ignore[no-untyped-def]
+    grow = style.outline_px if dark else 0.0
+    fade = style.outline_opacity if dark else 1.0
+    for link in range(skeleton.links.shape[0]):
+        start, stop = skeleton.links[link, 0], skeleton.links[link, 1]
+        score = min(joints[start, 2], joints[stop, 2])
+        if not (score >= style.threshold and score > 0):
+            continue
+        width = radius * min(skeleton.joint_weights[start], skeleton.joint_weights[stop]) + grow
+        colour = outline if dark else shades[skeleton.link_shades[link]]
+        opacity = fade * _opacity(score, style)
+        capsule(picture, joints[start, 0], joints[start, 1], joints[stop, 0], joints[stop, 1], width, colour, opacity)
+    for joint in range(joints.shape[0]):
+        if not (joints[joint, 2] >= style.threshold and joints[joint, 2] > 0):
+            continue
+        width = radius * style.joint_width * skeleton.joint_weights[joint] + grow
+        colour = outline if dark else shades[skeleton.joint_shades[joint]]
+        opacity = fade * _opacity(joints[joint, 2], style)
+        capsule(picture, joints[joint, 0], joints[joint, 1], joints[joint, 0], joints[joint, 1], width, colour, opacity)
+        if not dark:
+            # A light centre makes the joint readable where limbs of one colour cross.
+            capsule(
+                picture, joints[joint, 0], joints[joint, 1], joints[joint, 0], joints[joint, 1], 0.42 * width, _WHITE, opacity
+            )
+
+
+_WHITE = np.full(3, 255, np.float32)
+
+
+@numba.njit(nogil=True, cache=True)
+def draw_boxes(picture, boxes, order, colours, radius, opacity):  # type: ignore[no-untyped-def]
+    """Draws boxes (P, 4) x, y, width, height as thin frames in the middle shade of each person."""
+    for index in range(order.shape[0]):
+        person = order[index]
+        left, top = boxes[person, 0], boxes[person, 1]
+        right, bottom = left + boxes[person, 2], top + boxes[person, 3]
+        if right <= left or bottom <= top:
+            continue
+        colour = colours[person, 0]
+        capsule(picture, left, top, right, top, radius, colour, opacity)
+        capsule(picture, right, top, right, bottom, radius, colour, opacity)
+        capsule(picture, right, bottom, left, bottom, radius, colour, opacity)
+        capsule(picture, left, bottom, left, top, radius, colour, opacity)
+
+
+@numba.njit(nogil=True, cache=True)
+def draw_trails(picture, places, newest, colours, radius, opacity):  # type: ignore[no-untyped-def]
+    """Draws trails: places (P, N, E, 3) x, y, seen, a ring whose latest entry is `newest`; they thin and fade with age."""
+    count = places.shape[1]
+    for person in range(places.shape[0]):
+        for end in range(places.shape[2]):
+            for age in range(count - 1):
+                later = (newest - age) % count
+                earlier = (newest - age - 1) % count
+                if not (places[person, later, end, 2] > 0 and places[person, earlier, end, 2] > 0):
+                    continue
+                rest = 1.0 - age / (count - 1)
+                x0, y0 = places[person, earlier, end, 0], places[person, earlier, end, 1]
+                x1, y1 = places[person, later, end, 0], places[person, later, end, 1]
+                capsule(picture, x0, y0, x1, y1, max(0.5, radius * rest), colours[person, 0], opacity * rest * rest)
