@@ -7,7 +7,6 @@ from typing import Literal
 
 from configs.errors import ConfigError
 from configs.flags import option
-from configs.model import check_input_side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class SourceConfig:
         if self.reconnect < -1:
             raise ConfigError(f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}")
         if self.camera_size is not None:
-            read_size(self.camera_size, "camera_size")
+            parse_size(self.camera_size, "camera_size")
         if self.camera_fps is not None and not 0 < self.camera_fps < 1000:
             raise ConfigError(f"camera_fps must be between 0 and 1000, not {self.camera_fps}")
 
@@ -64,9 +63,6 @@ class RunConfig(SourceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.input_size is not None:
-            for side_px in read_input_size(self.input_size):
-                check_input_side(side_px, "--input-size")
         for scale in self.scales:
             if not 0.1 <= scale <= 4:
                 raise ConfigError(f"--scales must be between 0.1 and 4, not {scale:g}")
@@ -77,24 +73,8 @@ class RunConfig(SourceConfig):
         if self.max_fps is not None and self.max_fps <= 0:
             raise ConfigError(f"--max-fps must be positive, not {self.max_fps:g}")
 
-    @property
-    def input_size_px(self) -> int | tuple[int, int] | None:
-        """Short side, or (height, width), of the network input; none: the model's own."""
-        if self.input_size is None:
-            return None
-        sides_px = read_input_size(self.input_size)
-        return sides_px[0] if len(sides_px) == 1 else (sides_px[0], sides_px[1])
 
-
-def read_input_size(text: str) -> tuple[int, ...]:
-    """`512` or `384x640` (height x width) as whole numbers. Raises ConfigError for anything else."""
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() for part in parts):
-        raise ConfigError(f"--input-size must be N or HxW, such as 512 or 384x640, not {text!r}")
-    return tuple(int(part) for part in parts)
-
-
-def read_size(text: str, name: str) -> tuple[int, int]:
+def parse_size(text: str, name: str) -> tuple[int, int]:
     """`1280x720` as (width, height). Raises ConfigError for anything else."""
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):

@@ -42,6 +42,7 @@ class SourceHealth:
     damaged_frames: frames that the decoder delivered and calls damaged.
     bad_stamps: frames whose time stamp was missing or went backwards.
     reconnects: times that the source was lost and came back.
+    waited_ns: time spent waiting for a live source to send something, which is no work.
     message: the last thing that went wrong, for people to read.
     """
 
@@ -50,6 +51,7 @@ class SourceHealth:
     damaged_frames: int = 0
     bad_stamps: int = 0
     reconnects: int = 0
+    waited_ns: int = 0
     message: str = ""
 
 
@@ -62,10 +64,12 @@ class Source(ABC):
 
     name: path or URL without credentials.
     live: whether frames come at their own pace rather than ours.
+    time_s: stream time of the picture that `grab` found last.
     """
 
     name: str
     live: bool = False
+    time_s: float = 0.0
 
     def __init__(self) -> None:
         self.health = SourceHealth()

@@ -45,8 +45,11 @@ def decode(
     unreadable = 0
     while unreadable < _UNREADABLE_IN_A_ROW:
         try:
+            asked_ns = time.monotonic_ns()
             for packet in container.demux(stream):
                 arrived_ns = time.monotonic_ns()
+                if live:
+                    health.waited_ns += arrived_ns - asked_ns
                 unreadable = 0
                 if packet.is_corrupt:
                     health.corrupt_packets += 1
@@ -57,11 +60,12 @@ def decode(
                 except (av.InvalidDataError, av.PatchWelcomeError, av.ArgumentError, av.UnknownError) as error:
                     health.corrupt_packets += 1
                     health.message = f"skipped a damaged packet: {error.strerror}"
-                    continue
+                    pictures = []
                 for picture in pictures:
                     if picture.is_corrupt:
                         health.damaged_frames += 1
                     yield picture, arrived_ns
+                asked_ns = time.monotonic_ns()
             return
         except av.EOFError:
             return

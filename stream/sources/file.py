@@ -93,7 +93,7 @@ class FileSource(Source):
             return False
         self._picture, self._capture_ns = found
         self._index += 1
-        self._time_s, self._stamp_used = self._clock.stamp(self._picture.pts)
+        self.time_s, self._stamp_used = self._clock.stamp(self._picture.pts)
         self.health.bad_stamps = self._clock.bad_stamps
         if self.live:
             self._wait_for_turn()
@@ -104,7 +104,7 @@ class FileSource(Source):
         frame = slot.frame
         frame.source = self.name
         frame.index = self._index
-        frame.time_s = self._time_s
+        frame.time_s = self.time_s
         frame.pts = self._picture.pts if self._stamp_used else None
         frame.time_base = self._time_base
         frame.capture_ns = self._capture_ns
@@ -129,10 +129,11 @@ class FileSource(Source):
     def _wait_for_turn(self) -> None:
         now_s = time.monotonic()
         if self._started_s is None:
-            self._started_s = now_s - self._time_s
-        while (rest_s := self._started_s + self._time_s - time.monotonic()) > 0 and not self._interrupted:
+            self._started_s = now_s - self.time_s
+        while (rest_s := self._started_s + self.time_s - time.monotonic()) > 0 and not self._interrupted:
             time.sleep(min(rest_s, 0.1))
         self._capture_ns = time.monotonic_ns()
+        self.health.waited_ns += self._capture_ns - round(now_s * 1e9)
 
     def _report_end(self) -> None:
         """Says so if the file ended before what it announced, or parts of it were skipped."""
@@ -154,7 +155,7 @@ class FileSource(Source):
         info = self._info
         if info is None or info.frame_count is not None or info.duration_s is None or info.fps is None:
             return False
-        return info.duration_s - self._time_s > max(2 / info.fps, 0.5, _SHORT_SHARE * info.duration_s)
+        return info.duration_s - self.time_s > max(2 / info.fps, 0.5, _SHORT_SHARE * info.duration_s)
 
 
 def open_file(path: str) -> InputContainer:

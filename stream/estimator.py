@@ -1,0 +1,50 @@
+"""What the pipeline asks of an engine and of grouping; anything that can do this can be put in."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import KeypointSet
+from engine import Candidates, PoseMaps
+from grouping import People
+
+
+class Estimator(Protocol):
+    """Pictures to maps, with several under way at once; used by one thread. `engine.open_estimator` gives one.
+
+    in_flight: tickets that may be open at a time.
+    """
+
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def keypoint_set(self) -> str | KeypointSet: ...
+
+    def submit(self, image_bgr: NDArray[np.uint8], /) -> Any:
+        """A ticket for the maps of the picture (H, W, 3) uint8 BGR, which may be reused when the call returns."""
+
+    def result(self, ticket: Any, /) -> PoseMaps:
+        """Waits for the maps. Tickets are taken in the order in which they were given."""
+
+
+class Group(Protocol):
+    """Maps to people, in map pixels; `grouping.Grouper` is one."""
+
+    def __call__(
+        self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32], candidates: Candidates | None = None, /
+    ) -> People: ...
+
+
+class Draw(Protocol):
+    """Draws people into a picture (H, W, 3) uint8 BGR, in place; `stream.renderer.Renderer.draw` is one."""
+
+    def __call__(self, picture: NDArray[np.uint8], people: People, /) -> None: ...

@@ -1,0 +1,316 @@
+"""Sources, engine, grouping and sinks, wired together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+import cv2
+
+from configs import ExecutionError, KeypointSet, load_keypoint_set
+from grouping import People
+from stream.channel import Channel, Thinning
+from stream.crew import Outcome, Worker
+from stream.estimator import Draw, Estimator, Group
+from stream.frame import Frame
+from stream.parcel import Parcel
+from stream.policy import EVERY_FRAME, LATEST, Policy
+from stream.ring import RingBuffer
+from stream.sinks import RunInfo, Sink
+from stream.sources import FrameSlot, Source
+from stream.summary import SourceSummary, Summary
+from stream.timing import Timings
+from stream.turns import TurnReader
+from stream.workers import DecodeWorker, GroupWorker, InferWorker, RenderWorker, WriteWorker, sinks_that_draw
+
+_LOG = logging.getLogger(__name__)
+
+_WAITING = 2  # frames that may wait in front of a stage: evens out jitter; more only adds delay and memory
+_TICK_S = 0.1  # how often progress is told, and how soon a signal is seen
+_STOP_S = 1.0  # for what is under way to be finished after `stop`
+_JOIN_S = 0.5  # for threads to see that everything is closed
+_FINISH_S = 30.0  # for the sinks to finish their files, which takes longer the larger they are
+
+# Threads hand the interpreter over after 0.5 ms instead of 5: a hop between two stages costs 60 us instead of 5 ms while a
+# third thread computes in Python (../shared/reference/performance.md, section 2).
+_SWITCH_INTERVAL_S = 0.0005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is. expected: frames to come in all, none where unknown. finished: the last call of the run."""
+
+    frames: int
+    expected: int | None
+    drops: int
+    elapsed_s: float
+    finished: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineOptions:
+    """How frames go through.
+
+    policy: which frames are given up when the engine is slower than a source; by default `latest` for live sources and
+        `every-frame` for files.
+    frames, stride, max_fps: use so many frames of each source, every n-th, at most so many a second of stream time.
+    in_flight: pictures that the engine works on at a time; by default as many as it can, but 1 where frames may be dropped: a
+        second one would only wait behind the first and arrive one inference later.
+    """
+
+    policy: Policy | None = None
+    frames: int | None = None
+    stride: int = 1
+    max_fps: float | None = None
+    in_flight: int | None = None
+
+
+class Pipeline:
+    """Decode, infer, group, render and write, one thread each, joined by ring buffers; order is kept for each source.
+
+    sources: opened by the caller, who closes them; none of them may be used by anybody else meanwhile.
+    sinks: for each source, what its results go to; opened, written and closed by the pipeline.
+    draw: needed if any sink wants a picture; pictures are drawn only then.
+
+        with Pipeline([source], estimator, grouper, sinks=[[JsonLinesSink("out.jsonl")]]) as pipeline:
+            summary = pipeline.run()
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        estimator: Estimator,
+        group: Group,
+        *,
+        sinks: Sequence[Sequence[Sink]] = (),
+        draw: Draw | None = None,
+        options: PipelineOptions | None = None,
+        timings: Timings | None = None,
+    ) -> None:
+        options = options or PipelineOptions()
+        self.timings = timings or Timings()
+        self._estimator = estimator
+        self._group = group
+        self._draw = draw
+        self._outcome = Outcome()
+        self._workers: list[Worker] = []
+        self._rings: list[RingBuffer[Parcel]] = []
+        self._stop_at_s: float | None = None
+        self._used = False
+        signal = threading.Condition()
+        policies = [options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources]
+        self._waiting = _WAITING if EVERY_FRAME in policies else 1
+        self._in_flight = options.in_flight or (estimator.in_flight if EVERY_FRAME in policies else 1)
+        # Waiting to be read, being written, with the engine, and one waiting and one at work in every stage behind it.
+        slots = _WAITING + 2 + self._in_flight + 3 * (self._waiting + 1)
+        self._channels = [
+            Channel(
+                source=source,
+                ring=RingBuffer(
+                    [FrameSlot() for _ in range(slots)], policy=policy, name=f"frames of {source.name}", signal=signal
+                ),
+                sinks=sinks[index] if sinks else (),
+                thinning=Thinning(limit=options.frames, stride=options.stride, max_fps=options.max_fps),
+                label=str(index) if len(sources) > 1 else "",
+            )
+            for index, (source, policy) in enumerate(zip(sources, policies, strict=True))
+        ]
+        self._reader = TurnReader([channel.ring for channel in self._channels], signal)
+
+    def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
+        """Runs until every source has ended, `stop` is called or something fails; finishes all sinks in each case.
+
+        `on_progress` is called about ten times a second in the caller's thread. Raises the first error of any stage, after
+        everything has been finished. Can be called once.
+        """
+        maps = self._start_front()
+        people = self._start_group(maps)
+        drawn = bool(sinks_that_draw(self._channels))
+        if drawn:
+            if self._draw is None:
+                raise ValueError("a sink wants pictures, and the pipeline has nothing to draw with")
+            pictures = self._ring("pictures")
+            self._workers.append(RenderWorker(self._draw, people, pictures, self._outcome, self.timings))
+            people = pictures
+        writer = WriteWorker(people, self._channels, self._run_info(), self._outcome, self.timings, drawn=drawn)
+        self._workers.append(writer)
+        with _tuned_process():
+            self._begin()
+            while writer.is_alive() and not self._overdue():
+                writer.join(_TICK_S)
+                if on_progress is not None:
+                    on_progress(self._progress(finished=False))
+            self._shut_down()
+        if on_progress is not None:
+            on_progress(self._progress(finished=True))
+        if self._outcome.error is not None:
+            raise self._outcome.error
+        return self.summary()
+
+    def results(self) -> Iterator[tuple[Frame, People]]:
+        """Frames and people in order, without rendering or sinks; a frame is lent until the next one is asked for.
+
+        Raises the first error of any stage. Can be used once; leaving the loop ends the run.
+        """
+        inbox = self._start_group(self._start_front())
+        parcel = Parcel()
+        with _tuned_process():
+            self._begin()
+            try:
+                for lease in inbox:
+                    with lease as slot:
+                        parcel.take(slot)
+                    channel, people = self._channels[parcel.channel], parcel.people
+                    assert people is not None
+                    self.timings.latency_ns.add(time.monotonic_ns() - parcel.frame.capture_ns)
+                    channel.frames += 1
+                    channel.people += len(people)
+                    yield parcel.frame, people
+                    parcel.clear()
+            finally:
+                parcel.clear()
+                self._shut_down()
+        if self._outcome.error is not None:
+            raise self._outcome.error
+
+    def stop(self) -> None:
+        """Ends the run soon: what is under way is finished within a second, the rest is dropped. For any thread or signal."""
+        if self._stop_at_s is None:
+            self._stop_at_s = time.monotonic()
+            self._interrupt("stopped")
+
+    def summary(self) -> Summary:
+        """What the run has come to so far."""
+        return Summary(
+            elapsed_s=self.timings.elapsed_s,
+            sources=tuple(
+                SourceSummary(
+                    name=channel.source.name,
+                    frames=channel.frames,
+                    people=channel.people,
+                    drops=channel.ring.drops,
+                    health=channel.source.health,
+                )
+                for channel in self._channels
+            ),
+            latency_ms=self.timings.latency_ns.statistics(1e-6),
+            stages=self.timings.statistics(),
+            depths={name: series.statistics() for name, series in self.timings.depths.items()},
+            stopped=self._stop_at_s is not None,
+        )
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._shut_down()
+
+    def _start_front(self) -> RingBuffer[Parcel]:
+        """Everything up to the maps, made but not started."""
+        if self._used:
+            raise RuntimeError("a pipeline runs once; make a new one")
+        self._used = True
+        maps = self._ring("maps")
+        self._workers += [DecodeWorker(channel, self._outcome, self.timings) for channel in self._channels]
+        self._workers.append(
+            InferWorker(
+                self._reader,
+                self._channels,
+                self._estimator,
+                maps,
+                self._outcome,
+                self.timings,
+                in_flight=self._in_flight,
+            )
+        )
+        return maps
+
+    def _start_group(self, maps: RingBuffer[Parcel]) -> RingBuffer[Parcel]:
+        people = self._ring("people")
+        self._workers.append(GroupWorker(self._group, maps, people, self._outcome, self.timings))
+        return people
+
+    def _ring(self, name: str) -> RingBuffer[Parcel]:
+        ring = RingBuffer([Parcel() for _ in range(self._waiting)], name=name, on_drop=Parcel.clear)
+        self._rings.append(ring)
+        return ring
+
+    def _begin(self) -> None:
+        self.timings.begin()
+        for worker in reversed(self._workers):
+            worker.start()
+
+    def _run_info(self) -> RunInfo:
+        keypoint_set = self._estimator.keypoint_set
+        return RunInfo(
+            model=self._estimator.model,
+            runtime=self._estimator.runtime,
+            precision=self._estimator.precision,
+            keypoint_set=keypoint_set if isinstance(keypoint_set, KeypointSet) else load_keypoint_set(keypoint_set),
+        )
+
+    def _progress(self, *, finished: bool) -> Progress:
+        counts = [self._expected(channel) for channel in self._channels]
+        return Progress(
+            frames=sum(channel.frames for channel in self._channels),
+            expected=None if None in counts else sum(count for count in counts if count is not None),
+            drops=sum(channel.ring.dropped for channel in self._channels),
+            elapsed_s=self.timings.elapsed_s,
+            finished=finished,
+        )
+
+    def _expected(self, channel: Channel) -> int | None:
+        info, thinning = channel.source.info, channel.thinning
+        count = None if info is None or info.live else info.frame_count
+        if count is not None:
+            count = -(-count // thinning.stride)
+            if thinning.max_fps is not None and info is not None and info.duration_s is not None:
+                count = min(count, round(info.duration_s * thinning.max_fps))
+        if thinning.limit is not None:
+            return thinning.limit if count is None else min(count, thinning.limit)
+        return count
+
+    def _overdue(self) -> bool:
+        return self._stop_at_s is not None and time.monotonic() - self._stop_at_s > _STOP_S
+
+    def _interrupt(self, reason: str) -> None:
+        for channel in self._channels:
+            channel.source.interrupt()
+            channel.ring.abort(reason)
+
+    def _shut_down(self) -> None:
+        """Ends every thread; one that hangs in foreign code is left behind, said aloud, after a deadline."""
+        self._interrupt("the run is over")
+        for ring in self._rings:
+            ring.abort("the run is over")
+        started = [worker for worker in self._workers if worker.ident is not None]
+        begin_s = time.monotonic()
+        for worker in reversed(started):
+            budget_s = _FINISH_S if isinstance(worker, WriteWorker) else _JOIN_S
+            worker.join(max(0.0, begin_s + budget_s - time.monotonic()))
+        self.timings.end()
+        hanging = [worker.name for worker in started if worker.is_alive()]
+        self._workers.clear()
+        if hanging:
+            _LOG.warning("left behind, still busy: %s", ", ".join(hanging))
+            if self._stop_at_s is None:
+                self._outcome.fail(ExecutionError(f"{hanging[0]} did not end in time"), "pipeline")
+
+
+@contextmanager
+def _tuned_process() -> Iterator[None]:
+    """Quick hand-over between threads, and an OpenCV that leaves the cores to the stages; both as before afterwards."""
+    interval_s, threads = sys.getswitchinterval(), cv2.getNumThreads()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval_s)
+        cv2.setNumThreads(threads)

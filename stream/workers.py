@@ -1,0 +1,272 @@
+"""The stages: decode, infer, group, render, write."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from configs import SourceError
+from grouping import People
+from stream.channel import Channel
+from stream.crew import Outcome, Worker
+from stream.estimator import Draw, Estimator, Group
+from stream.parcel import Parcel, send
+from stream.ring import Lease, RingBuffer, RingClosed
+from stream.sinks import RunInfo, Sink
+from stream.sources import FrameSlot
+from stream.timing import Timings
+from stream.turns import TurnReader
+
+_LOG = logging.getLogger(__name__)
+
+Ring = RingBuffer[Parcel]
+
+
+class DecodeWorker(Worker):
+    """Source to ring: one thread a source, so that a source that is gone holds up nobody."""
+
+    def __init__(self, channel: Channel, outcome: Outcome, timings: Timings) -> None:
+        super().__init__(f"decode {channel.source.name}", outcome, outboxes=(channel.ring,))
+        self._channel = channel
+        self._timer = timings.stage(channel.stage("decode"))
+
+    def work(self) -> None:
+        try:
+            self._decode()
+        except SourceError as error:
+            health = self._channel.source.health
+            health.state, health.message = "failed", str(error)
+            _LOG.error("%s: %s", self._channel.source.name, error)  # now: other sources may go on for days
+            raise
+
+    def _decode(self) -> None:
+        source, ring, thinning = self._channel.source, self._channel.ring, self._channel.thinning
+        spent_ns = 0  # since the last frame that was used
+        while not thinning.done:
+            begin_ns, waited_ns = time.perf_counter_ns(), source.health.waited_ns
+            if not source.grab():
+                return
+            spent_ns += time.perf_counter_ns() - begin_ns - (source.health.waited_ns - waited_ns)
+            if not thinning.wants(source.time_s):
+                continue
+            lease = ring.reserve()
+            if lease is None:
+                continue
+            try:
+                begin_ns = time.perf_counter_ns() - spent_ns
+                source.retrieve(lease.slot)
+                frame = lease.slot.frame
+                self._timer.add(begin_ns, time.perf_counter_ns(), frame.index)
+                spent_ns = 0
+                frame.left_ns["decode"] = time.monotonic_ns()
+                lease.commit(frame.capture_ns)
+            finally:
+                lease.release()
+
+
+class InferWorker(Worker):
+    """Rings of all sources to maps, each source in its turn, with up to `in_flight` pictures under way."""
+
+    def __init__(
+        self,
+        reader: TurnReader[FrameSlot],
+        channels: Sequence[Channel],
+        estimator: Estimator,
+        outbox: Ring,
+        outcome: Outcome,
+        timings: Timings,
+        *,
+        in_flight: int,
+    ) -> None:
+        super().__init__("infer", outcome, inboxes=[channel.ring for channel in channels], outboxes=(outbox,))
+        self._reader = reader
+        self._channels = tuple(channels)
+        self._estimator = estimator
+        self._outbox = outbox
+        self._in_flight = in_flight
+        self._timer = timings.stage("infer")
+        self._depth = timings.depth("infer")
+        self._pending: deque[tuple[int, Lease[FrameSlot], Any, int]] = deque()
+
+    def work(self) -> None:
+        parcel, ended = Parcel(), False
+        failure: Exception | None = None
+        while not ended or self._pending:
+            if not ended and len(self._pending) < self._in_flight:
+                try:
+                    if self._submit_next():
+                        continue
+                except RingClosed:
+                    ended = True
+                    continue
+                except Exception as error:  # noqa: BLE001 - raised below, when what is under way has been finished
+                    ended, failure = True, error
+                    continue
+            parcel.channel, parcel.lease, ticket, spent_ns = self._pending.popleft()
+            begin_ns = time.perf_counter_ns() - spent_ns
+            parcel.maps = self._estimator.result(ticket)
+            frame = parcel.frame
+            self._timer.add(begin_ns, time.perf_counter_ns(), frame.index)
+            frame.left_ns["infer"] = time.monotonic_ns()
+            send(parcel, self._outbox)
+        if failure is not None:
+            raise failure
+
+    def finish(self) -> None:
+        for _, lease, _, _ in self._pending:
+            lease.release()
+        self._pending.clear()
+
+    def _submit_next(self) -> bool:
+        """Submits the next frame; waits for one only if nothing is under way. False if there is none."""
+        found = self._reader.acquire(timeout_s=0 if self._pending else None)
+        if found is None:
+            return False
+        channel, lease = found
+        self._depth.add(len(self._channels[channel].ring))
+        begin_ns = time.perf_counter_ns()
+        try:
+            ticket = self._estimator.submit(lease.slot.frame.image)
+        except BaseException:
+            lease.release()
+            raise
+        self._pending.append((channel, lease, ticket, time.perf_counter_ns() - begin_ns))
+        return True
+
+
+class ParcelWorker(Worker):
+    """A stage that takes parcels in order, does something to each, and sends them on."""
+
+    stage = ""
+
+    def __init__(self, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings) -> None:
+        super().__init__(self.stage, outcome, inboxes=(inbox,), outboxes=(outbox,))
+        self._inbox = inbox
+        self._outbox = outbox
+        self._timer = timings.stage(self.stage)
+        self._depth = timings.depth(self.stage)
+
+    def work(self) -> None:
+        parcel = Parcel()
+        for lease in self._inbox:
+            with lease as slot:
+                parcel.take(slot)
+            self._depth.add(len(self._inbox))
+            try:
+                frame = parcel.frame
+                with self._timer.measure(frame.index):
+                    self.process(parcel)
+                frame.left_ns[self.stage] = time.monotonic_ns()
+                send(parcel, self._outbox)
+            finally:
+                parcel.clear()
+
+    def process(self, parcel: Parcel) -> None:
+        """What the stage does to one frame."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it does to a frame")
+
+
+class GroupWorker(ParcelWorker):
+    """Maps to people in source pixels."""
+
+    stage = "group"
+
+    def __init__(self, group: Group, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings) -> None:
+        super().__init__(inbox, outbox, outcome, timings)
+        self._group = group
+
+    def process(self, parcel: Parcel) -> None:
+        maps = parcel.maps
+        assert maps is not None
+        people = self._group(maps.heatmaps, maps.tags, maps.candidates)
+        parcel.people = People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
+        maps.release()
+        parcel.maps = None
+
+
+class RenderWorker(ParcelWorker):
+    """People drawn into the frame itself: from here on its image is the annotated picture."""
+
+    stage = "render"
+
+    def __init__(self, draw: Draw, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings) -> None:
+        super().__init__(inbox, outbox, outcome, timings)
+        self._draw = draw
+
+    def process(self, parcel: Parcel) -> None:
+        assert parcel.people is not None
+        self._draw(parcel.frame.image, parcel.people)
+
+
+class WriteWorker(Worker):
+    """Results to the sinks of their source; sinks are opened, written and closed by this thread alone."""
+
+    def __init__(
+        self, inbox: Ring, channels: Sequence[Channel], run: RunInfo, outcome: Outcome, timings: Timings, *, drawn: bool
+    ) -> None:
+        super().__init__("write", outcome, inboxes=(inbox,))
+        self._inbox = inbox
+        self._channels = tuple(channels)
+        self._run_info = run
+        self._timings = timings
+        self._timer = timings.stage("write")
+        self._depth = timings.depth("write")
+        self._drawn = drawn
+        self._opened: set[int] = set()
+
+    def work(self) -> None:
+        for index, channel in enumerate(self._channels):
+            if channel.source.info is not None:
+                self._open(index)
+        parcel = Parcel()
+        for lease in self._inbox:
+            with lease as slot:
+                parcel.take(slot)
+            self._depth.add(len(self._inbox))
+            try:
+                self._write(parcel)
+            finally:
+                parcel.clear()
+
+    def finish(self) -> None:
+        first: BaseException | None = None
+        for channel in self._channels:
+            for sink in channel.sinks:
+                try:
+                    sink.close()
+                except BaseException as error:  # noqa: BLE001 - the others must be closed all the same
+                    first = first or error
+        if first is not None:
+            raise first
+
+    def _open(self, index: int) -> None:
+        channel = self._channels[index]
+        info = channel.source.info
+        if info is None:
+            raise SourceError(f"{channel.source.name!r} delivered a frame before it knew its size")
+        self._opened.add(index)
+        for sink in channel.sinks:
+            sink.open(info, self._run_info)
+
+    def _write(self, parcel: Parcel) -> None:
+        channel, frame, people = self._channels[parcel.channel], parcel.frame, parcel.people
+        assert people is not None
+        if parcel.channel not in self._opened:
+            self._open(parcel.channel)
+        latency_ns = time.monotonic_ns() - frame.capture_ns
+        self._timings.latency_ns.add(latency_ns)
+        drops = channel.ring.dropped
+        with self._timer.measure(frame.index):
+            for sink in channel.sinks:
+                picture = frame.image if self._drawn and sink.needs_picture else None
+                sink.write(frame, people, picture, latency_ms=latency_ns * 1e-6, drops=drops)
+        channel.frames += 1
+        channel.people += len(people)
+
+
+def sinks_that_draw(channels: Sequence[Channel]) -> list[Sink]:
+    """The sinks that want the annotated picture."""
+    return [sink for channel in channels for sink in channel.sinks if sink.needs_picture]

@@ -1,0 +1,428 @@
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stream
+from configs import SinkError, SourceError
+from configs.run import SourceConfig
+from grouping import Grouper, People
+from stream.frame import Frame, SourceInfo
+from stream.pipeline import Pipeline, PipelineOptions, Progress
+from stream.policy import LATEST, Policy
+from stream.sinks import RunInfo, open_sinks
+from stream.sources import FrameSlot, Source, open_source
+from tests.stream.media import make_clip, read_number
+from tests.stream.plaza_engine import PlazaEngine, draw_maps, no_people, similarity_of_record, truth
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """No thread outlives its run."""
+    before = set(threading.enumerate())
+    yield
+    deadline_s = time.monotonic() + 2
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert not left
+
+
+@pytest.fixture(scope="module")
+def grouper() -> Grouper:
+    return Grouper("coco")
+
+
+class BlankEngine:
+    """An Estimator that takes `delay_s` for a picture and finds nobody; `seen` are the numbers that the pictures showed."""
+
+    model, runtime, precision, keypoint_set = "blank", "fixture", "exact", "coco"
+
+    def __init__(self, delay_s: float = 0.0, in_flight: int = 2) -> None:
+        self.delay_s = delay_s
+        self.in_flight = in_flight
+        self.seen: list[int] = []
+        self._maps = draw_maps(truth()[0])
+
+    def submit(self, image_bgr: np.ndarray) -> int:
+        self.seen.append(read_number(image_bgr))
+        return len(self.seen) - 1
+
+    def result(self, ticket: int) -> Any:
+        time.sleep(self.delay_s)
+        return self._maps
+
+
+def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
+    return no_people()
+
+
+class MemorySink:
+    """A Sink that remembers; `fail_in` names the call that raises, at frame `fail_at`."""
+
+    def __init__(self, *, needs_picture: bool = False, fail_in: str = "", fail_at: int = 5, delay_s: float = 0.0) -> None:
+        self.needs_picture = needs_picture
+        self.fail_in, self.fail_at, self.delay_s = fail_in, fail_at, delay_s
+        self.frames: list[int] = []
+        self.times_s: list[float] = []
+        self.latencies_ms: list[float] = []
+        self.pictures: list[bool] = []
+        self.drops = 0
+        self.people = 0
+        self.info: SourceInfo | None = None
+        self.closed = 0
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        if self.fail_in == "open":
+            raise SinkError("cannot open")
+        self.info = source
+
+    def write(self, frame: Frame, people: People, picture: np.ndarray | None, *, latency_ms: float, drops: int) -> None:
+        if self.fail_in == "write" and len(self.frames) == self.fail_at:
+            raise SinkError("disk full")
+        time.sleep(self.delay_s)
+        self.frames.append(frame.index)
+        self.times_s.append(frame.time_s)
+        self.latencies_ms.append(latency_ms)
+        self.pictures.append(picture is not None)
+        self.people += len(people)
+        self.drops = drops
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.fail_in == "close":
+            raise SinkError("cannot finish")
+
+
+class CountedSource(Source):
+    """Pictures that show their number, made as fast as asked or at `fps`; raises SourceError at `fail_at`."""
+
+    def __init__(self, count: int, *, fps: float | None = None, fail_at: int | None = None, name: str = "counted") -> None:
+        super().__init__()
+        self.name, self.live = name, fps is not None
+        self.count, self.fps, self.fail_at = count, fps, fail_at
+        self.index = -1
+        self.stopped = threading.Event()
+        self.picture = np.full((64, 96, 3), 96, np.uint8)
+
+    @property
+    def info(self) -> SourceInfo:
+        return SourceInfo(name=self.name, width=96, height=64, fps=self.fps or 25.0, frame_count=self.count, live=self.live)
+
+    def open(self) -> None:
+        self.began_s = time.monotonic()
+
+    def grab(self) -> bool:
+        if self.index + 1 == self.fail_at:
+            raise SourceError("the cable was pulled")
+        if self.index + 1 >= self.count or self.stopped.is_set():
+            return False
+        self.index += 1
+        self.time_s = self.index / (self.fps or 25.0)
+        if self.fps is not None and self.stopped.wait(max(0.0, self.began_s + self.time_s - time.monotonic())):
+            return False
+        self.captured_ns = time.monotonic_ns()
+        return True
+
+    def retrieve(self, slot: FrameSlot) -> None:
+        from tests.stream.media import numbered_picture
+
+        slot.resize(64, 96)[:] = numbered_picture(self.index, 96, 64)
+        frame = slot.frame
+        frame.source, frame.index, frame.time_s, frame.capture_ns = self.name, self.index, self.time_s, self.captured_ns
+
+    def interrupt(self) -> None:
+        self.stopped.set()
+
+    def close(self) -> None:
+        pass
+
+
+def counted(count: int, **choices: Any) -> CountedSource:
+    source = CountedSource(count, **choices)
+    source.open()
+    return source
+
+
+def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper: Grouper) -> None:
+    """The whole way: decode, infer (with maps drawn from the truth), group, render, MP4 and JSON Lines."""
+    engine = PlazaEngine()
+    record, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
+    drawn: list[int] = []
+
+    def draw(picture: np.ndarray, people: People) -> None:
+        drawn.append(len(people))
+        for x, y, score in people.keypoints.reshape(-1, 3):
+            if score > 0 and 4 <= x < 636 and 4 <= y < 476:
+                picture[int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = (255, 0, 255)
+
+    sinks = open_sinks([str(record), str(video)])
+    with open_source("demo") as source, Pipeline([source], engine, grouper, sinks=[sinks], draw=draw) as pipeline:
+        summary = pipeline.run()
+    header, *frames = [json.loads(line) for line in record.read_text().splitlines()]
+    assert header["size"] == [640, 480]
+    assert [frame["frame"] for frame in frames] == list(range(200))
+    assert [frame["time_s"] for frame in frames] == pytest.approx([index / 25 for index in range(200)])
+    assert similarity_of_record(frames) >= 0.95
+    assert summary.frames == len(drawn) == 200
+    assert summary.people == sum(drawn) == sum(len(frame["people"]) for frame in frames)
+    assert summary.drops == {}
+    assert engine.given == engine.released == 200
+    assert engine.largest_queue == engine.in_flight == 2
+    with open_source(str(video)) as result:
+        pictures = list(result)
+    assert len(pictures) == 200
+    for index in (0, 77, 199):
+        points = [joint for person in frames[index]["people"] for joint in person["keypoints"] if joint[2] > 0.3]
+        marked = [
+            pictures[index].image[int(y), int(x)].astype(int) for x, y, _ in points if 8 <= x < 632 and 8 <= y < 472
+        ]
+        # Magenta is far from every colour of the scene; neighbours may cover part of a mark and compression blurs it.
+        assert np.mean([pixel[0] + pixel[2] - 2 * pixel[1] > 150 for pixel in marked]) > 0.9
+
+
+def test_iterate_gives_frames_with_their_people_in_order() -> None:
+    seen = []
+    for frame, people in stream.iterate("demo", model=PlazaEngine()):
+        seen.append((frame.index, len(people), frame.image.shape))
+        if frame.index == 49:
+            break
+    assert [index for index, _, _ in seen] == list(range(50))
+    assert sum(count for _, count, _ in seen) > 100
+    assert {shape for _, _, shape in seen} == {(480, 640, 3)}
+
+
+def test_every_frame_is_inferred_once_and_in_order(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=100)
+    engine, sink = BlankEngine(), MemorySink()
+    with open_source(str(clip)) as source, Pipeline([source], engine, nobody, sinks=[[sink]]) as pipeline:
+        summary = pipeline.run()
+    assert engine.seen == sink.frames == list(range(100))
+    assert summary.drops == {}
+    assert [stage.name for stage in summary.stages] == ["decode", "infer", "group", "write"]
+    assert all(stage.time_ms.n == 100 for stage in summary.stages)
+    assert summary.latency_ms.n == 100
+    assert sink.closed >= 1
+    assert "100 frames" in str(summary)
+
+
+def test_no_picture_is_drawn_unless_a_sink_wants_it() -> None:
+    drawn: list[int] = []
+
+    def draw(picture: np.ndarray, people: People) -> None:
+        drawn.append(1)
+
+    for needed in (False, True):
+        sinks = [MemorySink(), MemorySink(needs_picture=needed)]
+        with Pipeline([counted(10)], BlankEngine(), nobody, sinks=[sinks], draw=draw) as pipeline:
+            pipeline.run()
+        assert len(drawn) == (10 if needed else 0)
+        assert sinks[0].pictures == [False] * 10
+        assert sinks[1].pictures == [needed] * 10
+
+
+class FailingEngine(BlankEngine):
+    def __init__(self, call: str) -> None:
+        super().__init__()
+        self.call = call
+
+    def submit(self, image_bgr: np.ndarray) -> int:
+        if self.call == "submit" and len(self.seen) == 5:
+            raise RuntimeError("boom in submit")
+        return super().submit(image_bgr)
+
+    def result(self, ticket: int) -> Any:
+        if self.call == "result" and ticket == 5:
+            raise RuntimeError("boom in result")
+        return super().result(ticket)
+
+
+def failing_call(name: str, broken: str) -> Any:
+    calls: list[int] = []
+
+    def call(*arguments: object) -> People:
+        calls.append(1)
+        if name == broken and len(calls) == 6:
+            raise RuntimeError(f"boom in {name}")
+        return no_people()
+
+    return call
+
+
+@pytest.mark.parametrize("broken", ["source", "submit", "result", "group", "draw", "open", "write", "close"])
+@pytest.mark.parametrize("live", [False, True])
+def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(broken: str, live: bool) -> None:
+    source = counted(10_000, fps=200.0 if live else None, fail_at=5 if broken == "source" else None)
+    good = MemorySink(needs_picture=True)
+    bad = MemorySink(fail_in=broken)
+    expected = {"source": "cable", "open": "cannot open", "write": "disk full", "close": "cannot finish"}
+    options = PipelineOptions(frames=8 if broken == "close" else None)
+    pipeline = Pipeline(
+        [source],
+        FailingEngine(broken),
+        failing_call("group", broken),
+        sinks=[[good, bad]],
+        draw=failing_call("draw", broken),
+        options=options,
+    )
+    start = time.monotonic()
+    with pytest.raises((RuntimeError, OSError), match=expected.get(broken, f"boom in {broken}")), pipeline:
+        pipeline.run()
+    assert time.monotonic() - start < 4
+    assert good.closed and bad.closed
+    if broken in ("source", "submit", "group", "draw") and not live:
+        assert good.frames == list(range(5)), "what was done before the error is to be written"
+
+
+def test_the_end_of_one_source_that_fails_leaves_the_other_running() -> None:
+    sinks = [MemorySink(), MemorySink()]
+    sources = [counted(10_000, fps=100.0, fail_at=10, name="first"), counted(60, fps=100.0, name="second")]
+    pipeline = Pipeline(sources, BlankEngine(), nobody, sinks=[[sinks[0]], [sinks[1]]])
+    with pytest.raises(SourceError, match="cable"), pipeline:
+        pipeline.run()
+    assert len(sinks[0].frames) <= 10
+    assert sinks[1].frames[-1] >= 58
+    summary = pipeline.summary()
+    assert [source.name for source in summary.sources] == ["first", "second"]
+    assert summary.sources[0].health.state == "failed"
+
+
+def test_several_sources_share_one_engine_and_keep_their_order() -> None:
+    engine = BlankEngine()
+    sinks = [MemorySink(), MemorySink(), MemorySink()]
+    sources = [counted(40, name=str(index)) for index in range(3)]
+    with Pipeline(sources, engine, nobody, sinks=[[sink] for sink in sinks]) as pipeline:
+        pipeline.run()
+    assert [sink.frames for sink in sinks] == [list(range(40))] * 3
+    assert sorted(engine.seen) == sorted([*range(40)] * 3)
+    assert max(engine.seen[:30]) < 20, "the sources take turns"
+
+
+def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
+    engine, sink = BlankEngine(delay_s=0.06), MemorySink()
+    with Pipeline([counted(90, fps=60.0)], engine, nobody, sinks=[[sink]], options=PipelineOptions(policy=LATEST)) as pipeline:
+        summary = pipeline.run()
+    assert sink.frames == sorted(set(sink.frames))
+    assert 15 < len(sink.frames) < 40
+    assert summary.drops["superseded"] + len(sink.frames) == 90
+    assert sink.drops == summary.drops["superseded"]
+    # 2 x 60 ms of inference (one under way, one own) and a frame; half as much again for a busy machine.
+    assert np.percentile(sink.latencies_ms, 90) < 1.5 * (120 + 17)
+    early, late = np.median(sink.latencies_ms[3:12]), np.median(sink.latencies_ms[-9:])
+    assert late < early + 30, "delay grows"
+
+
+def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
+    sink = MemorySink()
+    options = PipelineOptions(policy=Policy(kind="max-age", max_age_s=0.05))
+    with Pipeline([counted(60, fps=100.0)], BlankEngine(delay_s=0.08), nobody, sinks=[[sink]], options=options) as pipeline:
+        summary = pipeline.run()
+    assert len(sink.frames) + sum(summary.drops.values()) == 60
+    assert set(summary.drops) <= {"stale", "full"}
+    assert summary.drops
+
+
+def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=50)
+    sink = MemorySink()
+    with (
+        open_source(str(clip), SourceConfig(realtime=True)) as source,
+        Pipeline([source], BlankEngine(), nobody, sinks=[[sink]]) as pipeline,
+    ):
+        summary = pipeline.run()
+    assert sink.frames == list(range(50))
+    assert summary.drops == {}
+    assert next(stage for stage in summary.stages if stage.name == "decode").busy_share < 0.5, "waiting is no work"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (PipelineOptions(frames=7), list(range(7))),
+        (PipelineOptions(stride=10), list(range(0, 100, 10))),
+        (PipelineOptions(stride=10, frames=3), [0, 10, 20]),
+        (PipelineOptions(max_fps=5.0), list(range(0, 100, 5))),
+        (PipelineOptions(max_fps=1000.0), list(range(100))),
+    ],
+    ids=["frames", "stride", "both", "max fps", "max fps above"],
+)
+def test_fewer_frames_can_be_asked_for(options: PipelineOptions, expected: list[int]) -> None:
+    sink = MemorySink()
+    with Pipeline([counted(100)], BlankEngine(), nobody, sinks=[[sink]], options=options) as pipeline:
+        summary = pipeline.run()
+    assert sink.frames == expected
+    assert summary.drops == {}
+
+
+@pytest.mark.parametrize("delay_s", [0.01, 5.0], ids=["quick engine", "engine that hangs"])
+def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
+    released = threading.Event()
+
+    class Engine(BlankEngine):
+        def result(self, ticket: int) -> Any:
+            released.wait(delay_s)
+            return self._maps
+
+    sink = MemorySink()
+    with Pipeline([counted(1_000_000)], Engine(), nobody, sinks=[[sink]]) as pipeline:
+        threading.Timer(0.3, pipeline.stop).start()
+        start = time.monotonic()
+        summary = pipeline.run()
+        assert time.monotonic() - start < 0.3 + 2
+    assert sink.closed
+    assert summary.stopped
+    released.set()
+
+
+def test_a_slow_sink_holds_up_a_file_and_loses_nothing() -> None:
+    sink = MemorySink(delay_s=0.005)
+    with Pipeline([counted(60)], BlankEngine(), nobody, sinks=[[sink]]) as pipeline:
+        summary = pipeline.run()
+    assert sink.frames == list(range(60))
+    assert summary.slowest is not None
+    assert summary.slowest.name == "write"
+
+
+def test_progress_is_told_in_the_callers_thread() -> None:
+    told: list[Progress] = []
+    threads: set[int] = set()
+
+    def hear(progress: Progress) -> None:
+        told.append(progress)
+        threads.add(threading.get_ident())
+
+    with Pipeline([counted(40)], BlankEngine(delay_s=0.01), nobody, sinks=[[MemorySink()]]) as pipeline:
+        pipeline.run(hear)
+    assert threads == {threading.get_ident()}
+    assert [progress.frames for progress in told] == sorted(progress.frames for progress in told)
+    assert told[-1].finished
+    assert told[-1].frames == told[-1].expected == 40
+    assert len(told) >= 4
+
+
+def test_the_process_is_as_before_after_a_run() -> None:
+    import cv2
+
+    before = sys.getswitchinterval(), cv2.getNumThreads()
+    during = []
+
+    def look(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
+        during.append(sys.getswitchinterval())
+        return no_people()
+
+    with Pipeline([counted(3)], BlankEngine(), look, sinks=[[MemorySink()]]) as pipeline:
+        pipeline.run()
+    assert during == pytest.approx([0.0005] * 3)
+    assert (sys.getswitchinterval(), cv2.getNumThreads()) == before
+
+
+def test_a_pipeline_runs_once() -> None:
+    with Pipeline([counted(3)], BlankEngine(), nobody, sinks=[[MemorySink()]]) as pipeline:
+        pipeline.run()
+        with pytest.raises(RuntimeError, match="once"):
+            pipeline.run()
