@@ -17,22 +17,30 @@ def merge_resolutions(outputs: Sequence[Tensor], config: ModelConfig) -> tuple[T
     Heatmaps are the mean over the resolutions, or the finest alone where the config says so.
     """
     joints = len(load_keypoint_set(config.keypoint_set))
-    finest = len(outputs) - 1
-    resized = [
-        functional.interpolate(output, scale_factor=float(2 ** (finest - index)), mode="bilinear", align_corners=False)
-        if index < finest
-        else output
-        for index, output in enumerate(outputs)
-        # Of a coarser output only the tags are needed if heatmaps are not averaged, and only the first output has tags.
-        if config.aggregate_heatmaps or index in (0, finest)
-    ]
-    tags = resized[0][:, joints:]
+    doublings = len(outputs) - 1
+    tags = enlarge(outputs[0][:, joints:], 2**doublings, joints)
     if not config.aggregate_heatmaps:
-        return resized[-1][:, :joints], tags
-    heatmaps = resized[0][:, :joints]
-    for output in resized[1:]:
-        heatmaps = heatmaps + output[:, :joints]
-    return heatmaps / len(resized) if len(resized) > 1 else heatmaps, tags
+        return outputs[-1][:, :joints], tags
+    # Heatmaps and tags part before they are enlarged: splitting the large maps cost OpenVINO 5.7 ms of 20 (lite, 320x448).
+    enlarged = [enlarge(output[:, :joints], 2 ** (doublings - index), joints) for index, output in enumerate(outputs)]
+    total = enlarged[0]
+    for maps in enlarged[1:]:
+        total = total + maps
+    return total / len(enlarged) if len(enlarged) > 1 else total, tags
+
+
+def enlarge(maps: Tensor, factor: float, joints: int) -> Tensor:
+    """The maps (N, J*D, h, w) with sides `factor` times as long, bilinear.
+
+    J channels at a time, as a larger batch: OpenVINO takes 4.0 ms to turn 34 enlarged channels into planes, but 1.8 ms for
+    twice 17 (80x112 to 160x224, two cores).
+    """
+    if factor == 1:
+        return maps
+    channels, rows, columns = maps.shape[1:]
+    grouped = maps.reshape(-1, joints, rows, columns)
+    enlarged = functional.interpolate(grouped, scale_factor=float(factor), mode="bilinear", align_corners=False)
+    return enlarged.reshape(-1, channels, *enlarged.shape[2:])
 
 
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

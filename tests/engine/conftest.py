@@ -24,3 +24,9 @@ def golden_network(shared: Path) -> GoldenNetwork:
         return network.eval()
 
     return build
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    # Networks this small are slower with more, several times so on a machine with other work to do.
+    torch.set_num_threads(1)
