@@ -128,8 +128,9 @@ class AugmentationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionConfig:
-    """How it runs. These keys may change when a run is resumed."""
+    """How and where it runs. These keys may change when a run is resumed."""
 
+    output: Path | None = option(None, help="folder of the run; runs/NAME, or the resumed checkpoint's folder, where unset")
     device: str = option("auto", help="cpu, cuda, cuda:N; auto takes a GPU where there is one")
     workers: int = option(0, help="processes that prepare images; 0 prepares them between steps", metavar="N")
     cache_images: bool = option(False, help="keep all decoded images in memory (0.4 MB each at 512 px)")
@@ -181,20 +182,26 @@ def training_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
-def load_training_config(name: str, overrides: dict[str, Any] | None = None) -> TrainingConfig:
-    """The preset called `name`, or the one in the YAML file at that path, with `overrides` (key or section: value) laid over it.
+def load_training_config(name: str) -> TrainingConfig:
+    """The preset called `name`, or the one in the YAML file at that path; relative paths in a file are relative to it.
 
-    Relative paths in a file are relative to it. Raises ConfigError for an unknown name (with the nearest known one), a file
-    that does not hold a preset, or an override that does not fit.
+    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold a preset.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in training_names():
         raise ConfigError(f"unknown training preset {name!r}{nearest(name, training_names())}")
-    values = load_yaml(path)
-    for key, value in (overrides or {}).items():
-        merges = key in SECTIONS and isinstance(values.get(key), dict)
-        values[key] = {**values[key], **value} if merges else value
-    return _beside(build(TrainingConfig, values, str(path)), path.parent)
+    return _beside(build(TrainingConfig, load_yaml(path), str(path)), path.parent)
+
+
+def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> TrainingConfig:
+    """`config` with `values` laid over it: keys, and sections as dictionaries of their keys.
+
+    where: origin of the values in messages. Raises ConfigError for values that do not fit.
+    """
+    merged = training_config_to_dict(config)
+    for key, value in values.items():
+        merged[key] = {**merged[key], **value} if key in SECTIONS else value
+    return build(TrainingConfig, merged, where)
 
 
 def training_config_from_dict(values: dict[str, Any], where: str) -> TrainingConfig:

@@ -1,0 +1,105 @@
+"""`python -m training`: fit a network, or export a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from configs import ConfigError, PoseStreamError
+from configs.flags import FlagParser, add_flags
+from configs.training import (
+    SECTIONS,
+    DataSource,
+    TrainingConfig,
+    load_training_config,
+    overlay,
+    training_names,
+)
+
+_LENGTHS = ("time_budget_s", "steps", "epochs")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code: 0, 2 after an error (one line on stderr), 128 + N when signal N ended a training."""
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    try:
+        parsed = _parser().parse_args(arguments)
+        return int(parsed.command(parsed))
+    except PoseStreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = FlagParser(prog="python -m training", description="Train a network, or export a trained one.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=FlagParser)
+    fit = commands.add_parser("fit", help="train a network, or go on training it")
+    fit.set_defaults(command=_fit)
+    known = ", ".join(training_names())
+    fit.add_argument("--config", metavar="NAME|FILE", help=f"training preset ({known}) or a YAML file (default: short)")
+    fit.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="go on from this checkpoint, with its configuration")
+    data = ("ANNOTATIONS", "IMAGES")
+    help_text = "COCO keypoint file, and the folders or zip archives with its images; repeat for several sets"
+    fit.add_argument("--data", nargs="+", action="append", type=Path, metavar=data, help=help_text)
+    fit.add_argument("--data-weights", nargs="+", type=float, metavar="W", help="how often an epoch shows each set (default: 1)")
+    fit.add_argument("--validation", nargs="+", type=Path, metavar=data, help="held-out set, given like --data")
+    add_flags(fit, TrainingConfig)
+    for title, section in SECTIONS.items():
+        add_flags(cast(argparse.ArgumentParser, fit.add_argument_group(title)), section)
+    export = commands.add_parser("export", help="write a checkpoint as an ONNX model")
+    export.set_defaults(command=_export)
+    export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx")
+    return parser
+
+
+def _fit(parsed: argparse.Namespace) -> int:
+    from training.fit import fit
+    from training.run import resumed_config
+
+    if parsed.resume is not None and parsed.config is None:
+        config = resumed_config(parsed.resume)
+    else:
+        config = load_training_config(parsed.config or "short")
+    signal = fit(overlay(config, _overrides(parsed), "command line"), parsed.resume)
+    return 0 if signal is None else 128 + signal
+
+
+def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
+    """What was given on the command line, as keys and sections of the configuration."""
+    given = vars(parsed)
+    names = {field.name for field in dataclasses.fields(TrainingConfig) if "help" in field.metadata}
+    overrides: dict[str, Any] = {name: given[name] for name in names & given.keys()}
+    for title, section in SECTIONS.items():
+        fields = {field.name for field in dataclasses.fields(section)}
+        overrides[title] = {name: given[name] for name in fields & given.keys()}
+    if any(name in given for name in _LENGTHS):
+        overrides["schedule"] = {**dict.fromkeys(_LENGTHS), **overrides["schedule"]}
+    if parsed.data:
+        weights = parsed.data_weights or [1.0] * len(parsed.data)
+        if len(weights) != len(parsed.data):
+            raise ConfigError(f"--data-weights needs one number for each --data: {len(parsed.data)}, not {len(weights)}")
+        overrides["data"] = [_source(paths, weight) for paths, weight in zip(parsed.data, weights, strict=True)]
+    if parsed.validation:
+        overrides["validation"] = _source(parsed.validation, 1.0)
+    return overrides
+
+
+def _source(paths: list[Path], weight: float) -> dict[str, Any]:
+    return dataclasses.asdict(DataSource(annotations=paths[0], images=tuple(paths[1:]), weight=weight))
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from training.export import export_checkpoint
+
+    export_checkpoint(parsed.checkpoint, parsed.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

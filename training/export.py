@@ -1,0 +1,22 @@
+"""A trained checkpoint as the ONNX model that every runtime executes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from configs import ModelConfig
+from configs.loading import build
+from training.checkpoints import read_training_checkpoint
+
+
+def export_checkpoint(checkpoint: Path, output: Path) -> None:
+    """Writes the averaged weights of `checkpoint` (the last ones where no average was kept) to `output` as ONNX.
+
+    Raises CheckpointError if the file is not one of ours; RuntimeUnavailableError if the package that writes ONNX is missing.
+    """
+    from engine import export, load_checkpoint, load_network
+
+    state = read_training_checkpoint(checkpoint)
+    network = load_network(build(ModelConfig, state["model"], str(checkpoint)))
+    load_checkpoint(network, checkpoint)
+    export(network.eval(), output)

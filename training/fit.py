@@ -1,0 +1,138 @@
+"""One run from its first step, or from a checkpoint, to its end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+import yaml
+
+from configs import CheckpointError
+from configs.training import TrainingConfig, training_config_to_dict
+from training.checkpoints import save_checkpoint
+from training.processes import Processes, open_processes
+from training.progress import RunProgress, show_progress
+from training.run import Run, open_run
+from training.scalars import ScalarLog, draw_curves
+from training.signals import StopSignals
+from training.trainer import Trainer
+from training.validation import validation_losses
+
+logger = logging.getLogger(__name__)
+
+
+def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
+    """Trains as `config` says and leaves `last.pt`, `best.pt`, scalars, curves and sample pictures in the folder of the run.
+
+    resume: checkpoint to go on from; the losses are then those of an uninterrupted run (by the clock: of one that was as fast).
+    Returns None at the end of the training, or the number of the signal (SIGINT, SIGTERM) that ended it early, after a checkpoint.
+    Raises ConfigError, DataError, CheckpointError; and CheckpointError when the last checkpoint cannot be written.
+    """
+    if config.execution.threads is not None:
+        torch.set_num_threads(config.execution.threads)
+    with open_processes(config.execution.device) as processes:
+        run = open_run(config, resume)
+        if config.execution.cache_images:
+            run.dataset.cache()
+        return Fit(run, processes).until_over()
+
+
+class Fit:
+    """A trainer with everything around it that is written and shown; only the main process writes."""
+
+    def __init__(self, run: Run, processes: Processes) -> None:
+        self.run = run
+        self.processes = processes
+        self.trainer = Trainer(run, processes)
+        self._checkpoint_at = time.monotonic()
+        self._validated_at = time.monotonic()
+        self._validated_epoch = int(self.trainer.epoch)
+
+    def until_over(self) -> int | None:
+        """Trains to the end or until a signal; returns the signal."""
+        trainer, execution = self.trainer, self.run.config.execution
+        main = self.processes.is_main
+        if main:
+            self.run.folder.mkdir(parents=True, exist_ok=True)
+            text = yaml.safe_dump(training_config_to_dict(self.run.config), sort_keys=False)
+            (self.run.folder / "config.yaml").write_text(text, encoding="utf-8")
+        with StopSignals() as signals, show_progress(main) as progress, self._log() as log:
+            for _ in trainer.steps():
+                stop = trainer.agree(signals.received is not None)
+                if trainer.step % execution.log_steps == 0:
+                    self._write_row(log, progress)
+                if stop:
+                    break
+                if main:
+                    self._save_when_due()
+                if self._validation_due():
+                    self._validate(log)
+            else:
+                if self.trainer.step and self.run.validation is not None:
+                    self._validate(log)
+            if main:
+                save_checkpoint(self.run.folder / "last.pt", trainer.state())
+                draw_curves(self.run.folder)
+            return signals.received
+
+    def _log(self) -> AbstractContextManager[ScalarLog | None]:
+        if not self.processes.is_main:
+            return nullcontext()
+        return ScalarLog(self.run.folder, resume_step=self.trainer.step)
+
+    def _write_row(self, log: ScalarLog | None, progress: RunProgress) -> None:
+        trainer = self.trainer
+        names, means, notes = trainer.meter.take()
+        means = self.processes.mean(means)
+        if log is None:
+            return
+        row = {"step": trainer.step, "epoch": trainer.epoch, "elapsed_s": trainer.elapsed_s, "progress": trainer.progress}
+        row.update(zip(names, means.tolist(), strict=True))
+        log.write("scalars", {**row, **notes})
+        progress.update(
+            trainer.progress,
+            f"step {trainer.step}, epoch {trainer.epoch:.2f}, loss {row['total']:.5f}, {notes['images_per_s']:.1f} images/s",
+        )
+
+    def _save_when_due(self) -> None:
+        if time.monotonic() < self._checkpoint_at + self.run.config.execution.checkpoint_s:
+            return
+        try:
+            save_checkpoint(self.run.folder / "last.pt", self.trainer.state())
+        except CheckpointError as error:
+            # Training goes on: there may be room again by the next time. The last checkpoint of a run must succeed.
+            logger.error("%s", error)
+        self._checkpoint_at = time.monotonic()
+
+    def _validation_due(self) -> bool:
+        if self.run.validation is None or not self.processes.is_main:
+            return False
+        every_s = self.run.config.execution.validate_s
+        if every_s is not None:
+            return time.monotonic() >= self._validated_at + every_s
+        return int(self.trainer.epoch) > self._validated_epoch
+
+    def _validate(self, log: ScalarLog | None) -> None:
+        """Writes a row of validation.csv, the sample pictures and the curves, and `best.pt` if there was no better one before."""
+        trainer, run = self.trainer, self.run
+        if log is None or run.validation is None:
+            return
+        figures = validation_losses(
+            trainer.validated_network,
+            run.validation,
+            trainer.loss,
+            input_size_px=run.model.input_size,
+            progress=trainer.progress,
+            execution=run.config.execution,
+        )
+        log.write("validation", {"step": trainer.step, "epoch": trainer.epoch, "elapsed_s": trainer.elapsed_s, **figures})
+        logger.info("step %d: %s", trainer.step, ", ".join(f"{name} {value:.5f}" for name, value in figures.items()))
+        score = -figures["total"]
+        if trainer.best is None or score > trainer.best:
+            trainer.best = score
+            save_checkpoint(run.folder / "best.pt", trainer.state())
+        draw_curves(run.folder)
+        self._validated_at, self._validated_epoch = time.monotonic(), int(trainer.epoch)

@@ -1,0 +1,115 @@
+"""What a run is made of: the configuration, the data, the network, and where it left off."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from configs import CheckpointError, ConfigError, DataError, ModelConfig, load_keypoint_set, load_model_config
+from configs.loading import build
+from configs.training import TrainingConfig, training_config_from_dict, training_config_to_dict
+from training.checkpoints import read_training_checkpoint
+from training.dataset import PoseDataset
+from training.sampling import SampleStream
+
+logger = logging.getLogger(__name__)
+
+# What may differ when a run is resumed: how and where it runs, and where its data lies (that it is the same is checked by size).
+_FREE = ("execution", "data", "validation", "initial_weights", "description")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """state: the checkpoint that the run goes on from, or none. folder: where everything is written."""
+
+    config: TrainingConfig
+    model: ModelConfig
+    network: nn.Module
+    dataset: PoseDataset
+    validation: PoseDataset | None
+    stream: SampleStream
+    folder: Path
+    state: dict[str, Any] | None
+
+
+def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
+    """Reads the data and builds the network of `config`, as a new run or as the continuation of the checkpoint `resume`.
+
+    Raises ConfigError if `config` is not what the checkpoint was trained with, if there is no data, or if the folder already
+    holds a run; DataError and CheckpointError for files that cannot be used.
+    """
+    state = read_training_checkpoint(resume) if resume is not None else None
+    folder = config.execution.output or (resume.parent if resume is not None else Path("runs") / config.name)
+    if state is None and (folder / "last.pt").exists():
+        raise ConfigError(f"{str(folder)!r} already holds a run; continue it with --resume {folder / 'last.pt'}, or choose another --output")
+    if state is not None:
+        _check_same(training_config_from_dict(state["training"], str(resume)), config, resume)
+    if not config.data:
+        raise ConfigError("nothing to train on; give --data ANNOTATIONS IMAGES, or `data` in the configuration file")
+    model = load_model_config(config.model)
+    keypoint_set = load_keypoint_set(model.keypoint_set)
+    outputs = model.deconvolutions + 1
+    dataset = PoseDataset(config.data, keypoint_set, outputs=outputs, augmentation=config.augmentation, seed=config.seed)
+    logger.info("%d images, %d people", len(dataset), sum(len(image.joints) for image in dataset.images))
+    validation = None
+    if config.validation is not None and config.execution.validate_images:
+        limit = config.execution.validate_images
+        validation = PoseDataset([config.validation], keypoint_set, outputs=outputs, augmentation=None, limit=limit)
+    if state is not None and state["set_sizes"] != dataset.set_sizes:
+        raise DataError(f"{str(resume)!r} was trained on sets of {state['set_sizes']} images, not {dataset.set_sizes}")
+    network = _network(model, config, state, resume)
+    stream = SampleStream(dataset.set_sizes, [source.weight for source in config.data], config.seed)
+    return Run(config, model, network, dataset, validation, stream, folder, state)
+
+
+def resumed_config(resume: Path) -> TrainingConfig:
+    """The configuration that the checkpoint was trained with. Raises CheckpointError if it is not one of ours."""
+    return training_config_from_dict(read_training_checkpoint(resume)["training"], str(resume))
+
+
+def _network(model: ModelConfig, config: TrainingConfig, state: dict[str, Any] | None, resume: Path | None) -> nn.Module:
+    from engine import load_checkpoint, load_network
+
+    torch.manual_seed(config.seed)
+    network = load_network(model)
+    if state is not None:
+        if build(ModelConfig, state["model"], str(resume)) != model:
+            raise CheckpointError(f"{str(resume)!r} holds another network than model {model.name!r} now describes")
+        network.load_state_dict(state["network"])
+    elif config.initial_weights is not None:
+        load_checkpoint(network, config.initial_weights)
+    if config.optimizer.batch_norm_momentum is not None:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = config.optimizer.batch_norm_momentum
+    return network
+
+
+def _check_same(trained: TrainingConfig, config: TrainingConfig, resume: Path | None) -> None:
+    before, now = training_config_to_dict(trained), training_config_to_dict(config)
+    different = [f"{key} {old!r} -> {new!r}" for key, old, new in _differences(before, now)]
+    if different:
+        raise ConfigError(
+            f"{str(resume)!r} was trained with another configuration ({', '.join(different)}); resume it without these changes, "
+            "or start anew from its weights with --initial-weights"
+        )
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    found: list[tuple[str, Any, Any]] = []
+    for key, old in before.items():
+        new = now[key]
+        if not prefix and key in _FREE:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{key}.")
+        elif old != new:
+            found.append((prefix + key, old, new))
+    return found
+
+

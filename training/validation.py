@@ -1,0 +1,43 @@
+"""How good a network is now, on images that it is not trained on."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from configs.training import ExecutionConfig
+from training.dataset import PoseDataset, SampleKey, collate
+from training.losses import PoseLoss
+from training.normalise import Normalise
+
+_BATCH_SIZE = 8
+
+
+@torch.no_grad()
+def validation_losses(
+    network: nn.Module, dataset: PoseDataset, loss: PoseLoss, *, input_size_px: int, progress: float, execution: ExecutionConfig
+) -> dict[str, float]:
+    """Mean losses over the whole dataset, each image shown whole in a square; keys as in scalars.csv."""
+    device = next(network.parameters()).device
+    normalise = Normalise(network, device, execution.channels_last)
+    keys = [SampleKey(index, index, input_size_px) for index in range(len(dataset))]
+    loader = DataLoader(dataset, batch_sampler=_chunks(keys), collate_fn=collate)
+    training = network.training
+    network.eval()
+    sums: dict[str, float] = {}
+    for batch in loader:
+        batch = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=execution.precision == "bf16"):
+            outputs = network(normalise(batch.images))
+        losses = loss(outputs, batch.labels, progress)
+        values = {f"heatmaps_{level}": value for level, value in enumerate(losses.heatmaps)}
+        values.update(push=losses.push, pull=losses.pull, position=losses.position, total=losses.total)
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + value.item() * len(batch.images)
+    network.train(training)
+    return {name: value / len(dataset) for name, value in sums.items()}
+
+
+def _chunks(keys: list[SampleKey]) -> list[list[SampleKey]]:
+    return [keys[first : first + _BATCH_SIZE] for first in range(0, len(keys), _BATCH_SIZE)]
