@@ -1,0 +1,78 @@
+"""`python -m synthetic images | clip | bodies`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from configs.errors import PoseStreamError
+from configs.flags import FlagParser, add_flags, from_namespace
+from synthetic.bodies import BODIES
+from synthetic.clip import ClipConfig, write_clip
+from synthetic.images import ImagesConfig, write_images
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; 0, or 2 after `error: ...` on stderr, or 130 after Ctrl-C."""
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    try:
+        options = _parser().parse_args(arguments)
+        if options.command == "images":
+            images = from_namespace(ImagesConfig, options)
+            with _progress() as progress:
+                task = progress.add_task("images", total=images.count)
+                path = write_images(images, options.output, lambda done: progress.update(task, completed=done))
+            print(f"wrote {images.count} images and {path}")
+        elif options.command == "clip":
+            clip = from_namespace(ClipConfig, options)
+            with _progress() as progress:
+                task = progress.add_task("frames", total=clip.frames)
+                write_clip(clip, options.output, options.truth, lambda done: progress.update(task, completed=done))
+            print(f"wrote {options.output}" + (f" and {options.truth}" if options.truth else ""))
+        else:
+            from synthetic.bake import bake_bodies
+
+            bake_bodies(options.output)
+            print(f"wrote {options.output}")
+    except PoseStreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is on disk", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = FlagParser(prog="python -m synthetic", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="images|clip|bodies")
+
+    images = commands.add_parser("images", help="random pictures with people, and a COCO file")
+    add_flags(images, ImagesConfig)
+    images.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder for the pictures and annotations.json", metavar="DIR"
+    )
+
+    clip = commands.add_parser("clip", help="a film of people who walk about, and where their keypoints are")
+    add_flags(clip, ClipConfig)
+    clip.add_argument("-o", "--output", type=Path, required=True, help="the film", metavar="MP4")
+    clip.add_argument("--truth", type=Path, help="where the keypoints go", metavar="JSON.GZ")
+
+    bodies = commands.add_parser("bodies", help="bake the bodies anew from the package anny (needs torch)")
+    bodies.add_argument(
+        "-o", "--output", type=Path, default=BODIES, help="default: where this program reads them", metavar="NPZ"
+    )
+    return parser
+
+
+def _progress() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""Films of people who walk about, with the truth about every frame."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import ConfigError, SinkError
+from configs.flags import option
+from synthetic.bodies import BODIES, load_bodies
+from synthetic.film import Film
+from synthetic.images import parse_size
+from synthetic.labels import Label
+from synthetic.photos import PhotoLibrary
+from synthetic.plaza import Plaza, open_plaza
+from synthetic.shot import take
+
+_FILM = Film(exposure=0.95, contrast=1.05, grain=0.006)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipConfig:
+    seconds: float = option(8.0, help="length")
+    fps: float = option(25.0, help="frames per second")
+    size: str = option("480x640", help="height and width in pixels, both even", metavar="HxW")
+    actors: int = option(5, help="how many people take part")
+    seed: int = option(0, help="the same seed gives the same clip")
+    backgrounds: tuple[str, ...] = option(
+        (), help="folders, zip archives or files with photographs, one of which replaces the plaza"
+    )
+    supersampling: int = option(2, help="samples per pixel each way")
+    quality: int = option(23, help="constant rate factor of H.264: smaller is better and larger")
+
+    def __post_init__(self) -> None:
+        height, width = parse_size(self.size)
+        if height % 2 or width % 2:
+            raise ConfigError(f"size must be even both ways for H.264, not {self.size!r}")
+        limits = (
+            ("seconds", 0.04, 3600), ("fps", 1, 240), ("actors", 1, 24), ("seed", 0, 2**63), ("supersampling", 1, 4),
+            ("quality", 0, 51),
+        )  # fmt: skip
+        for name, low, high in limits:
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
+
+    @property
+    def frames(self) -> int:
+        return max(1, round(self.seconds * self.fps))
+
+
+class ClipMaker:
+    """The frames of a clip, any of which can be made at any time."""
+
+    def __init__(self, config: ClipConfig) -> None:
+        self._config = config
+        self.height, self.width = parse_size(config.size)
+        photos = PhotoLibrary.open(config.backgrounds) if config.backgrounds else None
+        self._plaza: Plaza = open_plaza(
+            self.width,
+            self.height,
+            config.actors,
+            config.frames / config.fps,
+            load_bodies(BODIES),
+            PhotoLibrary.textures(),
+            photos,
+            np.random.default_rng(config.seed),
+        )
+
+    def make(self, frame: int) -> tuple[NDArray[np.uint8], list[Label]]:
+        """Frame (h, w, 3) uint8 BGR and a label for every player."""
+        scene = self._plaza.scene(frame / self._config.fps)
+        rng = np.random.default_rng([self._config.seed, frame])
+        return take(scene, _FILM, rng, self._config.supersampling)
+
+
+def write_clip(
+    config: ClipConfig, path: Path, truth_path: Path | None = None, progress: Callable[[int], None] = lambda _: None
+) -> None:
+    """Writes an H.264 film and, if wanted, its truth as gzipped JSON.
+
+    The truth is a list with one list of people a frame: `person` (the same number for the same person throughout), `keypoints`
+    (17 of x, y, v with v = 0 outside the picture, 1 hidden, 2 visible), `bbox` and `area` of what is seen, `amodal_bbox` of all
+    of the person. Files appear when they are complete. Raises SinkError if one cannot be written.
+    """
+    import av
+
+    maker = ClipMaker(config)
+    partial = path.with_name(f"{path.stem}.partial.mp4")
+    truth: list[list[dict[str, Any]]] = []
+    try:
+        with av.open(str(partial), "w") as container:
+            stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
+            stream.width, stream.height, stream.pix_fmt = maker.width, maker.height, "yuv420p"
+            stream.options = {"crf": str(config.quality), "preset": "slow"}
+            for index in range(config.frames):
+                image, labels = maker.make(index)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+                truth.append([_record(label) for label in labels])
+                progress(index + 1)
+            container.mux(stream.encode())
+        partial.replace(path)
+        if truth_path is not None:
+            unfinished = truth_path.with_name(truth_path.name + ".partial")
+            # Without a time stamp inside, equal clips make equal files.
+            unfinished.write_bytes(gzip.compress(json.dumps(truth).encode(), mtime=0))
+            unfinished.replace(truth_path)
+    except (OSError, av.FFmpegError) as error:
+        raise SinkError(f"cannot write the clip {str(path)!r}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _record(label: Label) -> dict[str, Any]:
+    return {
+        "person": label.person,
+        "keypoints": [[round(float(x), 2), round(float(y), 2), float(seen)] for x, y, seen in label.keypoints],
+        "bbox": [round(edge, 2) for edge in label.box],
+        "amodal_bbox": [round(edge, 2) for edge in label.full_box],
+        "area": round(label.area, 2),
+    }
