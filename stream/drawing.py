@@ -39,41 +39,87 @@ class Skeleton(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def capsule(picture, x0, y0, x1, y1, radius, colour, opacity):  # type: ignore[no-untyped-def]
-    """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `picture` (H, W, 3) uint8."""
+def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole=0.0):  # type: ignore[no-untyped-def]
+    """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `picture` (H, W, 3) uint8.
+
+    Pixels that are nearer to the line than `hole` are left alone: what an outline is drawn for will cover them.
+    """
     reach = radius + 0.5
-    height, width = picture.shape[0], picture.shape[1]
-    left, right = min(x0, x1) - reach, max(x0, x1) + reach
-    first_row = max(0, math.ceil(min(y0, y1) - reach))
-    last_row = min(height - 1, math.floor(max(y0, y1) + reach))
+    inner = hole if hole > 0 else max(0.0, radius - 0.5)
     along_x, along_y = x1 - x0, y1 - y0
     squared = along_x * along_x + along_y * along_y
-    inverse = 1.0 / squared if squared > 0 else 0.0
-    inner = max(0.0, radius - 0.5)
-    inner_squared, reach_squared = inner * inner, reach * reach
     length = math.sqrt(squared)
-    blue, green, red = colour[0], colour[1], colour[2]
+    inverse = 1.0 / length if length > 0 else 0.0
+    left, right = min(x0, x1) - reach, max(x0, x1) + reach
+    first_row = max(0, math.ceil(min(y0, y1) - reach))
+    last_row = min(picture.shape[0] - 1, math.floor(max(y0, y1) + reach))
+    last_column = picture.shape[1] - 1
+    # Fixed point for the inside, where all pixels are blended alike; it is most of them.
+    keep = int(256 * (1 - opacity) + 0.5)
+    blue, green, red = (
+        int(colour[0] * (256 - keep) + 128),
+        int(colour[1] * (256 - keep) + 128),
+        int(colour[2] * (256 - keep) + 128),
+    )
     for row in range(first_row, last_row + 1):
-        # The strip around the line cuts this row between two columns; without it a diagonal limb would visit its whole box.
+        down = row - y0
         begin, end = left, right
-        if abs(along_y) > 1e-3:
-            centre = x0 + (row - y0) * along_x / along_y
+        if abs(along_y) > 1e-3:  # the strip around the line cuts a row between two columns
+            centre = x0 + down * along_x / along_y
             half = reach * length / abs(along_y)
             begin, end = max(left, centre - half), min(right, centre + half)
-        for column in range(max(0, math.ceil(begin)), min(width - 1, math.floor(end)) + 1):
-            from_x, from_y = column - x0, row - y0
-            share = min(1.0, max(0.0, (from_x * along_x + from_y * along_y) * inverse))
-            off_x, off_y = from_x - share * along_x, from_y - share * along_y
-            distance = off_x * off_x + off_y * off_y
-            if distance >= reach_squared:
+        inside, outside = _inner_columns(x0, down, along_x, along_y, squared, length, inner)
+        first, last = max(0, math.ceil(begin)), min(last_column, math.floor(end))
+        first_inside, last_inside = max(first, math.ceil(inside)), min(last, math.floor(outside))
+        if first_inside > last_inside:
+            first_inside, last_inside = last + 1, last
+        elif hole <= 0:
+            for column in range(first_inside, last_inside + 1):
+                picture[row, column, 0] = np.uint8((picture[row, column, 0] * keep + blue) >> 8)
+                picture[row, column, 1] = np.uint8((picture[row, column, 1] * keep + green) >> 8)
+                picture[row, column, 2] = np.uint8((picture[row, column, 2] * keep + red) >> 8)
+        column = first - 1
+        while column < last:
+            column += 1
+            if column == first_inside:
+                column = last_inside
                 continue
-            weight = opacity
-            if distance > inner_squared:
-                weight *= min(1.0, reach - math.sqrt(distance))
-            pixel = picture[row, column]
-            pixel[0] = np.uint8(pixel[0] + (blue - pixel[0]) * weight + 0.5)
-            pixel[1] = np.uint8(pixel[1] + (green - pixel[1]) * weight + 0.5)
-            pixel[2] = np.uint8(pixel[2] + (red - pixel[2]) * weight + 0.5)
+            from_x = column - x0
+            projection = from_x * along_x + down * along_y
+            if projection <= 0:
+                distance = math.sqrt(from_x * from_x + down * down)
+            elif projection >= squared:
+                distance = math.sqrt((column - x1) * (column - x1) + (row - y1) * (row - y1))
+            else:
+                distance = abs(from_x * along_y - down * along_x) * inverse
+            if distance >= reach or distance < hole:
+                continue
+            weight = opacity * min(1.0, reach - distance)
+            for channel in range(3):
+                before = picture[row, column, channel]
+                picture[row, column, channel] = np.uint8(before + (colour[channel] - before) * weight + 0.5)
+
+
+@numba.njit(nogil=True, cache=True)
+def _inner_columns(x0, down, along_x, along_y, squared, length, inner):  # type: ignore[no-untyped-def]
+    """Columns between which a row, `down` below the start, is nearer than `inner` to the line and beside it (not its ends)."""
+    if squared == 0.0:
+        half = math.sqrt(max(0.0, inner * inner - down * down))
+        return (x0 - half, x0 + half) if abs(down) < inner else (1.0, 0.0)
+    begin, end = -np.inf, np.inf
+    if abs(along_y) > 1e-3:
+        centre = x0 + down * along_x / along_y
+        half = inner * length / abs(along_y)
+        begin, end = centre - half, centre + half
+    elif abs(down) >= inner:
+        return 1.0, 0.0
+    if abs(along_x) > 1e-3:
+        start = x0 - down * along_y / along_x
+        stop = start + squared / along_x
+        begin, end = max(begin, min(start, stop)), min(end, max(start, stop))
+    elif not 0 <= down * along_y <= squared:
+        return 1.0, 0.0
+    return begin, end
 
 
 @numba.njit(nogil=True, cache=True)
@@ -115,22 +161,24 @@ def _draw_person(picture, joints, shades, skeleton, style, outline, radius, dark
         score = min(joints[start, 2], joints[stop, 2])
         if not (score >= style.threshold and score > 0):
             continue
-        width = radius * min(skeleton.joint_weights[start], skeleton.joint_weights[stop]) + grow
+        width = radius * min(skeleton.joint_weights[start], skeleton.joint_weights[stop])
         colour = outline if dark else shades[skeleton.link_shades[link]]
         opacity = fade * _opacity(score, style)
-        capsule(picture, joints[start, 0], joints[start, 1], joints[stop, 0], joints[stop, 1], width, colour, opacity)
+        hole = max(0.0, width - 0.5) if dark else 0.0
+        x0, y0, x1, y1 = joints[start, 0], joints[start, 1], joints[stop, 0], joints[stop, 1]
+        capsule(picture, x0, y0, x1, y1, width + grow, colour, opacity, hole)
     for joint in range(joints.shape[0]):
         if not (joints[joint, 2] >= style.threshold and joints[joint, 2] > 0):
             continue
-        width = radius * style.joint_width * skeleton.joint_weights[joint] + grow
+        width = radius * style.joint_width * skeleton.joint_weights[joint]
         colour = outline if dark else shades[skeleton.joint_shades[joint]]
         opacity = fade * _opacity(joints[joint, 2], style)
-        capsule(picture, joints[joint, 0], joints[joint, 1], joints[joint, 0], joints[joint, 1], width, colour, opacity)
+        hole = max(0.0, width - 0.5) if dark else 0.0
+        x, y = joints[joint, 0], joints[joint, 1]
+        capsule(picture, x, y, x, y, width + grow, colour, opacity, hole)
         if not dark:
             # A light centre makes the joint readable where limbs of one colour cross.
-            capsule(
-                picture, joints[joint, 0], joints[joint, 1], joints[joint, 0], joints[joint, 1], 0.42 * width, _WHITE, opacity
-            )
+            capsule(picture, x, y, x, y, 0.42 * width, _WHITE, opacity, 0.0)
 
 
 _WHITE = np.full(3, 255, np.float32)
