@@ -104,6 +104,10 @@ def trace(network: nn.Module, map_stride: int = 2, static_size: tuple[int, int] 
                 (torch.zeros(1, height, width, 3, dtype=torch.uint8, device=device),),
                 buffer,  # type: ignore[arg-type]
                 dynamo=False,
+                # Nothing is folded, so that the file holds every parameter under its own name and torch can run it too
+                # (engine/onnx_weights.py); runtimes fold batch normalisation into convolutions when they load.
+                training=torch.onnx.TrainingMode.PRESERVE,
+                do_constant_folding=False,
                 opset_version=OPSET,
                 input_names=[INPUT_NAME],
                 output_names=list(OUTPUT_NAMES),

@@ -9,21 +9,22 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx
 
-_SMALLEST_STORED = 256  # elements; a Cast node is larger than what smaller tensors save
+_SMALLEST_STORED = 256  # elements; below, a Cast node takes what is saved
 _FP16_MAX = 65504.0
 
 
 def store_weights_as_fp16(model: onnx.ModelProto) -> None:
     """Stores weights in half precision, each followed by a Cast to single precision that runtimes fold away when they load.
 
-    In place. Tensors that half precision cannot hold, and small ones, stay as they are.
+    In place. Vectors (batch normalisation), small tensors and those that half precision cannot hold stay.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
     casts = []
     for initializer in graph.initializer:
-        if initializer.data_type != TensorProto.FLOAT or np.prod(initializer.dims) < _SMALLEST_STORED:
+        dims = initializer.dims
+        if initializer.data_type != TensorProto.FLOAT or len(dims) < 2 or np.prod(dims) < _SMALLEST_STORED:
             continue
         values = numpy_helper.to_array(initializer)
         if np.abs(values).max() > _FP16_MAX:

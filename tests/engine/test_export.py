@@ -16,6 +16,7 @@ from engine import load_network
 from engine.export import export_onnx, hash_weights
 from engine.graph import PoseGraph
 from engine.metadata import read_metadata
+from engine.onnx_weights import load_exported_network
 from tests.engine.golden import TINY, randomised
 
 NAMES = ["heatmaps", "tags", "x", "y", "score", "tag"]
@@ -165,3 +166,15 @@ def test_metadata_of_another_version_is_refused(exported, tmp_path):
 
     with pytest.raises(ModelError, match="metadata of version 99"):
         read_metadata(tmp_path / "later.onnx")
+
+
+@pytest.mark.parametrize("fp16_weights", [False, True])
+@pytest.mark.parametrize("model", [TINY, "lite"], ids=["hrnet", "lite"])
+def test_the_network_can_be_taken_back_out(model, fp16_weights, tmp_path):
+    network = load_network(model)  # fresh weights: many are equal, and stored once
+    export_onnx(network, tmp_path / "model.onnx", fp16_weights=fp16_weights)
+
+    back = load_exported_network(tmp_path / "model.onnx").state_dict()
+
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(back[name], tensor, rtol=1e-3 if fp16_weights else 0, atol=1e-7 if fp16_weights else 0)
