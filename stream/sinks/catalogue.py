@@ -8,9 +8,13 @@ from pathlib import Path
 
 from configs.errors import ConfigError, redact_url
 from configs.loading import nearest
+from stream.sinks.arrays import ArraysSink
 from stream.sinks.base import Sink
+from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.containers import FORMATS
 from stream.sinks.json_lines import JsonLinesSink
+from stream.sinks.openpose import OpenPoseSink
+from stream.sinks.table import TableSink
 from stream.sinks.video import VideoSink
 from stream.sinks.video_options import VideoOptions
 
@@ -19,17 +23,24 @@ _PREFIX = re.compile(r"([a-z][a-z0-9]+):(.*)", re.DOTALL)  # two letters at leas
 Maker = Callable[[str, VideoOptions], Sink]
 
 
-def _json_lines(path: str, video: VideoOptions) -> Sink:
-    return JsonLinesSink(path)
+def _record(kind: Callable[[str], Sink]) -> Maker:
+    return lambda path, video: kind(path)
 
 
 _BY_SUFFIX: dict[str, Maker] = {
     **dict.fromkeys(FORMATS, VideoSink),
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
+    ".jsonl": _record(JsonLinesSink),
+    ".ndjson": _record(JsonLinesSink),
+    ".json": _record(CocoResultsSink),
+    ".csv": _record(TableSink),
+    ".npz": _record(ArraysSink),
 }
 _BY_PREFIX: dict[str, Maker] = {
-    "jsonl": _json_lines,
+    "jsonl": _record(JsonLinesSink),
+    "coco": _record(CocoResultsSink),
+    "openpose": _record(OpenPoseSink),
+    "csv": _record(TableSink),
+    "npz": _record(ArraysSink),
 }
 
 

@@ -1,0 +1,117 @@
+"""NumPy arrays of a whole run in one `.npz`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import SinkError
+from grouping import People
+from stream.frame import Frame, SourceInfo
+from stream.sinks.base import RunInfo
+from stream.sinks.files import check_output, sink_error
+from stream.sinks.json_lines import header
+
+# One row a frame, then one row a person.
+_COLUMNS: dict[str, str] = {
+    "frame": "<i8",
+    "time_s": "<f8",
+    "latency_ms": "<f4",
+    "people": "<i4",
+    "keypoints": "<f4",
+    "scores": "<f4",
+}
+
+
+class ArraysSink:
+    """Writes `path` when the run ends: `np.load(path)` then gives, for N frames with M people of J joints altogether,
+
+    frame (N,) int64, time_s (N,) float64, latency_ms (N,) float32, people (N,) int32 people in the frame,
+    keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, and header () a JSON text.
+
+    Until then the columns grow in the folder `.NAME.columns` beside it; `assemble` makes the file from those of a killed run.
+    """
+
+    needs_picture = False
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._files: dict[str, BinaryIO] = {}
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        """Creates the folder of columns. Raises SinkError if that cannot be done."""
+        check_output(self._path, source)
+        folder = columns_folder(self._path)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            (folder / "header.json").write_text(json.dumps(header(source, run)), encoding="utf-8")
+            self._files = {name: (folder / name).open("wb", buffering=0) for name in _COLUMNS}
+        except OSError as error:
+            raise sink_error(self._path, error) from error
+
+    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+        """Appends one frame to the columns. Raises SinkError if that cannot be done."""
+        if not self._files:
+            raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
+        rows: dict[str, Any] = {
+            "keypoints": people.keypoints,
+            "scores": people.scores,
+            "people": len(people),
+            "time_s": frame.time_s,
+            "latency_ms": latency_ms,
+            "frame": frame.index,  # last: a frame counts once it is here
+        }
+        try:
+            for name, row in rows.items():
+                content = np.ascontiguousarray(row, _COLUMNS[name]).tobytes()
+                if self._files[name].write(content) != len(content):
+                    raise OSError("No space left on device")
+        except OSError as error:
+            raise sink_error(self._path, error) from error
+
+    def close(self) -> None:
+        """Makes the file from the columns. Raises SinkError if that does not work; the columns then stay."""
+        files, self._files = self._files, {}
+        for file in files.values():
+            file.close()
+        if files:
+            assemble(self._path)
+
+
+def columns_folder(path: Path) -> Path:
+    """Where the columns of `path` grow during the run."""
+    return path.with_name(f".{path.name}.columns")
+
+
+def assemble(path: Path) -> None:
+    """Makes `path` from its columns, as far as they are whole, and removes them. Raises SinkError if that does not work."""
+    folder, part = columns_folder(path), path.with_name(f".{path.name}.part.npz")
+    try:
+        head = json.loads((folder / "header.json").read_text(encoding="utf-8"))
+        joints = len(head["keypoint_names"])
+        columns = {name: _read_column(folder / name, kind) for name, kind in _COLUMNS.items()}
+        frames = min(len(columns[name]) for name in ("frame", "time_s", "latency_ms", "people"))
+        people = int(columns["people"][:frames].sum())
+        columns["keypoints"] = columns["keypoints"][: people * joints * 3].reshape(people, joints, 3)
+        columns["scores"] = columns["scores"][:people]
+        for name in ("frame", "time_s", "latency_ms", "people"):
+            columns[name] = columns[name][:frames]
+        np.savez(part, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise sink_error(path, error) from error
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_column(path: Path, kind: str) -> NDArray[Any]:
+    dtype = np.dtype(kind)
+    count = path.stat().st_size // dtype.itemsize
+    # Mapped, not read: a day of people does not fit into memory.
+    return np.memmap(path, dtype, "r", shape=(count,)) if count else np.empty(0, dtype)

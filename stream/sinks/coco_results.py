@@ -1,0 +1,80 @@
+"""COCO results: the array that pycocotools and every COCO tool read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import SinkError
+from grouping import People
+from stream.frame import Frame, SourceInfo
+from stream.sinks.base import RunInfo
+from stream.sinks.files import check_output, sink_error
+from stream.sinks.json_lines import clean_keypoints, clean_scores, to_json
+
+_PERSON = 1  # COCO's category
+_END = b"\n]\n"
+
+
+class CocoResultsSink:
+    """Writes a person a line as `{"image_id", "category_id", "keypoints": [x, y, score, ...], "score"}`; image_id is the frame.
+
+    The bracket that closes the array is there after every frame, so that the file is valid JSON at any moment.
+    """
+
+    needs_picture = False
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._file: BinaryIO | None = None
+        self._end = 0
+        self._first = True
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        """Creates the file with an empty array. Raises SinkError if that cannot be done."""
+        check_output(self._path, source)
+        try:
+            self._file = self._path.open("wb", buffering=0)
+            self._file.write(b"[" + _END)
+        except OSError as error:
+            raise sink_error(self._path, error) from error
+        self._end, self._first = 1, True
+
+    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+        """Appends the people of one frame. Raises SinkError if they did not go in; the array then ends before them."""
+        if self._file is None:
+            raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
+        lines = ",\n".join(map(to_json, coco_results(frame.index, people))).encode()
+        if not lines:
+            return
+        addition = (b"\n" if self._first else b",\n") + lines
+        rest = memoryview(addition + _END)
+        try:
+            self._file.seek(self._end)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+            self._file.write(_END)  # fits: these bytes were there a moment ago
+            raise sink_error(self._path, error) from error
+        self._end += len(addition)
+        self._first = False
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def coco_results(image_id: int, people: People) -> list[dict[str, Any]]:
+    """The people of one picture in COCO's results format, keypoints as J times x, y, score."""
+    flat = clean_keypoints(people).reshape(len(people), 3 * people.keypoints.shape[1])
+    return [
+        {"image_id": image_id, "category_id": _PERSON, "keypoints": keypoints, "score": score}
+        for keypoints, score in zip(flat.tolist(), clean_scores(people).tolist(), strict=True)
+    ]

@@ -1,0 +1,52 @@
+"""A tidy table: one CSV row for every joint that was found."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import SinkError
+from grouping import People
+from stream.frame import Frame, SourceInfo
+from stream.sinks.base import RunInfo
+from stream.sinks.files import LineFile
+from stream.sinks.json_lines import clean_keypoints
+
+COLUMNS = ("frame", "time_s", "person", "joint", "x", "y", "score")
+
+
+class TableSink:
+    """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0 and is not an identity."""
+
+    needs_picture = False
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = LineFile(path)
+        self._names: tuple[str, ...] = ()
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        """Creates the file and writes the column names. Raises SinkError if that cannot be done."""
+        self._names = run.keypoint_set.names
+        self._file.open(source)
+        self._file.write_line(",".join(COLUMNS))
+
+    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+        """Appends the rows of one frame, all or none. Raises SinkError if they did not go in."""
+        if not self._names:
+            raise SinkError(f"cannot write {self._path!r}: it is not open")
+        keypoints = clean_keypoints(people)
+        persons, joints = np.nonzero(keypoints[..., 2] > 0)
+        begin = f"{frame.index},{frame.time_s:.6f}"
+        rows = [
+            f"{begin},{person},{self._names[joint]},{x:.2f},{y:.2f},{score:.4f}"
+            for person, joint, (x, y, score) in zip(
+                persons.tolist(), joints.tolist(), keypoints[persons, joints].tolist(), strict=True
+            )
+        ]
+        if rows:
+            self._file.write_line("\n".join(rows))
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        self._file.close()
