@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 
 from configs import PoseStreamError
 from configs.flags import FlagParser, add_flags, from_namespace
+from evaluation.ablation import AblationOptions, run_ablation
 from evaluation.clip import TruthOptions, run_truth
+from evaluation.pareto import ParetoOptions, run_pareto
 from evaluation.scoring import ScoreOptions, run_coco, run_crowdpose
+from evaluation.speed import SpeedOptions, run_speed
 
 
 class Command(NamedTuple):
@@ -24,6 +27,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "coco": Command(ScoreOptions, run_coco, "COCO keypoint AP on a held-out split"),
     "crowdpose": Command(ScoreOptions, run_crowdpose, "CrowdPose AP: all, easy, medium and hard"),
+    "ablate-grouping": Command(AblationOptions, run_ablation, "what each grouping parameter does to AP"),
+    "speed": Command(SpeedOptions, run_speed, "milliseconds of the network, of grouping, and of the whole way"),
+    "table": Command(ParetoOptions, run_pareto, "AP against milliseconds, from stored measurements"),
     "truth": Command(TruthOptions, run_truth, "a run's records against the truth of its clip"),
 }
 

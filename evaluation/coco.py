@@ -1,8 +1,8 @@
 """COCO keypoint AP: the ten figures, from pycocotools.
 
-Why pycocotools (2.0.11): it is the reference that published figures come from, needs NumPy only, and has wheels for Python 3.10
-to 3.14. faster-coco-eval 1.8.0 gives the same figures in less time, but what it saves is a second or two in a run of minutes,
-and its CrowdPose splits default to 0.01 and 0.85 instead of the published 0.2 and 0.8.
+Why pycocotools (2.0.11): it is what published figures come from, needs NumPy only, and has wheels for Python 3.10 to 3.14 on
+x86-64 and ARM. faster-coco-eval 1.8.0 gives the same ten figures (to 1e-6) and the same CrowdPose figures, and takes 0.23 s
+instead of 0.50 s for 400 images (2 cores): too little, beside the minutes that the network takes, to leave the reference.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from grouping import Grouper, People
 
 Progress = Callable[[int], None]
 Key = TypeVar("Key")
+Found = TypeVar("Found")
 
 
 class Alignment(Protocol):
@@ -62,30 +63,35 @@ class Estimator(Protocol):
         """The maps for a ticket, in the order of submission; waits for them."""
 
 
+def group_maps(maps: Maps, grouper: Grouper) -> People:
+    """The people in `maps`, in pixels of the image."""
+    people = grouper(maps.heatmaps, maps.tags, maps.candidates)
+    return People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
+
+
 def find_people(maps: Maps, grouper: Grouper) -> People:
     """The people in `maps`, in pixels of the image; gives the maps' buffers back."""
     try:
-        people = grouper(maps.heatmaps, maps.tags, maps.candidates)
-        keypoints = maps.alignment.to_image(people.keypoints)
+        return group_maps(maps, grouper)
     finally:
         maps.release()
-    return People(np.asarray(keypoints, dtype=np.float32), people.scores, people.tags)
 
 
-def stream_people(
-    estimator: Estimator, grouper: Grouper, images: Iterable[tuple[Key, NDArray[np.uint8]]]
-) -> Iterator[tuple[Key, People]]:
-    """The people of each image (H, W, 3) uint8 BGR under its key, in order, in pixels of the image.
+def stream(
+    estimator: Estimator, images: Iterable[tuple[Key, NDArray[np.uint8]]], group: Callable[[Maps], Found]
+) -> Iterator[tuple[Key, Found]]:
+    """What `group` makes of the maps of each image (H, W, 3) uint8 BGR, under the image's key, in order.
 
-    Grouping has a thread of its own, and as many images are with the estimator as it takes, so that the network never waits.
+    `group` runs in a thread of its own and releases the maps; as many images are with the estimator as it takes, so that the
+    network never waits.
     """
-    with ThreadPoolExecutor(1, "group") as group:
+    with ThreadPoolExecutor(1, "group") as thread:
         submitted: collections.deque[tuple[Key, Any]] = collections.deque()
-        grouped: collections.deque[tuple[Key, Future[People]]] = collections.deque()
+        grouped: collections.deque[tuple[Key, Future[Found]]] = collections.deque()
 
         def take() -> None:
             key, ticket = submitted.popleft()
-            grouped.append((key, group.submit(find_people, estimator.result(ticket), grouper)))
+            grouped.append((key, thread.submit(group, estimator.result(ticket))))
 
         for key, image in images:
             submitted.append((key, estimator.submit(image)))
@@ -93,12 +99,12 @@ def stream_people(
                 take()
             # Maps hold the estimator's buffers until they are grouped: no more than one set of them waits.
             while len(grouped) > 1:
-                key, people = grouped.popleft()
-                yield key, people.result()
+                key, found = grouped.popleft()
+                yield key, found.result()
         while submitted:
             take()
-        for key, people in grouped:
-            yield key, people.result()
+        for key, found in grouped:
+            yield key, found.result()
 
 
 def predict(
@@ -106,19 +112,22 @@ def predict(
 ) -> list[Result]:
     """COCO results for every image of `dataset`; `progress` is told 1 for each image that is done.
 
-    Images of one shape follow each other, so that a runtime which prepares itself for a shape does so once: the network's
-    input follows the aspect ratio (reference 2.2). A thread decodes ahead. Raises DataError for an image that cannot be read,
-    and whatever the estimator raises.
+    Raises DataError for an image that cannot be read, and whatever the estimator raises.
     """
     found: dict[int, list[Result]] = {}
-    for image_id, people in stream_people(estimator, grouper, _decoded(dataset)):
+    for image_id, people in stream(estimator, decoded(dataset), lambda maps: find_people(maps, grouper)):
         found[image_id] = to_results(people, image_id, dataset.category_id)
         if progress is not None:
             progress(1)
     return [result for image in dataset.images for result in found[image.id]]
 
 
-def _decoded(dataset: PoseDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def decoded(dataset: PoseDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Image id and pixels (H, W, 3) uint8 BGR of every image, decoded ahead by a thread.
+
+    Images of one shape follow each other, so that a runtime which prepares itself for a shape does so once: the network's
+    input follows the aspect ratio (reference 2.2). Raises DataError for an image that cannot be read.
+    """
     images = sorted(dataset.images, key=lambda image: (image.width / image.height, image.width))
     with ThreadPoolExecutor(1, "decode") as decoder:
         started: collections.deque[tuple[int, Future[NDArray[np.uint8]]]] = collections.deque()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,6 +70,10 @@ class Setting:
             parts.append("scales " + "/".join(f"{scale:g}" for scale in self.scales))
         return " + ".join([*parts, *(["flip"] if self.flip else []), *self.grouping])
 
+    def with_grouping(self, config: GroupingConfig) -> Setting:
+        """The same with other grouping parameters."""
+        return replace(self, grouping=changed(config))
+
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads back."""
         return asdict(self)
@@ -89,10 +93,10 @@ class Opened:
     keypoint_set: KeypointSet
     grouping: GroupingConfig
 
-    def grouper(self, **changes: Any) -> Grouper:
-        """A grouper with the setting's parameters, or with some of them changed."""
-        config = GroupingConfig(**{**asdict(self.grouping), **changes})
-        return Grouper(self.keypoint_set, mode="tuned", config=config)  # as the reference unless an option asks otherwise
+    def grouper(self, config: GroupingConfig | None = None) -> Grouper:
+        """A grouper with the setting's parameters, or with others."""
+        # "tuned" groups as "reference" does unless a parameter asks for something else
+        return Grouper(self.keypoint_set, mode="tuned", config=self.grouping if config is None else config)
 
 
 @contextlib.contextmanager

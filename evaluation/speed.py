@@ -16,7 +16,7 @@ from configs.flags import option
 from engine import PoseMaps
 from evaluation.drawing import draw_candidates, draw_maps, scatter_people
 from evaluation.pictures import read_pictures
-from evaluation.prediction import Estimator, find_people, stream_people
+from evaluation.prediction import Estimator, find_people, stream
 from evaluation.results import check_writable, replacing
 from evaluation.setting import Opened, Setting, SettingOptions, open_setting
 from evaluation.store import Measurement, append, measurement
@@ -161,7 +161,7 @@ def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, options: Speed
 
 def _overlapped(estimator: Estimator, grouper: Grouper, pictures: Iterable[NDArray[np.uint8]]) -> float:
     started = time.perf_counter()
-    done = sum(1 for _ in stream_people(estimator, grouper, enumerate(pictures)))
+    done = sum(1 for _ in stream(estimator, enumerate(pictures), lambda maps: find_people(maps, grouper)))
     return 1000 * (time.perf_counter() - started) / done
 
 
