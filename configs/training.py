@@ -142,6 +142,7 @@ class ExecutionConfig:
     checkpoint_s: float = option(300.0, help="seconds between two checkpoints", metavar="S")
     validate_s: float | None = option(None, help="seconds between two validations; after every epoch where unset", metavar="S")
     validate_images: int = option(100, help="validation images used during training; 0 validates nothing", metavar="N")
+    validate_ap: bool = option(True, help="measure AP when validating, and call the checkpoint with the highest AP best")
     sample_images: int = option(8, help="predictions drawn at every validation", metavar="N")
 
 
@@ -155,6 +156,7 @@ class TrainingConfig:
     batch_size: int = option(16, help="images per step, over all processes", metavar="N")
     seed: int = option(0, help="seed of everything random", metavar="N")
     initial_weights: Path | None = option(None, help="checkpoint whose weights the training starts from", metavar="PATH")
+    initial_backbone: Path | None = option(None, help="weights that only the backbone starts from", metavar="PATH")
     data: tuple[DataSource, ...] = ()
     validation: DataSource | None = None
     schedule: ScheduleConfig

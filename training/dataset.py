@@ -119,7 +119,7 @@ class PoseDataset(Dataset[Sample]):
     def __getitem__(self, key: SampleKey) -> Sample:
         """Raises DataError if the image cannot be decoded or its size is not the annotated one."""
         labelled = self.images[key.image]
-        image = self._image(key.image)
+        image = self.image(key.image)
         random = np.random.default_rng((self.seed, key.number))
         colours = None
         if self.augmentation is None:
@@ -145,7 +145,8 @@ class PoseDataset(Dataset[Sample]):
             joints = joints[:, self._flip]
         return Sample(np.asarray(picture, np.uint8), joints, crop.mirrored, masks)
 
-    def _image(self, index: int) -> NDArray[np.uint8]:
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Image `index`, (H, W, 3) uint8 BGR; not to be written to. Raises DataError as `__getitem__` does."""
         if self._decoded is not None:
             return self._decoded[index]
         image = self.images[index]

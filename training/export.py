@@ -14,9 +14,11 @@ def export_checkpoint(checkpoint: Path, output: Path) -> None:
 
     Raises CheckpointError if the file is not one of ours; RuntimeUnavailableError if the package that writes ONNX is missing.
     """
-    from engine import export, load_checkpoint, load_network
+    from engine import load_checkpoint, load_network
+    from engine.export import export_onnx
 
     state = read_training_checkpoint(checkpoint)
     network = load_network(build(ModelConfig, state["model"], str(checkpoint)))
     load_checkpoint(network, checkpoint)
-    export(network.eval(), output)
+    trained = f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, with preset {state['training']['name']!r}"
+    export_onnx(network.eval(), output, fp16_weights=True, weights=trained)

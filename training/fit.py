@@ -13,13 +13,14 @@ import yaml
 from configs import CheckpointError
 from configs.training import TrainingConfig, training_config_to_dict
 from training.checkpoints import save_checkpoint
+from training.pictures import draw_samples
 from training.processes import Processes, open_processes
 from training.progress import RunProgress, show_progress
 from training.run import Run, open_run
 from training.scalars import ScalarLog, draw_curves
 from training.signals import StopSignals
 from training.trainer import Trainer
-from training.validation import validation_losses
+from training.validation import validation_figures, validation_losses
 
 logger = logging.getLogger(__name__)
 
@@ -128,9 +129,16 @@ class Fit:
             progress=trainer.progress,
             execution=run.config.execution,
         )
+        execution, validation = run.config.execution, run.config.validation
+        if execution.validate_ap and validation is not None:
+            network, images = trainer.validated_network, execution.validate_images
+            figures.update(validation_figures(network, validation, run.model.keypoint_set, images))
         log.write("validation", {"step": trainer.step, "epoch": trainer.epoch, "elapsed_s": trainer.elapsed_s, **figures})
         logger.info("step %d: %s", trainer.step, ", ".join(f"{name} {value:.5f}" for name, value in figures.items()))
-        score = -figures["total"]
+        draw_samples(
+            run.folder / "samples" / f"step_{trainer.step:07d}.jpg", trainer.validated_network, run.validation, execution.sample_images
+        )
+        score = [figures.get("ap", 0.0), -figures["total"]]
         if trainer.best is None or score > trainer.best:
             trainer.best = score
             save_checkpoint(run.folder / "best.pt", trainer.state())

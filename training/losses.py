@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ from training.targets import (
 )
 
 STRIDE_PX = 4  # network-input pixels that a pixel of the coarsest map covers, in every network of the paper
+
+_BEND = 0.5  # tag distance at which the position error turns from squared to absolute: half of what grouping joins
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,30 @@ def heatmap_loss(prediction: Tensor, target: Tensor, mask: Tensor, foreground_we
 
     A pixel counts 1 + (foreground_weight - 1) * target times. Reference section 4.2 (loss.py, HeatmapLoss).
     """
-    error = (prediction - target) ** 2 * mask[:, None]
-    if foreground_weight != 1:
-        error = error * (1 + (foreground_weight - 1) * target)
-    return error.mean()
+    loss: Tensor = _HeatmapError.apply(prediction, target, mask, foreground_weight)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _HeatmapError(torch.autograd.Function):
+    """The weighted error is its own gradient up to a factor, so one map is kept instead of one for every operation.
+
+    With operators, this loss takes as long as a tenth of the network (`lite` at 256 px, 2 cores); like this, a third of that.
+    """
+
+    @staticmethod
+    def forward(context: Any, prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float) -> Tensor:
+        error = prediction.float() - target
+        weighted = error * mask[:, None]
+        if foreground_weight != 1:
+            weighted = weighted.addcmul_(weighted, target, value=foreground_weight - 1)
+        context.save_for_backward(weighted)
+        context.dtype = prediction.dtype
+        return torch.dot(weighted.flatten(), error.flatten()) / error.numel()
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (weighted,) = context.saved_tensors
+        return (weighted * (gradient * (2 / weighted.numel()))).to(context.dtype), None, None, None
 
 
 def push_pull_loss(tags: Tensor, indices: Tensor, kind: str = "exp", margin: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -89,11 +112,8 @@ def push_pull_loss(tags: Tensor, indices: Tensor, kind: str = "exp", margin: flo
     pull = (spread.sum(dim=2) / joint_count).sum(dim=1) / people_count.clamp(min=1)
 
     squared = ((mean[:, :, :, None] - mean[:, :, None, :]) ** 2).sum(dim=1)  # (N, P, P)
-    if kind == "exp":
-        nearness = torch.exp(-squared)
-    else:
-        # The root has no gradient at 0, where two tags are equal and a hinge must still part them: hence the small constant.
-        nearness = (margin - torch.sqrt(squared + 1e-6)).clamp(min=0)
+    # The hinge's root has no gradient at 0, where two tags are equal and must still be parted: hence the small constant.
+    nearness = torch.exp(-squared) if kind == "exp" else (margin - torch.sqrt(squared + 1e-6)).clamp(min=0)
     others = present[:, :, None] * present[:, None, :] * (1 - torch.eye(people, device=tags.device, dtype=tags.dtype))
     pairs = people_count * (people_count - 1)
     push = 0.5 * (nearness * others).sum(dim=(1, 2)) / pairs.clamp(min=1)
@@ -125,7 +145,7 @@ def position_loss(
 
     predicted = tags.permute(0, 1, 3, 4, 2).reshape(-1, 2)[index]
     expected = code[positions.image, positions.person][:, None].expand_as(predicted)
-    error = functional.smooth_l1_loss(predicted, expected, reduction="none").sum(dim=2) * used
+    error = functional.smooth_l1_loss(predicted, expected, reduction="none", beta=_BEND).sum(dim=2) * used
     per_image = tags.new_zeros(images).index_add_(0, positions.image, error.sum(dim=1))
     count = tags.new_zeros(images).index_add_(0, positions.image, used.sum(dim=1))
     return (per_image / count.clamp(min=1)).mean()
@@ -153,7 +173,7 @@ class PoseLoss:
             target = heatmap_targets(positions, images, self.joints, config.sigma_px)
             if level == 0:
                 first = (target, positions, joints)
-            error = heatmap_loss(output[:, : self.joints].float(), target, mask, config.foreground_weight)
+            error = heatmap_loss(output[:, : self.joints], target, mask, config.foreground_weight)
             heatmap_losses.append(config.heatmap_factor * error)
         target, positions, joints = first
         tags = outputs[0][:, self.joints :].float()

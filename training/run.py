@@ -20,7 +20,7 @@ from training.sampling import SampleStream
 logger = logging.getLogger(__name__)
 
 # What may differ when a run is resumed: how and where it runs, and where its data lies (that it is the same is checked by size).
-_FREE = ("execution", "data", "validation", "initial_weights", "description")
+_FREE = ("execution", "data", "validation", "initial_weights", "initial_backbone", "description")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +83,27 @@ def _network(model: ModelConfig, config: TrainingConfig, state: dict[str, Any] |
         network.load_state_dict(state["network"])
     elif config.initial_weights is not None:
         load_checkpoint(network, config.initial_weights)
+    elif config.initial_backbone is not None:
+        _load_backbone(network, config.initial_backbone)
     if config.optimizer.batch_norm_momentum is not None:
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = config.optimizer.batch_norm_momentum
     return network
+
+
+def _load_backbone(network: nn.Module, path: Path) -> None:
+    from engine.checkpoint import load_backbone, read_state_dict
+
+    backbone = getattr(network, "backbone", None)
+    if not isinstance(backbone, nn.Module):
+        load_backbone(network, path)
+        return
+    try:
+        backbone.load_state_dict(read_state_dict(path))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{str(path)!r} does not fit the backbone: {reason[:300]}") from error
 
 
 def _check_same(trained: TrainingConfig, config: TrainingConfig, resume: Path | None) -> None:

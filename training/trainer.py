@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 class Trainer:
     """Trains the network of a run, step by step; `state` is everything that it needs to go on elsewhere.
 
-    step: optimiser steps made. elapsed_s: wall-clock time of training, over all resumptions. best: the best validation figure.
+    step: optimiser steps made. elapsed_s: wall-clock time of training, over all resumptions. best: AP and negative loss of the best validation.
     """
 
     def __init__(self, run: Run, processes: Processes) -> None:
@@ -39,7 +39,7 @@ class Trainer:
         self.run = run
         self.processes = processes
         self.step = 0
-        self.best: float | None = None
+        self.best: list[float] | None = None
         self.meter = Meter()
         self.loss = PoseLoss(config.loss, run.model)
         epoch_steps = run.stream.epoch_samples / config.batch_size
@@ -49,7 +49,7 @@ class Trainer:
         if config.execution.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.optimizer.sync_batch_norm and processes.count > 1:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         self.network: nn.Module = network
         self.optimizer = make_optimizer(network, config.optimizer)
         self.averaged = AveragedWeights(network, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
@@ -125,7 +125,7 @@ class Trainer:
         self.meter.restore(state["meter"])
         torch.set_rng_state(state["rng"])
 
-    def _loader(self) -> DataLoader[Batch]:
+    def _loader(self) -> DataLoader[Any]:
         config, workers = self.run.config, self.run.config.execution.workers
         batches = BatchStream(
             self.run.stream,
@@ -155,7 +155,7 @@ class Trainer:
         if logged:
             outputs[0].retain_grad()
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
+        losses.total.backward()  # type: ignore[no-untyped-call]
         limit = config.optimizer.gradient_clip or float("inf")
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
         self.optimizer.step()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from configs.training import ExecutionConfig
+from configs import load_keypoint_set
+from configs.training import DataSource, ExecutionConfig
 from training.dataset import PoseDataset, SampleKey, collate
 from training.losses import PoseLoss
 from training.normalise import Normalise
@@ -37,6 +40,23 @@ def validation_losses(
             sums[name] = sums.get(name, 0.0) + value.item() * len(batch.images)
     network.train(training)
     return {name: value / len(dataset) for name, value in sums.items()}
+
+
+def validation_figures(network: nn.Module, source: DataSource, keypoint_set: str, images: int) -> dict[str, float]:
+    """COCO's ten figures (`ap`, `ap50`, ...) of the network with reference grouping, without flip, on the first `images` images.
+
+    Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that cannot be read.
+    """
+    from evaluation.coco import evaluate
+    from evaluation.dataset import load_dataset
+    from evaluation.images import ImageStore
+    from evaluation.network import NetworkEstimator
+    from grouping import Grouper
+
+    with ImageStore(source.images) as store:
+        dataset = load_dataset(source.annotations, store, load_keypoint_set(keypoint_set), limit=images)
+        figures = evaluate(NetworkEstimator(network), Grouper(keypoint_set), dataset)
+    return dataclasses.asdict(figures)
 
 
 def _chunks(keys: list[SampleKey]) -> list[list[SampleKey]]:

@@ -10,7 +10,7 @@ import torch
 
 from configs import ConfigError, ModelConfig
 from configs.training import LossConfig
-from training.losses import Labels, PoseLoss, position_loss, push_pull_loss
+from training.losses import Labels, PoseLoss, heatmap_loss, position_loss, push_pull_loss
 from training.targets import MAX_PEOPLE, heatmap_targets, joint_indices, locate, to_map
 
 CASES = range(5)
@@ -118,7 +118,7 @@ def test_the_position_code_is_free_of_loss_exactly_at_the_centres() -> None:
     target = heatmap_targets(positions, 1, 17, config.sigma_px)
     tags = perfect_position_tags(joints, resolution, 32.0)
     assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(0, abs=1e-6)
-    assert position_loss(tags + 3, target, positions, joints, config, 32.0).item() == pytest.approx(5, rel=1e-3)
+    assert position_loss(tags + 3, target, positions, joints, config, 32.0).item() == pytest.approx(5.5, rel=1e-3)
 
 
 def test_a_pixel_between_two_people_belongs_to_the_nearer_one() -> None:
@@ -144,3 +144,13 @@ def test_the_position_code_gives_way_to_push_and_pull() -> None:
 def test_a_position_code_without_a_unit_is_refused() -> None:
     with pytest.raises(ConfigError, match="tag_unit_px"):
         PoseLoss(LossConfig(position_factor=0.5), ModelConfig(name="free", description=""))
+
+
+def test_the_gradient_of_weighted_heatmaps_is_that_of_the_written_out_loss() -> None:
+    generator = torch.Generator().manual_seed(2)
+    prediction = torch.randn(2, 3, 8, 8, generator=generator, requires_grad=True)
+    target, mask = torch.rand(2, 3, 8, 8, generator=generator), torch.rand(2, 8, 8, generator=generator) > 0.3
+    written_out = ((prediction - target) ** 2 * mask[:, None] * (1 + 9 * target)).mean()
+    loss = heatmap_loss(prediction, target, mask, 10.0)
+    torch.testing.assert_close(loss, written_out)
+    torch.testing.assert_close(torch.autograd.grad(3 * loss, prediction), torch.autograd.grad(3 * written_out, prediction))
