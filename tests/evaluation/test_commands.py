@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,29 @@ keypoint_set: {keypoint_set}
 """
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Callable[[str], tuple[str, str]]:
-    """A preset and its random weights, as paths."""
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only wait for each other's threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """A preset and its random weights, as paths, for each keypoint set."""
     from engine import load_network
 
-    def make(keypoint_set: str = "coco") -> tuple[str, str]:
-        preset, weights = tmp_path / f"{keypoint_set}.yaml", tmp_path / f"{keypoint_set}.pt"
+    made = {}
+    for keypoint_set in ("coco", "crowdpose"):
+        folder = tmp_path_factory.mktemp(keypoint_set)
+        preset, weights = folder / "tiny.yaml", folder / "tiny.pt"
         preset.write_text(PRESET.format(keypoint_set=keypoint_set))
         torch.manual_seed(0)
         torch.save(load_network(str(preset)).state_dict(), weights)
-        return str(preset), str(weights)
-
-    return make
+        made[keypoint_set] = str(preset), str(weights)
+    return made
 
 
 @pytest.fixture
@@ -56,8 +66,8 @@ def written(write_dataset: Callable[..., Any], people: Any, coco: KeypointSet) -
 
 
 @pytest.fixture
-def flags(written: Any, tiny: Callable[..., tuple[str, str]]) -> list[str]:
-    preset, weights = tiny("coco")
+def flags(written: Any, tiny: dict[str, tuple[str, str]]) -> list[str]:
+    preset, weights = tiny["coco"]
     labels = ["--annotations", str(written.annotations), "--images", str(written.images)]
     return [*labels, "--model", preset, "--weights", weights]
 
@@ -90,7 +100,7 @@ def test_crowdpose_says_easy_medium_and_hard(
     write_dataset: Callable[..., Any],
     people: Any,
     crowdpose: KeypointSet,
-    tiny: Callable[..., tuple[str, str]],
+    tiny: dict[str, tuple[str, str]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     keypoints = people.standing(crowdpose, 60, 60, 80, np.random.default_rng(0))
@@ -98,7 +108,7 @@ def test_crowdpose_says_easy_medium_and_hard(
     written = write_dataset(
         labels, keypoint_set=crowdpose, sizes={1: (128, 96), 2: (96, 128)}, crowd_indices={1: 0.1, 2: 0.9}
     )
-    preset, weights = tiny("crowdpose")
+    preset, weights = tiny["crowdpose"]
     arguments = ["--annotations", str(written.annotations), "--images", str(written.images)]
     assert main(["crowdpose", *arguments, "--model", preset, "--weights", weights]) == 0
     assert "AP medium | AP hard" in capsys.readouterr().out
@@ -127,11 +137,11 @@ def test_speed_times_every_part(flags: list[str], tmp_path: Path) -> None:
 
 
 def test_validation_of_a_network_in_memory_leaves_it_as_it_was(
-    written: Any, tiny: Callable[..., tuple[str, str]], coco: KeypointSet
+    written: Any, tiny: dict[str, tuple[str, str]], coco: KeypointSet
 ) -> None:
     from engine import load_network
 
-    network = load_network(tiny("coco")[0]).train()
+    network = load_network(tiny["coco"][0]).train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with ImageStore([written.images]) as images:
         figures = evaluate(NetworkEstimator(network), Grouper("coco"), load_dataset(written.annotations, images, coco))
@@ -168,13 +178,13 @@ TINY = "--model {preset} --weights {weights}"
 )
 def test_bad_input_is_one_line_and_exit_code_2(
     written: Any,
-    tiny: Callable[..., tuple[str, str]],
+    tiny: dict[str, tuple[str, str]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: str,
     message: str,
 ) -> None:
-    (preset, weights), (crowd, crowdweights) = tiny("coco"), tiny("crowdpose")
+    (preset, weights), (crowd, crowdweights) = tiny["coco"], tiny["crowdpose"]
     places = {
         "labels": written.annotations, "images": written.images, "preset": preset, "weights": weights,
         "crowd": crowd, "crowdweights": crowdweights, "tmp": tmp_path,
