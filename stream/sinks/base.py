@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from configs import KeypointSet
 from grouping import People
 from stream.frame import Frame, SourceInfo
+from stream.renderer import Renderer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,18 @@ class RunInfo:
     runtime: str
     precision: str
     keypoint_set: KeypointSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controls:
+    """What people who watch may change while it runs.
+
+    renderer: draws the pictures of this source; its `options` may be replaced.
+    stop: ends the run soon; may be called from any thread.
+    """
+
+    renderer: Renderer
+    stop: Callable[[], None]
 
 
 class Sink(Protocol):
@@ -41,4 +55,15 @@ class Sink(Protocol):
         """
 
     def close(self) -> None:
-        """Finishes the output so that it can be used, and gives back everything that `open` took."""
+        """Finishes the output so that it can be used, and gives back everything that `open` took.
+
+        Raises SinkError if the output could not be finished, unless `write` has said so already.
+        """
+
+
+@runtime_checkable
+class Interactive(Protocol):
+    """A sink with keys or buttons: whoever runs the pipeline calls `attach` before `open`."""
+
+    def attach(self, controls: Controls) -> None:
+        """Takes what the keys and buttons act on."""

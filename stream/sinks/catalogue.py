@@ -17,6 +17,7 @@ from stream.sinks.openpose import OpenPoseSink
 from stream.sinks.table import TableSink
 from stream.sinks.video import VideoSink
 from stream.sinks.video_options import VideoOptions
+from stream.sinks.window import WindowSink
 
 _PREFIX = re.compile(r"([a-z][a-z0-9]+):(.*)", re.DOTALL)  # two letters at least: C:\\out.mp4 is a path
 
@@ -41,6 +42,7 @@ _BY_PREFIX: dict[str, Maker] = {
     "openpose": _record(OpenPoseSink),
     "csv": _record(TableSink),
     "npz": _record(ArraysSink),
+    "window": _record(WindowSink),
 }
 
 

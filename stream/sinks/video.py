@@ -53,6 +53,7 @@ class VideoSink:
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._filled: queue.SimpleQueue[tuple[int, int, int] | None] = queue.SimpleQueue()
         self._error: PoseStreamError | None = None
+        self._told = False
         self._encoded = 0
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
@@ -85,7 +86,7 @@ class VideoSink:
     def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
         """Takes a copy of `picture`. Raises SinkError if an earlier one could not be written."""
         if self._error is not None:
-            raise self._error
+            raise self._fail(self._error)
         if picture is None:
             raise SinkError(f"cannot write {redact_url(self._target)!r}: a video needs pictures, and the pipeline drew none")
         slot = self._take_slot()
@@ -99,7 +100,7 @@ class VideoSink:
         self._filled.put((slot, self._timeline.stamp(frame), frame.index))
 
     def close(self) -> None:
-        """Waits until everything is encoded and the file is finished. Raises SinkError if that did not work, once."""
+        """Waits until everything is encoded and the file is finished. Raises SinkError if that did not work."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -112,8 +113,8 @@ class VideoSink:
             raise SinkError(f"cannot finish {redact_url(self._target)!r}: nothing was written for {_STALLED_S:g} s")
         if self.dropped:
             _LOG.warning("%d pictures are not in %r: the encoder could not keep up", self.dropped, redact_url(self._target))
-        if self._error is not None:
-            raise self._error
+        if self._error is not None and not self._told:
+            raise self._fail(self._error)
 
     def __enter__(self) -> VideoSink:
         return self
@@ -121,13 +122,17 @@ class VideoSink:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _fail(self, error: PoseStreamError) -> PoseStreamError:
+        self._told = True
+        return error
+
     def _take_slot(self) -> int | None:
         while True:
             try:
                 return self._free.get(block=not self._video.live, timeout=0.1)
             except queue.Empty:
                 if self._error is not None:
-                    raise self._error from None
+                    raise self._fail(self._error) from None
                 if self._video.live:
                     return None
 

@@ -1,0 +1,121 @@
+"""A window that shows the annotated pictures, with keys."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping import People
+from stream.frame import Frame, SourceInfo
+from stream.render_options import RenderOptions
+from stream.sinks.base import Controls, RunInfo
+
+_LOG = logging.getLogger(__name__)
+
+KEYS = "space pause, . step, s screenshot, k skeletons, b boxes, i numbers, t trails, h heatmaps, g tags, l status line, q quit"
+_QUIT = (ord("q"), 27)
+_POLL_MS = 30
+_TRAIL_FRAMES = 25
+_LARGEST = (1600, 900)  # width, height: a 4K source must not cover the desktop
+
+
+class WindowSink:
+    """Shows the pictures in a window called `title`, or after the source. Without a display it is off, said aloud.
+
+    A paused window makes `write` wait, so that a file stops and a live source drops. Closing the window ends the run, as `q`.
+    Used by one thread alone, as OpenCV's windows must be.
+    """
+
+    needs_picture = True
+
+    def __init__(self, title: str = "") -> None:
+        self._title = title
+        self._controls: Controls | None = None
+        self._shown = False
+        self._paused = False
+
+    def attach(self, controls: Controls) -> None:
+        """Takes what the keys act on; without it they only pause, step, take screenshots and close the window."""
+        self._controls = controls
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        """Opens the window, unless there is no display or this OpenCV has no windows."""
+        self._title = self._title or f"{source.name} - {run.model}"
+        self._name = Path(source.name.rstrip("/")).stem or "stream"
+        if not has_display():
+            self.needs_picture = False
+            _LOG.warning("no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set)")
+            return
+        try:
+            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        except cv2.error as error:
+            self.needs_picture = False
+            _LOG.warning("no window: this OpenCV cannot open one (%s)", str(error).strip().splitlines()[-1])
+            return
+        scale = min(1.0, _LARGEST[0] / source.width, _LARGEST[1] / source.height)
+        cv2.resizeWindow(self._title, round(source.width * scale), round(source.height * scale))
+        self._shown = True
+        _LOG.info("keys of the window: %s", KEYS)
+
+    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+        """Shows `picture` and does what keys ask for; waits while the window is paused."""
+        if not self._shown or picture is None:
+            return
+        cv2.imshow(self._title, picture)
+        step = self._press(cv2.waitKey(1) & 0xFF, picture, frame.index)
+        while self._shown and self._paused and not step:
+            step = self._press(cv2.waitKey(_POLL_MS) & 0xFF, picture, frame.index)
+
+    def close(self) -> None:
+        """Closes the window; a second call does nothing."""
+        if self._shown:
+            self._shown = False
+            cv2.destroyWindow(self._title)
+            cv2.waitKey(1)  # the window goes only when its events are handled
+
+    def _press(self, key: int, picture: NDArray[np.uint8], index: int) -> bool:
+        """Does what `key` asks for; whether that is to go one frame further."""
+        if key in _QUIT or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            self.close()
+            if self._controls is not None:
+                self._controls.stop()
+        elif key == ord(" "):
+            self._paused = not self._paused
+        elif key == ord("."):
+            self._paused = True
+            return True
+        elif key == ord("s"):
+            path = f"{self._name}_{index:06d}.png"
+            if cv2.imwrite(path, picture):
+                _LOG.warning("screenshot: %s", path)
+        elif self._controls is not None:
+            renderer = self._controls.renderer
+            renderer.options = toggled(renderer.options, chr(key))
+        return False
+
+
+def toggled(options: RenderOptions, key: str) -> RenderOptions:
+    """`options` with what the key stands for turned on or off; unchanged where it stands for nothing."""
+    if key in (names := {"k": "skeletons", "b": "boxes", "i": "ids", "l": "status"}):
+        change: dict[str, Any] = {names[key]: not getattr(options, names[key])}
+        return replace(options, **change)
+    if key == "t":
+        return replace(options, trails=0 if options.trails else _TRAIL_FRAMES)
+    if key == "h":
+        return replace(options, maps="none" if options.maps == "heatmaps" else "heatmaps")
+    if key == "g":
+        return replace(options, maps="none" if options.maps == "tags" else "tags")
+    return options
+
+
+def has_display() -> bool:
+    """Whether this process could open a window."""
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
