@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from stream.renderer import Renderer
 from stream.ring import RingBuffer
 from stream.sinks import Sink
 from stream.sources import FrameSlot, Source
@@ -48,16 +49,29 @@ class Thinning:
 class Channel:
     """A source, the ring that its frames wait in, and where its results go.
 
+    renderer: draws the pictures that its sinks want; it keeps people's colours, so each source has one of its own.
+    label: tells its stages from those of other sources; empty where there is only one.
     frames, people: written so far; counted by the thread that writes.
     """
 
     source: Source
     ring: RingBuffer[FrameSlot]
     sinks: Sequence[Sink] = ()
+    renderer: Renderer | None = None
     thinning: Thinning = field(default_factory=Thinning)
     label: str = ""
     frames: int = 0
     people: int = 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether a sink wants the annotated picture."""
+        return any(sink.needs_picture for sink in self.sinks)
+
+    @property
+    def draws_maps(self) -> bool:
+        """Whether heatmaps or tags are to be seen in it."""
+        return self.draws and self.renderer is not None and self.renderer.options.maps != "none"
 
     def stage(self, name: str) -> str:
         """The name of a stage that each source has one of."""

@@ -42,9 +42,3 @@ class Group(Protocol):
     def __call__(
         self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32], candidates: Candidates | None = None, /
     ) -> People: ...
-
-
-class Draw(Protocol):
-    """Draws people into a picture (H, W, 3) uint8 BGR, in place; `stream.renderer.Renderer.draw` is one."""
-
-    def __call__(self, picture: NDArray[np.uint8], people: People, /) -> None: ...

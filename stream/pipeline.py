@@ -17,17 +17,18 @@ from configs import ExecutionError, KeypointSet, load_keypoint_set
 from grouping import People
 from stream.channel import Channel, Thinning
 from stream.crew import Outcome, Worker
-from stream.estimator import Draw, Estimator, Group
+from stream.estimator import Estimator, Group
 from stream.frame import Frame
 from stream.parcel import Parcel
 from stream.policy import EVERY_FRAME, LATEST, Policy
-from stream.ring import RingBuffer
+from stream.renderer import Renderer
+from stream.ring import RingBuffer, RingClosed
 from stream.sinks import RunInfo, Sink
 from stream.sources import FrameSlot, Source
 from stream.summary import SourceSummary, Summary
 from stream.timing import Timings
 from stream.turns import TurnReader
-from stream.workers import DecodeWorker, GroupWorker, InferWorker, RenderWorker, WriteWorker, sinks_that_draw
+from stream.workers import DecodeWorker, GroupWorker, InferWorker, RenderWorker, WriteWorker
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ class Pipeline:
 
     sources: opened by the caller, who closes them; none of them may be used by anybody else meanwhile.
     sinks: for each source, what its results go to; opened, written and closed by the pipeline.
-    draw: needed if any sink wants a picture; pictures are drawn only then.
+    renderers: for each source, what draws its pictures; needed if a sink wants them, and used only then.
+    left_behind: stages that hung in foreign code when the run ended; their threads may still be using engine and sources.
 
         with Pipeline([source], estimator, grouper, sinks=[[JsonLinesSink("out.jsonl")]]) as pipeline:
             summary = pipeline.run()
@@ -89,19 +91,23 @@ class Pipeline:
         group: Group,
         *,
         sinks: Sequence[Sequence[Sink]] = (),
-        draw: Draw | None = None,
+        renderers: Sequence[Renderer] = (),
         options: PipelineOptions | None = None,
         timings: Timings | None = None,
     ) -> None:
         options = options or PipelineOptions()
+        for index, source in enumerate(sources):
+            if not renderers and sinks and any(sink.needs_picture for sink in sinks[index]):
+                raise ValueError(f"a sink of {source.name!r} wants pictures, and there is no renderer to draw them")
         self.timings = timings or Timings()
         self._estimator = estimator
         self._group = group
-        self._draw = draw
         self._outcome = Outcome()
         self._workers: list[Worker] = []
         self._rings: list[RingBuffer[Parcel]] = []
         self._stop_at_s: float | None = None
+        self._stopping = False
+        self.left_behind: tuple[str, ...] = ()
         self._used = False
         signal = threading.Condition()
         policies = [options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources]
@@ -116,6 +122,7 @@ class Pipeline:
                     [FrameSlot() for _ in range(slots)], policy=policy, name=f"frames of {source.name}", signal=signal
                 ),
                 sinks=sinks[index] if sinks else (),
+                renderer=renderers[index] if renderers else None,
                 thinning=Thinning(limit=options.frames, stride=options.stride, max_fps=options.max_fps),
                 label=str(index) if len(sources) > 1 else "",
             )
@@ -131,19 +138,19 @@ class Pipeline:
         """
         maps = self._start_front()
         people = self._start_group(maps)
-        drawn = bool(sinks_that_draw(self._channels))
-        if drawn:
-            if self._draw is None:
-                raise ValueError("a sink wants pictures, and the pipeline has nothing to draw with")
+        run = self._run_info()
+        if any(channel.draws for channel in self._channels):
             pictures = self._ring("pictures")
-            self._workers.append(RenderWorker(self._draw, people, pictures, self._outcome, self.timings))
+            runtime = f"{run.model}, {run.runtime} {run.precision}"
+            self._workers.append(RenderWorker(self._channels, runtime, people, pictures, self._outcome, self.timings))
             people = pictures
-        writer = WriteWorker(people, self._channels, self._run_info(), self._outcome, self.timings, drawn=drawn)
+        writer = WriteWorker(self._channels, run, people, self._outcome, self.timings)
         self._workers.append(writer)
         with _tuned_process():
             self._begin()
             while writer.is_alive() and not self._overdue():
                 writer.join(_TICK_S)
+                self._see_stop()
                 if on_progress is not None:
                     on_progress(self._progress(finished=False))
             self._shut_down()
@@ -163,7 +170,14 @@ class Pipeline:
         with _tuned_process():
             self._begin()
             try:
-                for lease in inbox:
+                while True:
+                    self._see_stop()
+                    try:
+                        lease = inbox.acquire(timeout_s=_TICK_S)
+                    except RingClosed:
+                        break
+                    if lease is None:
+                        continue
                     with lease as slot:
                         parcel.take(slot)
                     channel, people = self._channels[parcel.channel], parcel.people
@@ -180,10 +194,12 @@ class Pipeline:
             raise self._outcome.error
 
     def stop(self) -> None:
-        """Ends the run soon: what is under way is finished within a second, the rest is dropped. For any thread or signal."""
+        """Ends the run soon: what is under way is finished within a second, the rest is dropped.
+
+        For any thread, and for signal handlers: it takes no lock, which the thread that was interrupted might hold.
+        """
         if self._stop_at_s is None:
             self._stop_at_s = time.monotonic()
-            self._interrupt("stopped")
 
     def summary(self) -> Summary:
         """What the run has come to so far."""
@@ -233,7 +249,7 @@ class Pipeline:
 
     def _start_group(self, maps: RingBuffer[Parcel]) -> RingBuffer[Parcel]:
         people = self._ring("people")
-        self._workers.append(GroupWorker(self._group, maps, people, self._outcome, self.timings))
+        self._workers.append(GroupWorker(self._group, self._channels, maps, people, self._outcome, self.timings))
         return people
 
     def _ring(self, name: str) -> RingBuffer[Parcel]:
@@ -276,6 +292,11 @@ class Pipeline:
             return thinning.limit if count is None else min(count, thinning.limit)
         return count
 
+    def _see_stop(self) -> None:
+        if self._stop_at_s is not None and not self._stopping:
+            self._stopping = True
+            self._interrupt("stopped")
+
     def _overdue(self) -> bool:
         return self._stop_at_s is not None and time.monotonic() - self._stop_at_s > _STOP_S
 
@@ -295,9 +316,10 @@ class Pipeline:
             budget_s = _FINISH_S if isinstance(worker, WriteWorker) else _JOIN_S
             worker.join(max(0.0, begin_s + budget_s - time.monotonic()))
         self.timings.end()
-        hanging = [worker.name for worker in started if worker.is_alive()]
         self._workers.clear()
+        hanging = tuple(worker.name for worker in started if worker.is_alive())
         if hanging:
+            self.left_behind = hanging
             _LOG.warning("left behind, still busy: %s", ", ".join(hanging))
             if self._stop_at_s is None:
                 self._outcome.fail(ExecutionError(f"{hanging[0]} did not end in time"), "pipeline")

@@ -12,15 +12,18 @@ from configs import SourceError
 from grouping import People
 from stream.channel import Channel
 from stream.crew import Outcome, Worker
-from stream.estimator import Draw, Estimator, Group
+from stream.estimator import Estimator, Group
 from stream.parcel import Parcel, send
+from stream.renderer import Status
 from stream.ring import Lease, RingBuffer, RingClosed
-from stream.sinks import RunInfo, Sink
+from stream.sinks import RunInfo
 from stream.sources import FrameSlot
 from stream.timing import Timings
 from stream.turns import TurnReader
 
 _LOG = logging.getLogger(__name__)
+
+_FPS_FRAMES = 30  # frames over which the status line's frame rate is taken
 
 Ring = RingBuffer[Parcel]
 
@@ -174,38 +177,63 @@ class GroupWorker(ParcelWorker):
 
     stage = "group"
 
-    def __init__(self, group: Group, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings) -> None:
+    def __init__(
+        self, group: Group, channels: Sequence[Channel], inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings
+    ) -> None:
         super().__init__(inbox, outbox, outcome, timings)
         self._group = group
+        self._channels = tuple(channels)
 
     def process(self, parcel: Parcel) -> None:
         maps = parcel.maps
         assert maps is not None
         people = self._group(maps.heatmaps, maps.tags, maps.candidates)
         parcel.people = People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
-        maps.release()
-        parcel.maps = None
+        if not self._channels[parcel.channel].draws_maps:
+            maps.release()
+            parcel.maps = None
 
 
 class RenderWorker(ParcelWorker):
-    """People drawn into the frame itself: from here on its image is the annotated picture."""
+    """People drawn into the frame itself, if a sink wants that: from here on its image is the annotated picture."""
 
     stage = "render"
 
-    def __init__(self, draw: Draw, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings) -> None:
+    def __init__(
+        self, channels: Sequence[Channel], runtime: str, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings
+    ) -> None:
         super().__init__(inbox, outbox, outcome, timings)
-        self._draw = draw
+        self._channels = tuple(channels)
+        self._runtime = runtime
+        self._recent_ns: tuple[deque[int], ...] = tuple(deque(maxlen=_FPS_FRAMES) for _ in channels)
 
     def process(self, parcel: Parcel) -> None:
-        assert parcel.people is not None
-        self._draw(parcel.frame.image, parcel.people)
+        channel, people = self._channels[parcel.channel], parcel.people
+        assert people is not None
+        if channel.draws and channel.renderer is not None:
+            channel.renderer.draw(parcel.frame.image, people, self._status(parcel), maps=parcel.maps)
+        if parcel.maps is not None:
+            parcel.maps.release()
+            parcel.maps = None
+
+    def _status(self, parcel: Parcel) -> Status:
+        now_ns = time.monotonic_ns()
+        recent = self._recent_ns[parcel.channel]
+        recent.append(now_ns)
+        span_ns = now_ns - recent[0]
+        return Status(
+            fps=(len(recent) - 1) / span_ns * 1e9 if span_ns else 0.0,
+            latency_ms=(now_ns - parcel.frame.capture_ns) * 1e-6,
+            drops=self._channels[parcel.channel].ring.dropped,
+            runtime=self._runtime,
+        )
 
 
 class WriteWorker(Worker):
     """Results to the sinks of their source; sinks are opened, written and closed by this thread alone."""
 
     def __init__(
-        self, inbox: Ring, channels: Sequence[Channel], run: RunInfo, outcome: Outcome, timings: Timings, *, drawn: bool
+        self, channels: Sequence[Channel], run: RunInfo, inbox: Ring, outcome: Outcome, timings: Timings
     ) -> None:
         super().__init__("write", outcome, inboxes=(inbox,))
         self._inbox = inbox
@@ -214,7 +242,6 @@ class WriteWorker(Worker):
         self._timings = timings
         self._timer = timings.stage("write")
         self._depth = timings.depth("write")
-        self._drawn = drawn
         self._opened: set[int] = set()
 
     def work(self) -> None:
@@ -261,12 +288,7 @@ class WriteWorker(Worker):
         drops = channel.ring.dropped
         with self._timer.measure(frame.index):
             for sink in channel.sinks:
-                picture = frame.image if self._drawn and sink.needs_picture else None
+                picture = frame.image if sink.needs_picture else None
                 sink.write(frame, people, picture, latency_ms=latency_ns * 1e-6, drops=drops)
         channel.frames += 1
         channel.people += len(people)
-
-
-def sinks_that_draw(channels: Sequence[Channel]) -> list[Sink]:
-    """The sinks that want the annotated picture."""
-    return [sink for channel in channels for sink in channel.sinks if sink.needs_picture]

@@ -1,0 +1,288 @@
+"""Does the pipeline run as fast as its slowest stage, and does its memory stay flat?
+
+    python benchmarks/pipeline.py                  every stage in its turn as the slowest, against that stage alone
+    python benchmarks/pipeline.py --memory 10000   the demo clip over and over, with real grouping, rendering and outputs
+
+Stages are stand-ins of known length that release the GIL, as the real ones do. Ratio = throughput of the pipeline / throughput
+of its slowest stage alone in a loop, measured in turns in one process; the aim is >= 0.95.
+
+waiting: the slowest stage waits (a device computes elsewhere), the other four compute.
+computing: all five compute. Cores that share their units, or are busy with something else, slow such a stage down as soon as
+anything runs beside it, so its ratio is also given against the same five loops side by side, without a pipeline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import operator
+import os
+import resource
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from configs import load_keypoint_set
+from engine import PoseMaps, align
+from grouping import Grouper, People
+from stream.frame import SourceInfo
+from stream.pipeline import Pipeline
+from stream.renderer import Renderer
+from stream.sinks import open_sinks
+from stream.sources import FrameSlot, Source
+from stream.sources.address import DEMO_CLIP
+from stream.sources.file import FileSource
+
+STAGES = ("decode", "infer", "group", "render", "write")
+SLOW_MS, QUICK_MS = 10.0, 1.0
+SIZE = (480, 640)
+
+
+@numba.njit(nogil=True, cache=True)
+def _compute(rounds: int) -> float:
+    total = 0.0
+    for index in range(rounds):
+        total += (index % 7) * 0.5 / (1.0 + total * total)
+    return total
+
+
+def make_work(milliseconds: float, kind: str, rounds_per_ms: float) -> Callable[[], None]:
+    """Something that takes `milliseconds` and releases the GIL."""
+    if kind == "waiting":
+        return lambda: time.sleep(milliseconds / 1e3)
+    rounds = round(milliseconds * rounds_per_ms)
+
+    def work() -> None:
+        _compute(rounds)
+
+    return work
+
+
+def calibrate() -> float:
+    """Rounds of the kernel in a millisecond."""
+    _compute(10)
+    times_s = []
+    for _ in range(5):
+        begin_s = time.perf_counter()
+        _compute(2_000_000)
+        times_s.append(time.perf_counter() - begin_s)
+    return 2_000_000 / statistics.median(times_s) / 1e3
+
+
+class WorkSource(Source):
+    """`count` grey frames, each of which takes `work`."""
+
+    name = "work"
+
+    def __init__(self, count: int, work: Callable[[], None]) -> None:
+        super().__init__()
+        self._left, self._work, self._index = count, work, -1
+
+    @property
+    def info(self) -> SourceInfo:
+        return SourceInfo(name=self.name, width=SIZE[1], height=SIZE[0], fps=25.0)
+
+    def open(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def interrupt(self) -> None:
+        self._left = 0
+
+    def grab(self) -> bool:
+        self._index += 1
+        self._left -= 1
+        return self._left >= 0
+
+    def retrieve(self, slot: FrameSlot) -> None:
+        self._work()
+        slot.resize(*SIZE)
+        slot.frame.index, slot.frame.capture_ns = self._index, time.monotonic_ns()
+
+
+class WorkEngine:
+    """An estimator whose every picture takes `work`; `maps` are its answers, in turns."""
+
+    model, runtime, precision, keypoint_set, in_flight = "work", "none", "none", "coco", 2
+
+    def __init__(self, work: Callable[[], None], maps: list[PoseMaps]) -> None:
+        self._work, self._maps = work, itertools.cycle(maps)
+
+    def submit(self, image_bgr: np.ndarray) -> None:
+        pass
+
+    def result(self, ticket: None) -> PoseMaps:
+        self._work()
+        return next(self._maps)
+
+
+class WorkSink:
+    """A sink whose every frame takes `work`."""
+
+    needs_picture = True
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+
+    def open(self, *arguments: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def write(self, *arguments: object, **keywords: object) -> None:
+        self._work()
+
+
+class WorkRenderer(Renderer):
+    """A renderer whose every picture takes `work`."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(load_keypoint_set("coco"))
+        self._do = work
+
+    def draw(self, *arguments: object, **keywords: object) -> None:
+        self._do()
+
+
+def fps_of_pipeline(work: dict[str, Callable[[], None]], frames: int) -> float:
+    """Frames a second through all five stages."""
+    maps = [PoseMaps(np.zeros((17, 8, 8), np.float32), np.zeros((17, 8, 8, 1), np.float32), align(SIZE, 512))]
+    nobody = People(np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
+
+    def group(*arguments: object) -> People:
+        work["group"]()
+        return nobody
+
+    pipeline = Pipeline(
+        [WorkSource(frames, work["decode"])],
+        WorkEngine(work["infer"], maps),
+        group,
+        sinks=[[WorkSink(work["write"])]],
+        renderers=[WorkRenderer(work["render"])],
+    )
+    with pipeline:
+        begin_s = time.perf_counter()
+        summary = pipeline.run()
+        return summary.frames / (time.perf_counter() - begin_s)
+
+
+def fps_alone(work: Callable[[], None], frames: int) -> float:
+    """Frames a second of one stage in a loop."""
+    begin_s = time.perf_counter()
+    for _ in range(frames):
+        work()
+    return frames / (time.perf_counter() - begin_s)
+
+
+def fps_side_by_side(work: dict[str, Callable[[], None]], frames: int) -> float:
+    """Frames a second of five stages in five loops that know nothing of each other: all that the cores can give."""
+    threads = [threading.Thread(target=fps_alone, args=(stage, frames)) for stage in work.values()]
+    begin_s = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return frames / (time.perf_counter() - begin_s)
+
+
+def compare(slowest: str, kind: str, frames: int, rounds: int) -> float:
+    """Prints one line; returns the ratio, the median over `rounds` turns."""
+    rounds_per_ms = calibrate()
+    work = {name: make_work(QUICK_MS, "computing", rounds_per_ms) for name in STAGES}
+    work[slowest] = make_work(SLOW_MS, kind, rounds_per_ms)
+    alone, together, beside = [], [], []
+    for _ in range(rounds):
+        alone.append(fps_alone(work[slowest], frames))
+        together.append(fps_of_pipeline(work, frames))
+        beside.append(fps_side_by_side(work, frames))
+    ratio = statistics.median(map(operator.truediv, together, alone))
+    fps = [f"{name} {statistics.median(values):6.1f} FPS" for name, values in (("alone", alone), ("pipeline", together))]
+    to_beside = statistics.median(map(operator.truediv, together, beside))
+    print(f"{slowest:8} {kind:10} {fps[0]}  {fps[1]}  ratio {ratio:.3f}  to loops side by side {to_beside:.3f}", flush=True)
+    return ratio
+
+
+class EndlessDemo(FileSource):
+    """The demo clip over and over, `count` frames in all."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(str(DEMO_CLIP), name="demo")
+        self._left = count
+
+    def grab(self) -> bool:
+        self._left -= 1
+        if self._left < 0:
+            return False
+        if super().grab():
+            return True
+        self.close()
+        index = self._index
+        self.open()
+        self._index = index
+        return super().grab()
+
+
+def memory(frames: int) -> None:
+    """Prints resident memory over a long run with real decoding, grouping, rendering, MP4 and JSON Lines."""
+    random = np.random.default_rng(0)
+    alignment = align(SIZE, 256)
+    shape = (17, *(side // 2 for side in alignment.input_size))
+    maps = []
+    for _ in range(4):
+        heatmaps = np.zeros(shape, np.float32)
+        for joint, _person in itertools.product(range(17), range(5)):
+            heatmaps[joint, random.integers(5, shape[1] - 5), random.integers(5, shape[2] - 5)] = random.uniform(0.3, 1)
+        tags = random.integers(0, 5, (*shape, 1)).astype(np.float32)
+        maps.append(PoseMaps(heatmaps, tags, alignment.with_map_size(shape[1:])))
+    samples: list[tuple[int, float]] = []
+    step = max(1, frames // 10)
+
+    def look(progress: Any) -> None:
+        if progress.frames >= (samples[-1][0] if samples else 0) + step:
+            samples.append((progress.frames, resident_mib()))
+
+    with tempfile.TemporaryDirectory() as folder, EndlessDemo(frames) as source:
+        sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
+        renderer = Renderer(load_keypoint_set("coco"))
+        engine = WorkEngine(lambda: None, maps)
+        with Pipeline([source], engine, Grouper("coco"), sinks=[sinks], renderers=[renderer]) as pipeline:
+            print(pipeline.run(look))
+    for count, size_mib in samples:
+        print(f"after {count:6d} frames {size_mib:7.1f} MiB")
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    growth = samples[-1][1] - samples[1][1]
+    print(f"growth from the second sample to the last {growth:+.1f} MiB; peak of the process {peak_mib:.1f} MiB")
+
+
+def resident_mib() -> float:
+    """Resident memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=150, help="frames per run")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each comparison")
+    parser.add_argument("--memory", type=int, metavar="FRAMES", help="measure memory over so many frames instead")
+    options = parser.parse_args()
+    if options.memory is not None:
+        memory(options.memory)
+        return
+    worst = min(compare(name, "waiting", options.frames, options.rounds) for name in STAGES)
+    compare("infer", "computing", options.frames, options.rounds)
+    print(f"worst ratio of a stage that waits {worst:.3f} (aim >= 0.95), {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
