@@ -75,8 +75,9 @@ def open_plaza(
         width=width, height=height, height_m=1.6, field_of_view=0.82 * min(1.0, width / height / 1.33), pitch=-0.085
     )
     names = {path.stem: index for index, (path, _) in enumerate(textures.files)}
-    atlas = build_atlas([textures.read(names[name]) for name in ("gravel", "brick", "grass")])
-    light = Light(blur_px=1.2 * height / 480)
+    gravel, brick, grass = (textures.read(names[name]) for name in ("gravel", "brick", "grass"))
+    atlas = build_atlas([gravel, np.rot90(brick).copy(), grass])
+    light = Light(sun_colour=(1.15, 1.09, 0.98), sky_colour=(0.42, 0.46, 0.52), blur_px=1.2 * height / 480)
     if photos is None:
         backdrop, ground, props = (
             _sky(camera),
@@ -151,21 +152,21 @@ def _building(rng: np.random.Generator) -> list[Prop]:
     def plain(red: float, green: float, blue: float, specular: float = 0.0) -> Material:
         return Material(kind=Kind.LEATHER, colour=(red, green, blue), specular=specular)
 
-    brick = Material(kind=Kind.TEXTURE, colour=(0.92, 0.60, 0.50), texture=_BRICK, repeats=0.55, specular=0.0)
+    brick = Material(kind=Kind.TEXTURE, colour=(1.0, 0.80, 0.70), texture=_BRICK, repeats=0.55, specular=0.0)
     grass = Material(kind=Kind.TEXTURE, colour=(0.55, 0.80, 0.30), texture=_GRASS, repeats=0.7, specular=0.0)
     frame, glass = plain(0.85, 0.85, 0.82), plain(0.36, 0.46, 0.58, 0.3)
     props = [
-        box((40, 0.5, 4.6), (0, _WALL_M, 0), 0.0, brick),
+        box((40, 0.5, 3.6), (0, _WALL_M, 0), 0.0, brick),
         box((40, 1.9, 0.02), (0, _WALL_M - 1.6, 0), 0.0, grass),
         box((40, 0.12, 0.05), (0, _WALL_M - 2.6, 0), 0.0, plain(0.6, 0.6, 0.57)),
-        box((40, 0.6, 0.15), (0, _WALL_M, 4.6), 0.0, plain(0.5, 0.5, 0.5)),
+        box((40, 0.6, 0.15), (0, _WALL_M, 3.6), 0.0, plain(0.5, 0.5, 0.5)),
     ]
     for x in np.arange(-9.6, 9.7, 2.4):
         props.append(box((1.3, 0.1, 1.5), (float(x), _WALL_M - 0.26, 1.5), 0.0, frame))
         props += [box((0.54, 0.1, 1.3), (float(x) + side, _WALL_M - 0.29, 1.6), 0.0, glass) for side in (-0.3, 0.3)]
     for _ in range(7):
         x, radius = float(rng.uniform(-7, 7)), float(rng.uniform(0.35, 0.75))
-        leaves = Material(kind=Kind.TEXTURE, colour=(0.42, 0.62, 0.25), texture=_GRASS, repeats=1.3, specular=0.0)
+        leaves = Material(kind=Kind.TEXTURE, colour=(0.55, 0.68, 0.38), texture=_GRASS, repeats=1.3, specular=0.0)
         props.append(ball(radius, (x, _WALL_M - 1.2, 0.7 * radius), leaves))
     return props
 

@@ -135,7 +135,7 @@ def _light(backdrop: Floats, ground: Ground, atlas: Floats, rng: np.random.Gener
     mean = backdrop[::8, ::8].reshape(-1, 3).mean(0).astype(np.float64)
     if ground.texture is not None:
         mean = 0.5 * mean + 0.5 * atlas[ground.texture, ::64].mean(0)
-    level = float(np.clip(mean.mean() / 0.22, 0.35, 1.7) * np.exp(rng.normal(0.1, 0.25)))
+    level = float(np.clip(mean.mean() / 0.22, 0.35, 1.35) * np.exp(rng.normal(0.0, 0.25)))
     cast = np.clip(mean / max(mean.mean(), 1e-3), 0.6, 1.5) ** 0.5
     sunny = rng.beta(1.5, 1.5) if rng.random() < 0.8 else 0.1
     azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.35, 1.35)
@@ -149,7 +149,7 @@ def _light(backdrop: Floats, ground: Ground, atlas: Floats, rng: np.random.Gener
 
     return Light(
         sun=(float(sun[0]), float(sun[1]), float(sun[2])),
-        sun_colour=colour(1.5 * sunny, warm),
+        sun_colour=colour(1.3 * sunny, warm),
         sky_colour=colour(1.0 - 0.55 * sunny, cast * warm[::-1] ** 0.5),
         ground_colour=colour(0.45 - 0.2 * sunny, cast),
         blur_px=float(rng.uniform(0.8, 5.0)),

@@ -91,7 +91,7 @@ def random_palette(figure: Figure, cut: Cut, masculine: bool, prints: list[int],
 
 def random_colour(rng: np.random.Generator, darkest: float = 0.08, lightest: float = 0.92) -> Colour:
     """Half of what people wear is nearly grey, the rest has some colour, a little of it a lot."""
-    saturation = rng.uniform(0, 0.12) if rng.random() < 0.4 else rng.beta(2, 2)
+    saturation = rng.uniform(0, 0.12) if rng.random() < 0.4 else rng.beta(1.5, 2.5)
     return colorsys.hsv_to_rgb(rng.random(), saturation, rng.uniform(darkest, lightest))
 
 
