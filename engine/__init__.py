@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from engine.estimator import Estimator, open_estimator
 from engine.geometry import Alignment, InputSize, align, parse_input_size
 from engine.maps import Candidates, PoseMaps
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alignment",
     "Candidates",
+    "Estimator",
     "InputSize",
     "PoseMaps",
     "align",
@@ -23,6 +25,7 @@ __all__ = [
     "load_backbone",
     "load_checkpoint",
     "load_network",
+    "open_estimator",
     "parse_input_size",
 ]
 

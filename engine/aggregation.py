@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from configs import ConfigError, ModelConfig, load_keypoint_set
+from configs import ModelConfig, load_keypoint_set
 
 
 def merge_resolutions(outputs: Sequence[Tensor], config: ModelConfig) -> tuple[Tensor, Tensor]:
@@ -54,15 +54,3 @@ def unflip(maps: Tensor, flip_indices: Sequence[int], dimensions: int = 1) -> Te
     """Maps (N, J*D, h, w) of a mirrored image as those of the image: mirrored back, left and right joints exchanged."""
     channels = [joint * dimensions + d for joint in flip_indices for d in range(dimensions)]
     return torch.flip(maps, (3,))[:, channels]
-
-
-def check_scales(scales: Sequence[float]) -> None:
-    """Raises ConfigError unless the scales of a multi-scale test are positive and hold 1, the scale whose tags are kept."""
-    if not scales:
-        raise ConfigError("scales must hold at least one scale, such as 1")
-    for scale in scales:
-        if not 0 < scale <= 4:
-            raise ConfigError(f"scales must be above 0 and at most 4, not {scale:g}")
-    if len(scales) > 1 and 1.0 not in scales:
-        shown = " ".join(f"{scale:g}" for scale in scales)
-        raise ConfigError(f"several scales must include 1, whose tags are kept; add it to {shown}")

@@ -16,7 +16,8 @@ from torch.jit._trace import TracerWarning
 from configs import RuntimeUnavailableError
 from engine.atomic import atomic_path
 from engine.geometry import InputSize, check_input_size
-from engine.graph import INPUT_NAME, OUTPUT_NAMES, PoseGraph
+from engine.graph import PoseGraph
+from engine.graph_names import INPUT_NAME, OUTPUT_NAMES
 from engine.metadata import ModelMetadata
 from engine.network import PoseNetwork
 from engine.onnx_passes import store_weights_as_fp16

@@ -13,8 +13,6 @@ from engine.aggregation import enlarge, merge_resolutions
 from engine.maps import MAX_CANDIDATES
 from engine.network import PoseNetwork
 
-INPUT_NAME = "image"
-OUTPUT_NAMES = ("heatmaps", "tags", "x", "y", "score", "tag")
 MAP_STRIDES = (1, 2)
 NMS_KERNEL_PX = 5  # of the official configuration (reference/higherhrnet.md, section 2.4)
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from configs import load_keypoint_set
-from engine.aggregation import check_scales, merge_resolutions, resize, unflip
+from engine.aggregation import merge_resolutions, resize, unflip
 from engine.geometry import InputSize, align
 from engine.maps import PoseMaps
 from engine.network import PoseNetwork
+from engine.scales import check_scales
 
 
 def infer_maps(
@@ -23,8 +24,11 @@ def infer_maps(
     input_size: InputSize = 512,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
+    map_stride: int = 1,
 ) -> PoseMaps:
     """The maps of one image (H, W, 3) uint8 BGR, at the size of the network input of scale 1 (reference, section 2.3).
+
+    With a `map_stride` of 2 they have half that size: what the deployable graph gives by default.
 
     Heatmaps are the mean over scales and, with `flip`, over the image and its mirror image; tags are those of scale 1, and with
     `flip` the mirrored image's are appended (L doubles). The network runs in evaluation mode, wherever its weights are. Raises
@@ -36,6 +40,7 @@ def infer_maps(
     flip_indices = load_keypoint_set(config.keypoint_set).flip_indices
     image_size = image_bgr.shape[:2]
     base = align(image_size, input_size, min_scale=min(scales))
+    rows, columns = (side // map_stride for side in base.input_size)
     heatmaps: list[Tensor] = []
     tags: list[Tensor] = []
     training = network.training
@@ -50,15 +55,16 @@ def infer_maps(
                     found, ids = merge_resolutions(model(torch.flip(pixels, (3,)) if mirrored else pixels), config)
                     if mirrored:
                         found, ids = unflip(found, flip_indices), unflip(ids, flip_indices, config.tag_dimensions)
-                    heatmaps.append(resize(found, base.input_size))
+                    heatmaps.append(resize(found, (rows, columns)))
                     if keep_tags:
-                        tags.append(resize(ids, base.input_size))
+                        tags.append(resize(ids, (rows, columns)))
     finally:
         network.train(training)
     mean = torch.stack(heatmaps).mean(dim=0)[0]
-    joints, rows, columns = mean.shape
-    stacked = torch.cat([ids.view(joints, config.tag_dimensions, rows, columns) for ids in tags], dim=1)
-    return PoseMaps(mean.float().cpu().numpy(), stacked.permute(0, 2, 3, 1).float().cpu().numpy(), base)
+    stacked = torch.cat([ids.view(len(mean), config.tag_dimensions, rows, columns) for ids in tags], dim=1)
+    return PoseMaps(
+        mean.float().cpu().numpy(), stacked.permute(0, 2, 3, 1).float().cpu().numpy(), base.with_map_size((rows, columns))
+    )
 
 
 def normalise(image_bgr: NDArray[np.uint8], network: PoseNetwork) -> Tensor:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from engine import load_network
-from tests.engine.golden import VARIANTS, load_weights, variant_config
+from engine.export import export_onnx
+from tests.engine.golden import VARIANTS, load_weights, randomised, variant_config
 
 GoldenNetwork = Callable[[str], torch.nn.Module]
 
@@ -30,3 +31,16 @@ def golden_network(shared: Path) -> GoldenNetwork:
 def _one_thread() -> None:
     # Networks this small are slower with more, several times so on a machine with other work to do.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def lite_network() -> torch.nn.Module:
+    """The small network with random weights; it has a quarter of the layers of the smallest HRNet."""
+    return randomised(load_network("lite"))
+
+
+@pytest.fixture(scope="session")
+def lite_onnx(lite_network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "lite.onnx"
+    export_onnx(lite_network, path)
+    return path

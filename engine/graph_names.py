@@ -1,0 +1,6 @@
+"""What is known of the exported graph without torch."""
+
+INPUT_NAME = "image"
+OUTPUT_NAMES = ("heatmaps", "tags", "x", "y", "score", "tag")
+
+GRAPH_VERSION = 1  # raised whenever the same network would be exported as another graph, so that cached files are made anew

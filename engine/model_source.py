@@ -1,0 +1,137 @@
+"""From what a user calls a model (a preset, a file) to the exported graph that runtimes load."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from configs import ConfigError, ModelConfig, ModelError, RuntimeUnavailableError, load_model_config, model_names
+from configs.loading import build
+from engine.cache import cache_folder, hash_file
+from engine.graph_names import GRAPH_VERSION
+from engine.metadata import ModelMetadata, read_metadata
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_WEIGHTS = Path(__file__).parent / "weights"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """An exported model: what it is called, its ONNX file, and the metadata in that."""
+
+    name: str
+    path: Path
+    metadata: ModelMetadata
+
+
+def find_model(model: str | Path, weights: str | Path | None = None, map_stride: int = 2) -> ModelSource:
+    """The exported model that `model` and `weights` stand for.
+
+    model: a preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset is told from its contents.
+    weights: a checkpoint for the preset, needed where none ships with it. A checkpoint is exported once, into the user's cache.
+    map_stride: for that export.
+
+    Raises ConfigError for an unknown preset, ModelError for a file that is not there, not a model, or a preset without weights,
+    CheckpointError for a checkpoint that does not fit, RuntimeUnavailableError where exporting needs a package that is missing.
+    """
+    path = Path(model)
+    if path.suffix.lower() == ".onnx":
+        if weights is not None:
+            raise ConfigError(f"weights are in {str(model)!r} already: leave {str(weights)!r} out, or name a preset")
+        return ModelSource(name=path.stem, path=path, metadata=read_metadata(path))
+    if str(model) in model_names() or path.suffix.lower() in (".yaml", ".yml"):
+        config = load_model_config(str(model))
+        if weights is not None:
+            return _exported(config, Path(weights), map_stride)
+        return _packaged(config)
+    if path.is_file() or path.parent != Path() or path.suffix:
+        if weights is not None:
+            raise ConfigError(f"model {str(model)!r} and weights {str(weights)!r} are both files: name the preset as the model")
+        if not path.is_file():
+            raise ModelError(f"no such model file: {str(model)!r}")
+        return _exported(checkpoint_config(path), path, map_stride)
+    load_model_config(str(model))  # raises: it is not one of the names
+    raise AssertionError("unreachable")
+
+
+def checkpoint_config(path: Path) -> ModelConfig:
+    """The configuration of the network in a checkpoint: its own if it is one of ours, else the first preset that it fits.
+
+    Presets that differ in input size only cannot be told apart; the log says which was taken. Raises CheckpointError if the
+    file cannot be read, ModelError if it fits no preset.
+    """
+    _need_torch()
+    from engine.checkpoint import TRAINING_FORMAT, read_checkpoint, read_state_dict, strip_prefixes
+    from engine.checkpoint_look import describe_state_dict
+
+    content = read_checkpoint(path)
+    if isinstance(content, dict) and content.get("format") == TRAINING_FORMAT:
+        return build(ModelConfig, content.get("model", {}), str(path))
+    state = {strip_prefixes(name): tensor for name, tensor in read_state_dict(path).items()}
+    # Base models first: w32_512 rather than an ablation that equals it.
+    for name in sorted(model_names(), key=lambda name: (name.startswith("ablation"), name)):
+        config = load_model_config(name)
+        if _fits(state, config):
+            _log.info("%s looks like %s; name the preset and give the file as weights if it is another", path.name, name)
+            return config
+    look = describe_state_dict(state)
+    raise ModelError(f"{str(path)!r} fits no preset: it looks like {look}; write its configuration as a YAML file")
+
+
+def _packaged(config: ModelConfig) -> ModelSource:
+    if config.weights is None:
+        raise ModelError(
+            f"no weights ship with {config.name!r}: give a checkpoint as its weights, official or mmpose 0.x "
+            "(README, section Weights), or take the model lite"
+        )
+    path = _WEIGHTS / config.weights
+    if not path.is_file():
+        raise ModelError(f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; install it again")
+    return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
+
+
+def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSource:
+    """The checkpoint as an ONNX file in the cache, under a name that changes with everything that it is made from."""
+    if not weights.is_file():
+        raise ModelError(f"no such weights file: {str(weights)!r}")
+    recipe = json.dumps([GRAPH_VERSION, map_stride, dataclasses.asdict(config)], sort_keys=True)
+    key = hashlib.sha256((recipe + hash_file(weights)).encode()).hexdigest()[:16]
+    path = cache_folder() / "models" / f"{config.name}-{key}.onnx"
+    if not path.is_file():
+        _need_torch()
+        from engine.checkpoint import load_checkpoint
+        from engine.export import export_onnx
+        from engine.network import load_network
+
+        _log.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
+        network = load_network(config)
+        load_checkpoint(network, weights)
+        export_onnx(network, path, map_stride=map_stride, weights=weights.name)
+    return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
+
+
+def _fits(state: dict[str, Tensor], config: ModelConfig) -> bool:
+    import torch
+
+    from engine.network import load_network
+
+    with torch.device("meta"):
+        own = load_network(config).state_dict()
+    names = {name for name in own if not name.endswith("num_batches_tracked")}
+    given = {name for name in state if not name.endswith("num_batches_tracked")}
+    return names == given and all(own[name].shape == state[name].shape for name in names)
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise RuntimeUnavailableError("checkpoints need torch to be read: pip install 'higherhrnet-stream[torch]'") from error

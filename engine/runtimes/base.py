@@ -1,0 +1,136 @@
+"""What every runtime is: something that executes the deployable graph on slots, asynchronously.
+
+A slot is a set of buffers for one size of input. Images are written into it, the slot is submitted, and once its result has
+been waited for, maps and candidates are in it until it is submitted again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import ConfigError, load_keypoint_set
+from engine.geometry import check_input_size
+from engine.maps import MAX_CANDIDATES
+from engine.metadata import ModelMetadata
+
+OUTPUT_TYPES: dict[str, type[np.generic]] = {
+    "heatmaps": np.float32,
+    "tags": np.float32,
+    "x": np.int32,
+    "y": np.int32,
+    "score": np.float32,
+    "tag": np.float32,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """Buffers for N images of one size, owned by whoever holds the slot.
+
+    images: (N, H, W, 3) uint8 BGR. heatmaps: (N, J, h, w), tags: (N, J, D, h, w), x, y: (N, J, K) int32, score: (N, J, K), tag:
+    (N, J, K, D); float32 where nothing else is said. handle: what the runtime keeps with the slot.
+    """
+
+    images: NDArray[np.uint8]
+    heatmaps: NDArray[np.float32]
+    tags: NDArray[np.float32]
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
+    score: NDArray[np.float32]
+    tag: NDArray[np.float32]
+    handle: Any = None
+
+    @property
+    def outputs(self) -> dict[str, NDArray[Any]]:
+        """The output buffers by the names that they have in the graph."""
+        return {name: getattr(self, name) for name in OUTPUT_TYPES}
+
+
+class Runtime(ABC):
+    """Executes one model; used by one thread at a time.
+
+    name: as it is asked for. device: what computes. precision: of the convolutions. metadata: of the model.
+    """
+
+    name: ClassVar[str]
+    device: str
+    precision: str
+    metadata: ModelMetadata
+
+    @abstractmethod
+    def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
+        """A slot for images of that size. The first of a size may take long: some runtimes compile.
+
+        Raises ConfigError for a size that the model does not take, ExecutionError if the runtime cannot prepare for it.
+        """
+
+    @abstractmethod
+    def submit(self, slot: Slot) -> Any:
+        """Starts work on the slot's images and returns without waiting for it; the ticket is for `result`."""
+
+    @abstractmethod
+    def result(self, ticket: Any) -> Slot:
+        """Waits until the outputs are in the slot. Raises ExecutionError if the runtime failed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Frees what the runtime holds, after what was submitted is done; may be called more than once."""
+
+    def __enter__(self) -> Runtime:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def output_shapes(metadata: ModelMetadata, height: int, width: int, batch: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the graph's outputs for N images of that size. Raises ConfigError for a size that the model does not take."""
+    check_input_size((height, width))
+    if metadata.static_size is not None and ((height, width) != metadata.static_size or batch != 1):
+        rows, columns = metadata.static_size
+        raise ConfigError(f"this model takes one image of {rows}x{columns} only, not {batch} of {height}x{width}")
+    joints, dimensions = len(load_keypoint_set(metadata.model.keypoint_set)), metadata.model.tag_dimensions
+    rows, columns = height // metadata.map_stride, width // metadata.map_stride
+    picked = (batch, joints, MAX_CANDIDATES)
+    return {
+        "heatmaps": (batch, joints, rows, columns),
+        "tags": (batch, joints, dimensions, rows, columns),
+        "x": picked,
+        "y": picked,
+        "score": picked,
+        "tag": (*picked, dimensions),
+    }
+
+
+def allocate_slot(metadata: ModelMetadata, height: int, width: int, batch: int) -> Slot:
+    """A slot in ordinary memory."""
+    shapes = output_shapes(metadata, height, width, batch)
+    outputs: dict[str, Any] = {name: np.zeros(shapes[name], kind) for name, kind in OUTPUT_TYPES.items()}
+    return Slot(np.zeros((batch, height, width, 3), np.uint8), **outputs)
+
+
+class Background:
+    """One thread that runs what is submitted, in order: makes a runtime that blocks into one that does not."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def submit(self, function: Any, *arguments: Any) -> Future[Any]:
+        return self._executor.submit(function, *arguments)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def one_line(error: BaseException) -> str:
+    """What a library said, short enough for a message of ours."""
+    return " ".join(str(error).split())[:300]

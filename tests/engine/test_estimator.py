@@ -1,0 +1,179 @@
+"""The estimator gives the maps of infer_maps, several at a time, and buffers come back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from configs import CheckpointError, ConfigError, ModelError
+from engine import infer_maps, load_network, open_estimator
+from engine.export import export_onnx
+from engine.metadata import read_metadata
+from engine.model_source import checkpoint_config, find_model
+from tests.engine.golden import TINY, randomised
+
+
+def picture(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch"])
+@pytest.mark.parametrize("options", [{}, {"flip": True}, {"flip": True, "scales": (0.5, 1, 2)}, {"scales": (0.5,)}])
+def test_maps_are_those_of_the_official_evaluation(runtime, options, lite_onnx, lite_network):
+    pytest.importorskip(runtime)
+    image = picture(100, 150)
+    expected = infer_maps(lite_network, image, input_size=64, map_stride=2, **options)
+
+    with open_estimator(lite_onnx, runtime=runtime, input_size=64, **options) as estimator:
+        maps = estimator.result(estimator.submit(image))
+
+    assert maps.tags.shape == expected.tags.shape
+    np.testing.assert_allclose(maps.heatmaps, expected.heatmaps, atol=2e-3 * np.abs(expected.heatmaps).max())
+    np.testing.assert_allclose(maps.tags, expected.tags, atol=2e-3 * np.abs(expected.tags).max())
+    points = np.array([[[3, 5, 0.5]]], np.float32)
+    np.testing.assert_array_equal(maps.alignment.to_image(points), expected.alignment.to_image(points))
+
+
+def test_candidates_lie_on_the_maps(lite_onnx):
+    with open_estimator(lite_onnx, runtime="onnxruntime", input_size=(64, 96)) as estimator:
+        maps = estimator.result(estimator.submit(picture(90, 130)))
+
+    found = maps.candidates
+    joint = np.arange(17)[:, None]
+    positive = found.score > 0
+    assert positive.any()
+    np.testing.assert_array_equal(maps.heatmaps[joint, found.y, found.x][positive], found.score[positive])
+    np.testing.assert_array_equal(maps.tags[joint, found.y, found.x][positive], found.tag[positive])
+    assert maps.heatmaps.shape == (17, 32, 48)
+    assert maps.alignment.map_size == (32, 48)
+
+
+def test_maps_that_are_held_are_not_overwritten_and_released_buffers_come_back(lite_onnx):
+    with open_estimator(lite_onnx, runtime="onnxruntime", input_size=64) as estimator:
+        held = estimator.result(estimator.submit(picture(64, 64)))
+        before = held.heatmaps.copy()
+        for seed in range(1, 5):
+            maps = estimator.result(estimator.submit(picture(64, 64, seed)))
+            maps.release()
+        np.testing.assert_array_equal(held.heatmaps, before)
+        address = maps.heatmaps.ctypes.data
+        again = estimator.result(estimator.submit(picture(64, 64)))
+        assert again.heatmaps.ctypes.data == address
+        held.release()
+        held.release()
+        assert len({id(slot) for slot in estimator._free[64, 64]}) == len(estimator._free[64, 64]) == 1
+
+
+def test_several_images_are_under_way_at_a_time_and_keep_their_order(lite_onnx):
+    images = [picture(64, 64, seed) for seed in range(4)]
+    with open_estimator(lite_onnx, runtime="onnxruntime", input_size=64) as estimator:
+        alone = []
+        for image in images:
+            maps = estimator.result(estimator.submit(image))
+            alone.append(maps.heatmaps.copy())
+            maps.release()
+        tickets = []
+        for image in images:
+            reused = image.copy()
+            tickets.append(estimator.submit(reused))
+            reused[:] = 0  # the caller's buffer is free as soon as submit has returned
+        for ticket, expected in zip(tickets, alone, strict=True):
+            np.testing.assert_array_equal(estimator.result(ticket).heatmaps, expected)
+
+
+def test_images_of_changing_size_are_served(lite_onnx):
+    with open_estimator(lite_onnx, runtime="onnxruntime", input_size=64) as estimator:
+        for size in [(64, 96), (96, 64), (64, 96)]:
+            maps = estimator.result(estimator.submit(picture(*size)))
+            assert maps.heatmaps.shape[1:] == tuple(-(-side // 64) * 32 for side in size)
+
+
+def test_it_says_what_it_is(lite_onnx):
+    with open_estimator(lite_onnx, runtime="onnxruntime") as estimator:
+        assert (estimator.model, estimator.runtime, estimator.precision) == ("lite", "onnxruntime", "fp32")
+        assert estimator.keypoint_set.name == "coco"
+        assert estimator.input_size == 384
+    estimator.close()
+
+
+def test_a_checkpoint_is_exported_once_into_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    network = randomised(load_network("lite"))
+    own = {"format": "higherhrnet-stream", "model": vars(network.config), "network": network.state_dict(), "ema": None}
+    torch.save(own, tmp_path / "weights.pth")
+
+    by_file = find_model(tmp_path / "weights.pth")
+    written = by_file.path.stat().st_mtime_ns
+    by_name = find_model("lite", tmp_path / "weights.pth")
+
+    assert by_file == by_name
+    assert by_name.path.stat().st_mtime_ns == written
+    assert by_name.path.is_relative_to(tmp_path / "cache" / "higherhrnet-stream")
+    assert by_name.metadata.weights == "weights.pth"
+
+
+def test_the_preset_of_an_official_checkpoint_is_told_from_its_contents(tmp_path):
+    from engine.convert import to_mmpose
+
+    with torch.device("meta"):
+        shapes = load_network("w48_640_crowdpose").state_dict()
+    state = {name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in shapes.items()}
+    torch.save({"state_dict": to_mmpose(state)}, tmp_path / "mm.pth")
+
+    assert checkpoint_config(tmp_path / "mm.pth").name == "w48_640_crowdpose"
+    torch.save(load_network(TINY).state_dict(), tmp_path / "tiny.pth")
+    with pytest.raises(ModelError, match=r"fits no preset: it looks like HigherHRNet-W4 for coco \(17 joints\)"):
+        checkpoint_config(tmp_path / "tiny.pth")
+
+
+def test_weights_of_another_preset_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    torch.save(load_network(TINY).state_dict(), tmp_path / "tiny.pth")
+
+    with pytest.raises(CheckpointError, match="does not fit 'lite'"):
+        open_estimator("lite", weights=tmp_path / "tiny.pth")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        (("w32_51",), ConfigError, r"unknown model 'w32_51', did you mean 'w32_512'\?"),
+        (("w32_512",), ModelError, "no weights ship with 'w32_512': give a checkpoint"),
+        (("nowhere.onnx",), ModelError, "No such file"),
+        (("nowhere.pth",), ModelError, "no such model file: 'nowhere.pth'"),
+        (("w32_512", "nowhere.pth"), ModelError, "no such weights file: 'nowhere.pth'"),
+    ],
+)
+def test_models_that_are_not_there_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        find_model(*arguments)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"input_size": 500}, "multiple of 32, not 500"),
+        ({"input_size": "320x450"}, "not 450"),
+        ({"scales": (0,)}, "above 0"),
+        ({"scales": (0.5, 2)}, "include 1"),
+        ({"runtime": "tensorflow"}, "unknown runtime"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(options, message, lite_onnx):
+    with pytest.raises(ConfigError, match=message):
+        open_estimator(lite_onnx, **options)
+
+
+def test_a_static_model_is_used_at_its_size(lite_network, tmp_path):
+    export_onnx(lite_network, tmp_path / "static.onnx", static_size=(64, 96))
+    assert read_metadata(tmp_path / "static.onnx").static_size == (64, 96)
+
+    with open_estimator(tmp_path / "static.onnx", runtime="onnxruntime") as estimator:
+        assert estimator.result(estimator.submit(picture(200, 200))).heatmaps.shape == (17, 32, 48)
+    with (
+        open_estimator(tmp_path / "static.onnx", runtime="onnxruntime", input_size=64) as estimator,
+        pytest.raises(ConfigError, match="takes one image of 64x96 only"),
+    ):
+        estimator.submit(picture(64, 64))
