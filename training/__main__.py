@@ -91,7 +91,7 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def _source(paths: list[Path], weight: float) -> dict[str, Any]:
-    return dataclasses.asdict(DataSource(annotations=paths[0], images=tuple(paths[1:]), weight=weight))
+    return dataclasses.asdict(DataSource(annotations=paths[0].absolute(), images=tuple(path.absolute() for path in paths[1:]), weight=weight))
 
 
 def _export(parsed: argparse.Namespace) -> int:

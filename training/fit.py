@@ -50,12 +50,13 @@ class Fit:
         self.trainer = Trainer(run, processes)
         self._checkpoint_at = time.monotonic()
         self._validated_at = time.monotonic()
-        self._validated_epoch = int(self.trainer.epoch)
+        self._validated_step = self.trainer.step
 
-    def until_over(self) -> int | None:
-        """Trains to the end or until a signal; returns the signal."""
+    def until_over(self, after_steps: int | None = None) -> int | None:
+        """Trains to the end, until a signal, or for `after_steps` steps; returns the signal."""
         trainer, execution = self.trainer, self.run.config.execution
         main = self.processes.is_main
+        last_step = None if after_steps is None else trainer.step + after_steps
         if main:
             self.run.folder.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(training_config_to_dict(self.run.config), sort_keys=False)
@@ -65,14 +66,14 @@ class Fit:
                 stop = trainer.agree(signals.received is not None)
                 if trainer.step % execution.log_steps == 0:
                     self._write_row(log, progress)
-                if stop:
+                if stop or trainer.step == last_step:
                     break
                 if main:
                     self._save_when_due()
                 if self._validation_due():
                     self._validate(log)
             else:
-                if self.trainer.step and self.run.validation is not None:
+                if trainer.step > self._validated_step:
                     self._validate(log)
             if main:
                 save_checkpoint(self.run.folder / "last.pt", trainer.state())
@@ -114,7 +115,7 @@ class Fit:
         every_s = self.run.config.execution.validate_s
         if every_s is not None:
             return time.monotonic() >= self._validated_at + every_s
-        return int(self.trainer.epoch) > self._validated_epoch
+        return int(self.trainer.epoch) > int(self._validated_step / self.trainer.epoch_steps)
 
     def _validate(self, log: ScalarLog | None) -> None:
         """Writes a row of validation.csv, the sample pictures and the curves, and `best.pt` if there was no better one before."""
@@ -143,4 +144,4 @@ class Fit:
             trainer.best = score
             save_checkpoint(run.folder / "best.pt", trainer.state())
         draw_curves(run.folder)
-        self._validated_at, self._validated_epoch = time.monotonic(), int(trainer.epoch)
+        self._validated_at, self._validated_step = time.monotonic(), trainer.step
