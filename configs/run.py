@@ -1,4 +1,4 @@
-"""One run of the stream: the fields are the flags of `run_stream.py`."""
+"""One run of the stream: the fields of these classes are the flags of `run_stream.py`."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(SourceConfig):
-    """Everything that `run_stream.py` can be told.
+class RunConfig:
+    """What to read, what to do with it, and where results go.
 
     sources: paths, URLs, camera numbers, or `demo`.
     output: where results go, by suffix or scheme.
@@ -62,7 +62,6 @@ class RunConfig(SourceConfig):
     quiet: bool = option(False, help="no progress bar and no summary", short="-q")
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         for scale in self.scales:
             if not 0.1 <= scale <= 4:
                 raise ConfigError(f"--scales must be between 0.1 and 4, not {scale:g}")

@@ -24,6 +24,7 @@ from stream.policy import EVERY_FRAME, LATEST, Policy
 from stream.renderer import Renderer
 from stream.ring import RingBuffer, RingClosed
 from stream.sinks import RunInfo, Sink
+from stream.sinks.base import Controls, Interactive
 from stream.sources import FrameSlot, Source
 from stream.summary import SourceSummary, Summary
 from stream.timing import Timings
@@ -128,6 +129,12 @@ class Pipeline:
             )
             for index, (source, policy) in enumerate(zip(sources, policies, strict=True))
         ]
+        for channel in self._channels:
+            if channel.renderer is not None:
+                controls = Controls(renderer=channel.renderer, stop=self.stop)
+                for sink in channel.sinks:
+                    if isinstance(sink, Interactive):
+                        sink.attach(controls)
         self._reader = TurnReader([channel.ring for channel in self._channels], signal)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:

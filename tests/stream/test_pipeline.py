@@ -20,8 +20,9 @@ from stream.policy import LATEST, Policy
 from stream.renderer import Renderer, RenderOptions
 from stream.sinks import RunInfo, open_sinks
 from stream.sources import FrameSlot, Source, open_source
-from tests.stream.media import make_clip, read_number
-from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, draw_maps, no_people, similarity_of_record, truth
+from tests.stream.blank_engine import BlankEngine
+from tests.stream.media import make_clip, numbered_picture
+from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
 
 
 @pytest.fixture(autouse=True)
@@ -38,26 +39,6 @@ def nothing_is_left_behind() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def grouper() -> Grouper:
     return Grouper("coco")
-
-
-class BlankEngine:
-    """An Estimator that takes `delay_s` for a picture and finds nobody; `seen` are the numbers that the pictures showed."""
-
-    model, runtime, precision, keypoint_set = "blank", "fixture", "exact", "coco"
-
-    def __init__(self, delay_s: float = 0.0, in_flight: int = 2) -> None:
-        self.delay_s = delay_s
-        self.in_flight = in_flight
-        self.seen: list[int] = []
-        self._maps = draw_maps(truth()[0])
-
-    def submit(self, image_bgr: np.ndarray) -> int:
-        self.seen.append(read_number(image_bgr))
-        return len(self.seen) - 1
-
-    def result(self, ticket: int) -> Any:
-        time.sleep(self.delay_s)
-        return self._maps
 
 
 def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
@@ -132,8 +113,6 @@ class CountedSource(Source):
         return True
 
     def retrieve(self, slot: FrameSlot) -> None:
-        from tests.stream.media import numbered_picture
-
         slot.resize(64, 96)[:] = numbered_picture(self.index, 96, 64)
         frame = slot.frame
         frame.source, frame.index, frame.time_s, frame.capture_ns = self.name, self.index, self.time_s, self.captured_ns
@@ -329,14 +308,14 @@ def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
 
 
 def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", frames=50)
+    clip = make_clip(tmp_path / "clip.mp4", frames=16, fps=10)
     sink = MemorySink()
     with (
         open_source(str(clip), SourceConfig(realtime=True)) as source,
         Pipeline([source], BlankEngine(), nobody, sinks=[[sink]]) as pipeline,
     ):
         summary = pipeline.run()
-    assert sink.frames == list(range(50))
+    assert sink.frames == list(range(16))
     assert summary.drops == {}
     assert next(stage for stage in summary.stages if stage.name == "decode").busy_share < 0.5, "waiting is no work"
 

@@ -1,0 +1,167 @@
+"""A video in, people out: `run_stream.py SOURCE [SOURCE ...] [-o OUT ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple, get_type_hints
+
+from rich.console import Console
+
+from configs import ConfigError, PoseStreamError, redact_url
+from configs.flags import FlagParser, add_flags, from_namespace
+from configs.run import RunConfig, SourceConfig
+from engine import open_estimator, parse_input_size
+from grouping import Grouper
+from stream import Pipeline, PipelineOptions, Summary, open_source, parse_policy
+from stream.console import ConsoleHandler, ProgressBar, stage_table
+from stream.renderer import Renderer, RenderOptions
+from stream.signals import StopSignals
+from stream.sinks import Sink, VideoOptions, open_sinks
+from stream.sources.address import source_labels
+
+_EPILOG = """\
+examples:
+  run_stream.py demo                                 the clip that comes with the package
+  run_stream.py clip.mp4 -o out.mp4 people.jsonl     annotated video and keypoint record
+  run_stream.py 0 --show                             the first camera, in a window
+  run_stream.py rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl
+
+Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
+Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0, 2 after bad input (one line on stderr), 130 after Ctrl-C."""
+    console = Console(stderr=True)
+    with StopSignals() as signals:
+        try:
+            flags = _parse(arguments)
+            level = logging.INFO if flags.run.verbose else logging.ERROR if flags.run.quiet else logging.WARNING
+            logging.basicConfig(level=level, handlers=[ConsoleHandler(console)], force=True)
+            _run(flags, console, signals)
+        except PoseStreamError as error:
+            print(f"error: {' '.join(redact_url(str(error)).split())}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            pass
+        return 0 if signals.received is None else signals.exit_code
+
+
+class _Flags(NamedTuple):
+    run: RunConfig
+    source: SourceConfig
+    render: RenderOptions
+    video: VideoOptions
+
+
+_TITLES = {"run": "run", "source": "cameras and network streams", "render": "annotated picture", "video": "video outputs"}
+
+
+def _parse(arguments: Sequence[str] | None) -> _Flags:
+    parser = FlagParser(
+        prog="run_stream.py",
+        usage="%(prog)s SOURCE [SOURCE ...] [-o OUT ...] [options]",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="video file, camera number, URL, folder, or demo")
+    parser.add_argument(
+        "-o",
+        "--output",
+        action="extend",
+        nargs="+",
+        metavar="OUT",
+        default=[],
+        help="where results go, by suffix or scheme: out.mp4, people.jsonl, - (JSON Lines on standard output), ...",
+    )
+    hints = get_type_hints(_Flags)
+    for name, title in _TITLES.items():
+        group: Any = parser.add_argument_group(title)  # has the same `add_argument` as the parser
+        add_flags(group, hints[name])
+    found = parser.parse_args(arguments)
+    if not found.sources and len(found.output) > 1:
+        found.sources.append(found.output.pop())  # run_stream.py -o out.mp4 clip.mp4
+    if not found.sources:
+        parser.error("no SOURCE given; try demo")
+    return _Flags(*(from_namespace(hints[name], found) for name in _TITLES))
+
+
+def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
+    config = flags.run
+    policy = None if config.policy is None else parse_policy(config.policy)
+    input_size = None if config.input_size is None else parse_input_size(config.input_size)
+    sinks = [open_sinks(outputs, video=flags.video) for outputs in _outputs(config)]
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(spec, flags.source)) for spec in config.sources]
+        estimator = stack.enter_context(
+            open_estimator(
+                config.model,
+                weights=config.weights,
+                runtime=config.runtime,
+                precision=config.precision,
+                input_size=input_size,
+                flip=config.flip,
+                scales=config.scales,
+            )
+        )
+        grouper = Grouper(estimator.keypoint_set)
+        pipeline = Pipeline(
+            sources,
+            estimator,
+            grouper,
+            sinks=sinks,
+            renderers=_renderers(grouper, flags.render, sinks),
+            options=PipelineOptions(
+                policy=policy, frames=config.frames, stride=config.stride, max_fps=config.max_fps
+            ),
+        )
+        stack.enter_context(pipeline)
+        signals.on_stop = pipeline.stop
+        try:
+            with ProgressBar(console, enabled=not config.quiet) as bar:
+                pipeline.run(bar.update)
+        finally:
+            summary = pipeline.summary()
+            if summary.frames and not config.quiet:
+                _report(summary, console, to_stderr="-" in config.output, table=config.verbose)
+            if signals.received is not None and pipeline.left_behind:
+                # The engine is in the middle of a picture, and closing it would wait for that; all outputs are finished.
+                sys.stdout.flush()
+                os._exit(signals.exit_code)
+
+
+def _outputs(config: RunConfig) -> list[list[str]]:
+    """For each source its outputs, with `{source}` replaced by the name of the source."""
+    labels = source_labels(config.sources)
+    window = ["window:"] if config.show else []
+    if not config.output and not config.show:
+        return [[f"{label}_pose.mp4", f"{label}_pose.jsonl"] for label in labels]
+    for output in config.output:
+        if len(labels) > 1 and "{source}" not in output:
+            raise ConfigError(f"with several sources every output needs {{source}} in its name, and {output!r} has none")
+    return [[output.replace("{source}", label) for output in config.output] + window for label in labels]
+
+
+def _renderers(grouper: Grouper, render: RenderOptions, sinks: Sequence[Sequence[Sink]]) -> list[Renderer]:
+    if not any(sink.needs_picture for group in sinks for sink in group):
+        return []
+    renderers = [Renderer(grouper.keypoint_set, options=render) for _ in sinks]
+    renderers[0].warm_up()
+    return renderers
+
+
+def _report(summary: Summary, console: Console, *, to_stderr: bool, table: bool) -> None:
+    if table:
+        console.print(stage_table(summary))
+    print(summary, file=sys.stderr if to_stderr else sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""An engine that sees nobody, in a time of its choice."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from engine import PoseMaps, align
+from tests.stream.media import read_number
+
+
+class BlankEngine:
+    """An Estimator that takes `delay_s` for a picture and finds nobody; `seen` are the numbers that the pictures showed."""
+
+    model, runtime, precision, keypoint_set = "blank", "fixture", "exact", "coco"
+
+    def __init__(self, delay_s: float = 0.0, in_flight: int = 2) -> None:
+        self.delay_s = delay_s
+        self.in_flight = in_flight
+        self.seen: list[int] = []
+        alignment = align((64, 96), 64).with_map_size((16, 24))
+        self._maps = PoseMaps(np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment)
+
+    def submit(self, image_bgr: np.ndarray) -> int:
+        self.seen.append(read_number(image_bgr))
+        return len(self.seen) - 1
+
+    def result(self, ticket: int) -> Any:
+        time.sleep(self.delay_s)
+        return self._maps

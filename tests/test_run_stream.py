@@ -1,0 +1,270 @@
+"""The command, end to end, in a process of its own. Where a network is not what is tested, an engine of the tests stands in."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import run_stream
+from tests.stream.media import cut, make_clip, read_numbers
+from tests.stream.plaza_engine import similarity_of_record
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(*arguments: object, engine: str | None = None) -> list[str]:
+    """The command line; with `engine`, that engine of the tests instead of a network."""
+    start = ["run_stream.py"] if engine is None else ["-m", "tests.stream.fixture_command", engine]
+    return [sys.executable, *start, *(str(argument) for argument in arguments)]
+
+
+def run(*arguments: object, engine: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, engine=engine), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, env=ENVIRONMENT
+    )
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def read_record(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    header, *frames = [json.loads(line) for line in path.read_text().splitlines()]
+    return header, frames
+
+
+def assert_one_line_error(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 2, result
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+
+
+def test_the_demo_becomes_a_video_and_a_record(tmp_path: Path) -> None:
+    result = run("demo", "-o", tmp_path / "out.mp4", tmp_path / "out.jsonl", engine="plaza")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    header, frames = read_record(tmp_path / "out.jsonl")
+    assert header["source"] == "demo"
+    assert len(frames) == 200
+    assert similarity_of_record(frames) >= 0.95
+    assert len(result.stdout.strip().splitlines()) == 1
+    for words in ("200 frames", "FPS", "people", "drops: none", "latency p50", "p95", "slowest stage"):
+        assert words in result.stdout
+    import av
+
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 200
+
+
+def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "holiday.mp4", frames=10)
+    here = tmp_path / "here"
+    here.mkdir()
+    result = subprocess.run(
+        command(clip, engine="blank"), cwd=here, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT
+    )
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in here.iterdir()) == ["holiday_pose.jsonl", "holiday_pose.mp4"]
+
+
+def test_records_can_go_to_standard_output(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=10)
+    result = run(clip, "-o", "-", "--frames", 4, engine="blank")
+    assert result.returncode == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["frame"] for line in lines[1:]] == [0, 1, 2, 3]
+    assert "4 frames" in result.stderr
+
+
+def test_several_sources_write_files_of_their_own(tmp_path: Path) -> None:
+    first = make_clip(tmp_path / "first.mp4", frames=10)
+    second = make_clip(tmp_path / "second.mp4", frames=20)
+    result = run(first, second, "-o", tmp_path / "{source}.jsonl", engine="blank")
+    assert result.returncode == 0, result.stderr
+    assert len(read_record(tmp_path / "first.jsonl")[1]) == 10
+    assert len(read_record(tmp_path / "second.jsonl")[1]) == 20
+    assert_one_line_error(run(first, second, "-o", tmp_path / "one.jsonl", engine="blank"), "{source}", "one.jsonl")
+
+
+def test_the_output_may_come_before_the_source(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    assert run("-o", tmp_path / "out.jsonl", clip, engine="blank").returncode == 0
+    assert len(read_record(tmp_path / "out.jsonl")[1]) == 5
+
+
+def test_verbose_shows_a_table_and_quiet_shows_nothing(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    loud = run(clip, "-v", "-o", tmp_path / "out.jsonl", engine="blank")
+    for word in ("decode", "infer", "group", "write", "p99"):
+        assert word in loud.stderr
+    silent = run(clip, "-q", "-o", tmp_path / "out.jsonl", engine="blank")
+    assert (silent.stdout, silent.stderr) == ("", "")
+
+
+# Bad input: one clear line, exit code 2, nothing lost.
+
+
+def test_no_such_file() -> None:
+    assert_one_line_error(run("nothing.mp4"), "no such file", "nothing.mp4")
+
+
+def test_a_text_file(tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("hello\n" * 1000)
+    assert_one_line_error(run(path), "notes.mp4", "text")
+
+
+def test_a_file_of_zero_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "zero.mp4"
+    path.touch()
+    assert_one_line_error(run(path), "zero.mp4", "empty")
+
+
+def test_sound_without_pictures(tmp_path: Path) -> None:
+    assert_one_line_error(run(make_clip(tmp_path / "song.m4a", audio=True, video=False)), "song.m4a", "no video stream")
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.avi"])
+def test_a_video_cut_off_in_the_middle_is_written_up_to_the_cut(tmp_path: Path, name: str) -> None:
+    codec = {"codec": "mpeg4", "options": {"qscale": "2"}} if name.endswith("avi") else {}
+    whole = make_clip(tmp_path / name, frames=200, **codec)  # type: ignore[arg-type]
+    half = cut(whole, tmp_path / f"half_{name}", 0.5)
+    result = run(half, "-o", tmp_path / "out.mp4", tmp_path / "out.jsonl", engine="blank")
+    assert result.returncode == 0, result.stderr
+    warnings = result.stderr.strip().splitlines()
+    assert len(warnings) == 1, result.stderr
+    assert warnings[0].startswith("warning: ")
+    _, frames = read_record(tmp_path / "out.jsonl")
+    assert 60 <= len(frames) < 200
+    assert len(read_numbers(tmp_path / "out.mp4")) == len(frames)
+
+
+@pytest.mark.parametrize("output", ["no_folder/out.mp4", "no_folder/out.jsonl", ".", "out.xyz"])
+def test_an_output_that_cannot_be_written(tmp_path: Path, output: str) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    assert_one_line_error(run(clip, "-o", tmp_path / output, engine="blank"), str(tmp_path))
+
+
+def test_the_source_as_output(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    before = clip.read_bytes()
+    assert_one_line_error(run(clip, "-o", clip, engine="blank"), "source")
+    assert clip.read_bytes() == before
+
+
+def test_an_unknown_preset(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    assert_one_line_error(run(clip, "--model", "w32_513"), "w32_513", "did you mean 'w32_512'")
+
+
+def test_a_checkpoint_of_another_width(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from engine import load_network
+
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    torch.save(load_network("w32_512").state_dict(), tmp_path / "w32.pth")
+    result = run(clip, "--model", "w48_640", "--weights", tmp_path / "w32.pth")
+    assert_one_line_error(result, "w32.pth")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--input-size", "big"), ("big",)),
+        (("--policy", "newest"), ("--policy", "newest")),
+        (("--frames", "0"), ("--frames",)),
+        (("--frames", "many"), ("--frames", "many")),
+        (("--no-such-flag",), ("--no-such-flag",)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_bad_flags(flags: tuple[str, ...], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code = run_stream.main(["demo", *flags])
+    assert_one_line_error(subprocess.CompletedProcess(flags, code, *capsys.readouterr()), *words)
+
+
+def test_an_input_size_that_is_no_multiple_of_32() -> None:
+    assert_one_line_error(run("demo", "--input-size", 500), "multiple of 32", "500", "480", "512")
+
+
+def test_a_scale_of_zero() -> None:
+    assert_one_line_error(run("demo", "--scales", 0), "--scales", "not 0")
+
+
+def test_no_source() -> None:
+    assert_one_line_error(run(), "SOURCE")
+
+
+# Stopping.
+
+
+def start_and_wait_for_output(record: Path, *arguments: object, engine: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        command(*arguments, "-o", record, record.with_suffix(".mp4"), engine=engine),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    deadline_s = time.monotonic() + 30
+    while not (record.exists() and record.read_text().count("\n") > 5):
+        assert time.monotonic() < deadline_s, process.communicate()
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_signal_finishes_everything_within_two_seconds(tmp_path: Path, number: int, code: int) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=2000)
+    record = tmp_path / "out.jsonl"
+    process = start_and_wait_for_output(record, clip, engine="blank:0.02")
+    start_s = time.monotonic()
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=10)
+    assert time.monotonic() - start_s < 2
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    _, frames = read_record(record)
+    assert [frame["frame"] for frame in frames] == list(range(len(frames)))
+    assert 5 <= len(frames) < 2000
+    assert len(read_numbers(record.with_suffix(".mp4"))) == len(frames)
+    assert f"{len(frames)} frames" in output
+
+
+def test_one_signal_is_enough_for_an_engine_that_hangs(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=100)
+    line = command(clip, "-o", tmp_path / "out.jsonl", engine="blank:60")
+    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    while not (tmp_path / "out.jsonl").exists():
+        time.sleep(0.05)
+    time.sleep(0.3)
+    start_s = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert time.monotonic() - start_s < 2.5
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert read_record(tmp_path / "out.jsonl")[1] == []
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=2000)
+    record = tmp_path / "out.jsonl"
+    process = start_and_wait_for_output(record, clip, engine="blank:0.5")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    start_s = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert time.monotonic() - start_s < 0.5
+    assert process.returncode == 130
