@@ -40,10 +40,12 @@ class Controls:
 class Sink(Protocol):
     """Where results go. `open` once, `write` for every frame in order, `close` whatever happened (it may be called twice).
 
-    needs_picture: whether `write` wants the annotated picture; where no sink does, none is drawn.
+    needs_picture: whether `write` wants the annotated picture of the next frame; where no sink does, none is drawn. It may
+        change while it runs, but a sink that ever wants pictures has to say so before it is opened.
     """
 
-    needs_picture: bool
+    @property
+    def needs_picture(self) -> bool: ...
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Gets ready. Raises SinkError if the output cannot be created."""

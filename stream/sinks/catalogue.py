@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import ConfigError, redact_url
 from configs.loading import nearest
 from stream.sinks.arrays import ArraysSink
 from stream.sinks.base import Sink
+from stream.sinks.browser import BrowserOptions, BrowserSink
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.containers import FORMATS
 from stream.sinks.json_lines import JsonLinesSink
@@ -21,54 +23,73 @@ from stream.sinks.window import WindowSink
 
 _PREFIX = re.compile(r"([a-z][a-z0-9]+):(.*)", re.DOTALL)  # two letters at least: C:\\out.mp4 is a path
 
-Maker = Callable[[str, VideoOptions], Sink]
 
 
-def _record(kind: Callable[[str], Sink]) -> Maker:
-    return lambda path, video: kind(path)
+@dataclass(frozen=True)
+class _Options:
+    video: VideoOptions
+    browser: BrowserOptions
 
 
-_BY_SUFFIX: dict[str, Maker] = {
-    **dict.fromkeys(FORMATS, VideoSink),
+_Maker = Callable[[str, _Options], Sink]
+
+
+def _record(kind: Callable[[str], Sink]) -> _Maker:
+    return lambda path, options: kind(path)
+
+
+def _video(path: str, options: _Options) -> Sink:
+    return VideoSink(path, options.video)
+
+
+def _browser(url: str, options: _Options) -> Sink:
+    return BrowserSink(url, options.browser, options.video)
+
+
+_BY_SUFFIX: dict[str, _Maker] = {
+    **dict.fromkeys(FORMATS, _video),
     ".jsonl": _record(JsonLinesSink),
     ".ndjson": _record(JsonLinesSink),
     ".json": _record(CocoResultsSink),
     ".csv": _record(TableSink),
     ".npz": _record(ArraysSink),
 }
-_BY_PREFIX: dict[str, Maker] = {
+_BY_PREFIX: dict[str, _Maker] = {
     "jsonl": _record(JsonLinesSink),
     "coco": _record(CocoResultsSink),
     "openpose": _record(OpenPoseSink),
     "csv": _record(TableSink),
     "npz": _record(ArraysSink),
     "window": _record(WindowSink),
+    "http": _browser,
 }
 
 
-def open_sinks(outputs: Sequence[str], *, video: VideoOptions | None = None) -> list[Sink]:
+def open_sinks(
+    outputs: Sequence[str], *, video: VideoOptions | None = None, browser: BrowserOptions | None = None
+) -> list[Sink]:
     """One sink for every output, chosen by suffix (`out.mp4`), prefix (`openpose:folder`) or scheme (`rtsp://host/path`).
 
     `-` is JSON Lines on standard output. The sinks are made but not opened: nothing is created or written yet.
     Raises ConfigError for an output whose kind is not known, and for one that is named twice.
     """
-    options = video or VideoOptions()
+    options = _Options(video or VideoOptions(), browser or BrowserOptions())
     for index, output in enumerate(outputs):
         if output in outputs[:index]:
             raise ConfigError(f"output {redact_url(output)!r} is named twice")
     return [_make(output, options) for output in outputs]
 
 
-def _make(output: str, video: VideoOptions) -> Sink:
+def _make(output: str, options: _Options) -> Sink:
     if output == "-":
         return JsonLinesSink("-")
     if (match := _PREFIX.fullmatch(output)) is not None:
         kind, rest = match.groups()
         if kind not in _BY_PREFIX:
             raise ConfigError(f"unknown kind of output {kind!r} in {redact_url(output)!r}{nearest(kind, _BY_PREFIX)}")
-        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, video)
+        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, options)
     suffix = Path(output).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = nearest(suffix, _BY_SUFFIX) if suffix else f" (known: {', '.join(sorted(_BY_SUFFIX))})"
         raise ConfigError(f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as openpose:FOLDER")
-    return _BY_SUFFIX[suffix](output, video)
+    return _BY_SUFFIX[suffix](output, options)
