@@ -13,7 +13,8 @@ import yaml
 from configs import ConfigError, GroupingConfig, KeypointSet, load_keypoint_set
 from configs.flags import option
 from configs.loading import build
-from engine import InputSize, parse_input_size
+from engine import InputSize, open_estimator, parse_input_size
+from evaluation.network import NetworkEstimator
 from evaluation.prediction import Estimator
 from grouping import Grouper
 
@@ -151,12 +152,9 @@ def show_size(size: InputSize) -> str:
 
 @contextlib.contextmanager
 def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[tuple[Any, KeypointSet, InputSize]]:
-    if options.runtime == REFERENCE or options.weights is not None:
-        with _reference(options, size) as opened:
-            yield opened
+    if options.runtime == REFERENCE:
+        yield _reference(options, size)
         return
-    from engine import open_estimator
-
     with open_estimator(
         options.model,
         runtime=options.runtime,
@@ -164,25 +162,19 @@ def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[tupl
         input_size=size,
         flip=options.flip,
         scales=options.scales,
+        weights=options.weights,
     ) as estimator:
         yield estimator, estimator.keypoint_set, estimator.input_size
 
 
-@contextlib.contextmanager
-def _reference(options: SettingOptions, size: InputSize | None) -> Iterator[tuple[Any, KeypointSet, InputSize]]:
-    from engine import load_checkpoint, load_network
-    from evaluation.network import NetworkEstimator
+def _reference(options: SettingOptions, size: InputSize | None) -> tuple[Any, KeypointSet, InputSize]:
+    from engine import load_checkpoint, load_network  # they import torch, which the other runtimes do without
 
-    if options.runtime not in ("auto", REFERENCE):
-        raise ConfigError(f"--weights needs --runtime {REFERENCE}; export the checkpoint to run it by {options.runtime!r}")
     if options.weights is None:
         raise ConfigError(f"--runtime {REFERENCE} needs --weights, a checkpoint for {options.model!r}")
     network = load_network(options.model)
     load_checkpoint(network, options.weights)
     config: Any = network.config
     used = config.input_size if size is None else size
-    yield (
-        NetworkEstimator(network, input_size=used, scales=options.scales, flip=options.flip),
-        load_keypoint_set(config.keypoint_set),
-        used,
-    )
+    estimator = NetworkEstimator(network, input_size=used, scales=options.scales, flip=options.flip)
+    return estimator, load_keypoint_set(config.keypoint_set), used

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from configs import ConfigError, RuntimeUnavailableError
 from configs.flags import option
 from engine import PoseMaps
-from evaluation.drawing import draw_candidates, draw_maps, scatter_people
+from evaluation.drawing import add_clutter, draw_candidates, draw_maps, scatter_people
 from evaluation.pictures import read_pictures
 from evaluation.prediction import Estimator, find_people, stream
 from evaluation.results import check_writable, replacing
@@ -153,8 +153,10 @@ def _network_only(estimator: Estimator, picture: NDArray[np.uint8]) -> None:
 def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, options: SpeedOptions) -> Times:
     """Grouping alone on drawn maps of the size that the estimator gives, with candidates if it gives them."""
     joints, *size, dimensions = maps.tags.shape
-    keypoints = scatter_people(people, joints, (size[0], size[1]), np.random.default_rng(people))
+    generator = np.random.default_rng(people)
+    keypoints = scatter_people(people, joints, (size[0], size[1]), generator)
     heatmaps, tags = draw_maps(keypoints, (size[0], size[1]), tag_dimensions=dimensions)
+    add_clutter(heatmaps, tags, generator)
     candidates = None if maps.candidates is None else draw_candidates(keypoints, heatmaps, tags)
     return measure(lambda: grouper(heatmaps, tags, candidates), runs=options.runs, warm_up=options.warm_up)
 
