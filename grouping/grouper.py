@@ -1,0 +1,193 @@
+"""Maps to people, stage by stage."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import fields
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import ConfigError
+from configs.grouping import GroupingConfig
+from configs.keypoint_set import KeypointSet, load_keypoint_set
+from grouping.candidates import CandidateBuffer, Candidates, gather_tags, keep_usable, take_candidates
+from grouping.maps import TagMaps, check_maps, flatten_tags, read_only_heatmaps
+from grouping.matching import Assignment, Groups, collect_people, match_by_tag
+from grouping.peaks import find_peaks, measure_tiles, tile_counts
+from grouping.people import People
+from grouping.refinement import Search, adjust_joints, fill_missing_joints
+from grouping.suppression import find_duplicates
+
+logger = logging.getLogger(__name__)
+
+# Options that the official parser does not have; each changes results.
+_TUNED_ONLY = ("refine_floor", "min_person_score", "duplicate_distance_px", "reweight_by_distance")
+
+
+class _Buffers(NamedTuple):
+    """Everything that a frame of one size needs, allocated at the first frame of that size."""
+
+    candidates: CandidateBuffer
+    groups: Groups
+    assignment: Assignment
+    search: Search
+    tile_maxima: NDArray[np.float32]
+    column_maxima: NDArray[np.float32]
+
+
+class Grouper:
+    """Callable that groups the peaks of heatmaps into people by their tags. One thread owns it; it runs without the GIL.
+
+        grouper = Grouper("coco")
+        people = grouper(heatmaps, tags)  # (17, h, w) and (17, h, w, L) float32
+
+    keypoint_set: name, YAML path or KeypointSet; its number of joints and visiting order are used.
+    mode: "reference" gives what the official parser gives with munkres 1.1.4, people in the same order, ties included.
+        "tuned" also allows the options of GroupingConfig that change results.
+    config: thresholds and options; the defaults are those of the official evaluation in both modes.
+
+    Raises ConfigError for an unknown keypoint set or mode, and for options that `mode` does not allow.
+    """
+
+    def __init__(
+        self,
+        keypoint_set: str | KeypointSet = "coco",
+        mode: Literal["reference", "tuned"] = "reference",
+        config: GroupingConfig | None = None,
+    ) -> None:
+        self.keypoint_set = load_keypoint_set(keypoint_set) if isinstance(keypoint_set, str) else keypoint_set
+        self.mode = mode
+        self.config = GroupingConfig() if config is None else config
+        _check_options(mode, self.config)
+        self._visiting_order = np.array(self.keypoint_set.visiting_order, np.int64)
+        self._threshold = _smallest_above(self.config.detection_threshold)
+        self._buffers: _Buffers | None = None
+        self._buffer_key: tuple[int, int, int] | None = None
+        self.warm_up()
+
+    def warm_up(self) -> None:
+        """Compiles the kernels, or loads them from Numba's cache, so that no frame has to wait for that."""
+        began_s = time.perf_counter()
+        joints = len(self.keypoint_set)
+        heatmaps = np.zeros((joints, 16, 16), np.float32)
+        heatmaps[0, 8, 8] = 1
+        tags = np.zeros((joints, 16, 16, 1), np.float32)
+        self(heatmaps, tags)
+        assert self._buffers is not None
+        candidates = self._buffers.candidates
+        self(heatmaps, tags, candidates._replace(score=candidates.score.copy()))
+        logger.debug("grouping kernels ready after %.2f s", time.perf_counter() - began_s)
+
+    def __call__(
+        self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32], candidates: Candidates | None = None
+    ) -> People:
+        """The people in one frame, in pixels of the map (pixel centres at +0.5); nobody is a normal answer.
+
+        heatmaps: (J, h, w) float32. tags: (J, h, w, L) float32, any L, any layout; a transposed view is not copied.
+        candidates: peaks that the graph already picked, after 5x5 NMS; where none are given they are found here.
+        Peaks whose score or tag is not finite are not used.
+
+        Raises DataError for arrays of the wrong shape, dtype or number of joints.
+        """
+        check_maps(heatmaps, tags, len(self.keypoint_set), self.keypoint_set.name)
+        heatmaps, tag_maps = read_only_heatmaps(heatmaps), flatten_tags(tags)
+        buffers = self._buffers_for(heatmaps.shape[1], heatmaps.shape[2], tags.shape[3])
+        if candidates is None:
+            self._find_candidates(heatmaps, tag_maps, buffers)
+        else:
+            take_candidates(candidates, self._threshold, heatmaps.shape[1:], buffers.candidates)
+        people = self._match(buffers)
+        if self.config.adjust:
+            adjust_joints(heatmaps, people.keypoints)
+        if self.config.refine:
+            self._refine(heatmaps, tag_maps, buffers, people, tiles_measured=candidates is None)
+        if self.config.duplicate_distance_px > 0:
+            people = self._without_duplicates(people)
+        return people
+
+    def _buffers_for(self, height: int, width: int, tag_length: int) -> _Buffers:
+        """The buffers for maps of that size; those of another size are let go."""
+        if self._buffers is None or self._buffer_key != (height, width, tag_length):
+            joints, max_people = len(self.keypoint_set), self.config.max_people
+            tile_rows, tile_columns = tile_counts(height, width)
+            self._buffers = _Buffers(
+                candidates=CandidateBuffer.allocate(joints, max_people, tag_length),
+                groups=Groups.allocate(joints, max_people, tag_length),
+                assignment=Assignment.allocate(max_people),
+                search=Search.allocate(joints * max_people, tag_length),
+                tile_maxima=np.zeros((joints, tile_rows, tile_columns), np.float32),
+                column_maxima=np.zeros(width, np.float32),
+            )
+            self._buffer_key = (height, width, tag_length)
+        return self._buffers
+
+    def _find_candidates(self, heatmaps: NDArray[np.float32], tags: TagMaps, buffers: _Buffers) -> None:
+        """NMS, top-K and tags at the peaks."""
+        found = buffers.candidates
+        find_peaks(
+            heatmaps, self._threshold, self.config.nms_kernel_px // 2, buffers.column_maxima, buffers.tile_maxima,
+            found.x, found.y, found.score, found.counts,
+        )  # fmt: skip
+        gather_tags(tags.flat, tags.strides, found)
+        keep_usable(found, self._threshold, heatmaps.shape[1], heatmaps.shape[2])
+
+    def _match(self, buffers: _Buffers) -> People:
+        """People at whole pixels, before adjustment and refinement."""
+        candidates, groups = buffers.candidates, buffers.groups
+        config = self.config
+        count = match_by_tag(
+            candidates, self._visiting_order, config.tag_threshold, config.reweight_by_distance, groups, buffers.assignment
+        )
+        people = People(
+            keypoints=np.empty((count, len(self.keypoint_set), 3), np.float32),
+            scores=np.empty(count, np.float32),
+            tags=np.empty((count, candidates.tag.shape[2]), np.float32),
+        )
+        collect_people(candidates, groups, people.keypoints, people.scores, people.tags)
+        return _only(people, people.scores >= config.min_person_score) if config.min_person_score > 0 else people
+
+    def _refine(
+        self, heatmaps: NDArray[np.float32], tags: TagMaps, buffers: _Buffers, people: People, *, tiles_measured: bool
+    ) -> None:
+        """Fills missing joints in place."""
+        if not tiles_measured:
+            missed = (people.keypoints[:, :, 2] == 0).any(axis=0)
+            measure_tiles(heatmaps, missed, buffers.column_maxima, buffers.tile_maxima)
+        fill_missing_joints(
+            heatmaps, tags.flat, tags.strides, buffers.tile_maxima, buffers.candidates, people.tags, self.config.refine_floor,
+            buffers.search, people.keypoints,
+        )  # fmt: skip
+
+    def _without_duplicates(self, people: People) -> People:
+        """`people` without those who were found twice."""
+        kept = np.empty(len(people), np.bool_)
+        find_duplicates(people.keypoints, people.scores, self.config.duplicate_distance_px, kept)
+        return _only(people, kept)
+
+
+def _only(people: People, kept: NDArray[np.bool_]) -> People:
+    """The people for whom `kept` (P,) is true."""
+    return People(people.keypoints[kept], people.scores[kept], people.tags[kept])
+
+
+def _smallest_above(threshold: float) -> np.float32:
+    """The smallest float32 above `threshold`, so that `score >= it` in float32 means `score > threshold` in float64."""
+    value = np.float32(threshold)
+    return value if float(value) > threshold else np.nextafter(value, np.float32(np.inf))
+
+
+def _check_options(mode: str, config: GroupingConfig) -> None:
+    """Raises ConfigError for an unknown mode, and for options that the official parser lacks in mode "reference"."""
+    if mode not in ("reference", "tuned"):
+        raise ConfigError(f"mode must be 'reference' or 'tuned', not {mode!r}")
+    if config.detection_threshold < 0:
+        raise ConfigError(f"detection_threshold must not be negative, not {config.detection_threshold}")
+    defaults = {field.name: field.default for field in fields(GroupingConfig)}
+    changed = [name for name in _TUNED_ONLY if getattr(config, name) != defaults[name]]
+    if mode == "reference" and changed:
+        raise ConfigError(
+            f"{', '.join(changed)}: not in the reference decoder, so mode 'reference' cannot honour it; use mode 'tuned'"
+        )
