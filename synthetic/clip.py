@@ -99,7 +99,8 @@ def write_clip(
         with av.open(str(partial), "w") as container:
             stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
             stream.width, stream.height, stream.pix_fmt = maker.width, maker.height, "yuv420p"
-            stream.options = {"crf": str(config.quality), "preset": "slow"}
+            # One thread: with more, x264 (PyAV 18.1) wrote different bytes for the same frames.
+            stream.options = {"crf": str(config.quality), "preset": "slow", "threads": "1"}
             for index in range(config.frames):
                 image, labels = maker.make(index)
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))

@@ -149,10 +149,12 @@ class _Tailor:
     def bottoms(self) -> list[_Piece]:
         scale, cut = self._scale, self._cut
         if cut.bottom == "skirt":
-            faces = self._faces["skirt"]
             hem_z = self._knee_z + (0.05 - cut.bottom_hem_m) * scale
-            faces = faces[(self._z[faces] > hem_z).all(1)]
+            waist_z = self._top_hem_z + 0.012 * scale  # higher up it would only poke through the top
+            faces = faces_within(self._faces["skirt"], self._z > hem_z)
+            faces = faces_touching(faces, self._z < waist_z)
             flared = self._vertices + vertex_normals(self._vertices, faces) * np.float32(0.014 * scale)
+            flared[:, 2] = np.minimum(flared[:, 2], waist_z)
             return [_Piece(Part.SKIRT, faces, flared, fine=True)]
         hem = _Hem(np.array([0.0, 0.0, -1.0]), -self._trouser_hem_z, np.ones(len(self._z), np.bool_))
         region = (self._z < self._hip_z + 0.12 * scale) & (self._arms < 0.05)
@@ -222,8 +224,9 @@ class _Tailor:
         """
         over = [np.where(hem.where, self._vertices @ hem.direction.astype(np.float32) - hem.end, 0) for hem in hems]
         inside = np.max(over, axis=0) <= 0
-        faces = faces_touching(faces_within(self._faces["tights"], region), inside)
-        smooth = smoothed(self._vertices, faces, rounds)
+        cloth_faces = faces_within(self._faces["tights"], region)
+        faces = faces_touching(cloth_faces, inside)
+        smooth = smoothed(self._vertices, cloth_faces, rounds)  # past the hems as well: free edges would shrink
         sunk = np.maximum(0, ((self._vertices - smooth) * self._tights_normals).sum(1))
         cloth = smooth + self._tights_normals * (sunk + ease)[:, None]
         for hem in hems:

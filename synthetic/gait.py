@@ -1,4 +1,4 @@
-"""Walking and running: joint angles over the gait cycle, and the speed at which the standing foot does not slide.
+"""Walking and running: joint angles over the gait cycle, and how far they carry a body.
 
 The curves are the textbook ones (J. Perry, J. Burnfield, Gait Analysis, 2nd ed., chapters 3-6 for walking; T. Novacheck, The
 biomechanics of running, Gait and Posture 7 (1998), figure 8 for running), read off at every tenth of a stride that begins at
@@ -59,11 +59,6 @@ class Gait:
     def pose(self, time_s: float, heading: float = 0.0, look: float = 0.0) -> Pose:
         return self._at(self.phase + time_s * self.cadence_hz, heading, look)
 
-    def distance_m(self, body: Body, time_s: float) -> float:
-        """How far the person has walked since time 0, so that the standing foot stays where it is."""
-        stride = _stride_m(self, body)
-        return _along(stride, self.phase + time_s * self.cadence_hz) - _along(stride, self.phase)
-
     def _at(self, phase: float, heading: float, look: float) -> Pose:
         cycle = 2 * np.pi * phase
         size = self.amplitude
@@ -107,24 +102,34 @@ class Gait:
         )
 
 
-def _stride_m(gait: Gait, body: Body) -> NDArray[np.float64]:
-    """Distance walked (41,) at every fortieth of a stride, from how the lower foot moves under the hip."""
-    feet = [body.library.skeleton.index["foot.L"], body.library.skeleton.index["foot.R"]]
-    heads = np.concatenate([body.heads[feet], np.ones((2, 1), np.float32)], axis=1)
-    track = np.empty((_STEPS + 1, 2, 3))
-    for step in range(_STEPS + 1):
-        rotations = bone_rotations(gait._at(step / _STEPS, 0.0, 0.0), body)
-        transforms = body.library.skeleton.transforms(body.heads, rotations)
-        track[step] = np.einsum("fij,fj->fi", transforms[feet], heads)
-    standing = track[:-1, :, 2].argmin(1)
-    row = np.arange(_STEPS)
-    backwards = track[row + 1, standing, 1] - track[row, standing, 1]
-    speed = np.clip(backwards, 0, None)
-    if gait.running:  # in flight no foot tells the speed: it stays what it was on the ground
-        speed = np.full(_STEPS, np.median(speed[speed > 0]))
-    return np.concatenate([[0.0], np.cumsum(speed)])
+@dataclass(frozen=True)
+class Stride:
+    """How far a body gets in a gait; metres (41,) are covered at every fortieth of a stride."""
 
+    gait: Gait
+    metres: NDArray[np.float64]
 
-def _along(stride: NDArray[np.float64], phase: float) -> float:
-    whole = np.floor(phase)
-    return float(whole * stride[-1] + np.interp(phase - whole, np.linspace(0, 1, len(stride)), stride))
+    @classmethod
+    def of(cls, gait: Gait, body: Body) -> Stride:
+        """Measured from how the lower foot moves under the hip."""
+        feet = [body.library.skeleton.index["foot.L"], body.library.skeleton.index["foot.R"]]
+        heads = np.concatenate([body.heads[feet], np.ones((2, 1), np.float32)], axis=1)
+        track = np.empty((_STEPS + 1, 2, 3))
+        for step in range(_STEPS + 1):
+            rotations = bone_rotations(gait._at(step / _STEPS, 0.0, 0.0), body)
+            transforms = body.library.skeleton.transforms(body.heads, rotations)
+            track[step] = np.einsum("fij,fj->fi", transforms[feet], heads)
+        standing = track[:-1, :, 2].argmin(1)
+        row = np.arange(_STEPS)
+        speed = np.clip(track[row + 1, standing, 1] - track[row, standing, 1], 0, None)
+        if gait.running:  # in flight no foot tells the speed: it stays what it was on the ground
+            speed = np.full(_STEPS, np.median(speed[speed > 0]))
+        return cls(gait, np.concatenate([[0.0], np.cumsum(speed)]))
+
+    def distance_m(self, time_s: float) -> float:
+        """How far the person has walked since time 0, so that the standing foot stays where it is."""
+        return self._along(self.gait.phase + time_s * self.gait.cadence_hz) - self._along(self.gait.phase)
+
+    def _along(self, phase: float) -> float:
+        whole = np.floor(phase)
+        return float(whole * self.metres[-1] + np.interp(phase - whole, np.linspace(0, 1, len(self.metres)), self.metres))

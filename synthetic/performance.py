@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synthetic.bodies import Body
-from synthetic.gait import Gait
+from synthetic.gait import Stride
 from synthetic.pose import Arm, Leg, Pose
 
 _WAVES_HZ = 1.3
@@ -26,15 +25,15 @@ class Moment:
 class Walk:
     """From (x, y) in the direction of `heading` (0 towards the camera, positive to the right of the picture)."""
 
-    gait: Gait
+    stride: Stride
     heading: float
     x_m: float
     y_m: float
 
-    def at(self, body: Body, time_s: float) -> Moment:
-        distance = self.gait.distance_m(body, time_s)
-        look = 0.25 * float(np.sin(0.9 * time_s + 6 * self.gait.phase))
-        pose = self.gait.pose(time_s, heading=self.heading, look=look)
+    def at(self, time_s: float) -> Moment:
+        distance = self.stride.distance_m(time_s)
+        look = 0.25 * float(np.sin(0.9 * time_s + 6 * self.stride.gait.phase))
+        pose = self.stride.gait.pose(time_s, heading=self.heading, look=look)
         return Moment(
             pose, self.x_m + distance * float(np.sin(self.heading)), self.y_m - distance * float(np.cos(self.heading))
         )
@@ -50,7 +49,7 @@ class Stand:
     waving: bool = False
     phase: float = 0.0
 
-    def at(self, body: Body, time_s: float) -> Moment:
+    def at(self, time_s: float) -> Moment:
         cycle = 2 * np.pi * (time_s + 7 * self.phase)
         sway = float(np.sin(0.25 * cycle))
         pose = Pose(
@@ -85,7 +84,7 @@ class Sit:
     y_m: float
     phase: float = 0.0
 
-    def at(self, body: Body, time_s: float) -> Moment:
+    def at(self, time_s: float) -> Moment:
         cycle = 2 * np.pi * (time_s + 7 * self.phase)
         raised = float(np.clip(2 * np.sin(0.15 * cycle), 0, 1))
         leg = Leg(hip=1.5, knee=1.45, spread=0.12)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthetic.actor import Actor
-from synthetic.bodies import BodyLibrary
+from synthetic.bodies import Body, BodyLibrary
 from synthetic.camera import Camera
 from synthetic.clothes import Figure
-from synthetic.gait import Gait
+from synthetic.gait import Gait, Stride
 from synthetic.ground import Ground
 from synthetic.light import Light
 from synthetic.materials import Kind, Material, linear
@@ -26,7 +26,7 @@ _GRAVEL, _BRICK, _GRASS = 0, 1, 2
 _WALL_M = 11.0
 _NEAREST_M, _FARTHEST_M = 3.6, 8.5
 _CLEARANCE_M = 0.7
-_TRIES = 200
+_TRIES = 60
 _CHECKS_HZ = 5
 
 
@@ -37,7 +37,7 @@ class Player:
     performance: Performance
 
     def at(self, time_s: float) -> Moment:
-        return self.performance.at(self.figure.body, time_s)
+        return self.performance.at(time_s)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _players(people: int, duration_s: float, camera: Camera, library: BodyLibrar
     for index in range(people):
         figure, palette = random_person(library, [], rng)
         for _ in range(_TRIES):
-            player = Player(figure, palette, _performance(index, duration_s, camera, rng))
+            player = Player(figure, palette, _performance(index, figure.body, camera, rng))
             track = np.array([(moment.x_m, moment.y_m) for moment in map(player.at, times_s)])
             near_camera = track[:, 1].min() < 0.6 * _NEAREST_M
             if not near_camera and all(np.hypot(*(track - other).T).min() > _CLEARANCE_M for other in tracks):
@@ -112,7 +112,7 @@ def _players(people: int, duration_s: float, camera: Camera, library: BodyLibrar
     return players
 
 
-def _performance(index: int, duration_s: float, camera: Camera, rng: np.random.Generator) -> Performance:
+def _performance(index: int, body: Body, camera: Camera, rng: np.random.Generator) -> Performance:
     """The first players are of every kind, later ones mostly walk."""
     kind = index % 7
     y = float(rng.uniform(_NEAREST_M, _FARTHEST_M))
@@ -127,7 +127,10 @@ def _performance(index: int, duration_s: float, camera: Camera, rng: np.random.G
         return Stand(heading=float(rng.uniform(-1.5, 1.5)), x_m=x, y_m=y, phase=phase)
     if kind == 3:  # comes closer
         return Walk(
-            gait=Gait(phase=phase), heading=float(rng.normal(0, 0.15)), x_m=0.4 * x, y_m=_FARTHEST_M + float(rng.uniform(0, 2))
+            stride=Stride.of(Gait(phase=phase), body),
+            heading=float(rng.normal(0, 0.15)),
+            x_m=0.4 * x,
+            y_m=_FARTHEST_M + float(rng.uniform(0, 2)),
         )
     running = kind == 6
     gait = Gait(
@@ -138,7 +141,7 @@ def _performance(index: int, duration_s: float, camera: Camera, rng: np.random.G
     )
     side = 1.0 if rng.random() < 0.5 else -1.0
     start = side * edge * float(rng.uniform(0.3, 1.25))
-    return Walk(gait=gait, heading=-side * (np.pi / 2 + float(rng.normal(0, 0.08))), x_m=start, y_m=y)
+    return Walk(stride=Stride.of(gait, body), heading=-side * (np.pi / 2 + float(rng.normal(0, 0.08))), x_m=start, y_m=y)
 
 
 def _sky(camera: Camera) -> Floats:

@@ -1,0 +1,75 @@
+"""A clip and its truth belong together, and its people keep out of each other's way."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from configs.errors import ConfigError, SinkError
+from synthetic.bodies import BodyLibrary
+from synthetic.clip import ClipConfig, write_clip
+from synthetic.photos import PhotoLibrary
+from synthetic.plaza import open_plaza
+
+_SMALL = ClipConfig(seconds=1.0, fps=6, size="120x160", actors=3, supersampling=1, seed=2)
+
+
+def test_every_frame_has_its_truth_and_a_seed_gives_one_clip(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_clip(_SMALL, tmp_path / f"{name}.mp4", tmp_path / f"{name}.json.gz")
+    truth = json.loads(gzip.decompress((tmp_path / "a.json.gz").read_bytes()))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == len(truth) == 6
+    assert (frames[0].width, frames[0].height) == (160, 120)
+    assert [[person["person"] for person in people] for people in truth] == [[0, 1, 2]] * 6
+    assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_the_truth_has_the_form_of_the_demo(tmp_path: Path, shared: Path) -> None:
+    write_clip(_SMALL, tmp_path / "clip.mp4", tmp_path / "truth.json.gz")
+    ours, demo = (
+        json.loads(gzip.decompress(path.read_bytes()))
+        for path in (tmp_path / "truth.json.gz", shared / "demo" / "plaza_truth.json.gz")
+    )
+    assert set(ours[0][0]) == set(demo[0][0])
+    assert np.shape(ours[0][0]["keypoints"]) == np.shape(demo[0][0]["keypoints"]) == (17, 3)
+
+
+def test_people_move_and_never_meet(library: BodyLibrary) -> None:
+    plaza = open_plaza(160, 120, 7, 6.0, library, PhotoLibrary.textures(), None, np.random.default_rng(9))
+    places = np.array(
+        [[(moment.x_m, moment.y_m) for moment in map(player.at, np.arange(0, 6, 0.1))] for player in plaza.players]
+    )
+    assert len(places) >= 5
+    assert (np.ptp(places, axis=1).max(1) > 1.0).sum() >= 3
+    for index, one in enumerate(places):
+        for other in places[:index]:
+            assert np.hypot(*(one - other).T).min() > 0.6
+
+
+def test_a_clip_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="clip"):
+        write_clip(_SMALL, tmp_path / "missing" / "clip.mp4")
+    write_clip(_SMALL, tmp_path / "clip.mp4")
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    before = (tmp_path / "clip.mp4").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        write_clip(_SMALL, tmp_path / "clip.mp4", None, stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert (tmp_path / "clip.mp4").read_bytes() == before
+
+
+@pytest.mark.parametrize("wrong", [{"seconds": 0.0}, {"fps": 0.0}, {"actors": 0}, {"size": "121x160"}, {"quality": 99}])
+def test_clips_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ClipConfig(**wrong)  # type: ignore[arg-type]
