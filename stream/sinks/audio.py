@@ -15,16 +15,17 @@ _LOG = logging.getLogger(__name__)
 
 
 class AudioCopy:
-    """Copies the first audio stream of the file at `path` into `container`, in step with the video.
+    """Copies the first audio stream of the file at `path` into a container, in step with the video.
 
-    An output that cannot carry the codec, or a file that cannot be read, costs the audio, said aloud, and never the video.
+    A file that cannot be read, or a container that cannot carry the codec, costs the audio, said aloud, and never the video.
     Packets that begin before `begin_s`, in seconds of the source's clock, are left out; `origin_s` is taken off the others.
     """
 
-    def __init__(
-        self, path: str | None, container: Any, *, origin_s: Fraction = Fraction(0), begin_s: Fraction | None = None
-    ) -> None:
+    def __init__(self, path: str | None, *, origin_s: Fraction = Fraction(0), begin_s: Fraction | None = None) -> None:
+        self._path = path
         self._input: Any = None
+        self._source: Any = None
+        self._stream: Any = None
         self._packets: Iterator[Any] = iter(())
         self._next: Any = None
         self._origin_s = origin_s
@@ -33,14 +34,26 @@ class AudioCopy:
             return
         try:
             self._input = av.open(path)
-            source = self._input.streams.audio[0]
+            self._source = self._input.streams.audio[0]
             if begin_s is not None:
                 self._input.seek(int(begin_s * av.time_base))
-            self._stream = container.add_stream_from_template(source, opaque=True)
-            self._packets = self._input.demux(source)
-        except (*OUTPUT_ERRORS, ValueError, IndexError) as error:
-            _LOG.warning("the audio of %r is left out: %s", path, error)
-            self.close()
+            self._packets = self._input.demux(self._source)
+        except (*OUTPUT_ERRORS, IndexError) as error:
+            self._leave_out(error)
+
+    @property
+    def found(self) -> bool:
+        """Whether there is audio to copy."""
+        return self._input is not None
+
+    def add_to(self, container: Any) -> None:
+        """Adds the stream to `container`, before anything is written."""
+        if not self.found:
+            return
+        try:
+            self._stream = container.add_stream_from_template(self._source, opaque=True)
+        except (*OUTPUT_ERRORS, ValueError) as error:
+            self._leave_out(error)
             return
         self._advance()
 
@@ -57,6 +70,10 @@ class AudioCopy:
         if self._input is not None:
             self._input.close()
             self._input = None
+
+    def _leave_out(self, error: Exception) -> None:
+        _LOG.warning("the audio of %r is left out: %s", self._path, error)
+        self.close()
 
     def _advance(self) -> None:
         self._next = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import ConfigError, redact_url
@@ -13,7 +13,7 @@ from stream.sinks.arrays import ArraysSink
 from stream.sinks.base import Sink
 from stream.sinks.browser import BrowserOptions, BrowserSink
 from stream.sinks.coco_results import CocoResultsSink
-from stream.sinks.containers import FORMATS
+from stream.sinks.containers import FORMATS, STREAM_FORMATS
 from stream.sinks.json_lines import JsonLinesSink
 from stream.sinks.openpose import OpenPoseSink
 from stream.sinks.table import TableSink
@@ -42,6 +42,12 @@ def _video(path: str, options: _Options) -> Sink:
     return VideoSink(path, options.video)
 
 
+def _stream(target: str, options: _Options) -> Sink:
+    scheme = target.partition(":")[0] if "://" in target else "hls"
+    path = target if scheme != "hls" else str(Path(target) / "index.m3u8")
+    return VideoSink(path, replace(options.video, segment=None), container=STREAM_FORMATS[scheme])
+
+
 def _browser(url: str, options: _Options) -> Sink:
     return BrowserSink(url, options.browser, options.video)
 
@@ -62,6 +68,7 @@ _BY_PREFIX: dict[str, _Maker] = {
     "npz": _record(ArraysSink),
     "window": _record(WindowSink),
     "http": _browser,
+    **dict.fromkeys(STREAM_FORMATS, _stream),
 }
 
 

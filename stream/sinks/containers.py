@@ -11,15 +11,19 @@ import av
 OUTPUT_ERRORS = (av.FFmpegError, OSError)
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+# Streams by the scheme of their address; what follows `hls:` is a folder.
+STREAM_FORMATS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv", "hls": "hls"}
 
 _FRAGMENT_US = 1_000_000
+_HLS_SEGMENT_S = 2
+_HLS_LIVE_SEGMENTS = 8
 
 
-def open_container(target: str, container_format: str, time_base: Fraction) -> Any:
+def open_container(target: str, container_format: str, time_base: Fraction, *, live: bool = False) -> Any:
     """A container to write to that stays readable if the process is killed at any moment.
 
     MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames keep exact time stamps),
-    Matroska in clusters of a second.
+    Matroska in clusters of a second, HLS in segments of two seconds, of which a `live` one keeps the last few.
     """
     # Where one stream ends before the other, FFmpeg's interleaver holds 10 s of packets back unless told otherwise.
     options = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_US)}
@@ -33,6 +37,16 @@ def open_container(target: str, container_format: str, time_base: Fraction) -> A
         options["cluster_time_limit"] = str(_FRAGMENT_US // 1000)
         # AAC begins before 0; FFmpeg would shift pictures and sound by those 21 ms.
         options["avoid_negative_ts"] = "disabled"
+    elif container_format == "rtsp":
+        options["rtsp_transport"] = "tcp"  # pictures that lose packets on the way are of no use to anybody
+    elif container_format == "flv":
+        options["flvflags"] = "no_duration_filesize"  # a stream cannot be rewound to fill them in
+    elif container_format == "hls":
+        options["hls_time"] = str(_HLS_SEGMENT_S)
+        if live:
+            options |= {"hls_list_size": str(_HLS_LIVE_SEGMENTS), "hls_flags": "delete_segments+temp_file"}
+        else:
+            options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
     return av.open(target, "w", format=container_format, options=options)
 
 

@@ -60,20 +60,14 @@ class VideoSink:
         """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is not possible."""
         self._source = source
         self._timeline = Timeline(source.time_base)
-        if self._container is None and self._options.segment_s is None:
-            path = Path(self._target)
-            check_output(path, source)
-            try:
-                path.write_bytes(b"")
-            except OSError as error:
-                raise sink_error(path, error) from error
+        self._check_target(source)
         self._video = VideoFormat(
             container=self._container or FORMATS[Path(self._target).suffix.lower()],
             size=(source.width, source.height),
             time_base=source.time_base,
             fps=source.fps,
             options=self._options,
-            live=source.live or self._container is not None,
+            live=source.live,
         )
         choose_encoder(self._options.video_codec, self._options.video_encoder)
         self._series = VideoSeries(self._target, self._video, audio_path=source.audio_path)
@@ -121,6 +115,18 @@ class VideoSink:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _check_target(self, source: SourceInfo) -> None:
+        path = Path(self._target)
+        try:
+            if self._container == "hls":
+                path.parent.mkdir(parents=True, exist_ok=True)
+            elif self._container is None:
+                check_output(path, source)
+                if self._options.segment_s is None:
+                    path.write_bytes(b"")
+        except OSError as error:
+            raise error if isinstance(error, SinkError) else sink_error(path, error) from error
 
     def _fail(self, error: PoseStreamError) -> PoseStreamError:
         self._told = True

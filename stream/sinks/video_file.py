@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +25,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
-    """What a video file is made of. `size` is (width, height) of the pictures in pixels; odd sides grow by one."""
+    """What a video file is made of. `size` is (width, height) of the pictures in pixels; odd sides grow by one.
+
+    live: whether it has no end in sight, so that an HLS playlist only keeps what is recent.
+    """
 
     container: str
     size: tuple[int, int]
@@ -32,6 +36,11 @@ class VideoFormat:
     fps: float | None
     options: VideoOptions
     live: bool = False
+
+    @property
+    def low_delay(self) -> bool:
+        """Whether somebody watches while it is written, so that a short delay is worth more than a small file."""
+        return self.container in ("rtsp", "flv")
 
 
 class VideoFile:
@@ -57,21 +66,17 @@ class VideoFile:
         self._yuv: NDArray[np.uint8] = np.empty((even_height * 3 // 2, even_width), np.uint8)
         self._failed = False
         self._end = 0
-        encoder = choose_encoder(video.options.video_codec, video.options.video_encoder)
         try:
-            self._container: Any = open_container(target, video.container, video.time_base)
-            self._stream = add_video_stream(
-                self._container,
-                encoder,
-                size=(even_width, even_height),
-                fps=video.fps,
-                time_base=video.time_base,
-                options=encoder_options(encoder, video.options, live=video.live),
-            )
-            self._audio = AudioCopy(audio_path, self._container, origin_s=origin_s, begin_s=begin_s)
-            self._container.start_encoding()
+            self._open(audio_path, origin_s, begin_s)
         except OUTPUT_ERRORS as error:
-            raise self._error(error) from error
+            if not self._audio.found:
+                raise self._error(error) from error
+            _LOG.warning("the audio of %r is left out: this output cannot carry it", audio_path)
+            self._close_quietly()
+            try:
+                self._open(None, origin_s, begin_s)
+            except OUTPUT_ERRORS as second:
+                raise self._error(second) from second
 
     def encode(self, picture: NDArray[np.uint8], pts: int) -> None:
         """Adds a picture (H, W, 3) uint8 BGR that is shown from `pts` on, in units of the time base."""
@@ -112,6 +117,27 @@ class VideoFile:
                 if self._video.container in ("mp4", "mov"):
                     self._finish_mp4()
 
+    def _open(self, audio_path: str | None, origin_s: Fraction, begin_s: Fraction | None) -> None:
+        video = self._video
+        encoder = choose_encoder(video.options.video_codec, video.options.video_encoder)
+        self._audio = AudioCopy(audio_path, origin_s=origin_s, begin_s=begin_s)
+        self._container: Any = open_container(self._target, video.container, video.time_base, live=video.live)
+        self._stream = add_video_stream(
+            self._container,
+            encoder,
+            size=(self._yuv.shape[1], self._yuv.shape[0] * 2 // 3),
+            fps=video.fps,
+            time_base=video.time_base,
+            options=encoder_options(encoder, video.options, live=video.low_delay),
+        )
+        self._audio.add_to(self._container)
+        self._container.start_encoding()
+
+    def _close_quietly(self) -> None:
+        self._audio.close()
+        with contextlib.suppress(*OUTPUT_ERRORS):
+            self._container.close()
+
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
             self._audio.copy_until(self._container, packet.dts * packet.time_base)
@@ -139,4 +165,4 @@ class VideoFile:
 
     def _error(self, error: Exception) -> SinkError:
         reason = getattr(error, "strerror", None) or str(error)
-        return SinkError(f"cannot write {redact_url(self._target)!r}: {reason}")
+        return SinkError(redact_url(f"cannot write {self._target!r}: {reason}"))

@@ -258,7 +258,8 @@ def test_bodies_that_make_no_sense_are_refused(serve, body, headers, expected):
 WORDS = (
     b"GET ", b"POST ", b"HEAD ", b"/ ", b"/video?source=", b"/api/login ", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/9.9", b"\r\n",
     b"Host: 127.0.0.1", b"Content-Length: 5", b"Content-Length: 99999999999", b"Cookie: pose_stream=", b"Expect: 100-continue",
-    b"\x00", b"\xff\xfe", b": ", b"A" * 70_000, b"%", b"?", b"#", b"//[", b"{}", b"Upgrade: x", b"Authorization: Bearer ", b"\n",
+    b"\x00", b"\xff\xfe", b": ", b"A" * 70_000, b"%", b"?", b"#", b"//[", b"{}", b"Upgrade: x", b"Authorization: Bearer ",
+    b"\n",
 )  # fmt: skip
 
 
@@ -276,7 +277,7 @@ def test_whatever_is_sent_there_is_no_exception_and_no_leak(serve, caplog, capfd
                 client.sendall(b"".join(WORDS[part] if isinstance(part, int) else part for part in parts))
                 client.shutdown(socket.SHUT_WR)
                 reply = b"".join(iter(lambda: client.recv(65536), b""))
-            except (ConnectionError, BrokenPipeError):
+            except OSError:  # refused in the middle of a word
                 return
         assert TOKEN.encode() not in reply
         assert b"Traceback" not in reply

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from configs.errors import ConfigError, SinkError
+from stream.frame import SourceInfo
 from stream.sinks import VideoOptions
 from stream.sinks.video import VideoSink
 from tests.stream.sinks.samples import (
@@ -315,3 +316,19 @@ def test_outputs_give_back_files_and_threads(tmp_path, source_info, run_info, wr
 
 def open_files():
     return sorted(entry.name for entry in Path("/proc/self/fd").iterdir() if entry.exists())
+
+
+def test_audio_that_a_container_cannot_carry_costs_the_audio_only(tmp_path, run_info, write_all, caplog):
+    path = tmp_path / "source.asf"
+    with av.open(str(path), "w") as container:
+        audio = container.add_stream("wmav2", rate=44_100)
+        audio.layout = "mono"
+        for start in range(0, 44_100, 2048):
+            block = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), "fltp", "mono")
+            block.sample_rate, block.pts, block.time_base = 44_100, start, Fraction(1, 44_100)
+            container.mux(audio.encode(block))
+        container.mux(audio.encode(None))
+    source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE, audio_path=str(path))
+    write_all(VideoSink(str(tmp_path / "out.mp4")), source, run_info, make_frames(vfr_stamps(10)))
+    assert len(video_times(tmp_path / "out.mp4")) == 10
+    assert "left out" in caplog.text
