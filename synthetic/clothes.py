@@ -143,7 +143,8 @@ class _Tailor:
 
     def top(self) -> _Piece:
         ease = np.full(len(self._z), self._cut.top_ease_m * self._scale, np.float32)
-        flare = np.clip(0.3 - np.abs(self._z - self._top_hem_z) / self._scale, 0, 1) * 0.02 * self._scale
+        near_hem = np.clip(0.3 - np.abs(self._z - self._top_hem_z) / self._scale, 0, 1)
+        flare = np.where(self._arms < 0.5, near_hem, 0) * 0.02 * self._scale
         return self._garment(Part.TOP, self._top_region, self._top_hems, ease + flare, rounds=14)
 
     def bottoms(self) -> list[_Piece]:

@@ -78,13 +78,16 @@ def shade(
             material = materials[face_materials[face]]
             kind = int(material[_KIND])
             pixel_m = 1 / (nearness * focal_px)
+            fine = max(0.0, 1 - 150 * pixel_m)  # grain of a few millimetres would alias in the distance
 
             if kind == _SKIN:
                 lip = sa * marks[a, 0] + sb * marks[b, 0] + sc * marks[c, 0]
                 eyeball = sa * marks[a, 1] + sb * marks[b, 1] + sc * marks[c, 1]
-                _skin(albedo, material, table, tx, ty, tz, lip, eyeball)
+                _skin(albedo, material, table, tx, ty, tz, lip, eyeball, fine)
             elif kind == _HAIR:
-                strand = 1 + 0.30 * noise(table, 260 * tx, 260 * ty, 26 * tz) + 0.12 * noise(table, 60 * tx, 60 * ty, 60 * tz)
+                strand = (
+                    1 + 0.30 * fine * noise(table, 260 * tx, 260 * ty, 26 * tz) + 0.12 * noise(table, 60 * tx, 60 * ty, 60 * tz)
+                )
                 for k in range(3):
                     albedo[k] = material[_COLOUR + k] * min(2.0, max(0.35, strand))
                 nx += 0.25 * noise(table, 90 * tx, 90 * ty, 25 * tz)
@@ -95,7 +98,7 @@ def shade(
                     texel = sample(atlas, int(material[_SLOT]), tx * repeats, ty * repeats, pixel_m * repeats, k)
                     albedo[k] = texel * material[_COLOUR + k]
             else:
-                _cloth(albedo, material, atlas, table, tx, ty, tz, pixel_m)
+                _cloth(albedo, material, atlas, table, tx, ty, tz, pixel_m, fine)
                 folds = material[_FOLDS]
                 if folds > 0:
                     nx += folds * noise(table, 15 * tx, 15 * ty, 9 * tz)
@@ -128,10 +131,15 @@ def shade(
 
 
 @kernel
-def _skin(albedo: Floats, material: Floats, table: Floats, x: float, y: float, z: float, lip: float, eyeball: float) -> None:
-    """Skin with lips, eyes, eyebrows, flushed cheeks and beard; x, y, z are texture coordinates (0 between the eyes)."""
+def _skin(
+    albedo: Floats, material: Floats, table: Floats, x: float, y: float, z: float, lip: float, eyeball: float, fine: float
+) -> None:
+    """Skin with lips, eyes, eyebrows, flushed cheeks and beard; x, y, z are texture coordinates (0 between the eyes).
+
+    `fine`, here and below, is how much of the finest grain a pixel can show.
+    """
     unit = material[_EYE] / _EYE_OFFSET_M
-    mottle = 1 + 0.05 * noise(table, 50 * x, 50 * y, 50 * z) + 0.03 * noise(table, 200 * x, 200 * y, 200 * z)
+    mottle = 1 + 0.05 * noise(table, 50 * x, 50 * y, 50 * z) + 0.03 * fine * noise(table, 200 * x, 200 * y, 200 * z)
     for k in range(3):
         albedo[k] = material[_COLOUR + k] * mottle
     height = z - material[_EYE + 2]
@@ -153,7 +161,7 @@ def _skin(albedo: Floats, material: Floats, table: Floats, x: float, y: float, z
     if from_pupil < 0.021:  # the socket
         for k in range(3):
             albedo[k] *= 0.72 + 0.28 * max(0.0, (from_pupil - 0.012) / 0.009)
-    arch = up - 0.021 + 0.22 * max(-0.1, abs(x) / unit - _EYE_OFFSET_M)
+    arch = up - 0.0215 - 0.08 * aside + 5 * aside * aside
     if abs(aside - 0.003) < 0.021 and abs(arch) < 0.0045:
         for k in range(3):
             albedo[k] = 0.25 * albedo[k] + 0.75 * material[_SECOND + k]
@@ -175,7 +183,7 @@ def _skin(albedo: Floats, material: Floats, table: Floats, x: float, y: float, z
 
 @kernel
 def _cloth(
-    albedo: Floats, material: Floats, atlas: Floats, table: Floats, x: float, y: float, z: float, pixel_m: float
+    albedo: Floats, material: Floats, atlas: Floats, table: Floats, x: float, y: float, z: float, pixel_m: float, fine: float
 ) -> None:
     """Cloth or leather in its pattern."""
     pattern, repeats = int(material[_PATTERN]), material[_REPEATS]
@@ -200,7 +208,7 @@ def _cloth(
         for k in range(3):
             fabric = sample(atlas, int(material[_SLOT]), repeats * (x + 0.3 * y), -repeats * z, repeats * pixel_m, k)
             albedo[k] = 0.35 * material[_COLOUR + k] + 0.65 * fabric
-    weave = 1 + 0.06 * noise(table, 12 * x, 12 * y, 12 * z) + 0.03 * noise(table, 300 * x, 300 * y, 300 * z)
+    weave = 1 + 0.06 * noise(table, 12 * x, 12 * y, 12 * z) + 0.03 * fine * noise(table, 300 * x, 300 * y, 300 * z)
     for k in range(3):
         if share >= 0:
             albedo[k] = material[_COLOUR + k] * (1 - share) + material[_SECOND + k] * share
