@@ -321,7 +321,7 @@ def open_files():
 def test_audio_that_a_container_cannot_carry_costs_the_audio_only(tmp_path, run_info, write_all, caplog):
     path = tmp_path / "source.asf"
     with av.open(str(path), "w") as container:
-        audio = container.add_stream("wmav2", rate=44_100)
+        audio = container.add_stream("wmav2", rate=44_100, bit_rate=64_000)
         audio.layout = "mono"
         for start in range(0, 44_100, 2048):
             block = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), "fltp", "mono")
