@@ -24,7 +24,7 @@ class Entry:
     """A runtime that can be asked for.
 
     name: what it is called. module, factory: where it is. precisions: that it offers, the one of `auto` first. automatic:
-    whether `auto` may take it; torch on the CPU is never faster than the others there.
+    whether `auto` may take it; torch on the CPU is never faster than the others there. needs_gpu: it cannot run without.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Entry:
     factory: str
     precisions: tuple[str, ...]
     automatic: bool = True
+    needs_gpu: bool = False
 
     def open(self, path: Path, metadata: ModelMetadata, precision: str) -> Runtime:
         # Late: each of these modules imports a large package that need not be there.
