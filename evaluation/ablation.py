@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from configs import ConfigError
 from configs.flags import option
 from evaluation.coco import CocoFigures, score
 from evaluation.dataset import PoseDataset, load_dataset
@@ -15,7 +18,7 @@ from evaluation.prediction import Estimator, Maps, Progress, decoded, group_maps
 from evaluation.progress import progress_bar
 from evaluation.results import Result, check_writable, replacing, to_results
 from evaluation.scoring import LabelOptions, split_name
-from evaluation.setting import SettingOptions, open_setting, parse_grouping
+from evaluation.setting import Opened, SettingOptions, open_setting, parse_grouping
 from evaluation.store import append, measurement
 from evaluation.tables import COCO_COLUMNS, figure_cells, markdown, milliseconds
 from grouping import Grouper
@@ -47,6 +50,9 @@ class AblationOptions(SettingOptions, LabelOptions):
 
     variants: tuple[str, ...] = option(
         VARIANTS, help="one row each; several parameters of one row are joined by a comma", metavar="KEY=VALUE[,...]"
+    )
+    map_strides: tuple[int, ...] = option(
+        (), help="also the default grouping of maps at these strides, 1 and 2; needs --weights", metavar="PX"
     )
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
     store: Path | None = option(None, help="append the figures", metavar="F.jsonl")
@@ -98,8 +104,12 @@ def run_ablation(options: AblationOptions, say: Callable[[str], None]) -> None:
     with ImageStore(options.images) as images, open_setting(options) as opened:
         dataset = load_dataset(options.annotations, images, opened.keypoint_set, limit=options.limit)
         groupers = {"": opened.grouper(), **{name: opened.grouper(config) for name, config in configs.items()}}
-        with progress_bar(opened.setting.label, len(dataset)) as progress:
+        with progress_bar(opened.setting.label, len(dataset) * (1 + len(options.map_strides))) as progress:
             variants = compare_groupings(opened.estimator, groupers, dataset, progress)
+            for stride in options.map_strides:
+                with _at_stride(options, stride) as strided:
+                    only = {f"map stride {stride}": strided.grouper()}
+                    variants |= compare_groupings(strided.estimator, only, dataset, progress)
     figures = {name: score(dataset, variant.results) for name, variant in variants.items()}
     table = _table(f"{opened.setting.label} ({opened.setting.runtime}), {split_name(dataset)}", figures, variants)
     say(table)
@@ -110,6 +120,23 @@ def run_ablation(options: AblationOptions, say: Callable[[str], None]) -> None:
     if options.markdown is not None:
         with replacing(options.markdown) as temporary:
             temporary.write_text(table, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _at_stride(options: AblationOptions, stride: int) -> Iterator[Opened]:
+    """The checkpoint exported with maps at `stride`, open."""
+    from engine import load_checkpoint, load_network
+    from engine.export import export_onnx
+
+    if options.weights is None:
+        raise ConfigError("--map-strides needs --weights: an exported model has its stride already")
+    network = load_network(options.model)
+    load_checkpoint(network, options.weights)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "strided.onnx"
+        export_onnx(network, path, map_stride=stride)
+        with open_setting(replace(options, model=str(path), weights=None)) as opened:
+            yield opened
 
 
 def _table(title: str, figures: Mapping[str, CocoFigures], variants: Mapping[str, Variant]) -> str:

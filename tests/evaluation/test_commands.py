@@ -128,9 +128,10 @@ def test_crowdpose_says_easy_medium_and_hard(
 
 def test_ablation_has_a_row_for_every_variant(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     variants = ["refine=false", "refine_floor=0.1,duplicate_distance_px=2"]
-    assert main(["ablate-grouping", *flags, "--variants", *variants]) == 0
+    strides = ["--map-strides", "1", "--runtime", "onnxruntime"]
+    assert main(["ablate-grouping", *flags, *strides, "--variants", *variants]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][2:]
-    assert [row.split("|")[1].strip() for row in rows] == ["as it is", *variants]
+    assert [row.split("|")[1].strip() for row in rows] == ["as it is", *variants, "map stride 1"]
 
 
 def test_speed_times_every_part(flags: list[str], tmp_path: Path) -> None:
