@@ -63,7 +63,14 @@ class ClipMaker:
         self._config = config
         self.height, self.width = parse_size(config.size)
         photos = PhotoLibrary.open(config.backgrounds) if config.backgrounds else None
-        self._plaza: Plaza = open_plaza(
+        try:
+            self._plaza = self._open(config, photos)
+        finally:
+            if photos is not None:
+                photos.close()
+
+    def _open(self, config: ClipConfig, photos: PhotoLibrary | None) -> Plaza:
+        return open_plaza(
             self.width,
             self.height,
             config.actors,

@@ -59,7 +59,7 @@ def parse_size(size: str) -> tuple[int, int]:
 
 
 class ImageMaker:
-    """Random labelled pictures, any of which can be made at any time."""
+    """Random labelled pictures, any of which can be made at any time; a context manager, because it reads photographs."""
 
     def __init__(self, config: ImagesConfig) -> None:
         self._config = config
@@ -67,6 +67,13 @@ class ImageMaker:
         self._library = load_bodies(Path(config.bodies) if config.bodies else BODIES)
         photos = PhotoLibrary.open(config.backgrounds, config.people) if config.backgrounds else None
         self._backgrounds = Backgrounds(photos, PhotoLibrary.textures())
+
+    def __enter__(self) -> ImageMaker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._backgrounds.photos is not None:
+            self._backgrounds.photos.close()
 
     def make(self, index: int) -> tuple[NDArray[np.uint8], list[Label]]:
         """Picture `index` (h, w, 3) uint8 BGR, and a label for everybody in it (see `labels.label_people`)."""
@@ -82,22 +89,22 @@ def write_images(config: ImagesConfig, folder: Path, progress: Callable[[int], N
     What was finished before an error or an interrupt is labelled all the same. Raises SinkError if the folder cannot be
     written, DataError for unusable backgrounds or bodies.
     """
-    maker = ImageMaker(config)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
     coco = CocoFile(f"synthetic people, seed {config.seed}")
     annotations = folder / ANNOTATIONS
-    try:
-        for index in range(config.count):
-            image, labels = maker.make(index)
-            name = f"{index:06d}.jpg"
-            _write_jpeg(folder / name, image, config.quality)
-            coco.add(name, image.shape[1], image.shape[0], labels)
-            progress(index + 1)
-    finally:
-        coco.write(annotations)
+    with ImageMaker(config) as maker:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(f"cannot make the folder {str(folder)!r}: {error.strerror}") from error
+        try:
+            for index in range(config.count):
+                image, labels = maker.make(index)
+                name = f"{index:06d}.jpg"
+                _write_jpeg(folder / name, image, config.quality)
+                coco.add(name, image.shape[1], image.shape[0], labels)
+                progress(index + 1)
+        finally:
+            coco.write(annotations)
     return annotations
 
 

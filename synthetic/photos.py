@@ -26,7 +26,7 @@ _MARGIN_PX = 12
 
 @dataclass
 class PhotoLibrary:
-    """Photographs by name, read when they are asked for.
+    """Photographs by name, read when they are asked for; keeps archives open until it is closed.
 
     `people` maps a file's name to boxes (k, 4) x, y, width, height that crops keep clear of.
     """
@@ -66,6 +66,12 @@ class PhotoLibrary:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def __enter__(self) -> PhotoLibrary:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         for archive in self._archives.values():

@@ -49,11 +49,10 @@ def test_a_zip_and_a_folder_of_the_same_pictures_give_the_same_crops(photographs
     with zipfile.ZipFile(archive, "w") as content:
         for path in sorted(photographs.iterdir()):
             content.write(path, f"deep/inside/{path.name}")
-    zipped, folder = PhotoLibrary.open((str(archive),)), PhotoLibrary.open((str(photographs),))
-    for seed in range(4):
-        first, second = (photos.crop(70, 90, np.random.default_rng(seed)) for photos in (zipped, folder))
-        assert np.array_equal(first, second)
-    zipped.close()
+    with PhotoLibrary.open((str(archive),)) as zipped, PhotoLibrary.open((str(photographs),)) as folder:
+        for seed in range(4):
+            first, second = (photos.crop(70, 90, np.random.default_rng(seed)) for photos in (zipped, folder))
+            assert np.array_equal(first, second)
 
 
 def test_unusable_backgrounds_are_named(tmp_path: Path) -> None:
