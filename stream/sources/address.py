@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs import redact_url
+import av
+from av.container import InputContainer
+
+from configs import SourceError
 from configs.run import SourceConfig
 from stream.sources.base import Source
 from stream.sources.file import FileSource
+from stream.sources.live import LiveSource
+from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
+from stream.sources.pattern import PatternSource
+from stream.sources.sequence import PLAYLIST_SUFFIXES, SequenceSource, find_files, is_image, read_playlist
+from stream.sources.web import WebSource
 
 DEMO_CLIP = Path(__file__).parents[1] / "data" / "plaza.mp4"
 
@@ -17,12 +26,58 @@ DEMO_CLIP = Path(__file__).parents[1] / "data" / "plaza.mp4"
 def open_source(spec: str, config: SourceConfig | None = None) -> Source:
     """The source that `spec` names, not opened yet: use it as a context manager.
 
-    `demo` is the clip that ships with the package. Raises SourceError (when it is entered) if it cannot be used.
+        demo                     the clip that ships with the package
+        test                     a test pattern, 25 frames a second
+        0, /dev/video0           a camera
+        rtsp://, http://, ...    a network stream, or a video on a web server
+        clip.mp4                 a video file, or an image
+        folder, shots/*.png      all images and videos in it, in natural order
+        list.txt, list.m3u       the files that the list names, one a line
+        -                        a video on standard input
+
+    Raises SourceError, now or when it is entered, if it cannot be used.
     """
     config = config or SourceConfig()
     if spec == "demo":
         return FileSource(str(DEMO_CLIP), realtime=config.realtime, name="demo")
+    if spec == "test":
+        return PatternSource()
+    if spec == "-":
+        return FileSource("-", realtime=config.realtime, name="standard input", connect=_open_standard_input)
+    if is_camera(spec):
+        return LiveSource(camera_input(spec, config), config)
+    if is_url(spec):
+        if spec.lower().startswith(("http://", "https://")):
+            return WebSource(network_input(spec, config), config)
+        return LiveSource(network_input(spec, config), config)
+    return _open_path(spec, config)
+
+
+def _open_path(spec: str, config: SourceConfig) -> Source:
+    path = Path(spec)
+    if path.is_dir() or (glob.has_magic(spec) and not path.exists()):
+        return SequenceSource(spec, find_files(spec))
+    if path.suffix.lower() in PLAYLIST_SUFFIXES and path.is_file() and _is_list(path):
+        return SequenceSource(spec, read_playlist(spec))
+    if is_image(spec):
+        return SequenceSource(spec, [spec])
     return FileSource(spec, realtime=config.realtime)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a text file names files that exist, rather than being any text; HLS playlists are FFmpeg's to read."""
+    try:
+        entries = read_playlist(str(path))
+    except SourceError:
+        return False
+    return Path(entries[0]).exists() and "#EXT-X-" not in path.read_text(encoding="utf-8")
+
+
+def _open_standard_input() -> InputContainer:
+    try:
+        return av.open("pipe:0")
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(f"standard input is not a video that FFmpeg can read: {error.strerror}") from error
 
 
 def source_labels(specs: Sequence[str]) -> list[str]:
@@ -43,8 +98,8 @@ def _label(spec: str) -> str:
         return "stdin"
     if spec.isdigit():
         return f"camera{spec}"
-    if "://" in spec:
-        text = redact_url(spec).split("://", 1)[1].removeprefix("***@").split("?", 1)[0]
+    if is_url(spec):
+        text = display_name(spec).split("://", 1)[1]
     else:
         path = Path(spec)
         text = path.stem if path.suffix else path.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,13 +32,23 @@ class FileSource(Source):
 
     realtime: deliver pictures at the pace of their time stamps instead, as a camera would, and count as live.
     name: what to call the source in records and messages; `path`, if not given.
+    connect: opens something that is no file on disk (standard input, a file on a web server) instead of `path`; its sound
+        cannot be copied, because it cannot be read twice.
     """
 
-    def __init__(self, path: str, *, realtime: bool = False, name: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        realtime: bool = False,
+        name: str | None = None,
+        connect: Callable[[], InputContainer] | None = None,
+    ) -> None:
         super().__init__()
         self.name = path if name is None else name
         self.live = realtime
         self._path = path
+        self._connect = connect
         self._converter = PictureConverter()
         self._container: InputContainer | None = None
         self._info: SourceInfo | None = None
@@ -50,11 +60,12 @@ class FileSource(Source):
 
     def open(self) -> None:
         """Opens the file and decodes its first picture. Raises SourceError if it has none."""
-        self._container = open_file(self._path)
+        self._container = open_file(self._path) if self._connect is None else self._connect()
         stream = video_stream(self._container)
         if stream is None:
             self.close()
-            raise SourceError(f"{self._path!r} has no video stream ({_content(self._path)}); give a video file")
+            content = "" if self._connect is not None else f" ({_content(self._path)})"
+            raise SourceError(f"{self.name!r} has no video stream{content}; give a video")
         fps = credible_fps(stream.average_rate, stream.guessed_rate)
         self._time_base = stream.time_base or Fraction(1, av.time_base)
         self._clock = StreamClock(self._time_base, fps)
@@ -65,10 +76,10 @@ class FileSource(Source):
             self._ahead = next(self._pictures, None)
         except av.FFmpegError as error:
             self.close()
-            raise SourceError(f"cannot read {self._path!r}: {error.strerror}") from error
+            raise SourceError(f"cannot read {self.name!r}: {error.strerror}") from error
         if self._ahead is None:
             self.close()
-            raise SourceError(f"no picture in {self._path!r} can be decoded: it is damaged, or cut off before its first one")
+            raise SourceError(f"no picture in {self.name!r} can be decoded: it is damaged, or cut off before its first one")
         width, height = displayed_size(self._ahead[0])
         self._info = SourceInfo(
             name=self.name,
@@ -78,7 +89,7 @@ class FileSource(Source):
             frame_count=stream.frames or None,
             duration_s=_duration_s(self._container, stream),
             time_base=self._time_base,
-            audio_path=self._path if self._container.streams.audio else None,
+            audio_path=self._path if self._connect is None and self._container.streams.audio else None,
             live=self.live,
         )
         self.health.state = "running"

@@ -189,7 +189,7 @@ def test_pictures_can_be_passed_over_without_being_converted(tmp_path: Path) -> 
     ("make", "message"),
     [
         (lambda path: path / "nothing.mp4", "no such file"),
-        (lambda path: path, "is a folder"),
+        (lambda path: path, "no images and no videos in folder"),
         (lambda path: write(path / "zero.mp4", b""), "empty"),
         (lambda path: write(path / "notes.mp4", b"not a video\n" * 400), "looks like text"),
         (lambda path: write(path / "notes.txt", b"not a video\n" * 400), "looks like text"),
@@ -197,7 +197,7 @@ def test_pictures_can_be_passed_over_without_being_converted(tmp_path: Path) -> 
         (lambda path: make_clip(path / "sound.m4a", audio=True, video=False), "no video stream"),
         (lambda path: cut(make_clip(path / "a.mp4", frames=99), path / "no_index.mp4", 0.5), "without its index"),
     ],
-    ids=["missing", "folder", "zero bytes", "text as mp4", "text", "noise", "audio only", "mp4 without index"],
+    ids=["missing", "empty folder", "zero bytes", "text as mp4", "text", "noise", "audio only", "mp4 without index"],
 )
 def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, make: object, message: str) -> None:
     path = make(tmp_path)  # type: ignore[operator]

@@ -1,0 +1,89 @@
+"""How cameras and network streams are opened."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import av
+from av.container import InputContainer
+
+from configs.run import SourceConfig
+
+# Little is looked at before the first picture, so that a lost source is back soon. FFmpeg's `nobuffer` is not used: it throws
+# away what was looked at, the first key frame included, and what it would save in delay is decoded in a few milliseconds.
+_LOW_LATENCY = {"flags": "low_delay", "probesize": "1000000", "analyzeduration": "500000"}
+_RTSP_PROBE_BYTES = 1 << 16  # codec and size are in the session description already
+_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "tls", "rtmp", "rtmps", "srt", "mmsh", "ftp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveInput:
+    """Something that FFmpeg can open again and again.
+
+    name: for people to read, without credentials.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+
+    def connect(self, config: SourceConfig) -> InputContainer:
+        """Opens it. Raises av.FFmpegError; `stream.sources.reasons` tells what that means."""
+        # PyAV's time-outs cover every protocol and each phase apart. Its callback was said to take the GIL at every poll
+        # (PyAV#1112); in 18.1 the rate of a stream beside a busy Python thread is the same with and without them.
+        timeout = (config.open_timeout_s, config.read_timeout_s)
+        return av.open(self.url, format=self.format, options=dict(self.options), timeout=timeout)
+
+
+def network_input(url: str, config: SourceConfig) -> LiveInput:
+    """The stream at `url`: RTSP, HTTP(S) with HLS and MJPEG, MPEG-TS over UDP, RTMP, SRT."""
+    scheme = url.split("://", 1)[0].lower()
+    options = dict(_LOW_LATENCY)
+    if scheme in ("rtsp", "rtsps"):
+        options |= {"rtsp_transport": config.rtsp_transport, "probesize": str(_RTSP_PROBE_BYTES)}
+        if config.rtsp_transport == "tcp":
+            options["reorder_queue_size"] = "0"  # TCP keeps the order
+        else:
+            options["buffer_size"] = str(1 << 21)  # a key frame arrives as a burst that the kernel's 208 KiB do not hold
+    elif scheme == "udp":
+        options |= {"overrun_nonfatal": "1", "buffer_size": str(1 << 21)}
+    return LiveInput(name=display_name(url), url=url, options=options)
+
+
+def camera_input(device: str, config: SourceConfig) -> LiveInput:
+    """The camera with that number or device file (Video4Linux)."""
+    options = {}
+    if config.camera_size is not None:
+        options["video_size"] = config.camera_size
+    if config.camera_fps is not None:
+        options["framerate"] = f"{config.camera_fps:g}"
+    if config.camera_format is not None:
+        options["input_format"] = config.camera_format
+    path = f"/dev/video{device}" if device.isdigit() else device
+    return LiveInput(name=path, url=path, format="v4l2", options=options)
+
+
+def is_url(spec: str) -> bool:
+    """Whether `spec` is the address of a network stream."""
+    scheme, separator, _ = spec.partition("://")
+    return bool(separator) and scheme.lower() in _SCHEMES
+
+
+def is_camera(spec: str) -> bool:
+    """Whether `spec` names a camera: its number, or its device file."""
+    return re.fullmatch(r"\d{1,2}|/dev/(video\d+|v4l/.+)", spec) is not None
+
+
+def display_name(url: str) -> str:
+    """`url` without user, password and query, any of which may be a secret.
+
+    A password that contains `@` or `/` although it should be percent-encoded is taken out whole.
+    """
+    scheme, _, rest = url.partition("://")
+    rest = rest.split("?", 1)[0].split("#", 1)[0]
+    before, found, after = rest.rpartition("@")
+    if found and ("/" not in before or ":" in before.split("/", 1)[0]):
+        rest = after
+    return f"{scheme}://{rest}"

@@ -1,0 +1,67 @@
+"""A test pattern: a camera that is always there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from stream.frame import SourceInfo
+from stream.sources.base import FrameSlot, Source
+
+WIDTH, HEIGHT, FPS = 640, 480, 25
+
+
+class PatternSource(Source):
+    """Colour bars, a moving bar and the frame number, 25 a second, for ever: to try outputs and windows without a camera."""
+
+    name = "test pattern"
+    live = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped = threading.Event()
+        ramp = np.repeat(np.arange(8, dtype=np.uint8), WIDTH // 8)
+        bars = np.stack([(ramp >> bit & 1) * 160 + 40 for bit in range(3)], axis=1)
+        self._bars = np.ascontiguousarray(np.broadcast_to(bars.astype(np.uint8), (HEIGHT, WIDTH, 3)))
+
+    @property
+    def info(self) -> SourceInfo:
+        return SourceInfo(
+            name=self.name, width=WIDTH, height=HEIGHT, fps=float(FPS), time_base=Fraction(1, FPS), live=True
+        )
+
+    def open(self) -> None:
+        self._index = -1
+        self._began_s = time.monotonic()
+        self.health.state = "running"
+
+    def grab(self) -> bool:
+        self._index += 1
+        self.time_s = self._index / FPS
+        asked_ns = time.monotonic_ns()
+        self._stopped.wait(max(0.0, self._began_s + self.time_s - time.monotonic()))
+        self._capture_ns = time.monotonic_ns()
+        self.health.waited_ns += self._capture_ns - asked_ns
+        return not self._stopped.is_set()
+
+    def retrieve(self, slot: FrameSlot) -> None:
+        image = slot.resize(HEIGHT, WIDTH)
+        image[:] = self._bars
+        column = self._index * 4 % WIDTH
+        image[:, column : column + 8] = 255
+        cv2.putText(image, str(self._index), (16, HEIGHT - 24), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255, 255, 255), 3)
+        frame = slot.frame
+        frame.source, frame.index, frame.time_s = self.name, self._index, self.time_s
+        frame.pts, frame.time_base = self._index, Fraction(1, FPS)
+        frame.capture_ns, frame.epoch = self._capture_ns, 0
+        frame.left_ns.clear()
+
+    def interrupt(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        self._stopped.set()

@@ -1,0 +1,76 @@
+"""HTTP(S): a file on a server, read to its end, or a stream that never ends."""
+
+from __future__ import annotations
+
+import time
+
+import av
+from av.container import InputContainer
+
+from configs import SourceError
+from configs.run import SourceConfig
+from stream.frame import SourceInfo
+from stream.sources.base import FrameSlot, Source
+from stream.sources.file import FileSource
+from stream.sources.live import LiveSource
+from stream.sources.network import LiveInput
+from stream.sources.reasons import explain
+
+
+class WebSource(Source):
+    """What is at a web address. One that announces its length is read like a file: every frame, once, and no faster than asked.
+
+    Everything else (MJPEG, live HLS, an address that does not answer yet) is a LiveSource. Which it is can only be known by
+    asking, so `live` holds once the source is open.
+    """
+
+    def __init__(self, live_input: LiveInput, config: SourceConfig) -> None:
+        super().__init__()
+        self.name = live_input.name
+        self.live = True
+        self._input = live_input
+        self._config = config
+        self._source: Source = LiveSource(live_input, config)
+        self.health = self._source.health
+
+    @property
+    def info(self) -> SourceInfo | None:
+        return self._source.info
+
+    def open(self) -> None:
+        """Asks once. Raises SourceError if asking again would change nothing."""
+        began_s = time.monotonic()
+        try:
+            container = self._input.connect(self._config)
+        except (av.FFmpegError, OSError) as error:
+            waited_s = time.monotonic() - began_s
+            reason = explain(error, waited_s=waited_s, limit_s=self._config.open_timeout_s, url=self._input.url)
+            if reason.final or not self._config.reconnect:
+                raise SourceError(f"cannot read {self.name!r}: {reason.text}") from error
+            return
+        if container.duration:
+            self._use(container)
+        else:
+            container.close()
+
+    def grab(self) -> bool:
+        found = self._source.grab()
+        self.time_s = self._source.time_s
+        return found
+
+    def retrieve(self, slot: FrameSlot) -> None:
+        self._source.retrieve(slot)
+
+    def interrupt(self) -> None:
+        self._source.interrupt()
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _use(self, container: InputContainer) -> None:
+        self._source = FileSource(
+            self.name, realtime=self._config.realtime, name=self.name, connect=lambda: container
+        )
+        self._source.open()
+        self.live = self._source.live
+        self.health = self._source.health

@@ -1,0 +1,280 @@
+"""Live sources against real servers on loopback: what is lost comes back, and what is wrong is said in time."""
+
+import itertools
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from configs import SourceError
+from configs.run import SourceConfig
+from stream.frame import Frame
+from stream.sources import Source, open_source
+from stream.sources.live import LONGEST_WAIT_S, backoff_s
+from tests.stream.media import make_clip, read_number
+from tests.stream.servers import RtspServer, free_port, tcp_server, web_server
+
+QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 seconds at 30 fps with a key frame every half second, as cameras send them: no B-frames."""
+    path = tmp_path_factory.mktemp("camera") / "clip.mp4"
+    return make_clip(path, frames=1800, fps=30, gop=15, options={"tune": "zerolatency", "preset": "ultrafast"})
+
+
+@pytest.fixture(scope="module")
+def transport(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """One second of MPEG-TS."""
+    path = tmp_path_factory.mktemp("camera") / "clip.ts"
+    return make_clip(path, frames=30, fps=30, gop=15, options={"tune": "zerolatency"}).read_bytes()
+
+
+@contextmanager
+def opened(address: str, config: SourceConfig = QUICK) -> Iterator[Source]:
+    """The source, interrupted after 20 s so that a test that fails does not hang."""
+    with open_source(address, config) as source:
+        watchdog = threading.Timer(20, source.interrupt)
+        watchdog.start()
+        try:
+            yield source
+        finally:
+            watchdog.cancel()
+
+
+def take(source: Source, count: int) -> list[Frame]:
+    return list(itertools.islice(source, count))
+
+
+def test_a_stream_that_ends_is_connected_again_and_goes_on_in_a_new_epoch(transport: bytes) -> None:
+    with tcp_server(lambda connection: connection.sendall(transport)) as port, opened(f"tcp://127.0.0.1:{port}") as source:
+        frames = take(source, 80)
+    assert [frame.index for frame in frames] == list(range(80))
+    assert {frame.epoch for frame in frames} == {0, 1, 2}
+    assert source.health.reconnects == 2
+    assert all(later.time_s > earlier.time_s for earlier, later in pairwise(frames))
+    gaps = [later.time_s - earlier.time_s for earlier, later in pairwise(frames) if later.epoch > earlier.epoch]
+    assert all(0.1 < gap < 10 for gap in gaps), "the time that passed while it was away is kept"
+    assert all(later.capture_ns >= earlier.capture_ns for earlier, later in pairwise(frames))
+
+
+def test_a_source_that_is_not_there_yet_is_waited_for(transport: bytes) -> None:
+    port = free_port()
+    started = threading.Event()
+
+    def serve_late() -> None:
+        time.sleep(0.8)
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(1)
+            started.set()
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(transport)
+
+    server = threading.Thread(target=serve_late)
+    server.start()
+    with opened(f"tcp://127.0.0.1:{port}") as source:
+        assert source.info is None
+        frames = take(source, 10)
+        assert source.info is not None
+    server.join(5)
+    assert started.is_set()
+    assert [frame.epoch for frame in frames] == [0] * 10
+
+
+def test_a_number_of_tries_ends_in_an_error_that_says_why() -> None:
+    config = SourceConfig(open_timeout_s=1, read_timeout_s=1, reconnect=1)
+    with opened(f"tcp://127.0.0.1:{free_port()}", config) as source, pytest.raises(SourceError, match="refused") as caught:
+        take(source, 1)
+    assert "after 2 tries" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "tcp"])
+def test_a_server_that_accepts_and_never_answers_is_told_within_the_time_out(scheme: str) -> None:
+    hold = threading.Event()
+    config = SourceConfig(open_timeout_s=0.6, read_timeout_s=0.6, reconnect=0)
+    with (
+        tcp_server(lambda connection: bool(hold.wait(10))) as port,
+        opened(f"{scheme}://127.0.0.1:{port}/clip", config) as source,
+    ):
+        start_s = time.monotonic()
+        with pytest.raises(SourceError, match=r"no answer within 0.6 s"):
+            take(source, 1)
+        assert time.monotonic() - start_s < 3
+        hold.set()
+
+
+def test_a_stream_that_stalls_is_told_and_connected_again(transport: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(transport)
+        release.wait(20)
+
+    with (
+        caplog.at_level(logging.INFO),
+        tcp_server(answer) as port,
+        opened(f"tcp://127.0.0.1:{port}", SourceConfig(open_timeout_s=2, read_timeout_s=0.5)) as source,
+    ):
+        frames = take(source, 40)
+        release.set()
+    assert [frame.epoch for frame in frames] == sorted(frame.epoch for frame in frames)
+    assert frames[-1].epoch == 1
+    states = [record.getMessage().rsplit(": ", 1)[1] for record in caplog.records if record.levelno == logging.INFO]
+    assert [state for state in states if state in ("running", "stalled", "reconnecting")][:4] == [
+        "running",
+        "stalled",
+        "reconnecting",
+        "running",
+    ]
+    assert "no answer within 0.5 s" in caplog.text
+
+
+def test_interrupting_a_source_that_waits_to_try_again_ends_it_at_once() -> None:
+    with opened(f"tcp://127.0.0.1:{free_port()}") as source:
+        threading.Timer(1.5, source.interrupt).start()
+        start_s = time.monotonic()
+        assert take(source, 1) == []
+        assert time.monotonic() - start_s < 2.2
+        assert source.health.state == "ended"
+
+
+def test_waits_grow_to_a_limit_and_differ() -> None:
+    longest = [backoff_s(attempt, 1.0) for attempt in range(50)]
+    assert longest == sorted(longest)
+    assert longest[0] <= 0.5
+    assert max(longest) == LONGEST_WAIT_S
+    assert backoff_s(3, 0.0) == backoff_s(3, 1.0) / 2
+
+
+# The web.
+
+
+def test_a_video_on_a_web_server_is_read_like_a_file(tmp_path: Path) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=40)
+    with web_server(tmp_path) as address, opened(f"{address}/clip.mp4?token=secret") as source:
+        assert not source.live
+        frames = list(source)
+        assert source.info is not None
+        assert source.info.frame_count == 40
+    assert [read_number(frame.image) for frame in frames] == list(range(40))
+    assert "secret" not in source.name
+
+
+def test_an_mjpeg_camera_is_a_live_source(tmp_path: Path) -> None:
+    with web_server(tmp_path) as address, opened(f"{address}/camera") as source:
+        assert source.live
+        numbers = [read_number(frame.image) for frame in take(source, 20)]
+    assert numbers == sorted(set(numbers))
+
+
+def test_hls_is_read(tmp_path: Path) -> None:
+    make_clip(tmp_path / "list.m3u8", frames=90, fps=30, gop=15, container_options={"hls_time": "1", "hls_list_size": "0"})
+    with web_server(tmp_path) as address, opened(f"{address}/list.m3u8") as source:
+        assert [read_number(frame.image) for frame in source] == list(range(90))
+
+
+def test_what_a_web_server_does_not_have_is_an_error_at_once(tmp_path: Path) -> None:
+    with web_server(tmp_path) as address, pytest.raises(SourceError, match="404"), opened(f"{address}/nothing.mp4"):
+        pass
+
+
+def test_transport_stream_over_udp(clip: Path) -> None:
+    port = free_port()
+    done = threading.Event()
+
+    def send() -> None:
+        address = f"udp://127.0.0.1:{port}?pkt_size=1316"
+        with av.open(str(clip)) as source, av.open(address, "w", format="mpegts") as target:
+            stream = target.add_stream_from_template(source.streams.video[0])
+            start_s = time.monotonic()
+            for packet in source.demux(video=0):
+                if packet.dts is None or done.is_set():
+                    return
+                time.sleep(max(0.0, start_s + float(packet.dts * packet.time_base) - time.monotonic()))
+                packet.stream = stream
+                target.mux(packet)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        with opened(f"udp://127.0.0.1:{port}", SourceConfig(open_timeout_s=8)) as source:
+            numbers = [read_number(frame.image) for frame in take(source, 30)]
+    finally:
+        done.set()
+        sender.join(5)
+    assert numbers == list(range(numbers[0], numbers[0] + 30))
+
+
+# RTSP, from a real server.
+
+
+@pytest.mark.parametrize("rtsp_transport", ["tcp", "udp"])
+def test_rtsp(clip: Path, rtsp_transport: str) -> None:
+    config = SourceConfig(rtsp_transport=rtsp_transport, open_timeout_s=8)  # type: ignore[arg-type]
+    with RtspServer(clip) as server, opened(server.url, config) as source:
+        frames = take(source, 60)
+        assert source.info is not None
+        assert source.info.live
+    numbers = [read_number(frame.image) for frame in frames]
+    assert numbers == list(range(60)), "from the first key frame on, what FFmpeg looked at to know the stream included"
+    assert frames[-1].time_s == pytest.approx(59 / 30, abs=0.01)
+    spent_s = (frames[-1].capture_ns - frames[30].capture_ns) * 1e-9
+    assert 0.6 < spent_s < 3, "in real time"
+
+
+@pytest.mark.parametrize("user", ["", "viewer:wrong@"])
+def test_a_wrong_or_missing_password_is_told_and_never_shown(clip: Path, user: str) -> None:
+    with RtspServer(clip, user="viewer:s3cret") as server:
+        address = server.url.replace("://", f"://{user}")
+        with opened(address) as source, pytest.raises(SourceError, match="401") as caught:
+            take(source, 1)
+        assert "wrong@" not in str(caught.value)
+        with opened(server.url.replace("://", "://viewer:s3cret@")) as source:
+            (frame,) = take(source, 1)
+            assert "s3cret" not in frame.source + source.name + str(source.info) + repr(source.health)
+
+
+def test_a_wrong_path_is_told(clip: Path) -> None:
+    with RtspServer(clip) as server, opened(server.url + "2") as source, pytest.raises(SourceError, match="404"):
+        take(source, 1)
+
+
+def test_a_server_that_is_killed_and_restarted_costs_a_gap_and_nothing_else(clip: Path) -> None:
+    threads = threading.active_count()
+    with RtspServer(clip) as server, opened(server.url) as source:
+        frames = take(source, 5)
+        for _ in range(2):
+            server.kill()
+            server.start()
+            frames += take(source, 40)
+        health = source.health
+    indices = [frame.index for frame in frames]
+    assert indices == sorted(set(indices))
+    assert health.reconnects == frames[-1].epoch == 2
+    assert all(later.time_s > earlier.time_s for earlier, later in pairwise(frames))
+    time.sleep(0.1)
+    assert threading.active_count() <= threads + 1  # the watchdog's
+
+
+def test_a_server_that_freezes_is_a_stall(clip: Path) -> None:
+    with RtspServer(clip) as server, opened(server.url, SourceConfig(open_timeout_s=5, read_timeout_s=0.5)) as source:
+        take(source, 5)
+        server.signal(signal.SIGSTOP)
+        waker = threading.Timer(1.5, server.signal, (signal.SIGCONT,))
+        waker.start()
+        frames = take(source, 60)
+        waker.join()
+    assert frames[-1].epoch >= 1
+    assert source.health.state in ("running", "ended")

@@ -1,0 +1,92 @@
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from configs import SourceError
+from stream.sources import open_source
+from tests.stream.media import make_clip, numbered_picture, read_number
+
+
+def write_image(path: Path, number: int, **sizes: int) -> Path:
+    cv2.imwrite(str(path), numbered_picture(number, sizes.get("width", 96), sizes.get("height", 64)))
+    return path
+
+
+def numbers(spec: Path | str) -> list[int]:
+    with open_source(str(spec)) as source:
+        return [read_number(frame.image) for frame in source]
+
+
+def test_a_folder_of_images_is_read_in_natural_order(tmp_path: Path) -> None:
+    for number in (10, 9, 1, 2):
+        write_image(tmp_path / f"shot{number}.png", number)
+    (tmp_path / "notes.md").write_text("no image")
+    assert numbers(tmp_path) == [1, 2, 9, 10]
+    with open_source(str(tmp_path)) as source:
+        frames = list(source)
+        assert source.info is not None
+        assert source.info.frame_count == 4
+        assert not source.live
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.04, 0.08, 0.12])
+    assert frames[0].source == str(tmp_path / "shot1.png")
+
+
+def test_a_pattern_finds_images_of_different_sizes(tmp_path: Path) -> None:
+    write_image(tmp_path / "a1.jpg", 1)
+    write_image(tmp_path / "a2.jpg", 2, width=128, height=96)
+    write_image(tmp_path / "b3.jpg", 3)
+    assert numbers(tmp_path / "a*.jpg") == [1, 2]
+
+
+def test_videos_and_images_follow_each_other_and_time_goes_on(tmp_path: Path) -> None:
+    make_clip(tmp_path / "1.mp4", frames=5)
+    write_image(tmp_path / "2.png", 77)
+    make_clip(tmp_path / "3.mp4", frames=4)
+    with open_source(str(tmp_path)) as source:
+        frames = list(source)
+    assert [read_number(frame.image) for frame in frames] == [0, 1, 2, 3, 4, 77, 0, 1, 2, 3]
+    assert [frame.index for frame in frames] == list(range(10))
+    assert all(later.time_s - earlier.time_s == pytest.approx(0.04) for earlier, later in pairwise(frames))
+
+
+def test_a_list_names_files_beside_it(tmp_path: Path) -> None:
+    make_clip(tmp_path / "one.mp4", frames=3)
+    write_image(tmp_path / "two.png", 50)
+    (tmp_path / "list.txt").write_text("# my files\none.mp4\n\ntwo.png\n")
+    assert numbers(tmp_path / "list.txt") == [0, 1, 2, 50]
+
+
+def test_one_image_is_a_source(tmp_path: Path) -> None:
+    assert numbers(write_image(tmp_path / "one.png", 3)) == [3]
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (64, 96, 4)], ids=["grey", "transparent"])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_images_of_every_kind_become_bgr(tmp_path: Path, shape: tuple[int, ...], depth: type) -> None:
+    picture = np.full(shape, 100, depth) * (257 if depth is np.uint16 else 1)
+    cv2.imwrite(str(tmp_path / "image.png"), picture.astype(depth))
+    with open_source(str(tmp_path / "image.png")) as source:
+        (frame,) = list(source)
+    assert frame.image.shape == (64, 96, 3)
+    assert np.abs(frame.image.astype(int) - 100).max() <= 1
+
+
+def test_what_cannot_be_read_is_skipped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_image(tmp_path / "1.png", 1)
+    (tmp_path / "2.png").write_bytes(b"no image")
+    write_image(tmp_path / "3.png", 3)
+    assert numbers(tmp_path) == [1, 3]
+    assert "2.png" in caplog.text
+
+
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+    for spec in (tmp_path, tmp_path / "*.png"):
+        with pytest.raises(SourceError, match="no images and no videos"), open_source(str(spec)):
+            pass
+    (tmp_path / "1.png").write_bytes(b"no image")
+    with pytest.raises(SourceError, match="none of the 1 files"), open_source(str(tmp_path)):
+        pass
