@@ -21,7 +21,7 @@ from stream import Pipeline, PipelineOptions, Summary, open_source, parse_policy
 from stream.console import ConsoleHandler, ProgressBar, stage_table
 from stream.renderer import Renderer, RenderOptions
 from stream.signals import StopSignals
-from stream.sinks import Sink, VideoOptions, open_sinks
+from stream.sinks import BrowserOptions, Sink, VideoOptions, open_sinks
 from stream.sources.address import source_labels
 
 _EPILOG = """\
@@ -58,9 +58,16 @@ class _Flags(NamedTuple):
     source: SourceConfig
     render: RenderOptions
     video: VideoOptions
+    browser: BrowserOptions
 
 
-_TITLES = {"run": "run", "source": "cameras and network streams", "render": "annotated picture", "video": "video outputs"}
+_TITLES = {
+    "run": "run",
+    "source": "cameras and network streams",
+    "render": "annotated picture",
+    "video": "video outputs",
+    "browser": "browser page",
+}
 
 
 def _parse(arguments: Sequence[str] | None) -> _Flags:
@@ -97,7 +104,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
     config = flags.run
     policy = None if config.policy is None else parse_policy(config.policy)
     input_size = None if config.input_size is None else parse_input_size(config.input_size)
-    sinks = [open_sinks(outputs, video=flags.video) for outputs in _outputs(config)]
+    sinks = [open_sinks(outputs, video=flags.video, browser=flags.browser) for outputs in _outputs(config)]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(spec, flags.source)) for spec in config.sources]
         estimator = stack.enter_context(
@@ -145,7 +152,7 @@ def _outputs(config: RunConfig) -> list[list[str]]:
         return [[f"{label}_pose.mp4", f"{label}_pose.jsonl"] for label in labels]
     for output in config.output:
         if len(labels) > 1 and "{source}" not in output:
-            raise ConfigError(f"with several sources every output needs {{source}} in its name, and {output!r} has none")
+            raise ConfigError(f"with several sources every output needs {{source}} in its name, and {redact_url(output)!r} has none")
     return [[output.replace("{source}", label) for output in config.output] + window for label in labels]
 
 

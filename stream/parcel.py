@@ -13,16 +13,17 @@ class Parcel:
     """One frame on its way, with what has been made of it so far. It owns the lease of the frame and the buffers of the maps.
 
     channel: which source it is from.
-    maps: between inference and grouping. people: after grouping, in source pixels.
+    maps: between inference and grouping. people: after grouping, in source pixels. drawn: whether they are in the image.
     """
 
-    __slots__ = ("channel", "lease", "maps", "people")
+    __slots__ = ("channel", "drawn", "lease", "maps", "people")
 
     def __init__(self) -> None:
         self.channel = -1
         self.lease: Lease[FrameSlot] | None = None
         self.maps: PoseMaps | None = None
         self.people: People | None = None
+        self.drawn = False
 
     @property
     def frame(self) -> Frame:
@@ -32,7 +33,9 @@ class Parcel:
     def take(self, other: Parcel) -> None:
         """Moves everything from `other` here."""
         self.channel, self.lease, self.maps, self.people = other.channel, other.lease, other.maps, other.people
+        self.drawn = other.drawn
         other.lease = other.maps = other.people = None
+        other.drawn = False
 
     def clear(self) -> None:
         """Gives back everything that it holds. May be called twice."""
@@ -41,6 +44,7 @@ class Parcel:
         if self.lease is not None:
             self.lease.release()
         self.lease = self.maps = self.people = None
+        self.drawn = False
 
 
 def send(parcel: Parcel, ring: RingBuffer[Parcel]) -> None:

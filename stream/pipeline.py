@@ -23,8 +23,7 @@ from stream.parcel import Parcel
 from stream.policy import EVERY_FRAME, LATEST, Policy
 from stream.renderer import Renderer
 from stream.ring import RingBuffer, RingClosed
-from stream.sinks import RunInfo, Sink
-from stream.sinks.base import Controls, Interactive
+from stream.sinks import Controls, Interactive, RunInfo, Sink
 from stream.sources import FrameSlot, Source
 from stream.summary import SourceSummary, Summary
 from stream.timing import Timings

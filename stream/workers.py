@@ -212,6 +212,7 @@ class RenderWorker(ParcelWorker):
         assert people is not None
         if channel.draws and channel.renderer is not None:
             channel.renderer.draw(parcel.frame.image, people, self._status(parcel), maps=parcel.maps)
+            parcel.drawn = True
         if parcel.maps is not None:
             parcel.maps.release()
             parcel.maps = None
@@ -288,7 +289,8 @@ class WriteWorker(Worker):
         drops = channel.ring.dropped
         with self._timer.measure(frame.index):
             for sink in channel.sinks:
-                picture = frame.image if sink.needs_picture else None
+                # What a sink needs may have changed since the frame was rendered: it gets the annotated picture or none.
+                picture = frame.image if sink.needs_picture and parcel.drawn else None
                 sink.write(frame, people, picture, latency_ms=latency_ns * 1e-6, drops=drops)
         channel.frames += 1
         channel.people += len(people)
