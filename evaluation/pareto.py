@@ -103,7 +103,7 @@ def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> Non
         from matplotlib.figure import Figure
     except ImportError as error:
         raise RuntimeUnavailableError("a plot needs matplotlib: pip install 'higherhrnet-stream[train]'") from error
-    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    figure = Figure(figsize=(11, 5.5), layout="constrained")
     kinds = FigureCanvasAgg(figure).get_supported_filetypes()
     kind = path.suffix.lstrip(".").lower()
     if kind not in kinds:
@@ -111,15 +111,19 @@ def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> Non
     axes = figure.add_subplot()
     front = [point for point in points if point.best]
     axes.plot([point.time_ms for point in front], [100 * point.ap for point in front], color="tab:blue", zorder=1)
-    for point in points:
-        colour = "tab:blue" if point.best else "tab:grey"
-        axes.scatter(point.time_ms, 100 * point.ap, color=colour, zorder=2)
-        label = f"{point.setting.label}\n{point.setting.runtime} {point.setting.precision}"
-        axes.annotate(label, (point.time_ms, 100 * point.ap), xytext=(6, -3), textcoords="offset points", fontsize=8)
-    axes.set(xlabel=f"milliseconds an image ({time})", ylabel="AP", xscale="log", title=conditions)
-    axes.title.set_fontsize(9)
-    axes.margins(x=0.25, y=0.15)
+    # Numbers at the points and names beside the plot: names at the points lie on each other where points are near.
+    for number, point in enumerate(points, start=1):
+        place, colour = (point.time_ms, 100 * point.ap), "tab:blue" if point.best else "tab:grey"
+        name = f"{number}  {', '.join(point.setting.columns)}"
+        axes.scatter(*place, color=colour, zorder=2, label=name)
+        axes.annotate(str(number), place, xytext=(4, 4), textcoords="offset points", fontsize=9)
+    axes.set(xlabel=f"milliseconds an image ({time})", ylabel="AP", xscale="log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.margins(x=0.1, y=0.15)
     axes.grid(visible=True, which="both", alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8, title="blue: on the Pareto front")
+    figure.suptitle(conditions, fontsize=9)
     with replacing(path) as temporary:
         figure.savefig(temporary, format=kind, dpi=120)
 
