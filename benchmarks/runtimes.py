@@ -5,8 +5,8 @@
 
 Times are of the deployable graph alone (image bytes in the slot to maps and candidates), one image at a time; a 4:3 image, so
 that 320 means 320x448. Every row has a process of its own: in a common one the threads of one library spin while those of the
-next compute (OpenVINO took 159 instead of 17 ms beside torch). Rows are timed in several turns, so that a busy machine slows all
-of them. Without weights the network's are random, drawn so that activations neither vanish (subnormal numbers are slow) nor
+next compute (OpenVINO took 159 instead of 17 ms beside torch). Rows are timed in several turns, so that a busy machine slows
+all of them. Without weights the network's are random, drawn so that activations neither vanish (subnormal numbers are slow) nor
 overflow.
 """
 
@@ -62,7 +62,7 @@ def _print_table(model: str, path: Path, size: tuple[int, int], options: argpars
         for row in rows:
             results[row].append(_in_a_process(row, path, size, options))
     print(f"\n{model} {size[0]}x{size[1]}")
-    print(f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  heatmaps, tags differ by; peaks lost/gained of; drift px")
+    print(f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  maps, tags off by; peaks lost/gained of; drift px")
     eager = float(np.median(np.concatenate([each["times_ms"] for each in results[EAGER]])))
     for row in rows:
         failed = next((each["error"] for each in results[row] if "error" in each), None)
