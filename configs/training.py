@@ -37,18 +37,21 @@ class DataSource:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """How long the training lasts and how the learning rate moves. The first of time budget, steps and epochs that is set counts."""
+    """How long the training lasts and how the learning rate moves.
 
-    time_budget_s: float | None = option(None, help="end after this wall-clock time of training; progress follows the clock", metavar="S")
+    Of time budget, steps and epochs, the first that is set counts.
+    """
+
+    time_budget_s: float | None = option(None, help="end after so much wall-clock time", metavar="S")
     steps: int | None = option(None, help="end after so many optimiser steps", metavar="N")
     epochs: int | None = option(None, help="end after so many epochs", metavar="N")
     learning_rate: float = option(1e-3, help="learning rate after warm-up, for everything but the backbone")
     decay: Literal["milestones", "cosine"] = option("cosine", help="how the learning rate falls")
-    milestones: tuple[float, ...] = option((200 / 300, 260 / 300), help="fractions of the training at which it falls tenfold", metavar="F")
+    milestones: tuple[float, ...] = option((200 / 300, 260 / 300), help="when it falls tenfold, 0..1", metavar="F")
     floor: float = option(0.01, help="last learning rate of the cosine, as a part of the first")
     warmup_steps: int = option(0, help="steps over which the learning rate rises linearly", metavar="N")
-    input_sizes_px: tuple[int, ...] = option((), help="sides of the training crop, one after the other; the model's own where empty", metavar="PX")
-    input_sizes_until: tuple[float, ...] = option((), help="fraction of the training at which each crop side ends", metavar="F")
+    input_sizes_px: tuple[int, ...] = option((), help="crop sides, one after another; the model's where empty", metavar="PX")
+    input_sizes_until: tuple[float, ...] = option((), help="fraction of the training at which each ends", metavar="F")
 
     def __post_init__(self) -> None:
         if self.time_budget_s is None and self.steps is None and self.epochs is None:
@@ -72,7 +75,7 @@ class OptimizerConfig:
     weight_decay: float = option(0.0, help="decoupled weight decay on everything but biases and batch norm; 0 is plain Adam")
     backbone_learning_rate_factor: float = option(1.0, help="learning rate of the backbone as a part of the head's")
     freeze_backbone_steps: int = option(0, help="steps at the start during which the backbone stays as it is", metavar="N")
-    batch_norm_momentum: float | None = option(None, help="momentum of the running statistics; as the network has it where unset")
+    batch_norm_momentum: float | None = option(None, help="momentum of running statistics; the network's own where unset")
     freeze_batch_norm: bool = option(False, help="use and keep the running statistics of batch norm")
     sync_batch_norm: bool = option(False, help="batch statistics over all GPUs")
     gradient_clip: float = option(0.0, help="largest gradient norm; 0 does not clip")
@@ -85,7 +88,10 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the loss terms. Compare their gradients (`gradient_heatmaps`, `gradient_tags` in scalars.csv), not their values."""
+    """Weights of the loss terms.
+
+    Balance heatmaps and tags by their gradients (`gradient_heatmaps`, `gradient_tags` in scalars.csv), not by their values.
+    """
 
     sigma_px: float = option(2.0, help="spread of the target peaks in map pixels, the same at every resolution")
     heatmap_factor: float = option(1.0, help="factor of the heatmap error")
@@ -94,10 +100,10 @@ class LossConfig:
     pull_factor: float = option(1e-3, help="factor of the pull to a person's mean tag")
     push: Literal["exp", "max"] = option("exp", help="exp: the paper's; max: hinge with margin push_margin")
     push_margin: float = option(1.0, help="tag distance above which the hinge is 0")
-    position_factor: float = option(0.0, help="factor of the position code: tags regress the person's centre in units of tag_unit_px")
-    position_radius_px: int = option(1, help="map pixels around a joint in which its tag is supervised with the position code", metavar="PX")
-    position_from: float = option(1.0, help="fraction of the training at which the position code begins to give way to push and pull")
-    position_until: float = option(1.0, help="fraction of the training at which push and pull have taken over")
+    position_factor: float = option(0.0, help="factor of the position code: tags learn the person's centre / tag_unit_px")
+    position_radius_px: int = option(1, help="map pixels around a joint where its tag learns the position code", metavar="PX")
+    position_from: float = option(1.0, help="fraction of the training at which push and pull begin to take over")
+    position_until: float = option(1.0, help="fraction of the training at which the position code is gone")
 
     def __post_init__(self) -> None:
         if self.position_until < self.position_from:
@@ -119,7 +125,7 @@ class AugmentationConfig:
     contrast: float = option(0.0, help="largest relative change of contrast")
     saturation: float = option(0.0, help="largest relative change of saturation")
     hue_degrees: float = option(0.0, help="largest turn of the hue")
-    centre_on_person: float = option(0.0, help="how often the crop is laid around one labelled person instead of the image's centre")
+    centre_on_person: float = option(0.0, help="how often the crop lies around a labelled person, not the image's centre")
 
     def __post_init__(self) -> None:
         if not 0 < self.scale_min <= self.scale_max:

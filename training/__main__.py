@@ -25,7 +25,7 @@ _LENGTHS = ("time_budget_s", "steps", "epochs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code: 0, 2 after an error (one line on stderr), 128 + N when signal N ended a training."""
+    """Runs one command; returns 0, 2 after an error (one line on stderr), or 128 + N when signal N ended a training."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     try:
         parsed = _parser().parse_args(arguments)
@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     data = ("ANNOTATIONS", "IMAGES")
     help_text = "COCO keypoint file, and the folders or zip archives with its images; repeat for several sets"
     fit.add_argument("--data", nargs="+", action="append", type=Path, metavar=data, help=help_text)
-    fit.add_argument("--data-weights", nargs="+", type=float, metavar="W", help="how often an epoch shows each set (default: 1)")
+    help_weights = "how often an epoch shows each set (default: 1)"
+    fit.add_argument("--data-weights", nargs="+", type=float, metavar="W", help=help_weights)
     fit.add_argument("--validation", nargs="+", type=Path, metavar=data, help="held-out set, given like --data")
     add_flags(fit, TrainingConfig)
     for title, section in SECTIONS.items():
@@ -62,10 +63,8 @@ def _fit(parsed: argparse.Namespace) -> int:
     from training.fit import fit
     from training.run import resumed_config
 
-    if parsed.resume is not None and parsed.config is None:
-        config = resumed_config(parsed.resume)
-    else:
-        config = load_training_config(parsed.config or "short")
+    continues = parsed.resume is not None and parsed.config is None
+    config = resumed_config(parsed.resume) if continues else load_training_config(parsed.config or "short")
     signal = fit(overlay(config, _overrides(parsed), "command line"), parsed.resume)
     return 0 if signal is None else 128 + signal
 
@@ -91,7 +90,8 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def _source(paths: list[Path], weight: float) -> dict[str, Any]:
-    return dataclasses.asdict(DataSource(annotations=paths[0].absolute(), images=tuple(path.absolute() for path in paths[1:]), weight=weight))
+    annotations, *images = (path.absolute() for path in paths)
+    return dataclasses.asdict(DataSource(annotations=annotations, images=tuple(images), weight=weight))
 
 
 def _export(parsed: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ _EDGE_PX = 1.0  # official labels lie up to one pixel outside the image
 class LabelledImage:
     """One image and its people.
 
-    joints: (P, J, 3) float64 x, y in image pixels, and visibility (0 unlabelled, 1 hidden, 2 visible), of people with keypoints.
+    joints: (P, J, 3) float64 x, y in image pixels, and visibility (0 unlabelled, 1 hidden, 2 visible), of people with
+    keypoints.
     unlabelled: where there are people without keypoints or crowds, as annotated: a segmentation (polygons or RLE) or, where
         there is none, a box (x, y, width, height).
     """
@@ -53,9 +55,9 @@ class LabelledImage:
 def read_annotations(path: Path, keypoint_set: KeypointSet) -> list[LabelledImage]:
     """The images of a COCO keypoint file that have at least one person annotation, sorted by id.
 
-    Labelled joints more than a pixel outside their image are taken as unlabelled, and counted in one warning. Raises DataError if
-    the file cannot be read or is not such a file, if an annotation names an unknown category or image, or if its numbers are
-    not finite or too few; the message names the annotation.
+    Labelled joints more than a pixel outside their image are taken as unlabelled, and counted in one warning. Raises
+    DataError if the file cannot be read or is not such a file, if an annotation names an unknown category or image, or if its
+    numbers are not finite or too few; the message names the annotation.
     """
     content = _load(path)
     categories = {category.get("id"): category for category in content["categories"]}
@@ -165,5 +167,8 @@ def _decode(segmentation: Any, height: int, width: int) -> NDArray[np.bool_]:
         encoded = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     elif isinstance(segmentation["counts"], list):
         encoded = coco_mask.frPyObjects(segmentation, height, width)
-    decoded: NDArray[np.bool_] = np.asarray(coco_mask.decode(encoded)).astype(bool)
+    with warnings.catch_warnings():
+        # pycocotools 2.0.11 hands NumPy 2 an array without the `copy` keyword, which NumPy only deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        decoded: NDArray[np.bool_] = np.asarray(coco_mask.decode(encoded)).astype(bool)
     return decoded

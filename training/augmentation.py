@@ -28,7 +28,7 @@ class Crop:
         return np.array([[cosine, -sine, 0.5 - cosine * x + sine * y], [sine, cosine, 0.5 - sine * x - cosine * y]])
 
     def to_map(self, resolution: int) -> NDArray[np.float64]:
-        """(2, 3) affine from image pixels to the pixels of a square map, mirrored as x' = R - x - 1 (reference transforms.py)."""
+        """(2, 3) affine from image pixels to those of a square map, mirrored as x' = R - x - 1 (reference transforms.py)."""
         affine = self.to_unit() * resolution
         if self.mirrored:
             affine[0] = -affine[0]
@@ -44,8 +44,9 @@ def whole_image(width: int, height: int) -> Crop:
 def draw_crop(
     random: np.random.Generator, width: int, height: int, joints: NDArray[np.float64], config: AugmentationConfig
 ) -> Crop:
-    """A crop drawn as the reference does it (transforms.py, RandomAffineTransform): its side is a random part of the short side.
+    """A crop drawn as the reference does it (transforms.py, RandomAffineTransform).
 
+    Its side is a random multiple of the image's short side, and its centre near the image's.
     joints: (P, J, 3) labelled joints in image pixels, of which one person may become the centre (`centre_on_person`).
     """
     side_px = min(width, height) * random.uniform(config.scale_min, config.scale_max)

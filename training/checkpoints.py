@@ -1,8 +1,8 @@
 """Checkpoints: all that a training needs to go on as if it had not been interrupted.
 
-A checkpoint is a file that `torch.load(weights_only=True)` reads: a dictionary with `format` ('higherhrnet-stream'), `model` (the
-network's configuration), `network`, `ema` (averaged weights or none), `optimizer`, `training` (the run's configuration), and the
-run's state: `step`, `elapsed_s`, `best`, `set_sizes`, `meter`, `rng`.
+A checkpoint is a file that `torch.load(weights_only=True)` reads: a dictionary with `format` ('higherhrnet-stream'), `model`
+(the network's configuration), `network`, `ema` (averaged weights or none), `optimizer`, `training` (the run's configuration),
+and the run's state: `step`, `elapsed_s`, `best`, `set_sizes`, `meter`, `rng`.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ class Batch:
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory (called by DataLoader)."""
         labels = self.labels
-        pinned = Labels(labels.joints_unit.pin_memory(), labels.mirrored.pin_memory(), [mask.pin_memory() for mask in labels.masks])
+        masks = [mask.pin_memory() for mask in labels.masks]
+        pinned = Labels(labels.joints_unit.pin_memory(), labels.mirrored.pin_memory(), masks)
         return Batch(self.images.pin_memory(), pinned)
 
 
@@ -78,8 +79,8 @@ class PoseDataset(Dataset[Sample]):
     ) -> None:
         """Reads and checks the annotations of all sources, and that their images are there.
 
-        outputs: number of output resolutions (deconvolutions + 1). augmentation: None shows every image whole. limit: use only so
-        many images, evenly spread. Raises DataError for whatever cannot be used.
+        outputs: number of output resolutions (deconvolutions + 1). augmentation: None shows every image whole. limit: use
+        only so many images, evenly spread. Raises DataError for whatever cannot be used.
         """
         self.keypoint_set = keypoint_set
         self.outputs = outputs
@@ -167,7 +168,7 @@ class PoseDataset(Dataset[Sample]):
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """The samples as one batch; people are padded with zeros to the largest number in it."""
-    people = max(1, *(len(sample.joints_unit) for sample in samples)) if len(samples) > 1 else max(1, len(samples[0].joints_unit))
+    people = max(1, max(len(sample.joints_unit) for sample in samples))
     joint_count = samples[0].joints_unit.shape[1]
     joints = np.zeros((len(samples), people, joint_count, 3))
     for row, sample in zip(joints, samples, strict=True):

@@ -29,8 +29,9 @@ def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
     """Trains as `config` says and leaves `last.pt`, `best.pt`, scalars, curves and sample pictures in the folder of the run.
 
     resume: checkpoint to go on from; the losses are then those of an uninterrupted run (by the clock: of one that was as fast).
-    Returns None at the end of the training, or the number of the signal (SIGINT, SIGTERM) that ended it early, after a checkpoint.
-    Raises ConfigError, DataError, CheckpointError; and CheckpointError when the last checkpoint cannot be written.
+    Returns None at the end of the training, or the number of the signal (SIGINT, SIGTERM) that ended it early, after a
+    checkpoint. Raises ConfigError, DataError, CheckpointError; and CheckpointError when the last checkpoint cannot be
+    written.
     """
     if config.execution.threads is not None:
         torch.set_num_threads(config.execution.threads)
@@ -118,7 +119,7 @@ class Fit:
         return int(self.trainer.epoch) > int(self._validated_step / self.trainer.epoch_steps)
 
     def _validate(self, log: ScalarLog | None) -> None:
-        """Writes a row of validation.csv, the sample pictures and the curves, and `best.pt` if there was no better one before."""
+        """Writes a row of validation.csv, sample pictures and curves, and `best.pt` if there was no better one before."""
         trainer, run = self.trainer, self.run
         if log is None or run.validation is None:
             return
@@ -136,9 +137,8 @@ class Fit:
             figures.update(validation_figures(network, validation, run.model.keypoint_set, images))
         log.write("validation", {"step": trainer.step, "epoch": trainer.epoch, "elapsed_s": trainer.elapsed_s, **figures})
         logger.info("step %d: %s", trainer.step, ", ".join(f"{name} {value:.5f}" for name, value in figures.items()))
-        draw_samples(
-            run.folder / "samples" / f"step_{trainer.step:07d}.jpg", trainer.validated_network, run.validation, execution.sample_images
-        )
+        pictures = run.folder / "samples" / f"step_{trainer.step:07d}.jpg"
+        draw_samples(pictures, trainer.validated_network, run.validation, execution.sample_images)
         score = [figures.get("ap", 0.0), -figures["total"]]
         if trainer.best is None or score > trainer.best:
             trainer.best = score

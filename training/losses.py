@@ -125,9 +125,10 @@ def position_loss(
 ) -> Tensor:
     """Scalar: smooth L1 between tags near labelled joints and the centre of the joint's person, averaged over images.
 
-    tags: (N, J, 2, R, R) x and y of the centre in units of `unit_px` network-input pixels, of which a map pixel covers 4. target:
-    (N, J, R, R) target heatmaps; where joints of two people meet, a pixel belongs to the one whose peak is higher there. joints:
-    (N, P, J, 3) in map pixels; a person's centre is the mean of their labelled joints, those outside the crop too.
+    tags: (N, J, 2, R, R) x and y of the centre in units of `unit_px` network-input pixels, of which a map pixel covers 4.
+    target: (N, J, R, R) target heatmaps; where joints of two people meet, a pixel belongs to the one whose peak is higher
+    there.
+    joints: (N, P, J, 3) in map pixels; a person's centre is the mean of their labelled joints, those outside the crop too.
     """
     images, joint_count, _, resolution, _ = tags.shape
     labelled = (joints[..., 2] > 0).to(joints.dtype)

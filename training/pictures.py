@@ -18,7 +18,7 @@ _COLOURS = ((66, 135, 245), (96, 200, 80), (230, 120, 60), (60, 200, 230), (200,
 
 
 def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: int) -> None:
-    """Writes one JPEG with the first `images` images of `dataset`, each twice: found people (and labels as white dots), heatmaps."""
+    """Writes one JPEG with the first `images` images of `dataset`: people found (labels as white dots), and heatmaps."""
     from engine import infer_maps
     from grouping import Grouper
 

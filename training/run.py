@@ -19,7 +19,7 @@ from training.sampling import SampleStream
 
 logger = logging.getLogger(__name__)
 
-# What may differ when a run is resumed: how and where it runs, and where its data lies (that it is the same is checked by size).
+# What may differ when a run is resumed: how and where it runs, and where its data lies (which is checked by its size).
 _FREE = ("execution", "data", "validation", "initial_weights", "initial_backbone", "description")
 
 
@@ -46,7 +46,8 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
     state = read_training_checkpoint(resume) if resume is not None else None
     folder = config.execution.output or (resume.parent if resume is not None else Path("runs") / config.name)
     if state is None and (folder / "last.pt").exists():
-        raise ConfigError(f"{str(folder)!r} already holds a run; continue it with --resume {folder / 'last.pt'}, or choose another --output")
+        last = folder / "last.pt"
+        raise ConfigError(f"{str(folder)!r} already holds a run; continue it with --resume {last}, or choose another --output")
     if state is not None:
         _check_same(training_config_from_dict(state["training"], str(resume)), config, resume)
     if not config.data:
@@ -111,8 +112,8 @@ def _check_same(trained: TrainingConfig, config: TrainingConfig, resume: Path | 
     different = [f"{key} {old!r} -> {new!r}" for key, old, new in _differences(before, now)]
     if different:
         raise ConfigError(
-            f"{str(resume)!r} was trained with another configuration ({', '.join(different)}); resume it without these changes, "
-            "or start anew from its weights with --initial-weights"
+            f"{str(resume)!r} was trained with another configuration ({', '.join(different)}); resume it without these "
+            "changes, or start anew from its weights with --initial-weights"
         )
 
 

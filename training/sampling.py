@@ -1,4 +1,4 @@
-"""Which image comes when: a stream of samples that depends on seed and position alone, so that it resumes and splits exactly."""
+"""Which image comes when: samples that depend on seed and position alone, so that a run resumes and splits exactly."""
 
 from __future__ import annotations
 

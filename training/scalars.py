@@ -12,7 +12,8 @@ from typing import Any
 class ScalarLog:
     """Rows of numbers, appended to `NAME.csv` in a folder and to TensorBoard event files there. A context manager.
 
-    A run that resumes at a step drops the rows written after that step, so that the files read as if it had not been interrupted.
+    A run that resumes at a step drops the rows written after that step, so that the files read as if it had not been
+    interrupted.
     """
 
     def __init__(self, folder: Path, *, resume_step: int = 0) -> None:

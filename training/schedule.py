@@ -11,7 +11,7 @@ class Schedule:
     """Progress from 0 to 1 by the clock, by steps or by epochs, whichever the configuration sets first in this order."""
 
     def __init__(self, config: ScheduleConfig, *, epoch_steps: float, input_size_px: int) -> None:
-        """epoch_steps: steps in an epoch, not necessarily whole. input_size_px: crop side where the configuration names none."""
+        """epoch_steps: steps in an epoch, not always whole. input_size_px: crop side where the configuration names none."""
         self.config = config
         self.steps = config.steps
         if config.steps is None and config.epochs is not None:

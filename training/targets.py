@@ -81,8 +81,8 @@ def peak_height(dx: Tensor, dy: Tensor, sigma_px: float) -> Tensor:
 def joint_indices(positions: JointPositions, images: int, joints: int) -> Tensor:
     """(images, 30, joints, 2) int64: each person's joints, packed to the front, as (index in the flattened (J, R, R) maps, 1).
 
-    Unused slots are (0, 0). Of more than 30 people, the first 30 that have a joint in the map are kept; up to 30, a person's row
-    is their place in the annotation.
+    Unused slots are (0, 0). Of more than 30 people, the first 30 that have a joint in the map are kept; up to 30, a person's
+    row is their place in the annotation.
     """
     packed = torch.zeros(images, MAX_PEOPLE, joints, 2, dtype=torch.int64, device=positions.x.device)
     if not len(positions.x):

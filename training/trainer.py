@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 class Trainer:
     """Trains the network of a run, step by step; `state` is everything that it needs to go on elsewhere.
 
-    step: optimiser steps made. elapsed_s: wall-clock time of training, over all resumptions. best: AP and negative loss of the best validation.
+    step: optimiser steps made. elapsed_s: wall-clock time of training, over all resumptions. best: AP and negative loss of
+    the best validation.
     """
 
     def __init__(self, run: Run, processes: Processes) -> None:

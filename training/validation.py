@@ -43,7 +43,7 @@ def validation_losses(
 
 
 def validation_figures(network: nn.Module, source: DataSource, keypoint_set: str, images: int) -> dict[str, float]:
-    """COCO's ten figures (`ap`, `ap50`, ...) of the network with reference grouping, without flip, on the first `images` images.
+    """COCO's ten figures (`ap`, `ap50`, ...) on the first `images` images, with reference grouping and without flip.
 
     Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that cannot be read.
     """
