@@ -152,7 +152,8 @@ def _outputs(config: RunConfig) -> list[list[str]]:
         return [[f"{label}_pose.mp4", f"{label}_pose.jsonl"] for label in labels]
     for output in config.output:
         if len(labels) > 1 and "{source}" not in output:
-            raise ConfigError(f"with several sources every output needs {{source}} in its name, and {redact_url(output)!r} has none")
+            shown = redact_url(output)
+            raise ConfigError(f"with several sources every output needs {{source}} in its name, and {shown!r} has none")
     return [[output.replace("{source}", label) for output in config.output] + window for label in labels]
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from stream.pipeline import Progress
 from stream.summary import Summary
+from stream.timing import Statistics
 
 
 class ConsoleHandler(logging.Handler):
@@ -24,8 +25,8 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = f"{record.levelname.lower()}: {record.getMessage()}"
-        if record.exc_info and (formatter := logging.Formatter()) is not None:
-            text += "\n" + formatter.formatException(record.exc_info)
+        if record.exc_info:
+            text += "\n" + logging.Formatter().formatException(record.exc_info)
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -73,18 +74,19 @@ class _Rate(ProgressColumn):
 
 
 def stage_table(summary: Summary) -> Table:
-    """Time per frame of every stage, and how busy it was."""
-    table = Table(title="time per frame (ms)")
-    table.add_column("stage")
-    for name in ("n", "mean", "p50", "p95", "p99", "max", "busy", "waiting p50"):
-        table.add_column(name, justify="right")
+    """Time per frame of every stage, how busy it was, and how many frames waited in front of it (median)."""
+    table = Table(box=None, title="milliseconds a frame", title_justify="left")
+    table.add_column("stage", no_wrap=True)
+    for name in ("n", "mean", "p50", "p95", "p99", "max", "busy", "queue"):
+        table.add_column(name, justify="right", no_wrap=True)
     for stage in summary.stages:
-        time_ms = stage.time_ms
-        numbers = [f"{value:.2f}" for value in (time_ms.mean, time_ms.p50, time_ms.p95, time_ms.p99, time_ms.max)]
         depth = summary.depths.get(stage.name)
-        waiting = "" if depth is None else f"{depth.p50:.0f}"
-        table.add_row(stage.name, str(time_ms.n), *numbers, f"{stage.busy_share:.0%}", waiting)
-    latency = summary.latency_ms
-    numbers = [f"{value:.2f}" for value in (latency.mean, latency.p50, latency.p95, latency.p99, latency.max)]
-    table.add_row("capture to sink", str(latency.n), *numbers, "", "")
+        queue = "" if depth is None else f"{depth.p50:.0f}"
+        table.add_row(stage.name, *_numbers(stage.time_ms), f"{stage.busy_share:.0%}", queue)
+    table.add_row("capture to sink", *_numbers(summary.latency_ms), "", "")
     return table
+
+
+def _numbers(time_ms: Statistics) -> list[str]:
+    values = (time_ms.mean, time_ms.p50, time_ms.p95, time_ms.p99, time_ms.max)
+    return [str(time_ms.n), *(f"{value:.1f}" for value in values)]
