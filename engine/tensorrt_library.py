@@ -1,0 +1,80 @@
+"""TensorRT in its two forms: `tensorrt` (8.6 to 11) and `tensorrt_rtx`, which have the same Python interface.
+
+Networks are strongly typed: their precision is in the ONNX graph, and no builder flag changes it. Only 8.x, which cannot do
+that, is given the FP16 flag. TensorRT-RTX builds without a GPU; TensorRT needs the GPU that the engine is for.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from configs import RuntimeUnavailableError
+
+LIBRARIES = {
+    "tensorrt": "pip install 'higherhrnet-stream[tensorrt]'",
+    "tensorrt_rtx": "pip install tensorrt-rtx pycuda",
+}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Library:
+    """One of the two, imported.
+
+    name: of the package. module: the package. logger: passes on what it says to this project's log. strongly_typed: whether it
+    takes precision from the graph.
+    """
+
+    name: str
+    module: Any
+    logger: Any
+
+    @property
+    def version(self) -> str:
+        return str(self.module.__version__)
+
+    @property
+    def strongly_typed(self) -> bool:
+        return hasattr(self.module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") or self.major >= 11
+
+    @property
+    def major(self) -> int:
+        """Of TensorRT's own numbering; TensorRT-RTX 1.x counts as 10, whose interface it has."""
+        return 10 if self.name == "tensorrt_rtx" else int(self.version.split(".")[0])
+
+    def create_network(self, builder: Any) -> Any:
+        """An empty network, strongly typed where that can be asked for; from 11 on there is no other kind."""
+        flags = self.module.NetworkDefinitionCreationFlag
+        if hasattr(flags, "STRONGLY_TYPED"):
+            return builder.create_network(1 << int(flags.STRONGLY_TYPED))
+        if hasattr(flags, "EXPLICIT_BATCH") and self.major < 10:
+            return builder.create_network(1 << int(flags.EXPLICIT_BATCH))
+        return builder.create_network(0)
+
+
+def load_library(name: str) -> Library:
+    """The library called `name`. Raises RuntimeUnavailableError, naming what to install, if it or its driver is missing."""
+    try:
+        module = import_module(name)
+    except (ImportError, OSError, RuntimeError) as error:
+        # Its bindings load CUDA's libraries when they are imported; what is missing surfaces as any of these.
+        reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
+        raise RuntimeUnavailableError(f"{name} {reason}: {LIBRARIES[name]}") from error
+    return Library(name, module, _make_logger(module))
+
+
+def _make_logger(module: Any) -> Any:
+    levels = {
+        module.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
+        module.ILogger.Severity.ERROR: logging.ERROR,
+        module.ILogger.Severity.WARNING: logging.WARNING,
+    }
+
+    class Logger(module.ILogger):  # type: ignore[misc]
+        def log(self, severity: Any, message: str) -> None:
+            _log.log(levels.get(severity, logging.DEBUG), "%s", message)
+
+    return Logger()
