@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet
+from evaluation.__main__ import main
 from evaluation.truth import Found, Labels, compare_with_truth, read_records, read_truth
 
 
@@ -131,3 +132,17 @@ def test_the_demo_clips_truth_can_be_read(shared: Path, coco: KeypointSet) -> No
     figures = compare_with_truth(records, truth, coco)
     assert figures.found == figures.people
     assert figures.mean_oks == 1.0
+
+
+def test_the_command_says_and_writes_its_figures(
+    tmp_path: Path, coco: KeypointSet, person: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = tmp_path / "truth.json"
+    truth.write_text(json.dumps([[{"keypoints": person.tolist(), "area": 10_000.0}]]))
+    people = [{"score": 0.5, "keypoints": person.tolist()}, {"score": 0.4, "keypoints": (person + 500).tolist()}]
+    records = write_lines(tmp_path / "out.jsonl", HEADER, {"frame": 0, "people": people})
+    arguments = ["--records", str(records), "--truth", str(truth), "--json", str(tmp_path / "figures.json")]
+    assert main(["truth", *arguments]) == 0
+    assert "| ghosts                              | 1     |" in capsys.readouterr().out
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert (figures["share_found"], figures["ghosts"]) == (1.0, 1)
