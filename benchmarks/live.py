@@ -1,0 +1,207 @@
+"""Do live sources stay live and stay up? Against GStreamer's RTSP server on loopback, at 30 frames a second.
+
+    python benchmarks/live.py kills --times 20        the server is killed and restarted: reconnects, order, memory, threads
+    python benchmarks/live.py pair                    two cameras, one killed: frame intervals of the other
+    python benchmarks/live.py latency --seconds 300   capture-to-sink latency and drift, an engine that keeps up, and a slow one
+
+Pictures carry their number. Drift compares when a picture was handed to the sink with when its number was due, at the beginning
+and at the end of the run; what it cannot see is the constant part, from the server to our socket. What FFmpeg looked at to know
+the stream, up to half a second, arrives at once after a connection; the policy `latest` drops all of it but one picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs.run import SourceConfig
+from engine import PoseMaps, align
+from grouping import People
+from stream.frame import Frame
+from stream.pipeline import Pipeline
+from stream.sources import open_source
+from stream.summary import Summary
+from tests.stream.media import BITS, make_clip, read_number
+from tests.stream.servers import RtspServer
+
+FPS = 30
+CONFIG = SourceConfig(open_timeout_s=5, read_timeout_s=2)
+
+
+class Engine:
+    """Finds nobody, in `delay_s`: a device that computes elsewhere."""
+
+    model, runtime, precision, keypoint_set, in_flight = "none", "none", "none", "coco", 2
+
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+        alignment = align((64, 96), 64).with_map_size((16, 24))
+        self._maps = PoseMaps(np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment)
+
+    def submit(self, image_bgr: np.ndarray) -> None:
+        pass
+
+    def result(self, ticket: None) -> PoseMaps:
+        time.sleep(self._delay_s)
+        return self._maps
+
+
+def nobody(*arguments: object) -> People:
+    return People(np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
+
+
+class Notes:
+    """A sink that notes when each picture came, which number it shows, and its index and epoch."""
+
+    needs_picture = False
+
+    def __init__(self) -> None:
+        self.times_s: list[float] = []
+        self.numbers: list[int] = []
+        self.indices: list[int] = []
+        self.epochs: list[int] = []
+
+    def open(self, *arguments: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def write(self, frame: Frame, people: People, picture: Any, *, latency_ms: float, drops: int) -> None:
+        self.times_s.append(time.monotonic())
+        self.numbers.append(read_number(frame.image))
+        self.indices.append(frame.index)
+        self.epochs.append(frame.epoch)
+
+
+@contextmanager
+def running(urls: list[str], sinks: list[Notes], delay_s: float) -> Iterator[Pipeline]:
+    """A pipeline over `urls` that runs in a thread inside the block and is stopped at its end."""
+    sources = [open_source(url, CONFIG) for url in urls]
+    for source in sources:
+        source.open()
+    pipeline = Pipeline(sources, Engine(delay_s), nobody, sinks=[[sink] for sink in sinks])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    try:
+        yield pipeline
+    finally:
+        pipeline.stop()
+        thread.join(10)
+        for source in sources:
+            source.close()
+
+
+def wait_for_frames(sink: Notes, count: int, limit_s: float = 30.0) -> None:
+    """Waits until `sink` has `count` more frames."""
+    target, deadline_s = len(sink.times_s) + count, time.monotonic() + limit_s
+    while len(sink.times_s) < target:
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"{target - len(sink.times_s)} frames are missing after {limit_s:g} s")
+        time.sleep(0.01)
+
+
+def kills(clip: Path, times: int) -> None:
+    sink = Notes()
+    with RtspServer(clip) as server, running([server.url], [sink], 0.0) as pipeline:
+        wait_for_frames(sink, 30)
+        begin = threading.active_count(), open_files(), resident_mib()
+        gaps_s = []
+        for _ in range(times):
+            server.kill()
+            last_s = sink.times_s[-1]
+            server.start()
+            wait_for_frames(sink, 30)
+            gaps_s.append(max(b - a for a, b in zip(sink.times_s, sink.times_s[1:], strict=False) if b > last_s))
+        end = threading.active_count(), open_files(), resident_mib()
+        (source,) = pipeline.summary().sources
+    in_order = sink.indices == sorted(set(sink.indices)) and sink.epochs == sorted(sink.epochs)
+    print(f"{times} kills, {source.health.reconnects} reconnects, {len(sink.times_s)} frames, in order: {in_order}")
+    print(f"threads {begin[0]} -> {end[0]}, open files {begin[1]} -> {end[1]}, resident {begin[2]:.1f} -> {end[2]:.1f} MiB")
+    print(f"gap, restart of the server included: median {np.median(gaps_s):.2f} s, longest {max(gaps_s):.2f} s")
+
+
+def pair(clip: Path, seconds: float) -> None:
+    sinks = [Notes(), Notes()]
+    with RtspServer(clip) as steady, RtspServer(clip) as doomed, running([steady.url, doomed.url], sinks, 0.0):
+        wait_for_frames(sinks[0], 60)
+        wait_for_frames(sinks[1], 60)
+        begin_s = time.monotonic()
+        time.sleep(seconds)
+        killed_s = time.monotonic()
+        doomed.kill()
+        time.sleep(seconds)
+        end_s = time.monotonic()
+    times_s = np.array(sinks[0].times_s)
+    intervals_ms = np.diff(times_s) * 1e3
+    before = intervals_ms[(times_s[1:] > begin_s) & (times_s[1:] < killed_s)]
+    after = intervals_ms[(times_s[1:] > killed_s) & (times_s[1:] < end_s)]
+    for name, values in (("both alive", before), ("other killed", after)):
+        p50, p99 = np.percentile(values, (50, 99))
+        print(f"{name:12} {len(values)} frames, interval p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {values.max():.1f} ms")
+    print(f"p99 after / before {np.percentile(after, 99) / np.percentile(before, 99):.3f}")
+
+
+def latency(clip: Path, seconds: float) -> None:
+    for name, delay_s in (("keeps up", 0.010), ("too slow", 0.080)):
+        sink = Notes()
+        with RtspServer(clip) as server, running([server.url], [sink], delay_s) as pipeline:
+            wait_for_frames(sink, 5)
+            time.sleep(seconds)
+            summary = pipeline.summary()
+        report(name, delay_s, sink, summary)
+
+
+def report(name: str, delay_s: float, sink: Notes, summary: Summary) -> None:
+    numbers = np.unwrap(np.array(sink.numbers, float), period=1 << BITS)
+    lateness_ms = (np.array(sink.times_s) - numbers / FPS) * 1e3
+    lateness_ms -= lateness_ms.min()
+    part = max(30, len(lateness_ms) // 20)
+    settled = lateness_ms[part:]  # the burst after the connection is over
+    time_ms = summary.latency_ms
+    print(
+        f"engine {delay_s * 1e3:3.0f} ms, {name}: {summary.frames} frames, drops {summary.drops}, capture to sink "
+        f"p50 {time_ms.p50:.1f}, p95 {time_ms.p95:.1f}, p99 {time_ms.p99:.1f}, max {time_ms.max:.1f} ms; behind the burnt-in "
+        f"clock, beginning {np.median(settled[:part]):.1f} ms, end {np.median(settled[-part:]):.1f} ms (median over the least)",
+        flush=True,
+    )
+
+
+def resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("question", choices=("kills", "pair", "latency"))
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=30)
+    options = parser.parse_args()
+    seconds = 60 if options.question == "kills" else 2 * options.seconds + 10
+    encoder = {"tune": "zerolatency", "preset": "ultrafast"}
+    with tempfile.TemporaryDirectory() as folder:
+        clip = make_clip(Path(folder) / "clip.mp4", frames=round(seconds * FPS), fps=FPS, gop=15, options=encoder)
+        if options.question == "kills":
+            kills(clip, options.times)
+        elif options.question == "pair":
+            pair(clip, options.seconds)
+        else:
+            latency(clip, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
