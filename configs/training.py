@@ -22,11 +22,13 @@ class DataSource:
     annotations: COCO keypoint file (`person_keypoints_*.json`).
     images: folders and zip archives that hold the images, searched in this order.
     weight: how often an epoch shows each image of the set; 0.5 shows another half of it every epoch.
+    mask_unlabelled: supervise nothing where people without keypoints and crowds are (COCO). CrowdPose is trained without.
     """
 
     annotations: Path
     images: tuple[Path, ...]
     weight: float = 1.0
+    mask_unlabelled: bool = True
 
     def __post_init__(self) -> None:
         if not self.images:

@@ -52,7 +52,7 @@ class LabelledImage:
         return mask
 
 
-def read_annotations(path: Path, keypoint_set: KeypointSet) -> list[LabelledImage]:
+def read_annotations(path: Path, keypoint_set: KeypointSet, *, mask_unlabelled: bool = True) -> list[LabelledImage]:
     """The images of a COCO keypoint file that have at least one person annotation, sorted by id.
 
     Labelled joints more than a pixel outside their image are taken as unlabelled, and counted in one warning. Raises
@@ -81,7 +81,8 @@ def read_annotations(path: Path, keypoint_set: KeypointSet) -> list[LabelledImag
         person = _joints(annotation, len(keypoint_set), where)
         found = joints.setdefault(image["id"], [])
         if not (person[:, 2] > 0).any():
-            unlabelled.setdefault(image["id"], []).append(_region(annotation, where))
+            if mask_unlabelled:
+                unlabelled.setdefault(image["id"], []).append(_region(annotation, where))
             continue
         x, y, visible = person.T
         off = (x < -_EDGE_PX) | (y < -_EDGE_PX) | (x > image["width"] + _EDGE_PX) | (y > image["height"] + _EDGE_PX)

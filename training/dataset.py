@@ -92,7 +92,7 @@ class PoseDataset(Dataset[Sample]):
         self._store_of: list[int] = []
         self._flip = list(keypoint_set.flip_indices)
         for number, source in enumerate(sources):
-            images = read_annotations(source.annotations, keypoint_set)
+            images = read_annotations(source.annotations, keypoint_set, mask_unlabelled=source.mask_unlabelled)
             if limit is not None and limit < len(images):
                 images = [images[index] for index in np.linspace(0, len(images) - 1, limit).round().astype(int)]
             store = ImageStore(source.images)

@@ -15,11 +15,7 @@ class Meter:
     """Adds up losses on their device, without waiting for it, and gives their means when a row is due."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._notes: dict[str, float] = {}
-        self._steps = 0
-        self._images = 0
-        self._since = time.monotonic()
+        self._begin()
 
     def add(self, losses: Losses, gradient_norm: Tensor, images: int) -> None:
         """Counts one step."""
@@ -41,8 +37,15 @@ class Meter:
         means = torch.stack([self._sums[name] for name in names]) / max(self._steps, 1)
         now = time.monotonic()
         notes = {**self._notes, "images_per_s": self._images / max(now - self._since, 1e-9)}
-        self.__init__()  # type: ignore[misc]
+        self._begin()
         return names, means, notes
+
+    def _begin(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._notes: dict[str, float] = {}
+        self._steps = 0
+        self._images = 0
+        self._since = time.monotonic()
 
     def state(self) -> dict[str, Any]:
         """The sums so far, for a checkpoint."""

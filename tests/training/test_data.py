@@ -89,6 +89,7 @@ def test_crowds_and_people_without_keypoints_are_masked(people: People) -> None:
     expected[:, 60:90] = 0
     expected[80:96, 0:20] = 0
     assert (mask != expected).mean() < 0.005
+    assert read_annotations(people.annotations, COCO, mask_unlabelled=False)[0].mask() is None
     whole = dataset(people)[SampleKey(0, 0, 128)]
     padding = (WIDTH - HEIGHT) / WIDTH
     assert whole.masks[1].mean() == pytest.approx((1 - padding) * (expected > 0).mean(), abs=0.02)
