@@ -9,7 +9,7 @@ README = Path(__file__).with_name("README.md")
 OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
 EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8"]
-SYNTHETIC = ["scikit-image>=0.24"]
+SYNTHETIC = ["scikit-image>=0.22"]
 DEVELOPMENT = ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "jsonschema>=4", "types-PyYAML"]
 
 setup(
@@ -21,13 +21,15 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=[
-        "configs", "engine", "evaluation", "grouping", "stream", "stream.sinks", "synthetic", "training",
+        *("configs", "engine", "engine.runtimes", "evaluation", "grouping", "synthetic", "training"),
+        *("stream", "stream.sinks", "stream.sinks.browser", "stream.sources"),
     ],
     py_modules=["run_stream"],
     package_data={
         "configs": ["*/*.yaml", "py.typed"],
         "engine": ["weights/*"],
-        "stream": ["data/*", "schema/*"],
+        "stream": ["data/*", "schema/*", "themes/*"],
+        "synthetic": ["data/*"],
     },
     install_requires=[
         "numpy>=1.26", "numba>=0.61", "opencv-python>=4.10", "av>=14", "onnxruntime>=1.20", "PyYAML>=6", "rich>=13",
