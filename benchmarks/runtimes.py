@@ -39,7 +39,7 @@ CLIP = Path(__file__).parents[1] / "stream" / "data" / "plaza.mp4"
 IMAGE_SIZE = (480, 640)
 TURNS = 2
 WARM_UP = 3
-EAGER, COMPILED = "torch fp32", "torch compiled"
+EAGER, COMPILED = "torch_cpu fp32", "torch compiled"
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def _run_row(options: argparse.Namespace) -> dict[str, Any]:
         result["times_ms"] = _time(_runner(runtime, height, width), options.seconds)
         images = list(_frames(options.parity_images))
         if images and options.row != EAGER:
-            with open_runtime(path, metadata, "torch") as reference:
+            with open_runtime(path, metadata, "torch_cpu") as reference:
                 result["parity"] = dataclasses.asdict(measure_parity(runtime, reference, images, (height, width)))
     return result
 
@@ -135,7 +135,7 @@ def _compiled(path: Path, picture: NDArray[np.uint8]) -> Callable[[], object]:
 def _others() -> Iterator[str]:
     for entry in RUNTIMES.values():
         for precision in entry.precisions:
-            if entry.name != "torch" and not entry.needs_gpu:
+            if entry.automatic and not entry.needs_gpu:
                 yield f"{entry.name} {precision}"
 
 

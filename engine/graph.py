@@ -43,6 +43,7 @@ class PoseGraph(nn.Module):
         self.network = network.eval()
         model = cast(PoseNetwork, network)
         self.config = model.config
+        self.dtype = next(network.parameters()).dtype
         self.joints = len(load_keypoint_set(self.config.keypoint_set))
         self.map_zoom = 4.0 / 2**self.config.deconvolutions / map_stride
         # (x / 255 - mean) / std as one multiplication and one addition.
@@ -57,7 +58,9 @@ class PoseGraph(nn.Module):
         # The cast comes first: it is the only operation that TensorRT has for uint8.
         pixels = image.to(self.gain.dtype).permute(0, 3, 1, 2)
         pixels = torch.cat((pixels[:, 2:3], pixels[:, 1:2], pixels[:, 0:1]), dim=1) * self.gain + self.offset
-        heatmaps, tags = merge_resolutions(self.network(pixels), self.config)
+        # On GPUs the network alone is in half precision (engine/runtimes/torch_cuda.py); otherwise nothing is converted.
+        outputs = [output.to(self.gain.dtype) for output in self.network(pixels.to(self.dtype))]
+        heatmaps, tags = merge_resolutions(outputs, self.config)
         heatmaps, tags = (enlarge(maps, self.map_zoom, self.joints) for maps in (heatmaps, tags))
         tags = tags.reshape(-1, self.joints, self.config.tag_dimensions, *tags.shape[2:])
         return GraphOutputs(heatmaps, tags, *pick_candidates(heatmaps, tags))

@@ -18,7 +18,7 @@ PERFECT = Parity(
 
 @pytest.fixture
 def reference(lite_onnx):
-    with open_runtime(lite_onnx, read_metadata(lite_onnx), "torch") as runtime:
+    with open_runtime(lite_onnx, read_metadata(lite_onnx), "torch_cpu") as runtime:
         yield runtime
 
 

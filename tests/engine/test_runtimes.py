@@ -12,8 +12,10 @@ import torch
 from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
 from engine.graph import PoseGraph
 from engine.metadata import read_metadata
+from engine.parity import TOLERANCES, measure_parity
 from engine.runtimes import RUNTIMES, open_runtime
 
+has_cuda = torch.cuda.is_available
 CPU = ["torch", "openvino", "onnxruntime"]
 
 
@@ -84,6 +86,7 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(lite_onnx):
 
 def test_auto_takes_the_first_that_works_and_says_which(lite_onnx, caplog, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
 
     with caplog.at_level(logging.INFO), open_runtime(lite_onnx, read_metadata(lite_onnx)) as runtime:
         assert runtime.name == "onnxruntime"
@@ -97,12 +100,34 @@ def test_a_runtime_that_is_asked_for_by_name_and_missing_names_its_extra(name, l
     monkeypatch.setitem(sys.modules, name, None)
 
     with pytest.raises(RuntimeUnavailableError, match=rf"{name} is not installed: pip install"):
+        open_runtime(lite_onnx, read_metadata(lite_onnx), "torch_cpu" if name == "torch" else name)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in RUNTIMES.values() if entry.needs_gpu])
+def test_a_gpu_runtime_without_a_gpu_says_so(name, lite_onnx, monkeypatch):
+    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
+
+    with pytest.raises(RuntimeUnavailableError, match=f"{name} needs a CUDA GPU, and this machine has no CUDA driver"):
         open_runtime(lite_onnx, read_metadata(lite_onnx), name)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in RUNTIMES.values() if entry.needs_gpu])
+@pytest.mark.skipif(not has_cuda(), reason="needs a CUDA GPU")
+def test_gpu_runtimes_agree_with_torch_on_the_cpu(name, lite_onnx):
+    metadata = read_metadata(lite_onnx)
+    try:
+        runtime = open_runtime(lite_onnx, metadata, name)
+    except RuntimeUnavailableError as error:
+        pytest.skip(str(error))
+    with runtime, open_runtime(lite_onnx, metadata, "torch_cpu") as reference:
+        parity = measure_parity(runtime, reference, [pictures((256, 320)), pictures((320, 256), seed=1)], 256)
+        assert not TOLERANCES[runtime.precision].exceeded_by(parity)
 
 
 def test_when_nothing_works_every_reason_is_given(lite_onnx, monkeypatch):
     for entry in RUNTIMES.values():
         monkeypatch.setitem(sys.modules, entry.name, None)
+    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
 
     with pytest.raises(RuntimeUnavailableError, match=r"no runtime can run .*openvino is not installed.*onnxruntime is not"):
         open_runtime(lite_onnx, read_metadata(lite_onnx))
@@ -113,7 +138,7 @@ def test_when_nothing_works_every_reason_is_given(lite_onnx, monkeypatch):
     [
         ("onnxrutime", "auto", r"unknown runtime 'onnxrutime', did you mean 'onnxruntime'\?"),
         ("auto", "fp23", r"unknown precision 'fp23', did you mean 'fp32'\?"),
-        ("onnxruntime", "bf16", "'onnxruntime' does not compute in bf16, only in fp32; take openvino for bf16"),
+        ("onnxruntime", "bf16", "'onnxruntime' does not compute in bf16; torch_cuda, openvino does"),
     ],
 )
 def test_what_is_not_offered_is_refused_with_what_is(name, precision, message, lite_onnx):

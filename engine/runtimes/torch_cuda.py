@@ -1,0 +1,97 @@
+"""PyTorch on a CUDA GPU: FP16, channels last, CUDA graphs. NOT RUN YET: no GPU was at hand when this was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs import ExecutionError, RuntimeUnavailableError
+from engine.metadata import ModelMetadata
+from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, one_line, output_shapes
+
+_WARM_UP = 3  # runs before a graph is recorded: cuDNN chooses its algorithms in them
+
+
+@dataclass
+class _Device:
+    """A slot's pinned and device tensors, its recorded work, and the event after its download."""
+
+    host_images: Any
+    host_outputs: dict[str, Any]
+    images: Any
+    outputs: Any
+    graph: Any
+    downloaded: Any
+
+
+class TorchCuda(Runtime):
+    """Runs the network in half precision and what is around it in single. Every slot has a CUDA graph on its own buffers."""
+
+    name = "torch"
+
+    def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise RuntimeUnavailableError("torch is not installed: pip install 'higherhrnet-stream[torch]'") from error
+        if not torch.cuda.is_available():
+            raise RuntimeUnavailableError("torch finds no CUDA GPU")
+        from engine.graph import PoseGraph
+        from engine.onnx_weights import load_exported_network
+
+        self._torch: Any = torch
+        self.device = torch.cuda.get_device_name()
+        self.precision = precision
+        self.metadata = metadata
+        kind = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+        network = load_exported_network(path).to(kind)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._graph = PoseGraph(network, metadata.map_stride).to("cuda")
+        self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
+        torch = self._torch
+        shapes = output_shapes(self.metadata, height, width, batch)
+        kinds = {name: torch.int32 if name in ("x", "y") else torch.float32 for name in OUTPUT_TYPES}
+        host = {name: torch.zeros(shapes[name], dtype=kinds[name], pin_memory=True) for name in OUTPUT_TYPES}
+        host_images = torch.zeros((batch, height, width, 3), dtype=torch.uint8, pin_memory=True)
+        try:
+            images = host_images.to("cuda")
+            graph, outputs = self._record(images)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ExecutionError(f"not enough GPU memory for images {batch}x{height}x{width}: take a smaller size") from error
+        event = torch.cuda.Event(blocking=True)
+        device = _Device(host_images, host, images, outputs, graph, event)
+        return Slot(host_images.numpy(), **{name: tensor.numpy() for name, tensor in host.items()}, handle=device)
+
+    def submit(self, slot: Slot) -> Slot:
+        device: _Device = slot.handle
+        with self._torch.cuda.stream(self._stream):
+            device.images.copy_(device.host_images, non_blocking=True)
+            device.graph.replay()
+            for name, tensor in device.host_outputs.items():
+                tensor.copy_(getattr(device.outputs, name), non_blocking=True)
+            device.downloaded.record(self._stream)
+        return slot
+
+    def result(self, ticket: Slot) -> Slot:
+        try:
+            ticket.handle.downloaded.synchronize()
+        except RuntimeError as error:
+            raise ExecutionError(f"torch failed on images {ticket.images.shape}: {one_line(error)}") from error
+        return ticket
+
+    def close(self) -> None:
+        self._stream.synchronize()
+
+    def _record(self, images: Any) -> tuple[Any, Any]:
+        torch = self._torch
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            for _ in range(_WARM_UP):
+                self._graph(images)
+        self._stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(), torch.cuda.graph(graph, stream=self._stream):
+            outputs = self._graph(images)
+        return graph, outputs
