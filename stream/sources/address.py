@@ -75,7 +75,7 @@ def _is_list(path: Path) -> bool:
 
 def _open_standard_input() -> InputContainer:
     try:
-        return av.open("pipe:0")
+        return av.open("pipe:0", metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"standard input is not a video that FFmpeg can read: {error.strerror}") from error
 

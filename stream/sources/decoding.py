@@ -56,7 +56,7 @@ def decode(
                 try:
                     pictures = packet.decode()
                 except av.EOFError:
-                    return
+                    pictures = []
                 except (av.InvalidDataError, av.PatchWelcomeError, av.ArgumentError, av.UnknownError) as error:
                     health.corrupt_packets += 1
                     health.message = f"skipped a damaged packet: {error.strerror}"
@@ -66,10 +66,24 @@ def decode(
                         health.damaged_frames += 1
                     yield picture, arrived_ns
                 asked_ns = time.monotonic_ns()
-            return
+            break
         except av.EOFError:
-            return
+            break
         except av.InvalidDataError as error:
             unreadable += 1
             health.corrupt_packets += 1
             health.message = f"skipped an unreadable packet: {error.strerror}"
+        except IndexError:
+            # PyAV knows the streams that were there at the beginning; damage, or a broadcast, may add one.
+            unreadable += 1
+            health.message = "skipped a packet of a stream that began in mid-file"
+    yield from _rest(stream)
+
+
+def _rest(stream: VideoStream) -> Iterator[tuple[VideoFrame, int]]:
+    """What the decoder still holds, unless the demuxer has seen to that."""
+    try:
+        for picture in stream.codec_context.decode(None):
+            yield picture, time.monotonic_ns()
+    except av.FFmpegError:
+        return

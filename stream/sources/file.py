@@ -178,7 +178,7 @@ def open_file(path: str) -> InputContainer:
     if Path(path).stat().st_size == 0 and Path(path).is_file():
         raise SourceError(f"{path!r} is empty (0 bytes)")
     try:
-        return av.open(path)
+        return av.open(path, metadata_errors="replace")
     except av.InvalidDataError as error:
         raise SourceError(f"{path!r} is not a video that FFmpeg can read ({_content(path)})") from error
     except (av.FFmpegError, OSError) as error:
