@@ -36,9 +36,14 @@ class Entry:
     needs_gpu: bool = False
     automatic: bool = True
 
-    def open(self, path: Path, metadata: ModelMetadata, precision: str) -> Runtime:
+    def check(self) -> None:
+        """Raises RuntimeUnavailableError if the machine cannot have it, whatever is installed."""
         if self.needs_gpu and not _has_cuda_driver():
             raise RuntimeUnavailableError(f"{self.name} needs a CUDA GPU, and this machine has no CUDA driver")
+
+    def open(self, path: Path, metadata: ModelMetadata, precision: str) -> Runtime:
+        """The runtime with the exported model at `path`; raises what its constructor raises."""
+        self.check()
         # Late: each of these modules imports a large package that need not be there.
         module, factory = self.home.rsplit(".", 1)
         make: Callable[[Path, ModelMetadata, str], Runtime] = getattr(import_module(f"engine.runtimes.{module}"), factory)

@@ -156,6 +156,13 @@ class TensorRtRtx(TensorRt):
     name = "tensorrt_rtx"
 
 
+def describe_gpu(name: str) -> str:
+    """Name and compute capability of the first GPU. Raises RuntimeUnavailableError without pycuda or a GPU."""
+    _, context, device = _open_gpu(name)
+    context.detach()
+    return device
+
+
 def _open_gpu(name: str) -> tuple[Any, Any, str]:
     """pycuda's driver module, the primary context of the first GPU (torch uses the same one), and what the GPU is."""
     try:

@@ -1,0 +1,124 @@
+"""Engines made and measured: what `python -m engine build` does."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs import ConfigError, ExecutionError, RuntimeUnavailableError
+from engine.artefact import BuildKey, Sidecar, artefact_folder, write_artefact, write_sidecar
+from engine.cache import hash_file
+from engine.engines import EngineRequest, build
+from engine.geometry import InputSize, align
+from engine.model_source import ModelSource
+from engine.parity import TOLERANCES, measure_parity
+from engine.progress import BuildProgress
+from engine.runtimes import RUNTIMES, open_runtime
+from engine.tensorrt_build import Profile
+from engine.tensorrt_library import LIBRARIES, load_library
+from engine.verification import load_images, measure_latency
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """What to build. smallest, largest, batch: of TensorRT's profile; input_size is what it is fastest at and measured at."""
+
+    runtime: str
+    precision: str = "auto"
+    input_size: InputSize
+    smallest: tuple[int, int] = (256, 256)
+    largest: tuple[int, int] = (1024, 1920)
+    batch: tuple[int, ...] = (1, 1, 1)
+
+
+def build_artefact(
+    source: ModelSource, options: BuildOptions, folder: Path | None = None, images: list[Path] | None = None
+) -> tuple[Sidecar, Path]:
+    """Builds for the runtime, measures parity with torch and latency where the runtime works here, and writes all of it.
+
+    Returns the description and the folder: `folder`, by default a place in the user's cache. Raises ConfigError for a precision
+    that the runtime does not offer, ExecutionError if the build fails or its maps are out of tolerance, RuntimeUnavailableError
+    if a package is missing.
+    """
+    entry = RUNTIMES[options.runtime]
+    precision = entry.precisions[0] if options.precision == "auto" else options.precision
+    if precision not in entry.precisions:
+        raise ConfigError(f"{entry.name} does not compute in {precision}, but in {' and '.join(entry.precisions)}")
+    if options.runtime in LIBRARIES:
+        sidecar, folder = _build_engine(source, options, precision, folder)
+    else:
+        sidecar, folder = _describe_model(source, options, precision, folder)
+    return _measure(source, options, sidecar, folder, images), folder
+
+
+def _build_engine(
+    source: ModelSource, options: BuildOptions, precision: str, folder: Path | None
+) -> tuple[Sidecar, Path]:
+    low, usual, high = options.batch
+    profile = Profile(
+        smallest=options.smallest, usual=_usual_size(options), largest=options.largest, batch=(low, usual, high)
+    )
+    library = load_library(options.runtime)
+    gpu = "any"
+    if options.runtime == "tensorrt":
+        from engine.runtimes.tensorrt import describe_gpu
+
+        gpu = describe_gpu(options.runtime)
+    request = EngineRequest(
+        library=library, path=source.path, model=source.name, precision=precision, profile=profile, gpu=gpu
+    )
+    with BuildProgress() as progress:
+        return build(request, folder, progress)
+
+
+def _describe_model(
+    source: ModelSource, options: BuildOptions, precision: str, folder: Path | None
+) -> tuple[Sidecar, Path]:
+    """OpenVINO and ONNX Runtime take the exported model as it is: the artefact is a copy with what was measured."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version(options.runtime)
+    except PackageNotFoundError as error:
+        raise RuntimeUnavailableError(f"{options.runtime} is not installed: pip install {options.runtime}") from error
+    height, width = _usual_size(options)
+    key = BuildKey(
+        library=options.runtime,
+        version=installed,
+        gpu="any",
+        source_sha256=hash_file(source.path),
+        precision=precision,
+        shapes=((1, height, width, 3),) * 3,
+    )
+    folder = folder or artefact_folder(source.name, key)
+    return write_artefact(folder, key, source.path.read_bytes(), source.path.name), folder
+
+
+def _measure(
+    source: ModelSource, options: BuildOptions, sidecar: Sidecar, folder: Path, images: list[Path] | None
+) -> Sidecar:
+    precision = sidecar.key.precision
+    try:
+        runtime = open_runtime(source.path, source.metadata, options.runtime, precision)
+    except RuntimeUnavailableError as error:
+        _log.warning("not measured: %s", error)
+        return sidecar
+    pictures = load_images(images)
+    with runtime, open_runtime(source.path, source.metadata, "torch_cpu") as reference:
+        parity = measure_parity(runtime, reference, pictures, options.input_size)
+        latency_ms = measure_latency(runtime, pictures[0], options.input_size)
+    measured = dataclasses.replace(sidecar, parity=dataclasses.asdict(parity), latency_ms=latency_ms)
+    write_sidecar(folder, measured)
+    wrong = TOLERANCES[precision].exceeded_by(parity)
+    if wrong:
+        raise ExecutionError(f"the engine in {str(folder)!r} is out of tolerance for {precision}: {wrong}")
+    return measured
+
+
+def _usual_size(options: BuildOptions) -> tuple[int, int]:
+    """(height, width) of the input of a 4:3 image."""
+    return align((480, 640), options.input_size).input_size

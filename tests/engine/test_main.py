@@ -1,0 +1,119 @@
+"""The commands do what they say, and every mistake is one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from engine import load_network
+from engine.__main__ import main
+from engine.artefact import read_sidecar
+from engine.metadata import read_metadata
+from tests.engine.golden import TINY
+
+
+@pytest.fixture
+def checkpoint(tmp_path, lite_network):
+    path = tmp_path / "lite.pth"
+    torch.save(lite_network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_convert_writes_the_other_layout(tmp_path):
+    torch.save(load_network(TINY).state_dict(), tmp_path / "official.pth")
+
+    assert main(["convert", str(tmp_path / "official.pth"), str(tmp_path / "mm.pth"), "--to", "mmpose"]) == 0
+
+    assert "backbone.conv1.weight" in torch.load(tmp_path / "mm.pth", weights_only=True)["state_dict"]
+
+
+def test_export_and_inspect(checkpoint, tmp_path, capsys):
+    out = tmp_path / "out.onnx"
+
+    assert main(["export", "lite", str(out), "--weights", str(checkpoint), "--input-size", "320x448", "--fp16-weights"]) == 0
+    assert read_metadata(out).input_size == (320, 448)
+    capsys.readouterr()
+    assert main(["inspect", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["name"] == "lite"
+
+
+def test_verify_compares_with_torch(lite_onnx, shared, capsys):
+    options = ["--runtime", "onnxruntime", "--images", str(shared / "media" / "vtest.avi"), "--input-size", "64"]
+
+    assert main(["verify", "--model", str(lite_onnx), *options]) == 0
+
+    assert "lite on onnxruntime in fp32: images 4" in capsys.readouterr().out
+
+
+def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, shared, tmp_path, capsys):
+    options = ["--input-size", "64", "-o", str(tmp_path / "built"), "--images", str(shared / "media" / "vtest.avi")]
+
+    assert main(["build", "--model", str(lite_onnx), "--runtime", "onnxruntime", *options]) == 0
+
+    sidecar = read_sidecar(tmp_path / "built")
+    assert sidecar.parity["images"] == 4
+    assert sidecar.parity["heatmap_max"] < 1e-2
+    assert sidecar.latency_ms["p50"] > 0
+    assert "latency: p50" in capsys.readouterr().out
+
+
+def test_build_with_tensorrt_rtx_needs_no_gpu(lite_onnx, tmp_path, capsys):
+    pytest.importorskip("tensorrt_rtx")
+    sizes = ["--smallest", "64x64", "--input-size", "64x96", "--largest", "128x128", "--batch", "1", "1", "2"]
+
+    assert main(["build", "--model", str(lite_onnx), "--runtime", "tensorrt_rtx", *sizes]) == 0
+
+    folder = next((tmp_path / "cache" / "higherhrnet-stream" / "engines").iterdir())
+    assert read_sidecar(folder).key.shapes == ((1, 64, 64, 3), (1, 64, 96, 3), (2, 128, 128, 3))
+    assert main(["inspect", str(folder)]) == 0
+    assert main(["list"]) == 0
+    output = capsys.readouterr().out
+    assert '"CONVOLUTION HALF"' in output
+    assert str(folder) in output
+
+
+def test_runtimes_says_what_works_here(capsys):
+    assert main(["runtimes"]) == 0
+    output = capsys.readouterr().out
+    assert "onnxruntime" in output
+    assert "yes: " in output
+
+
+@pytest.mark.parametrize(
+    "command, message",
+    [
+        (["build", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"], "openvino does not compute in int8"),
+        (["build", "--runtime", "tensorrt_rtx", "--smallest", "64", "--model", "{onnx}"], "--smallest must be HxW"),
+        (["build", "--runtime", "tensorflow"], "invalid choice"),
+        (["export", "w32_512", "{tmp}/out.onnx"], "needs its weights"),
+        (["export", "{onnx}", "{tmp}/out.onnx"], "give it as the model itself"),
+        (["convert", "{onnx}", "{tmp}/out.pth", "--to", "mmpose"], "is not a PyTorch file"),
+        (["inspect", "{tmp}"], "holds no engine"),
+        (["inspect", "{tmp}/nowhere.onnx"], "No such file"),
+        (["verify", "--model", "{onnx}", "--images", "{onnx}"], "neither an image nor a clip"),
+        (["verify", "--model", "{onnx}", "--input-size", "500"], "multiple of 32"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(command, message, lite_onnx, tmp_path, capfd):
+    filled = [part.format(onnx=lite_onnx, tmp=tmp_path) for part in command]
+
+    assert main(filled) == 2
+
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+
+
+def test_weights_that_are_out_of_tolerance_fail_the_verification(lite_onnx, shared, monkeypatch, capsys):
+    monkeypatch.setattr("engine.parity.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9")
+    options = ["--runtime", "onnxruntime", "--images", str(shared / "media" / "vtest.avi"), "--input-size", "64"]
+
+    assert main(["verify", "--model", str(lite_onnx), *options]) == 1
+    assert "out of tolerance: heatmaps differ by 9" in capsys.readouterr().out
