@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from configs.errors import ConfigError
 from configs.grouping import GroupingConfig
 from configs.keypoint_set import KeypointSet, load_keypoint_set
+from grouping.adjustment import adjust_joints
+from grouping.assignment import Assignment
 from grouping.candidates import CandidateBuffer, Candidates, gather_tags, keep_usable, take_candidates
-from grouping.maps import TagMaps, check_maps, flatten_tags, read_only_heatmaps
-from grouping.matching import Assignment, Groups, collect_people, match_by_tag
-from grouping.peaks import find_peaks, measure_tiles, tile_counts
+from grouping.maps import check_maps, flatten_tags, read_only_heatmaps
+from grouping.matching import Groups, collect_people, match_by_tag
+from grouping.peaks import find_peaks
 from grouping.people import People
-from grouping.refinement import Search, adjust_joints, fill_missing_joints
+from grouping.refinement import Search, fill_missing_joints
 from grouping.suppression import find_duplicates
+from grouping.tiles import measure_tiles, tile_counts
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +31,7 @@ _TUNED_ONLY = ("refine_floor", "min_person_score", "duplicate_distance_px", "rew
 
 
 class _Buffers(NamedTuple):
-    """Everything that a frame of one size needs, allocated at the first frame of that size."""
+    """Everything that a frame of one size needs besides its maps."""
 
     candidates: CandidateBuffer
     groups: Groups
@@ -36,6 +39,27 @@ class _Buffers(NamedTuple):
     search: Search
     tile_maxima: NDArray[np.float32]
     column_maxima: NDArray[np.float32]
+
+    @classmethod
+    def allocate(cls, joints: int, max_people: int, height: int, width: int, tag_length: int) -> _Buffers:
+        """Room for maps of that size and for every candidate to be a person of its own."""
+        return cls(
+            candidates=CandidateBuffer.allocate(joints, max_people, tag_length),
+            groups=Groups.allocate(joints, max_people, tag_length),
+            assignment=Assignment.allocate(max_people),
+            search=Search.allocate(joints * max_people, width, tag_length),
+            tile_maxima=np.zeros((joints, *tile_counts(height, width)), np.float32),
+            column_maxima=np.zeros(width, np.float32),
+        )
+
+
+class _Frame(NamedTuple):
+    """One frame's maps as the kernels take them (see maps), and the buffers to work in."""
+
+    heatmaps: NDArray[np.float32]
+    tags: NDArray[np.float32]
+    tag_strides: tuple[int, int, int, int]
+    buffers: _Buffers
 
 
 class Grouper:
@@ -65,7 +89,7 @@ class Grouper:
         self._visiting_order = np.array(self.keypoint_set.visiting_order, np.int64)
         self._threshold = _smallest_above(self.config.detection_threshold)
         self._buffers: _Buffers | None = None
-        self._buffer_key: tuple[int, int, int] | None = None
+        self._size: tuple[int, ...] | None = None
         self.warm_up()
 
     def warm_up(self) -> None:
@@ -76,9 +100,7 @@ class Grouper:
         heatmaps[0, 8, 8] = 1
         tags = np.zeros((joints, 16, 16, 1), np.float32)
         self(heatmaps, tags)
-        assert self._buffers is not None
-        candidates = self._buffers.candidates
-        self(heatmaps, tags, candidates._replace(score=candidates.score.copy()))
+        self(heatmaps, tags, CandidateBuffer.allocate(joints, 1, 1))
         logger.debug("grouping kernels ready after %.2f s", time.perf_counter() - began_s)
 
     def __call__(
@@ -92,55 +114,46 @@ class Grouper:
 
         Raises DataError for arrays of the wrong shape, dtype or number of joints.
         """
-        check_maps(heatmaps, tags, len(self.keypoint_set), self.keypoint_set.name)
-        heatmaps, tag_maps = read_only_heatmaps(heatmaps), flatten_tags(tags)
-        buffers = self._buffers_for(heatmaps.shape[1], heatmaps.shape[2], tags.shape[3])
+        frame = self._open(heatmaps, tags)
         if candidates is None:
-            self._find_candidates(heatmaps, tag_maps, buffers)
+            self._find_candidates(frame)
         else:
-            take_candidates(candidates, self._threshold, heatmaps.shape[1:], buffers.candidates)
-        people = self._match(buffers)
+            take_candidates(candidates, self._threshold, frame.heatmaps.shape[1:], frame.buffers.candidates)
+        people = self._match(frame)
         if self.config.adjust:
-            adjust_joints(heatmaps, people.keypoints)
+            self._adjust(frame, people)
         if self.config.refine:
-            self._refine(heatmaps, tag_maps, buffers, people, tiles_measured=candidates is None)
+            self._refine(frame, people, tiles_measured=candidates is None)
         if self.config.duplicate_distance_px > 0:
             people = self._without_duplicates(people)
         return people
 
-    def _buffers_for(self, height: int, width: int, tag_length: int) -> _Buffers:
-        """The buffers for maps of that size; those of another size are let go."""
-        if self._buffers is None or self._buffer_key != (height, width, tag_length):
-            joints, max_people = len(self.keypoint_set), self.config.max_people
-            tile_rows, tile_columns = tile_counts(height, width)
-            self._buffers = _Buffers(
-                candidates=CandidateBuffer.allocate(joints, max_people, tag_length),
-                groups=Groups.allocate(joints, max_people, tag_length),
-                assignment=Assignment.allocate(max_people),
-                search=Search.allocate(joints * max_people, tag_length),
-                tile_maxima=np.zeros((joints, tile_rows, tile_columns), np.float32),
-                column_maxima=np.zeros(width, np.float32),
-            )
-            self._buffer_key = (height, width, tag_length)
-        return self._buffers
+    def _open(self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> _Frame:
+        """The maps in the form that the kernels take, with the buffers for their size; those of another size are let go."""
+        check_maps(heatmaps, tags, len(self.keypoint_set), self.keypoint_set.name)
+        size = (*heatmaps.shape[1:], tags.shape[3])
+        if self._buffers is None or self._size != size:
+            self._buffers = _Buffers.allocate(len(self.keypoint_set), self.config.max_people, *size)
+            self._size = size
+        return _Frame(read_only_heatmaps(heatmaps), *flatten_tags(tags), self._buffers)
 
-    def _find_candidates(self, heatmaps: NDArray[np.float32], tags: TagMaps, buffers: _Buffers) -> None:
+    def _find_candidates(self, frame: _Frame) -> None:
         """NMS, top-K and tags at the peaks."""
-        found = buffers.candidates
+        buffers, found = frame.buffers, frame.buffers.candidates
         find_peaks(
-            heatmaps, self._threshold, self.config.nms_kernel_px // 2, buffers.column_maxima, buffers.tile_maxima,
+            frame.heatmaps, self._threshold, self.config.nms_kernel_px // 2, buffers.column_maxima, buffers.tile_maxima,
             found.x, found.y, found.score, found.counts,
         )  # fmt: skip
-        gather_tags(tags.flat, tags.strides, found)
-        keep_usable(found, self._threshold, heatmaps.shape[1], heatmaps.shape[2])
+        gather_tags(frame.tags, frame.tag_strides, found)
+        keep_usable(found, self._threshold, *frame.heatmaps.shape[1:])
 
-    def _match(self, buffers: _Buffers) -> People:
+    def _match(self, frame: _Frame) -> People:
         """People at whole pixels, before adjustment and refinement."""
-        candidates, groups = buffers.candidates, buffers.groups
-        config = self.config
+        candidates, groups, config = frame.buffers.candidates, frame.buffers.groups, self.config
         count = match_by_tag(
-            candidates, self._visiting_order, config.tag_threshold, config.reweight_by_distance, groups, buffers.assignment
-        )
+            candidates, self._visiting_order, config.tag_threshold, config.reweight_by_distance, groups,
+            frame.buffers.assignment,
+        )  # fmt: skip
         people = People(
             keypoints=np.empty((count, len(self.keypoint_set), 3), np.float32),
             scores=np.empty(count, np.float32),
@@ -149,16 +162,19 @@ class Grouper:
         collect_people(candidates, groups, people.keypoints, people.scores, people.tags)
         return _only(people, people.scores >= config.min_person_score) if config.min_person_score > 0 else people
 
-    def _refine(
-        self, heatmaps: NDArray[np.float32], tags: TagMaps, buffers: _Buffers, people: People, *, tiles_measured: bool
-    ) -> None:
-        """Fills missing joints in place."""
+    def _adjust(self, frame: _Frame, people: People) -> None:
+        """Moves found joints to where their peak is, in place."""
+        adjust_joints(frame.heatmaps, people.keypoints)
+
+    def _refine(self, frame: _Frame, people: People, *, tiles_measured: bool) -> None:
+        """Fills missing joints, in place."""
+        buffers = frame.buffers
         if not tiles_measured:
             missed = (people.keypoints[:, :, 2] == 0).any(axis=0)
-            measure_tiles(heatmaps, missed, buffers.column_maxima, buffers.tile_maxima)
+            measure_tiles(frame.heatmaps, missed, buffers.column_maxima, buffers.tile_maxima)
         fill_missing_joints(
-            heatmaps, tags.flat, tags.strides, buffers.tile_maxima, buffers.candidates, people.tags, self.config.refine_floor,
-            buffers.search, people.keypoints,
+            frame.heatmaps, frame.tags, frame.tag_strides, buffers.tile_maxima, buffers.candidates, people.tags,
+            self.config.refine_floor, buffers.search, people.keypoints,
         )  # fmt: skip
 
     def _without_duplicates(self, people: People) -> People:

@@ -1,9 +1,11 @@
-"""How this room's kernels are compiled."""
+"""How this room's kernels are compiled and kept."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
@@ -13,12 +15,21 @@ logger = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+def _hash_sources() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+
+
+_VERSION = _hash_sources()
+
+
 def kernel(function: Function) -> Function:
     """`function` compiled by Numba at its first call: without the GIL, without fastmath, kept on disk for later starts.
 
-    Numba's cache notices a change only in the file of the kernel that was called. Kernels therefore call only kernels of
-    their own module; Python calls the modules one after the other.
+    Numba keeps a kernel with all that it calls, but looks only at the kernel's own file to see whether that is still true. So
+    the name under which it is kept carries a hash of the whole room.
     """
+    function.__qualname__ += f"_{_VERSION}"
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Peaks of the heatmaps, and the tile maxima that let later stages skip most of a map."""
+"""Peaks of the heatmaps."""
 
 from __future__ import annotations
 
@@ -6,79 +6,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.kernels import kernel
-
-# A tile is the smallest part of a map that is skipped as a whole. Eight rows at once keep the maximum in registers;
-# 32 columns are four AVX2 vectors, and about the width of a peak at the map sizes that networks deliver.
-TILE_HEIGHT_PX = 8
-TILE_WIDTH_PX = 32
-
-
-def tile_counts(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of tiles that cover a map of that size."""
-    return -(-height // TILE_HEIGHT_PX), -(-width // TILE_WIDTH_PX)
+from grouping.tiles import TILE_HEIGHT_PX, TILE_WIDTH_PX, measure_tile_row
 
 
 @kernel
-def _column_maxima(heatmap: NDArray[np.float32], top: int, column_maxima: NDArray[np.float32]) -> None:
-    """The largest value in each column of one row of tiles. NaN is never the largest: `NaN > x` is false.
-
-    Element-wise on purpose: maxima along a row are a reduction, which LLVM vectorises only under fastmath.
-    """
-    height, width = heatmap.shape
-    if top + 8 <= height:
-        for x in range(width):
-            best = np.float32(-np.inf)
-            for row in range(8):
-                value = heatmap[top + row, x]
-                best = value if value > best else best
-            column_maxima[x] = best
-        return
-    for x in range(width):
-        column_maxima[x] = np.float32(-np.inf)
-    for y in range(top, height):
-        for x in range(width):
-            value = heatmap[y, x]
-            column_maxima[x] = value if value > column_maxima[x] else column_maxima[x]
-
-
-@kernel
-def _measure_tile_row(
-    heatmap: NDArray[np.float32], tile_y: int, column_maxima: NDArray[np.float32], tile_maxima: NDArray[np.float32]
-) -> None:
-    """Fills one row of tiles of `tile_maxima` (tile rows, tile columns), and `column_maxima` on the way."""
-    _column_maxima(heatmap, tile_y * TILE_HEIGHT_PX, column_maxima)
-    width = heatmap.shape[1]
-    for tile_x in range(tile_maxima.shape[1]):
-        best = np.float32(-np.inf)
-        for x in range(tile_x * TILE_WIDTH_PX, min((tile_x + 1) * TILE_WIDTH_PX, width)):
-            best = max(best, column_maxima[x])
-        tile_maxima[tile_y, tile_x] = best
-
-
-@kernel
-def measure_tiles(
-    heatmaps: NDArray[np.float32],
-    wanted: NDArray[np.bool_],
-    column_maxima: NDArray[np.float32],
-    tile_maxima: NDArray[np.float32],
-) -> None:
-    """Fills `tile_maxima` (J, tile rows, tile columns) for the joints that are `wanted` (J,)."""
-    for joint in range(heatmaps.shape[0]):
-        if wanted[joint]:
-            for tile_y in range(tile_maxima.shape[1]):
-                _measure_tile_row(heatmaps[joint], tile_y, column_maxima, tile_maxima[joint])
-
-
-@kernel
-def _is_peak(heatmap: NDArray[np.float32], y: int, x: int, radius: int) -> bool:
+def _is_peak(heatmaps: NDArray[np.float32], joint: int, y: int, x: int, radius: int) -> bool:
     """Whether no pixel of the square around (x, y) is higher; outside the map there is nothing."""
-    height, width = heatmap.shape
-    value = heatmap[y, x]
+    height, width = heatmaps.shape[1:]
+    value = heatmaps[joint, y, x]
+    # The nearest neighbours first: they turn down nearly every pixel of a slope.
+    if (x > 0 and heatmaps[joint, y, x - 1] > value) or (x + 1 < width and heatmaps[joint, y, x + 1] > value):
+        return radius == 0
     for near_y in range(max(y - radius, 0), min(y + radius + 1, height)):
         for near_x in range(max(x - radius, 0), min(x + radius + 1, width)):
-            if heatmap[near_y, near_x] > value:
+            if heatmaps[joint, near_y, near_x] > value:
                 return False
     return True
+
+
+@kernel
+def _insert_peak(
+    joint: int,
+    count: int,
+    x: int,
+    y: int,
+    score: np.float32,
+    peak_x: NDArray[np.int32],
+    peak_y: NDArray[np.int32],
+    peak_score: NDArray[np.float32],
+) -> int:
+    """Puts a peak in its place among the `count` best of a joint, equal ones in row-major order; returns how many there are."""
+    place = count
+    while place > 0:
+        before = peak_score[joint, place - 1]
+        row, column = peak_y[joint, place - 1], peak_x[joint, place - 1]
+        if score < before or (score == before and (y > row or (y == row and x > column))):
+            break
+        place -= 1
+    capacity = peak_x.shape[1]
+    if place == capacity:
+        return count
+    count = min(count + 1, capacity)
+    for later in range(count - 1, place, -1):
+        peak_x[joint, later] = peak_x[joint, later - 1]
+        peak_y[joint, later] = peak_y[joint, later - 1]
+        peak_score[joint, later] = peak_score[joint, later - 1]
+    peak_x[joint, place] = x
+    peak_y[joint, place] = y
+    peak_score[joint, place] = score
+    return count
 
 
 @kernel
@@ -95,46 +71,23 @@ def find_peaks(
 ) -> None:
     """The K largest finite peaks of at least `threshold` per joint: max-pool NMS, then top-K, of the official parser.
 
-    Only tiles whose maximum reaches the threshold are looked at, so a map is read once and little of it twice. Peaks come in
-    falling order, equal ones in row-major order. Fills `tile_maxima` (J, tile rows, tile columns) of every joint, the first
-    `peak_count` (J,) entries of `peak_x`, `peak_y`, `peak_score` (J, K).
+    Only columns of tiles whose maximum reaches the threshold are looked at, so a map is read once and little of it twice. Peaks
+    come in falling order, equal ones in row-major order. Fills `tile_maxima` (J, tile rows, tile columns) of every joint, and
+    the first `peak_count` (J,) entries of `peak_x`, `peak_y`, `peak_score` (J, K).
     """
-    width = heatmaps.shape[2]
-    capacity = peak_x.shape[1]
-    for joint in range(heatmaps.shape[0]):
-        heatmap = heatmaps[joint]
+    joints, height, width = heatmaps.shape
+    for joint in range(joints):
         count = 0
         for tile_y in range(tile_maxima.shape[1]):
-            _measure_tile_row(heatmap, tile_y, column_maxima, tile_maxima[joint])
-            top = tile_y * TILE_HEIGHT_PX
-            bottom = min(top + TILE_HEIGHT_PX, heatmap.shape[0])
+            measure_tile_row(heatmaps, joint, tile_y, column_maxima, tile_maxima)
             for tile_x in range(tile_maxima.shape[2]):
                 if not tile_maxima[joint, tile_y, tile_x] >= threshold:
                     continue
                 for x in range(tile_x * TILE_WIDTH_PX, min((tile_x + 1) * TILE_WIDTH_PX, width)):
                     if not column_maxima[x] >= threshold:
                         continue
-                    for y in range(top, bottom):
-                        score = heatmap[y, x]
-                        if not threshold <= score < np.inf:
-                            continue
-                        place = count
-                        while place > 0 and (
-                            score > peak_score[joint, place - 1]
-                            or (
-                                score == peak_score[joint, place - 1]
-                                and y * width + x < peak_y[joint, place - 1] * width + peak_x[joint, place - 1]
-                            )
-                        ):
-                            place -= 1
-                        if place == capacity or not _is_peak(heatmap, y, x, radius):
-                            continue
-                        count = min(count + 1, capacity)
-                        for later in range(count - 1, place, -1):
-                            peak_x[joint, later] = peak_x[joint, later - 1]
-                            peak_y[joint, later] = peak_y[joint, later - 1]
-                            peak_score[joint, later] = peak_score[joint, later - 1]
-                        peak_x[joint, place] = x
-                        peak_y[joint, place] = y
-                        peak_score[joint, place] = score
+                    for y in range(tile_y * TILE_HEIGHT_PX, min((tile_y + 1) * TILE_HEIGHT_PX, height)):
+                        score = heatmaps[joint, y, x]
+                        if threshold <= score < np.inf and _is_peak(heatmaps, joint, y, x, radius):
+                            count = _insert_peak(joint, count, x, y, score, peak_x, peak_y, peak_score)
         peak_count[joint] = count
