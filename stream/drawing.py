@@ -40,9 +40,10 @@ class Skeleton(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole=0.0):  # type: ignore[no-untyped-def]
+def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ignore[no-untyped-def]
     """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `picture` (H, W, 3) uint8.
 
+    All numbers are float64 and `colour` is (3,) float32 everywhere, so that it is compiled once and not once a caller.
     Pixels that are nearer to the line than `hole` are left alone: what an outline is drawn for will cover them.
     """
     reach = radius + 0.5
@@ -134,8 +135,11 @@ def person_size(joints, threshold):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def draw_people(picture, keypoints, order, colours, skeleton, style, outline):  # type: ignore[no-untyped-def]
-    """Draws people (P, J, 3) x, y, score in `order`, each with its colours (P, 3 shades, 3) over an `outline` (3,)."""
+def draw_people(picture, keypoints, order, colours, skeleton, style, outline, centre):  # type: ignore[no-untyped-def]
+    """Draws people (P, J, 3) x, y, score in `order`, each with its colours (P, 3 shades, 3).
+
+    `outline` and `centre` (3,) are the colours around limbs and in the middle of joints.
+    """
     for index in range(order.shape[0]):
         person = order[index]
         joints, shades = keypoints[person], colours[person]
@@ -143,11 +147,11 @@ def draw_people(picture, keypoints, order, colours, skeleton, style, outline):  
         radius = 0.5 * min(style.limb_max_px, max(style.limb_min_px, style.limb_width * size))
         for dark in (True, False):
             if not dark or style.outline_opacity > 0:
-                _draw_person(picture, joints, shades, skeleton, style, outline, radius, dark)
+                _draw_person(picture, joints, shades, skeleton, style, outline, centre, radius, dark)
 
 
 @numba.njit(nogil=True, cache=True)
-def _draw_person(picture, joints, shades, skeleton, style, outline, radius, dark):  # type: ignore[no-untyped-def]
+def _draw_person(picture, joints, shades, skeleton, style, outline, centre, radius, dark):  # type: ignore[no-untyped-def]
     grow = style.outline_px if dark else 0.0
     fade = style.outline_opacity if dark else 1.0
     for link in range(skeleton.links.shape[0]):
@@ -172,10 +176,7 @@ def _draw_person(picture, joints, shades, skeleton, style, outline, radius, dark
         capsule(picture, x, y, x, y, width + grow, colour, opacity, hole)
         if not dark:
             # A light centre makes the joint readable where limbs of one colour cross.
-            capsule(picture, x, y, x, y, 0.42 * width, _WHITE, opacity, 0.0)
-
-
-_WHITE = np.full(3, 255, np.float32)
+            capsule(picture, x, y, x, y, 0.42 * width, centre, opacity, 0.0)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -188,10 +189,10 @@ def draw_boxes(picture, boxes, order, colours, radius, opacity):  # type: ignore
         if right <= left or bottom <= top:
             continue
         colour = colours[person, 0]
-        capsule(picture, left, top, right, top, radius, colour, opacity)
-        capsule(picture, right, top, right, bottom, radius, colour, opacity)
-        capsule(picture, right, bottom, left, bottom, radius, colour, opacity)
-        capsule(picture, left, bottom, left, top, radius, colour, opacity)
+        capsule(picture, left, top, right, top, radius, colour, opacity, 0.0)
+        capsule(picture, right, top, right, bottom, radius, colour, opacity, 0.0)
+        capsule(picture, right, bottom, left, bottom, radius, colour, opacity, 0.0)
+        capsule(picture, left, bottom, left, top, radius, colour, opacity, 0.0)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -208,4 +209,4 @@ def draw_trails(picture, places, newest, colours, radius, opacity):  # type: ign
                 rest = 1.0 - age / (count - 1)
                 x0, y0 = places[person, earlier, end, 0], places[person, earlier, end, 1]
                 x1, y1 = places[person, later, end, 0], places[person, later, end, 1]
-                capsule(picture, x0, y0, x1, y1, max(0.5, radius * rest), colours[person, 0], opacity * rest * rest)
+                capsule(picture, x0, y0, x1, y1, max(0.5, radius * rest), colours[person, 0], opacity * rest * rest, 0.0)

@@ -19,12 +19,12 @@ class PersonIds:
     """Gives each person of a frame a number from 0 on."""
 
     def __init__(self, joints: int) -> None:
-        self._keypoints = np.zeros((_CAPACITY, joints, 3), np.float32)
+        self._keypoints = np.zeros((_CAPACITY, joints, 3))
         self._ids = np.full(_CAPACITY, -1, np.int64)
         self._unseen = np.zeros(_CAPACITY, np.int32)
         self._next = 0
 
-    def assign(self, keypoints: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+    def assign(self, keypoints: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
         """(P,) numbers of the people (P, J, 3) x, y, score; joints below `threshold` are not compared."""
         ids = np.empty(len(keypoints), np.int64)
         self._next = _match(keypoints, threshold, self._keypoints, self._ids, self._unseen, self._next, ids)
@@ -34,23 +34,25 @@ class PersonIds:
 @numba.njit(nogil=True, cache=True)
 def _match(keypoints, threshold, known, known_ids, unseen, next_id, ids):  # type: ignore[no-untyped-def]
     people, capacity = keypoints.shape[0], known.shape[0]
-    distances = np.full((people, capacity), np.inf, np.float32)
+    distances = np.empty((people, capacity))
     for person in range(people):
+        ids[person] = -1
         for other in range(capacity):
-            if known_ids[other] >= 0:
-                distances[person, other] = _distance(keypoints[person], known[other], threshold)
-    ids[:] = -1
+            there = known_ids[other] >= 0
+            distances[person, other] = _distance(keypoints[person], known[other], threshold) if there else np.inf
     matched = np.zeros(capacity, np.bool_)
     for _ in range(min(people, capacity)):
-        best = np.argmin(distances)
-        person, other = best // capacity, best % capacity
-        if not distances[person, other] < _FAR:
+        # Plain loops: NumPy's argmin and slices take seconds to compile, and this is rarely more than ten by ten.
+        person, other, least = -1, -1, _FAR
+        for row in range(people):
+            for column in range(capacity):
+                if ids[row] < 0 and not matched[column] and distances[row, column] < least:
+                    person, other, least = row, column, distances[row, column]
+        if person < 0:
             break
         ids[person] = known_ids[other]
         matched[other] = True
         known[other] = keypoints[person]
-        distances[person, :] = np.inf
-        distances[:, other] = np.inf
     for other in range(capacity):
         unseen[other] = 0 if matched[other] else unseen[other] + 1
         if unseen[other] > PATIENCE:

@@ -58,8 +58,8 @@ class Lettering:
         x = gap + line // 3
         y = picture.shape[0] - gap - line
         background, opacity = bgr(theme.text_background), theme.text_background_opacity
-        middle = y + (line - 1) / 2
-        capsule(picture, float(x), middle, float(x + width), middle, 0.5 * line + 2.0, background, opacity)
+        middle = y + 0.5 * (line - 1)
+        capsule(picture, float(x), middle, float(x + width), middle, 0.5 * line + 2.0, background, opacity, 0.0)
         text, warning = bgr(theme.text), bgr(theme.warning)
         for word, code in zip(words, codes, strict=True):
             late = status.drops > 0 and word.endswith("dropped")
@@ -68,7 +68,7 @@ class Lettering:
     def draw_labels(
         self,
         picture: NDArray[np.uint8],
-        boxes: NDArray[np.float32],
+        boxes: NDArray[np.float64],
         order: NDArray[np.int64],
         colours: NDArray[np.float32],
         ids: NDArray[np.int64] | None,
@@ -104,7 +104,7 @@ def _draw_labels(picture, glyphs, boxes, order, colours, ids, scores):  # type: 
         x = int(min(picture.shape[1] - width - line // 2, max(line // 2, boxes[person, 0] + 0.5 * (boxes[person, 2] - width))))
         y = int(min(picture.shape[0] - line, max(2, boxes[person, 1] - 1.25 * line)))
         middle = y + 0.5 * (line - 1)
-        capsule(picture, float(x), middle, float(x + width), middle, 0.5 * line, colours[person, 0], 0.85)
+        capsule(picture, float(x), middle, float(x + width), middle, 0.5 * line, colours[person, 0], 0.85, 0.0)
         draw_text(picture, glyphs, codes[:count], x, y, ink, 1.0)
 
 

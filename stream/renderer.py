@@ -36,7 +36,7 @@ class Renderer:
         self.options = options or RenderOptions()
         self.theme = theme if isinstance(theme, Theme) else load_theme(theme or self.options.theme)
         self._shades = self.theme.shades()
-        self._outline = bgr(self.theme.outline)
+        self._outline, self._centre = bgr(self.theme.outline), bgr(self.theme.joint_centre)
         self._skeleton = make_skeleton(keypoint_set)
         self._heads = head_joints(keypoint_set)
         self._ids = PersonIds(len(keypoint_set))
@@ -48,7 +48,7 @@ class Renderer:
         keypoints = np.ones((1, len(self._skeleton.joint_shades), 3), np.float32)
         people = People(keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32))
         status = Status(fps=0.0, latency_ms=0.0, drops=0)
-        everything = RenderOptions(boxes=True, scores=True, ids=True, trails=2, blur_faces=True, background="blur")
+        everything = RenderOptions(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
         spare = Renderer.__new__(Renderer)
         spare.__dict__.update(self.__dict__, options=everything, _ids=PersonIds(keypoints.shape[1]))
         spare._trails = self._trails.empty_copy()
@@ -60,7 +60,7 @@ class Renderer:
     ) -> None:
         """Draws `people`, in pixels of `picture` (H, W, 3) uint8 BGR, into it. Only options that show maps need `maps`."""
         options = self.options
-        keypoints = _usable(np.ascontiguousarray(people.keypoints, np.float32))
+        keypoints = _usable(people.keypoints.astype(np.float64))
         if options.background == "black":
             picture.fill(0)
         elif options.background == "blur":
@@ -74,18 +74,19 @@ class Renderer:
         if status is not None and options.status:
             self._letters(picture).draw_status(picture, status, len(people))
 
-    def _draw_people(self, picture: NDArray[np.uint8], keypoints: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
+    def _draw_people(self, picture: NDArray[np.uint8], keypoints: NDArray[np.float64], scores: NDArray[np.float32]) -> None:
         options = self.options
         style = make_style(self.theme, picture.shape[0], options.joint_threshold)
         ids = self._ids.assign(keypoints, options.joint_threshold)
         colours = self._shades[ids % len(self._shades)]
-        boxes, order = _boxes_far_first(keypoints, options.joint_threshold)
+        boxes, sizes = _boxes(keypoints, options.joint_threshold)
+        order = np.argsort(sizes)  # near people are drawn over far ones
         if options.trails:
             self._trails.draw(picture, keypoints, ids, self._shades, style, length=options.trails)
         if options.boxes:
             draw_boxes(picture, boxes, order, colours, 0.4 * style.limb_min_px, 0.9)
         if options.skeletons:
-            draw_people(picture, keypoints, order, colours, self._skeleton, style, self._outline)
+            draw_people(picture, keypoints, order, colours, self._skeleton, style, self._outline, self._centre)
         if options.ids or options.scores:
             self._letters(picture).draw_labels(
                 picture, boxes, order, colours, ids if options.ids else None, scores if options.scores else None
@@ -129,22 +130,21 @@ def make_skeleton(keypoint_set: KeypointSet) -> Skeleton:
 
 @numba.njit(nogil=True, cache=True)
 def _usable(keypoints):  # type: ignore[no-untyped-def]
-    """A copy in which joints that are nowhere near a picture (not finite, or beyond a million pixels) have score 0."""
-    copy = keypoints.copy()
-    for person in range(copy.shape[0]):
-        for joint in range(copy.shape[1]):
-            x, y, score = copy[person, joint]
+    """The same array: joints nowhere near a picture (not finite, or beyond a million pixels) get score 0."""
+    for person in range(keypoints.shape[0]):
+        for joint in range(keypoints.shape[1]):
+            x, y, score = keypoints[person, joint]
             if not (abs(x) < 1e6 and abs(y) < 1e6 and score > 0):
-                copy[person, joint, :] = 0
-    return copy
+                keypoints[person, joint, :] = 0
+    return keypoints
 
 
 @numba.njit(nogil=True, cache=True)
-def _boxes_far_first(keypoints, threshold):  # type: ignore[no-untyped-def]
-    """Boxes (P, 4) x, y, width, height of the joints that are drawn, a tenth larger; and the people from small to large."""
+def _boxes(keypoints, threshold):  # type: ignore[no-untyped-def]
+    """Boxes (P, 4) x, y, width, height of the joints that are drawn, a tenth larger; and the sizes (P,) of the people."""
     count = keypoints.shape[0]
-    boxes = np.zeros((count, 4), np.float32)
-    sizes = np.zeros(count, np.float32)
+    boxes = np.zeros((count, 4))
+    sizes = np.zeros(count)
     for person in range(count):
         sizes[person] = person_size(keypoints[person], threshold)
         left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
@@ -156,4 +156,4 @@ def _boxes_far_first(keypoints, threshold):  # type: ignore[no-untyped-def]
         if right >= left:
             margin = 0.05 * sizes[person] + 2
             boxes[person] = (left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin)
-    return boxes, np.argsort(sizes)
+    return boxes, sizes

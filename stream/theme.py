@@ -57,6 +57,7 @@ class Theme:
     faintest: float = 0.3
     full_score: float = 0.6
     outline: str = "#101418"
+    joint_centre: str = "#ffffff"
     outline_px: float = 1.4
     outline_opacity: float = 0.55
     text: str = "#ffffff"
@@ -67,7 +68,7 @@ class Theme:
     def __post_init__(self) -> None:
         if not self.palette:
             raise ConfigError("palette must name at least one colour")
-        for colour in (*self.palette, self.outline, self.text, self.text_background, self.warning):
+        for colour in (*self.palette, self.outline, self.joint_centre, self.text, self.text_background, self.warning):
             _bgr(colour)
 
     def shades(self) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ class Trails:
         links = np.bincount(np.array(keypoint_set.links, int).ravel(), minlength=len(keypoint_set))
         self._ends = np.flatnonzero(links == 1)
         self._owners = np.full(_SLOTS, -1, np.int64)
-        self._places = np.zeros((_SLOTS, 0, len(self._ends), 3), np.float32)
+        self._places = np.zeros((_SLOTS, 0, len(self._ends), 3))
         self._newest = 0
 
     def empty_copy(self) -> Trails:
@@ -31,7 +31,7 @@ class Trails:
     def draw(
         self,
         picture: NDArray[np.uint8],
-        keypoints: NDArray[np.float32],
+        keypoints: NDArray[np.float64],
         ids: NDArray[np.int64],
         shades: NDArray[np.float32],
         style: Style,
@@ -40,7 +40,7 @@ class Trails:
     ) -> None:
         """Remembers the people (P, J, 3) with numbers `ids`, and draws where they were in the last `length` frames."""
         if self._places.shape[1] != length + 1:
-            self._places = np.zeros((_SLOTS, length + 1, len(self._ends), 3), np.float32)
+            self._places = np.zeros((_SLOTS, length + 1, len(self._ends), 3))
         self._newest = (self._newest + 1) % (length + 1)
         slots = ids % _SLOTS
         changed = slots[self._owners[slots] != ids]

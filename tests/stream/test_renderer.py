@@ -102,7 +102,7 @@ def test_edges_are_smooth():
 def test_a_limb_covers_what_opencv_covers():
     """The compiled capsule and OpenCV's thick anti-aliased line cover the same pixels, up to their edges."""
     ours, theirs = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    capsule(ours, 40.0, 50.0, 260.0, 170.0, 6.0, np.full(3, 255, np.float32), 1.0)
+    capsule(ours, 40.0, 50.0, 260.0, 170.0, 6.0, np.full(3, 255, np.float32), 1.0, 0.0)
     cv2.line(theirs, (40, 50), (260, 170), (255, 255, 255), 12, cv2.LINE_AA)
     inside = cv2.erode(theirs, np.ones((3, 3), np.uint8)) == 255
     outside = cv2.dilate(theirs, np.ones((3, 3), np.uint8)) == 0
