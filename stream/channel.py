@@ -30,6 +30,16 @@ class Thinning:
         """Whether no more frames are wanted."""
         return self.limit is not None and self._used >= self.limit
 
+    def expected(self, count: int | None, duration_s: float | None) -> int | None:
+        """How many frames of a source with `count` frames in `duration_s` will be used; none where that is unknown."""
+        if count is not None:
+            count = -(-count // self.stride)
+            if self.max_fps is not None and duration_s is not None:
+                count = min(count, round(duration_s * self.max_fps))
+        if self.limit is not None:
+            return self.limit if count is None else min(count, self.limit)
+        return count
+
     def wants(self, time_s: float) -> bool:
         """Whether the next frame, at that stream time, is to be used."""
         self._seen += 1

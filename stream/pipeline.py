@@ -288,15 +288,13 @@ class Pipeline:
         )
 
     def _expected(self, channel: Channel) -> int | None:
-        info, thinning = channel.source.info, channel.thinning
-        count = None if info is None or info.live else info.frame_count
-        if count is not None:
-            count = -(-count // thinning.stride)
-            if thinning.max_fps is not None and info is not None and info.duration_s is not None:
-                count = min(count, round(info.duration_s * thinning.max_fps))
-        if thinning.limit is not None:
-            return thinning.limit if count is None else min(count, thinning.limit)
-        return count
+        info = channel.source.info
+        if info is None or info.live:
+            return channel.thinning.limit
+        count = info.frame_count
+        if count is None and info.duration_s is not None and info.fps is not None:
+            count = round(info.duration_s * info.fps)
+        return channel.thinning.expected(count, info.duration_s)
 
     def _see_stop(self) -> None:
         if self._stop_at_s is not None and not self._stopping:
