@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,10 @@ class WorkSource(Source):
     def retrieve(self, slot: FrameSlot) -> None:
         self._work()
         slot.resize(*SIZE)
-        slot.frame.index, slot.frame.capture_ns = self._index, time.monotonic_ns()
+        time_s, now_ns = self._index / 25, time.monotonic_ns()
+        slot.describe(
+            source=self.name, index=self._index, time_s=time_s, pts=None, time_base=Fraction(1, 25), capture_ns=now_ns
+        )
 
 
 class WorkEngine:

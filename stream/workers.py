@@ -42,7 +42,8 @@ class DecodeWorker(Worker):
         except SourceError as error:
             health = self._channel.source.health
             health.state, health.message = "failed", str(error)
-            _LOG.error("%s: %s", self._channel.source.name, error)  # now: other sources may go on for days
+            if self._channel.label:
+                _LOG.error("%s", error)  # now: the other sources may go on for days before it is raised
             raise
 
     def _decode(self) -> None:

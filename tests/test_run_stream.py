@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import run_stream
 from tests.stream.media import cut, make_clip, read_numbers
 from tests.stream.plaza_engine import similarity_of_record
+from tests.stream.servers import tcp_server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -203,6 +205,12 @@ def test_no_source() -> None:
     assert_one_line_error(run(), "SOURCE")
 
 
+def test_a_stream_that_cannot_be_reached_is_one_line_without_its_password() -> None:
+    result = run("rtsp://viewer:s3cret@127.0.0.1:1/live?token=s3cret", "-o", "-", "--reconnect", 0, engine="blank")
+    assert_one_line_error(result, "rtsp://127.0.0.1:1/live", "refused")
+    assert "s3cret" not in result.stdout + result.stderr
+
+
 # Stopping.
 
 
@@ -268,3 +276,18 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     process.communicate(timeout=10)
     assert time.monotonic() - start_s < 0.5
     assert process.returncode == 130
+
+
+def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
+    hold = threading.Event()
+    with tcp_server(lambda connection: bool(hold.wait(20))) as port:
+        line = command(f"rtsp://127.0.0.1:{port}/live", "-o", "-", engine="blank")
+        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        time.sleep(4)
+        start_s = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=15)
+        hold.set()
+    assert time.monotonic() - start_s < 2.5
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from types import TracebackType
 from typing import Literal, TypeVar
 
@@ -32,6 +33,24 @@ class FrameSlot:
         if self.frame.image.shape[:2] != (height, width):
             self.frame.image = self._buffer[:size].reshape(height, width, 3)
         return self.frame.image
+
+    def describe(
+        self,
+        *,
+        source: str,
+        index: int,
+        time_s: float,
+        pts: int | None,
+        time_base: Fraction,
+        capture_ns: int,
+        epoch: int = 0,
+    ) -> None:
+        """Sets all that `Frame` says beside the pixels, and forgets the stages that the last frame in the slot has left."""
+        frame = self.frame
+        frame.source, frame.index, frame.epoch = source, index, epoch
+        frame.time_s, frame.pts, frame.time_base = time_s, pts, time_base
+        frame.capture_ns = capture_ns
+        frame.left_ns.clear()
 
 
 @dataclass

@@ -112,15 +112,14 @@ class FileSource(Source):
 
     def retrieve(self, slot: FrameSlot) -> None:
         self._converter.convert(self._picture, slot)
-        frame = slot.frame
-        frame.source = self.name
-        frame.index = self._index
-        frame.time_s = self.time_s
-        frame.pts = self._picture.pts if self._stamp_used else None
-        frame.time_base = self._time_base
-        frame.capture_ns = self._capture_ns
-        frame.epoch = 0
-        frame.left_ns.clear()
+        slot.describe(
+            source=self.name,
+            index=self._index,
+            time_s=self.time_s,
+            pts=self._picture.pts if self._stamp_used else None,
+            time_base=self._time_base,
+            capture_ns=self._capture_ns,
+        )
 
     def interrupt(self) -> None:
         self._interrupted = True

@@ -54,11 +54,14 @@ class PatternSource(Source):
         column = self._index * 4 % WIDTH
         image[:, column : column + 8] = 255
         cv2.putText(image, str(self._index), (16, HEIGHT - 24), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255, 255, 255), 3)
-        frame = slot.frame
-        frame.source, frame.index, frame.time_s = self.name, self._index, self.time_s
-        frame.pts, frame.time_base = self._index, Fraction(1, FPS)
-        frame.capture_ns, frame.epoch = self._capture_ns, 0
-        frame.left_ns.clear()
+        slot.describe(
+            source=self.name,
+            index=self._index,
+            time_s=self.time_s,
+            pts=self._index,
+            time_base=Fraction(1, FPS),
+            capture_ns=self._capture_ns,
+        )
 
     def interrupt(self) -> None:
         self._stopped.set()

@@ -99,15 +99,14 @@ class SequenceSource(Source):
             self._video.retrieve(slot)
         elif self._image is not None:
             slot.resize(*self._image.shape[:2])[:] = self._image
-            slot.frame.capture_ns = self._capture_ns
-            slot.frame.epoch = 0
-            slot.frame.left_ns.clear()
-        frame = slot.frame
-        frame.source = self._path
-        frame.index = self._index
-        frame.time_s = self.time_s
-        frame.pts = round(self.time_s / _TIME_BASE)
-        frame.time_base = _TIME_BASE
+        slot.describe(
+            source=self._path,
+            index=self._index,
+            time_s=self.time_s,
+            pts=round(self.time_s / _TIME_BASE),
+            time_base=_TIME_BASE,
+            capture_ns=self._capture_ns,
+        )
 
     def interrupt(self) -> None:
         self._interrupted = True

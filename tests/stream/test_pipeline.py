@@ -3,6 +3,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,14 @@ class CountedSource(Source):
 
     def retrieve(self, slot: FrameSlot) -> None:
         slot.resize(64, 96)[:] = numbered_picture(self.index, 96, 64)
-        frame = slot.frame
-        frame.source, frame.index, frame.time_s, frame.capture_ns = self.name, self.index, self.time_s, self.captured_ns
+        slot.describe(
+            source=self.name,
+            index=self.index,
+            time_s=self.time_s,
+            pts=None,
+            time_base=Fraction(1, 90_000),
+            capture_ns=self.captured_ns,
+        )
 
     def interrupt(self) -> None:
         self.stopped.set()
