@@ -62,7 +62,7 @@ def move_index_to_front(path: Path, time_base: Fraction) -> None:
         container_format = FORMATS[path.suffix.lower()]
         with av.open(str(path)) as fragments, av.open(str(part), "w", format=container_format, options=options) as plain:
             plain.metadata.update(fragments.metadata)
-            streams = {stream.index: plain.add_stream_from_template(stream, opaque=True) for stream in fragments.streams}
+            streams = {stream.index: _copy_stream(stream, plain) for stream in fragments.streams}
             for packet in fragments.demux():
                 if packet.dts is not None:
                     packet.stream = streams[packet.stream.index]
@@ -88,6 +88,13 @@ def trim_to_whole_fragments(path: Path) -> None:
             if position <= end and kind != b"moof":
                 whole = position
         file.truncate(whole)
+
+
+def _copy_stream(stream: Any, container: Any) -> Any:
+    copy = container.add_stream_from_template(stream, opaque=True)
+    if stream.codec_context.codec_tag == "hvc1":  # the muxer would fall back to hev1, which Apple players refuse
+        copy.codec_context.codec_tag = "hvc1"
+    return copy
 
 
 def _movie_timescale(time_base: Fraction) -> dict[str, str]:

@@ -23,6 +23,7 @@ _CANDIDATES = {
     "hevc": ("hevc_nvenc", "hevc_qsv", "hevc_videotoolbox", "libx265"),
 }
 _SOFTWARE = ("libx264", "libx265")
+_X265_SILENT = "log-level=none"
 _COLOUR_BT601 = 6  # FFmpeg's AVCOL_*_SMPTE170M: what cv2's conversion to I420 computes
 _COLOUR_LIMITED_RANGE = 1  # FFmpeg's AVCOL_RANGE_MPEG
 
@@ -58,7 +59,7 @@ def encoder_options(name: str, options: VideoOptions, *, live: bool) -> dict[str
         if live:
             chosen["tune"] = "zerolatency"
         if name == "libx265":
-            chosen["x265-params"] = "log-level=error"
+            chosen["x265-params"] = _X265_SILENT
         return chosen
     if name.endswith("nvenc"):
         return {"preset": "p4", "rc": "vbr", "cq": quality, "b": "0", **({"tune": "ull", "delay": "0"} if live else {})}
@@ -99,6 +100,8 @@ def _refusal(name: str) -> str | None:
         context.width = context.height = 256
         context.pix_fmt = "yuv420p"
         context.time_base, context.framerate = Fraction(1, 30), Fraction(30)
+        if name == "libx265":
+            context.options = {"x265-params": _X265_SILENT}  # it writes to the terminal by itself
         picture = av.VideoFrame.from_ndarray(np.full((384, 256), 128, np.uint8), "yuv420p")
         picture.pts = 0
         context.encode(picture)

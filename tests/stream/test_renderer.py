@@ -15,6 +15,7 @@ from configs import load_keypoint_set
 from configs.errors import ConfigError
 from grouping import People
 from stream.drawing import capsule
+from stream.glyphs import draw_glyphs, text_codes
 from stream.identity import PersonIds
 from stream.renderer import Renderer, RenderOptions, Status, make_skeleton
 from stream.theme import LEFT, MIDDLE, RIGHT, load_theme, theme_names
@@ -294,3 +295,17 @@ def test_warming_up_does_not_touch_what_is_drawn():
     fresh = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     Renderer(COCO, options=replace(renderer.options)).draw(fresh, people_of(standing(160)))
     assert (picture == fresh).all()
+
+
+@pytest.mark.parametrize("height", [14, 24, 49])
+def test_letters_are_drawn_with_and_without_the_fonts_of_opencv_5(height, monkeypatch):
+    for has_fonts in (True, False):
+        if not has_fonts:
+            monkeypatch.delattr(cv2, "FontFace", raising=False)
+        glyphs = draw_glyphs(height)
+        ink = glyphs.masks.astype(bool).sum(axis=(1, 2))
+        assert (ink[1:] > 0).all(), "a character left no trace"
+        digits = glyphs.advances[text_codes("0123456789")]
+        assert len(set(digits.tolist())) == 1, "a number that changes would make the line jump"
+        assert (glyphs.advances > 0).all()
+        assert glyphs.masks[:, :, -1].max() == 0, "a character is cut off"

@@ -19,6 +19,7 @@ import pytest
 from configs.errors import ConfigError, SinkError
 from stream.frame import SourceInfo
 from stream.sinks import VideoOptions
+from stream.sinks.encoders import choose_encoder
 from stream.sinks.video import VideoSink
 from tests.stream.sinks.samples import (
     HEIGHT,
@@ -332,3 +333,23 @@ def test_audio_that_a_container_cannot_carry_costs_the_audio_only(tmp_path, run_
     write_all(VideoSink(str(tmp_path / "out.mp4")), source, run_info, make_frames(vfr_stamps(10)))
     assert len(video_times(tmp_path / "out.mp4")) == 10
     assert "left out" in caplog.text
+
+
+def test_hevc_carries_the_tag_that_apple_players_want(tmp_path, source_info, run_info, write_all):
+    path = tmp_path / "out.mp4"
+    sink = VideoSink(str(path), VideoOptions(video_codec="hevc", video_preset="ultrafast"))
+    try:
+        write_all(sink, source_info, run_info, make_frames(vfr_stamps(10)))
+    except ConfigError as error:
+        pytest.skip(str(error))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == "hevc"
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+    assert video_times(path) == [pts * TIME_BASE for pts in vfr_stamps(10)]
+
+
+def test_the_choice_of_the_encoder_is_said_aloud(caplog):
+    choose_encoder.cache_clear()
+    with caplog.at_level("INFO", logger="stream.sinks.encoders"):
+        name = choose_encoder("h264", "auto")
+    assert f"video encoder: {name}" in caplog.text
