@@ -79,6 +79,8 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
         overrides[title] = {name: given[name] for name in fields & given.keys()}
     if any(name in given for name in _LENGTHS):
         overrides["schedule"] = {**dict.fromkeys(_LENGTHS), **overrides["schedule"]}
+    if parsed.data_weights and not parsed.data:
+        raise ConfigError("--data-weights goes with --data")
     if parsed.data:
         weights = parsed.data_weights or [1.0] * len(parsed.data)
         if len(weights) != len(parsed.data):

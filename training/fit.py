@@ -36,6 +36,7 @@ def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
     if config.execution.threads is not None:
         torch.set_num_threads(config.execution.threads)
     with open_processes(config.execution.device) as processes:
+        torch.backends.cudnn.benchmark = True  # crops keep their size for thousands of steps
         run = open_run(config, resume)
         if config.execution.cache_images:
             run.dataset.cache()
@@ -54,32 +55,42 @@ class Fit:
         self._validated_step = self.trainer.step
 
     def until_over(self, after_steps: int | None = None) -> int | None:
-        """Trains to the end, until a signal, or for `after_steps` steps; returns the signal."""
-        trainer, execution = self.trainer, self.run.config.execution
+        """Trains to the end, until a signal, or for `after_steps` steps; returns the signal.
+
+        Raises DataError for an image that cannot be used, after a checkpoint; CheckpointError when the last one cannot be written.
+        """
+        folder, trainer = self.run.folder, self.trainer
         main = self.processes.is_main
         last_step = None if after_steps is None else trainer.step + after_steps
         if main:
-            self.run.folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(training_config_to_dict(self.run.config), sort_keys=False)
-            (self.run.folder / "config.yaml").write_text(text, encoding="utf-8")
+            (folder / "config.yaml").write_text(text, encoding="utf-8")
         with StopSignals() as signals, show_progress(main) as progress, self._log() as log:
-            for _ in trainer.steps():
-                stop = trainer.agree(signals.received is not None)
-                if trainer.step % execution.log_steps == 0:
-                    self._write_row(log, progress)
-                if stop or trainer.step == last_step:
-                    break
-                if main:
-                    self._save_when_due()
-                if self._validation_due():
-                    self._validate(log)
-            else:
-                if trainer.step > self._validated_step:
-                    self._validate(log)
+            try:
+                self._train(signals, progress, log, last_step)
+            finally:
+                if main and trainer.step:
+                    save_checkpoint(folder / "last.pt", trainer.state())
             if main:
-                save_checkpoint(self.run.folder / "last.pt", trainer.state())
-                draw_curves(self.run.folder)
+                draw_curves(folder)
             return signals.received
+
+    def _train(self, signals: StopSignals, progress: RunProgress, log: ScalarLog | None, last_step: int | None) -> None:
+        trainer = self.trainer
+        for _ in trainer.steps():
+            stop = trainer.agree(signals.received is not None)
+            if trainer.step % self.run.config.execution.log_steps == 0:
+                self._write_row(log, progress)
+            if stop or trainer.step == last_step:
+                return
+            if log is not None and time.monotonic() >= self._checkpoint_at + self.run.config.execution.checkpoint_s:
+                self._save("last.pt")
+                self._checkpoint_at = time.monotonic()
+            if self._validation_due():
+                self._validate(log)
+        if trainer.step > self._validated_step:
+            self._validate(log)
 
     def _log(self) -> AbstractContextManager[ScalarLog | None]:
         if not self.processes.is_main:
@@ -100,15 +111,12 @@ class Fit:
             f"step {trainer.step}, epoch {trainer.epoch:.2f}, loss {row['total']:.5f}, {notes['images_per_s']:.1f} images/s",
         )
 
-    def _save_when_due(self) -> None:
-        if time.monotonic() < self._checkpoint_at + self.run.config.execution.checkpoint_s:
-            return
+    def _save(self, name: str) -> None:
         try:
-            save_checkpoint(self.run.folder / "last.pt", self.trainer.state())
+            save_checkpoint(self.run.folder / name, self.trainer.state())
         except CheckpointError as error:
-            # Training goes on: there may be room again by the next time. The last checkpoint of a run must succeed.
+            # Training goes on: there may be room again by the next time. Only the last checkpoint of a run must succeed.
             logger.error("%s", error)
-        self._checkpoint_at = time.monotonic()
 
     def _validation_due(self) -> bool:
         if self.run.validation is None or not self.processes.is_main:
@@ -142,6 +150,6 @@ class Fit:
         score = [figures.get("ap", 0.0), -figures["total"]]
         if trainer.best is None or score > trainer.best:
             trainer.best = score
-            save_checkpoint(run.folder / "best.pt", trainer.state())
+            self._save("best.pt")
         draw_curves(run.folder)
         self._validated_at, self._validated_step = time.monotonic(), trainer.step

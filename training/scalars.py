@@ -42,8 +42,10 @@ class ScalarLog:
         if name not in self._columns:
             self._columns[name] = list(row)
             path.write_text(",".join(row) + "\n", encoding="utf-8")
+        if not row.keys() <= set(self._columns[name]):
+            self._widen(path, [*self._columns[name], *(key for key in row if key not in self._columns[name])])
         with path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns[name], extrasaction="ignore").writerow(row)
+            csv.DictWriter(file, self._columns[name]).writerow(row)
         if self._board is not None:
             for key, value in row.items():
                 self._board.add_scalar(f"{name}/{key}", value, int(row["step"]))
@@ -51,11 +53,20 @@ class ScalarLog:
     def _cut(self, path: Path) -> list[str]:
         rows = read_scalars(path)
         columns = path.read_text(encoding="utf-8").splitlines()[0].split(",")
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(row for row in rows if row["step"] <= self._resume_step)
+        _write(path, columns, [row for row in rows if row["step"] <= self._resume_step])
         return columns
+
+    def _widen(self, path: Path, columns: list[str]) -> None:
+        """A resumed run may measure more than it did before; rows from before have nothing in the new columns."""
+        _write(path, columns, read_scalars(path))
+        self._columns[path.stem] = columns
+
+
+def _write(path: Path, columns: list[str], rows: list[dict[str, float]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_scalars(path: Path) -> list[dict[str, float]]:
@@ -80,7 +91,7 @@ def draw_curves(folder: Path) -> None:
         (axes[3], "held-out AP", ("ap",)),
     ):
         for source, label, style in ((rows, "", "-"), (checks, " (held out)", "o-")):
-            names = [key for key in (source[0] if source else {}) if key.startswith(prefixes)]
+            names = [key for key in (source[-1] if source else {}) if key.startswith(prefixes)]
             for name in names:
                 points = [(row["step"], row[name]) for row in source if row.get(name)]
                 if points:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from configs import DataError
 from configs.training import training_config_to_dict
 from training.dataset import Batch, collate
 from training.losses import Losses, PoseLoss
@@ -85,7 +86,7 @@ class Trainer:
 
     def steps(self) -> Iterator[None]:
         """Trains; yields after every step until the training is over."""
-        for batch in self._loader():
+        for batch in self._batches():
             if self.finished:
                 return
             self._train_on(batch.to(self.processes.device))
@@ -121,10 +122,18 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.averaged is not None:
             self.averaged.network.load_state_dict(state["ema"])
-        self.step, self.best = state["step"], state["best"]
+        self.step = state["step"]
+        self.best = state["best"] if isinstance(state["best"], list) else None
         self._elapsed_before_s = state["elapsed_s"]
         self.meter.restore(state["meter"])
         torch.set_rng_state(state["rng"])
+
+    def _batches(self) -> Iterator[Batch]:
+        try:
+            yield from self._loader()
+        except DataError as error:
+            # An error in a worker process arrives with that process's traceback as its text; the last line is the message.
+            raise DataError(str(error).strip().splitlines()[-1].split("DataError: ", 1)[-1]) from error
 
     def _loader(self) -> DataLoader[Any]:
         config, workers = self.run.config, self.run.config.execution.workers

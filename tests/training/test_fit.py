@@ -22,7 +22,7 @@ from training.checkpoints import read_training_checkpoint
 from training.fit import Fit, fit
 from training.processes import Processes
 from training.run import open_run
-from training.scalars import read_scalars
+from training.scalars import ScalarLog, read_scalars
 from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,6 +128,29 @@ def test_validation_leaves_figures_pictures_and_the_best_checkpoint(config: Trai
     best = max([row["ap"], -row["total"]] for row in rows)
     assert read_training_checkpoint(tmp_path / "run" / "best.pt")["best"] == pytest.approx(best)
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_is_one_line_and_what_was_learnt_is_kept(
+    config: TrainingConfig, people: Any, tmp_path: Path, workers: int
+) -> None:
+    (people.folder / "0003.png").write_bytes(b"not a picture")
+    config = overlay(config, {"batch_size": 1, "execution": {"workers": workers, "cache_images": False}}, "test")
+    with pytest.raises(DataError) as caught:
+        fit(config)
+    assert str(caught.value) == "image '0003.png' cannot be decoded; is it damaged?"
+    steps = len(read_scalars(tmp_path / "run" / "scalars.csv"))
+    assert steps == 0 or read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == steps
+
+
+def test_a_resumed_run_may_measure_more_than_before(tmp_path: Path) -> None:
+    with ScalarLog(tmp_path) as log:
+        for step in (1, 2, 3):
+            log.write("validation", {"step": step, "total": 0.5})
+    with ScalarLog(tmp_path, resume_step=2) as log:
+        log.write("validation", {"step": 3, "total": 0.25, "ap": 0.125})
+    rows = read_scalars(tmp_path / "validation.csv")
+    assert rows == [{"step": 1, "total": 0.5}, {"step": 2, "total": 0.5}, {"step": 3, "total": 0.25, "ap": 0.125}]
 
 
 def test_termination_writes_a_checkpoint_and_leaves(config: TrainingConfig, tmp_path: Path) -> None:
