@@ -28,15 +28,16 @@ logger = logging.getLogger(__name__)
 def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
     """Trains as `config` says and leaves `last.pt`, `best.pt`, scalars, curves and sample pictures in the folder of the run.
 
-    resume: checkpoint to go on from; the losses are then those of an uninterrupted run (by the clock: of one that was as fast).
+    resume: checkpoint to go on from; the losses are then those of an uninterrupted run. (Exactly so on a CPU and by steps or
+    epochs. On a GPU sums are rounded differently from run to run, and by the clock the learning rate depends on the speed.)
     Returns None at the end of the training, or the number of the signal (SIGINT, SIGTERM) that ended it early, after a
-    checkpoint. Raises ConfigError, DataError, CheckpointError; and CheckpointError when the last checkpoint cannot be
-    written.
+    checkpoint. Raises ConfigError, DataError and CheckpointError for what cannot be used, and what `Fit.until_over` raises.
     """
     if config.execution.threads is not None:
         torch.set_num_threads(config.execution.threads)
     with open_processes(config.execution.device) as processes:
-        torch.backends.cudnn.benchmark = True  # crops keep their size for thousands of steps
+        if processes.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # crops keep their size for thousands of steps
         run = open_run(config, resume)
         if config.execution.cache_images:
             run.dataset.cache()
@@ -57,7 +58,8 @@ class Fit:
     def until_over(self, after_steps: int | None = None) -> int | None:
         """Trains to the end, until a signal, or for `after_steps` steps; returns the signal.
 
-        Raises DataError for an image that cannot be used, after a checkpoint; CheckpointError when the last one cannot be written.
+        Raises DataError for an image that cannot be used and ExecutionError when the loss is no number any more, both after a
+        checkpoint; CheckpointError when the last checkpoint cannot be written.
         """
         folder, trainer = self.run.folder, self.trainer
         main = self.processes.is_main

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from configs import DataError
+from configs import DataError, ExecutionError
 from configs.training import training_config_to_dict
 from training.dataset import Batch, collate
 from training.losses import Losses, PoseLoss
@@ -168,6 +168,11 @@ class Trainer:
         losses.total.backward()  # type: ignore[no-untyped-call]
         limit = config.optimizer.gradient_clip or float("inf")
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        if not torch.isfinite(norm):
+            raise ExecutionError(
+                f"the gradient of step {self.step + 1} is not finite; start from the weights before it with --initial-weights "
+                "and a lower --learning-rate"
+            )
         self.optimizer.step()
         self.meter.add(losses, norm, len(batch.images) * self.processes.count)
         if logged and outputs[0].grad is not None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from configs import ConfigError, DataError
+from configs import ConfigError, DataError, ExecutionError
 from configs.training import TrainingConfig, overlay, training_config_to_dict
 from training.checkpoints import read_training_checkpoint
 from training.fit import Fit, fit
@@ -141,6 +141,13 @@ def test_a_damaged_image_is_one_line_and_what_was_learnt_is_kept(
     assert str(caught.value) == "image '0003.png' cannot be decoded; is it damaged?"
     steps = len(read_scalars(tmp_path / "run" / "scalars.csv"))
     assert steps == 0 or read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == steps
+
+
+def test_a_training_that_diverges_keeps_the_weights_from_before(config: TrainingConfig, tmp_path: Path) -> None:
+    config = overlay(config, {"schedule": {"learning_rate": 1e30, "warmup_steps": 0}}, "test")
+    with pytest.raises(ExecutionError, match="the gradient of step 2 is not finite"):
+        fit(config)
+    assert read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == 1
 
 
 def test_a_resumed_run_may_measure_more_than_before(tmp_path: Path) -> None:
