@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-
-import cv2
 
 from configs import ExecutionError, KeypointSet, load_keypoint_set
 from grouping import People
@@ -21,6 +17,7 @@ from stream.estimator import Estimator, Group
 from stream.frame import Frame
 from stream.parcel import Parcel
 from stream.policy import EVERY_FRAME, LATEST, Policy
+from stream.process import tuned_process
 from stream.renderer import Renderer
 from stream.ring import RingBuffer, RingClosed
 from stream.sinks import Controls, Interactive, RunInfo, Sink
@@ -37,10 +34,6 @@ _TICK_S = 0.1  # how often progress is told, and how soon a signal is seen
 _STOP_S = 1.0  # for what is under way to be finished after `stop`
 _JOIN_S = 0.5  # for threads to see that everything is closed
 _FINISH_S = 30.0  # for the sinks to finish their files, which takes longer the larger they are
-
-# Threads hand the interpreter over after 0.5 ms instead of 5: a hop between two stages costs 60 us instead of 5 ms while a
-# third thread computes in Python (../shared/reference/performance.md, section 2).
-_SWITCH_INTERVAL_S = 0.0005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,24 +102,20 @@ class Pipeline:
         self._stopping = False
         self.left_behind: tuple[str, ...] = ()
         self._used = False
-        signal = threading.Condition()
         policies = [options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources]
         self._waiting = _WAITING if EVERY_FRAME in policies else 1
         self._in_flight = options.in_flight or (estimator.in_flight if EVERY_FRAME in policies else 1)
-        # Waiting to be read, being written, with the engine, and one waiting and one at work in every stage behind it.
-        slots = _WAITING + 2 + self._in_flight + 3 * (self._waiting + 1)
+        signal = threading.Condition()
         self._channels = [
             Channel(
                 source=source,
-                ring=RingBuffer(
-                    [FrameSlot() for _ in range(slots)], policy=policy, name=f"frames of {source.name}", signal=signal
-                ),
+                ring=self._frame_ring(f"frames of {source.name}", policies[index], signal),
                 sinks=sinks[index] if sinks else (),
                 renderer=renderers[index] if renderers else None,
                 thinning=Thinning(limit=options.frames, stride=options.stride, max_fps=options.max_fps),
                 label=str(index) if len(sources) > 1 else "",
             )
-            for index, (source, policy) in enumerate(zip(sources, policies, strict=True))
+            for index, source in enumerate(sources)
         ]
         for channel in self._channels:
             if channel.renderer is not None:
@@ -142,8 +131,8 @@ class Pipeline:
         `on_progress` is called about ten times a second in the caller's thread. Raises the first error of any stage, after
         everything has been finished. Can be called once.
         """
-        maps = self._start_front()
-        people = self._start_group(maps)
+        maps = self._make_front()
+        people = self._make_group(maps)
         run = self._run_info()
         if any(channel.draws for channel in self._channels):
             pictures = self._ring("pictures")
@@ -152,7 +141,7 @@ class Pipeline:
             people = pictures
         writer = WriteWorker(self._channels, run, people, self._outcome, self.timings)
         self._workers.append(writer)
-        with _tuned_process():
+        with tuned_process():
             self._begin()
             while writer.is_alive() and not self._overdue():
                 writer.join(_TICK_S)
@@ -171,9 +160,9 @@ class Pipeline:
 
         Raises the first error of any stage. Can be used once; leaving the loop ends the run.
         """
-        inbox = self._start_group(self._start_front())
+        inbox = self._make_group(self._make_front())
         parcel = Parcel()
-        with _tuned_process():
+        with tuned_process():
             self._begin()
             try:
                 while True:
@@ -233,8 +222,8 @@ class Pipeline:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._shut_down()
 
-    def _start_front(self) -> RingBuffer[Parcel]:
-        """Everything up to the maps, made but not started."""
+    def _make_front(self) -> RingBuffer[Parcel]:
+        """The workers up to the maps."""
         if self._used:
             raise RuntimeError("a pipeline runs once; make a new one")
         self._used = True
@@ -253,10 +242,15 @@ class Pipeline:
         )
         return maps
 
-    def _start_group(self, maps: RingBuffer[Parcel]) -> RingBuffer[Parcel]:
+    def _make_group(self, maps: RingBuffer[Parcel]) -> RingBuffer[Parcel]:
         people = self._ring("people")
         self._workers.append(GroupWorker(self._group, self._channels, maps, people, self._outcome, self.timings))
         return people
+
+    def _frame_ring(self, name: str, policy: Policy, signal: threading.Condition) -> RingBuffer[FrameSlot]:
+        # Waiting to be read, being written, with the engine, and one waiting and one at work in every stage behind it.
+        count = _WAITING + 2 + self._in_flight + 3 * (self._waiting + 1)
+        return RingBuffer([FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal)
 
     def _ring(self, name: str) -> RingBuffer[Parcel]:
         ring = RingBuffer([Parcel() for _ in range(self._waiting)], name=name, on_drop=Parcel.clear)
@@ -327,16 +321,3 @@ class Pipeline:
             _LOG.warning("left behind, still busy: %s", ", ".join(hanging))
             if self._stop_at_s is None:
                 self._outcome.fail(ExecutionError(f"{hanging[0]} did not end in time"), "pipeline")
-
-
-@contextmanager
-def _tuned_process() -> Iterator[None]:
-    """Quick hand-over between threads, and an OpenCV that leaves the cores to the stages; both as before afterwards."""
-    interval_s, threads = sys.getswitchinterval(), cv2.getNumThreads()
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval_s)
-        cv2.setNumThreads(threads)

@@ -70,6 +70,11 @@ class Summary:
             f"drops: {drops or 'none'}",
             f"latency p50 {self.latency_ms.p50:.0f} ms, p95 {self.latency_ms.p95:.0f} ms",
         ]
+        troubles = {
+            "reconnects": sum(source.health.reconnects for source in self.sources),
+            "damaged packets": sum(source.health.corrupt_packets for source in self.sources),
+        }
+        parts += [f"{count} {name}" for name, count in troubles.items() if count]
         if self.slowest is not None:
             parts.append(
                 f"slowest stage: {self.slowest.name} ({self.slowest.time_ms.p50:.1f} ms a frame, "
