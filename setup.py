@@ -10,7 +10,11 @@ OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
 EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8"]
 SYNTHETIC = ["scikit-image>=0.22"]
-DEVELOPMENT = ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "jsonschema>=4", "types-PyYAML"]
+DEVELOPMENT = [
+    "pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "jsonschema>=4", "types-PyYAML",
+    "munkres==1.1.4",  # the solver whose tie-breaking the reference decoder inherits; 3.x breaks ties differently
+    "tensorrt-rtx>=1.2; sys_platform == 'linux' and platform_machine == 'x86_64'",  # builds engines without a GPU
+]
 
 setup(
     name="higherhrnet-stream",
@@ -37,11 +41,11 @@ setup(
     extras_require={
         "openvino": OPENVINO,
         "torch": TORCH,
-        "tensorrt": ["tensorrt>=10.3", "pycuda>=2024.1", "onnx>=1.17"],
+        "tensorrt": ["tensorrt>=8.6", "pycuda>=2024.1", "onnx>=1.17"],
         "evaluation": EVALUATION,
         "train": TORCH + EVALUATION,
         "synthetic": SYNTHETIC,
-        "dev": OPENVINO + TORCH + EVALUATION + DEVELOPMENT,
+        "dev": OPENVINO + TORCH + EVALUATION + SYNTHETIC + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )
