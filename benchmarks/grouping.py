@@ -57,7 +57,7 @@ def draw_maps(
         tags[near] = (tag + rng.normal(0, 0.05, tag_length)).astype(np.float32)[:, None, None]
 
     for person_tag in _distinct_tags(rng, people, tag_length):
-        reach = rng.uniform(0.05, 0.25) * height
+        reach = rng.uniform(0.05, 0.25) * min(height, width)
         centre = rng.uniform(reach, (width - reach, height - reach))
         for joint in range(joints):
             if rng.random() < 0.9:

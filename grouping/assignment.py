@@ -79,8 +79,8 @@ def assign(scratch: Assignment, size: int) -> None:
     star_in_row, star_in_column, prime_in_row = scratch.star_in_row, scratch.star_in_column, scratch.prime_in_row
     row_covered, column_covered = scratch.row_covered, scratch.column_covered
 
-    row_minimum[:size] = cost[0, :size]
-    for column in range(1, size):
+    row_minimum[:size] = np.inf
+    for column in range(size):
         for row in range(size):
             row_minimum[row] = min(row_minimum[row], cost[column, row])
     for column in range(size):

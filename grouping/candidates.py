@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import DataError
-from grouping.kernels import kernel
-
-# Beyond this a tag is as useless as NaN, and squares of differences and sums over joints stay far from overflow.
-_LARGEST_TAG = np.float32(1e30)
+from grouping.kernels import LARGEST_VALUE, kernel
 
 
 class Candidates(Protocol):
@@ -54,7 +51,7 @@ class CandidateBuffer(NamedTuple):
 def take_candidates(
     candidates: Candidates, threshold: np.float32, map_size: tuple[int, int], buffer: CandidateBuffer
 ) -> None:
-    """Fills `buffer` with the first K candidates per joint, K its capacity, less those below `threshold` or not finite.
+    """Fills `buffer` with the first K candidates per joint, K its capacity, less those below `threshold` or not usable.
 
     map_size: height and width. Raises DataError for arrays of the wrong shape or dtype and for places outside the map.
     """
@@ -89,7 +86,7 @@ def take_candidates(
 
 @kernel
 def keep_usable(candidates: CandidateBuffer, threshold: np.float32, height: int, width: int) -> int:
-    """Takes out, in place and keeping the order, what is below `threshold` or not finite.
+    """Takes out, in place and keeping the order, what is below `threshold`, not finite or beyond LARGEST_VALUE.
 
     Returns -1, or joint * capacity + place of the first candidate outside the map, where it stops.
     """
@@ -97,9 +94,9 @@ def keep_usable(candidates: CandidateBuffer, threshold: np.float32, height: int,
         kept = 0
         for place in range(candidates.counts[joint]):
             score = candidates.score[joint, place]
-            usable = threshold <= score < np.inf
-            for tag in candidates.tag[joint, place]:
-                usable &= abs(tag) <= _LARGEST_TAG
+            usable = threshold <= score <= LARGEST_VALUE
+            for dimension in range(candidates.tag.shape[2]):
+                usable &= abs(candidates.tag[joint, place, dimension]) <= LARGEST_VALUE
             if not usable:
                 continue
             x, y = candidates.x[joint, place], candidates.y[joint, place]
@@ -108,7 +105,8 @@ def keep_usable(candidates: CandidateBuffer, threshold: np.float32, height: int,
             candidates.x[joint, kept] = x
             candidates.y[joint, kept] = y
             candidates.score[joint, kept] = score
-            candidates.tag[joint, kept] = candidates.tag[joint, place]
+            for dimension in range(candidates.tag.shape[2]):
+                candidates.tag[joint, kept, dimension] = candidates.tag[joint, place, dimension]
             kept += 1
         candidates.counts[joint] = kept
     return -1

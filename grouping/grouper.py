@@ -110,7 +110,7 @@ class Grouper:
 
         heatmaps: (J, h, w) float32. tags: (J, h, w, L) float32, any L, any layout; a transposed view is not copied.
         candidates: peaks that the graph already picked, after 5x5 NMS; where none are given they are found here.
-        Peaks whose score or tag is not finite are not used.
+        What is not finite in the maps (or beyond 1e18) is used for nobody.
 
         Raises DataError for arrays of the wrong shape, dtype or number of joints.
         """

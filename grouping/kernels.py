@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 
 logger = logging.getLogger(__name__)
+
+# A heatmap value or tag beyond this is as useless as NaN. Squares of differences and sums over joints stay finite below it.
+LARGEST_VALUE = np.float32(1e18)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

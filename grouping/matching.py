@@ -76,34 +76,43 @@ def _open_group(groups: Groups, count: int, candidates: CandidateBuffer, joint: 
     The official parser keeps its groups in a dictionary under the tag's first component. So where that key is taken, the group
     there loses this joint and its tags to the newcomer and keeps its other joints.
     """
-    key = candidates.tag[joint, place, 0]
+    keys, key = groups.key, candidates.tag[joint, place, 0]
     group = 0
-    while group < count and groups.key[group] != key:
+    while group < count and keys[group] != key:
         group += 1
     if group == count:
-        groups.key[group] = key
+        keys[group] = key
         groups.member[group] = -1
         count += 1
-    groups.member[group, joint] = place
-    groups.tag[group, 0] = candidates.tag[joint, place]
-    groups.tag_count[group] = 1
+    groups.tag_count[group] = 0
+    _join(groups, group, candidates, joint, place)
     return count
+
+
+@kernel
+def _join(groups: Groups, group: int, candidates: CandidateBuffer, joint: int, place: int) -> None:
+    """Makes a candidate the joint of a group, and its tag one of the group's."""
+    groups.member[group, joint] = place
+    of_group, of_candidate, number = groups.tag, candidates.tag, groups.tag_count[group]
+    for dimension in range(of_group.shape[2]):
+        of_group[group, number, dimension] = of_candidate[joint, place, dimension]
+    groups.tag_count[group] = number + 1
 
 
 @kernel
 def _measure_distances(groups: Groups, compared: int, candidates: CandidateBuffer, joint: int) -> None:
     """Fills `groups.mean` and `groups.distance` for the first `compared` groups and the joint's candidates."""
-    tag_length = groups.tag.shape[2]
+    of_group, of_candidate, mean, distance = groups.tag, candidates.tag, groups.mean, groups.distance
+    places, tag_length = candidates.counts[joint], mean.shape[1]
     for group in range(compared):
         for dimension in range(tag_length):
-            tags = groups.tag[group, :, dimension]
-            groups.mean[group, dimension] = _mean(tags, groups.tag_count[group], tag_length == 1)
-        for place in range(candidates.counts[joint]):
+            mean[group, dimension] = _mean(of_group[group, :, dimension], groups.tag_count[group], tag_length == 1)
+        for place in range(places):
             total = 0.0
             for dimension in range(tag_length):
-                difference = np.float64(candidates.tag[joint, place, dimension]) - np.float64(groups.mean[group, dimension])
+                difference = np.float64(of_candidate[joint, place, dimension]) - np.float64(mean[group, dimension])
                 total += difference * difference
-            groups.distance[group, place] = np.sqrt(total)
+            distance[group, place] = np.sqrt(total)
 
 
 @kernel
@@ -138,7 +147,7 @@ def match_by_tag(
     """
     count = 0
     max_people = groups.mean.shape[0]
-    cost = scratch.cost
+    cost, distance = scratch.cost, groups.distance
     for joint in visiting_order:
         rows = candidates.counts[joint]
         if count == 0:
@@ -151,7 +160,7 @@ def match_by_tag(
         _measure_distances(groups, columns, candidates, joint)
         for column in range(columns):
             for row in range(rows):
-                cost[column, row] = groups.distance[column, row]
+                cost[column, row] = distance[column, row]
             if reweight_by_distance:
                 _reweight(groups, column, candidates, joint, tag_threshold, cost[column])
             for row in range(rows):
@@ -162,10 +171,8 @@ def match_by_tag(
         assign(scratch, size)
         for row in range(rows):
             column = scratch.star_in_row[row]
-            if column < columns and groups.distance[column, row] < tag_threshold:
-                groups.member[column, joint] = row
-                groups.tag[column, groups.tag_count[column]] = candidates.tag[joint, row]
-                groups.tag_count[column] += 1
+            if column < columns and distance[column, row] < tag_threshold:
+                _join(groups, column, candidates, joint, row)
             else:
                 count = _open_group(groups, count, candidates, joint, row)
     return count
@@ -199,7 +206,7 @@ def collect_people(
     """
     joints = keypoints.shape[1]
     tag_length = tags.shape[1]
-    found_tags = np.empty(joints, np.float32)
+    found_tags = groups.tag  # matching is over, so this is free to hold the tags in the order of the joints
     for person in range(keypoints.shape[0]):
         for joint in range(joints):
             place = groups.member[person, joint]
@@ -215,6 +222,6 @@ def collect_people(
             for joint in range(joints):
                 place = groups.member[person, joint]
                 if place >= 0:
-                    found_tags[found] = candidates.tag[joint, place, dimension]
+                    found_tags[person, found, dimension] = candidates.tag[joint, place, dimension]
                     found += 1
-            tags[person, dimension] = _mean(found_tags, found, tag_length == 1)
+            tags[person, dimension] = _mean(found_tags[person, :, dimension], found, tag_length == 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.kernels import kernel
+from grouping.kernels import LARGEST_VALUE, kernel
 from grouping.tiles import TILE_HEIGHT_PX, TILE_WIDTH_PX, measure_tile_row
 
 
@@ -69,7 +69,7 @@ def find_peaks(
     peak_score: NDArray[np.float32],
     peak_count: NDArray[np.int64],
 ) -> None:
-    """The K largest finite peaks of at least `threshold` per joint: max-pool NMS, then top-K, of the official parser.
+    """The K largest usable peaks of at least `threshold` per joint: max-pool NMS, then top-K, of the official parser.
 
     Only columns of tiles whose maximum reaches the threshold are looked at, so a map is read once and little of it twice. Peaks
     come in falling order, equal ones in row-major order. Fills `tile_maxima` (J, tile rows, tile columns) of every joint, and
@@ -88,6 +88,6 @@ def find_peaks(
                         continue
                     for y in range(tile_y * TILE_HEIGHT_PX, min((tile_y + 1) * TILE_HEIGHT_PX, height)):
                         score = heatmaps[joint, y, x]
-                        if threshold <= score < np.inf and _is_peak(heatmaps, joint, y, x, radius):
+                        if threshold <= score <= LARGEST_VALUE and _is_peak(heatmaps, joint, y, x, radius):
                             count = _insert_peak(joint, count, x, y, score, peak_x, peak_y, peak_score)
         peak_count[joint] = count

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from grouping.adjustment import place_joint
 from grouping.candidates import CandidateBuffer
-from grouping.kernels import kernel
+from grouping.kernels import LARGEST_VALUE, kernel
 from grouping.tiles import TILE_HEIGHT_PX, TILE_PIXELS, TILE_WIDTH_PX, load_tile, measure_columns, measure_tag_range
 
 _INFINITY = np.float32(np.inf)
+_NOWHERE = 2**62
 # Tiles are searched in passes by their largest heatmap value: peaks, then weak peaks, then the rest, of which little can be
 # better by then and need be read. Any values give the same people; these halve the time on the maps of a trained network.
 _PASSES = (np.float32(0.1), np.float32(0.02), -_INFINITY)
@@ -25,7 +26,7 @@ class Search(NamedTuple):
     is worth and its row-major index. bound: (S,) float32, what the tile at hand is worth at most.
     lanes: (2, w * L) float32 smallest and largest tags per column of a row of tiles; tag_range: (2, L) of a tile.
     score, tag: (256,), (L, 256) float32, a tile of the maps, its pixels one after the other whatever the layout of the maps;
-    score is -inf where there is no map or no finite value. value: (256,) float32, what its pixels are worth to one person.
+    score is -inf where there is no map or no usable value. value: (256,) float32, what its pixels are worth to one person.
     """
 
     person: NDArray[np.int64]
@@ -137,14 +138,15 @@ def _begin_search(
     for person in range(keypoints.shape[0]):
         if keypoints[person, joint, 2] == 0:
             search.person[searching] = person
-            own_tag[:, searching] = person_tags[person]
+            for dimension in range(own_tag.shape[0]):
+                own_tag[dimension, searching] = person_tags[person, dimension]
             best_value[searching] = -_INFINITY
-            best_pixel[searching] = np.iinfo(np.int64).max
+            best_pixel[searching] = _NOWHERE
             searching += 1
     for place in range(candidates.counts[joint] if searching else 0):
         x, y = int(candidates.x[joint, place]), int(candidates.y[joint, place])
         score, pixel = heatmaps[joint, y, x], joint * strides[0] + y * strides[1] + x * strides[2]
-        for searcher in range(searching if abs(score) < _INFINITY else 0):
+        for searcher in range(searching if abs(score) <= LARGEST_VALUE else 0):
             distance = np.float32(0)
             for dimension in range(own_tag.shape[0]):
                 difference = tags[pixel + dimension * strides[3]] - own_tag[dimension, searcher]
@@ -186,6 +188,15 @@ def _search_tile(
 
 
 @kernel
+def _smallest(values: NDArray[np.float32], count: int) -> np.float32:
+    """The smallest of the first `count` values."""
+    smallest = _INFINITY
+    for i in range(count):
+        smallest = min(smallest, values[i])
+    return smallest
+
+
+@kernel
 def _search_joint(
     heatmaps: NDArray[np.float32],
     tags: NDArray[np.float32],
@@ -199,7 +210,7 @@ def _search_joint(
     height, width = heatmaps.shape[1:]
     own_tag, best_value, best_pixel, bound = search.own_tag, search.best_value, search.best_pixel, search.bound
     lanes, tag_range, score, tag, value = search.lanes, search.tag_range, search.score, search.tag, search.value
-    weakest = best_value[:searching].min()
+    weakest = _smallest(best_value, searching)
     below = _INFINITY
     for least in _PASSES:
         for tile_y in range(tile_maxima.shape[1]):
@@ -227,7 +238,7 @@ def _search_joint(
                 if _measure_bounds(largest_score, tag_range, own_tag, best_value, searching, bound):
                     load_tile(heatmaps, tags, strides, joint, top, left, score, tag)
                     if _search_tile(top, left, width, searching, own_tag, best_value, best_pixel, bound, score, tag, value):
-                        weakest = best_value[:searching].min()
+                        weakest = _smallest(best_value, searching)
         below = least
 
 
@@ -238,7 +249,7 @@ def _fill(
     """Writes what the search has found."""
     heatmap = heatmaps[joint]
     for searcher in range(searching):
-        if search.best_pixel[searcher] < heatmap.size:
+        if search.best_pixel[searcher] != _NOWHERE:
             y, x = divmod(int(search.best_pixel[searcher]), heatmap.shape[1])
             if heatmap[y, x] > 0 and heatmap[y, x] >= floor:
                 keypoint = keypoints[search.person[searcher], joint]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.kernels import kernel
+from grouping.kernels import LARGEST_VALUE, kernel
 
 # A tile is the smallest part of a map that is skipped as a whole. Eight rows at once keep the maximum in registers;
 # 32 columns are four AVX2 vectors, and about the width of a peak at the map sizes that networks deliver.
@@ -152,7 +152,7 @@ def load_tile(
 ) -> None:
     """Copies a tile, so that everybody's pass over it reads contiguous memory in the first-level cache.
 
-    Heatmap values become -inf where they are not finite, and where the tile reaches over the edge of the map.
+    Heatmap values become -inf where they are not usable, and where the tile reaches over the edge of the map.
     """
     rows, columns = min(TILE_HEIGHT_PX, heatmaps.shape[1] - top), min(TILE_WIDTH_PX, heatmaps.shape[2] - left)
     if rows * columns < TILE_PIXELS:
@@ -162,7 +162,7 @@ def load_tile(
         y, target = np.uintp(top + row), np.uintp(row * TILE_WIDTH_PX)
         for column in range(count):
             value = heatmaps[channel, y, x + column]
-            score[target + column] = value if abs(value) < _INFINITY else -_INFINITY
+            score[target + column] = value if abs(value) <= LARGEST_VALUE else -_INFINITY
     for dimension in range(tag.shape[0]):
         depth = np.uintp(dimension)
         for row in range(rows):

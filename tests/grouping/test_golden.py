@@ -1,0 +1,60 @@
+"""What the official decoder recorded is found again: stage by stage, from maps and from candidates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grouping import Grouper
+from tests.grouping.support import GOLDEN, assert_same_people, load_case, pick
+
+OWN = sorted(GOLDEN.glob("case_*.npz"))
+CASES = 24
+
+
+def check_stages(case: dict[str, np.ndarray], grouper: Grouper) -> None:
+    frame = grouper._open(case["heatmaps"], case["tags"])
+    grouper._find_candidates(frame)
+    people = grouper._match(frame)
+    np.testing.assert_allclose(people.keypoints, case["grouped"][..., :3], rtol=0, atol=1e-5)
+    assert (np.diff(frame.buffers.candidates.score[0, : frame.buffers.candidates.counts[0]]) <= 0).all()
+    joints = np.arange(people.keypoints.shape[1])
+    member = frame.buffers.groups.member[: len(people)]
+    tags = np.where(member[..., None] >= 0, frame.buffers.candidates.tag[joints, member], 0)
+    np.testing.assert_allclose(tags, case["grouped"][..., 3:], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(people.scores, case["scores"], rtol=0, atol=1e-5)
+    grouper._adjust(frame, people)
+    np.testing.assert_allclose(people.keypoints, case["adjusted"][..., :3], rtol=0, atol=1e-5)
+    grouper._refine(frame, people, tiles_measured=True)
+    np.testing.assert_allclose(people.keypoints, case["refined"][..., :3], rtol=0, atol=1e-5)
+
+
+def check_ways(case: dict[str, np.ndarray], grouper: Grouper) -> None:
+    heatmaps, tags = case["heatmaps"], case["tags"]
+    people = grouper(heatmaps, tags)
+    np.testing.assert_allclose(people.keypoints, case["refined"][..., :3], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(people.scores, case["scores"], rtol=0, atol=1e-5)
+    assert_same_people(grouper(heatmaps, tags, pick(heatmaps, tags)), people)
+    planes = np.ascontiguousarray(tags.transpose(0, 3, 1, 2))
+    assert_same_people(grouper(heatmaps, planes.transpose(0, 2, 3, 1)), people)
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_every_stage_equals_the_recorded_one(path: Path, groupers: dict[int, Grouper]) -> None:
+    case = load_case(path)
+    check_stages(case, groupers[len(case["heatmaps"])])
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_candidates_and_other_layouts_give_the_recorded_people(path: Path, groupers: dict[int, Grouper]) -> None:
+    case = load_case(path)
+    check_ways(case, groupers[len(case["heatmaps"])])
+
+
+@pytest.mark.parametrize("number", range(CASES))
+def test_all_recorded_cases_are_reproduced(number: int, shared: Path, groupers: dict[int, Grouper]) -> None:
+    case = load_case(shared / "golden" / "grouping" / f"case_{number:02d}.npz")
+    check_stages(case, groupers[len(case["heatmaps"])])
+    check_ways(case, groupers[len(case["heatmaps"])])
