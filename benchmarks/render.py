@@ -60,9 +60,10 @@ def make_crowd(count: int, height: int, width: int) -> People:
 
 def draw_with_opencv(picture: NDArray[np.uint8], people: People) -> None:
     """The baseline: the same outlines, limbs and joints, one call each."""
+    scale = max(0.55, picture.shape[0] / 1080)
     for joints in people.keypoints:
         size = max(np.ptp(joints[:, 0]), np.ptp(joints[:, 1]))
-        width = round(min(12, max(3, 0.025 * size)))
+        width = round(min(12 * scale, max(3 * scale, 0.025 * size)))
         points = [(round(float(x)), round(float(y))) for x, y, _ in joints]
         for colour, more in (((24, 20, 16), 3), ((200, 120, 40), 0)):
             for first, second in load_keypoint_set("coco").links:

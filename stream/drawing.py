@@ -1,8 +1,8 @@
 """Compiled drawing: everything is an anti-aliased capsule (a line with round ends) blended into the picture.
 
 OpenCV draws one anti-aliased line a call, without opacity: the outlines, limbs and joints of 10 people are 900 calls. One
-compiled call for all of them takes half the time (2.0 ms of CPU at 1080p: benchmarks/render.py), and threads that decode or
-infer go on meanwhile (nogil).
+compiled call for all of them takes 2.0 to 2.3 ms of CPU at 1080p, OpenCV 1.7 times as long (benchmarks/render.py); and threads
+that decode or infer go on meanwhile (nogil).
 """
 
 from __future__ import annotations

@@ -81,6 +81,8 @@ class VideoSink:
         """Takes a copy of `picture`. Raises SinkError if an earlier one could not be written."""
         if self._error is not None:
             raise self._fail(self._error)
+        if self._thread is None:
+            raise SinkError(f"cannot write {redact_url(self._target)!r}: it is not open")
         if picture is None:
             raise SinkError(f"cannot write {redact_url(self._target)!r}: a video needs pictures, and the pipeline drew none")
         slot = self._take_slot()

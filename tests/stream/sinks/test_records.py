@@ -151,7 +151,7 @@ def test_arrays_of_a_killed_run_can_be_assembled(tmp_path, source_info, run_info
         assert len(arrays["frame"]) == 5
 
 
-@pytest.mark.parametrize("output", ["a.json", "a.csv", "a.npz", "a.jsonl"])
+@pytest.mark.parametrize("output", ["a.json", "a.csv", "a.npz", "a.jsonl", "a.mp4"])
 def test_records_refuse_what_cannot_be_written(tmp_path, source_info, run_info, output):
     [sink] = open_sinks([str(tmp_path / "missing" / output)])
     with pytest.raises(SinkError, match="no folder"):
