@@ -33,6 +33,7 @@ setup(
         "configs": ["*/*.yaml", "py.typed"],
         "engine": ["weights/*"],
         "stream": ["data/*", "schema/*", "themes/*"],
+        "stream.sinks.browser": ["page/*"],
         "synthetic": ["data/*"],
     },
     install_requires=[
