@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from rich.console import Console
 
-from configs import ConfigError, PoseStreamError, redact_url
+from configs import ConfigError, GroupingConfig, KeypointSet, PoseStreamError, redact_url
 from configs.flags import FlagParser, add_flags, from_namespace
 from configs.run import RunConfig, SourceConfig
 from engine import open_estimator, parse_input_size
@@ -118,7 +118,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                 scales=config.scales,
             )
         )
-        grouper = Grouper(estimator.keypoint_set)
+        grouper = _grouper(estimator.keypoint_set, config)
         pipeline = Pipeline(
             sources,
             estimator,
@@ -142,6 +142,12 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                 # The engine is in the middle of a picture, and closing it would wait for that; all outputs are finished.
                 sys.stdout.flush()
                 os._exit(signals.exit_code)
+
+
+def _grouper(keypoint_set: KeypointSet, config: RunConfig) -> Grouper:
+    if config.min_score == 0:
+        return Grouper(keypoint_set)
+    return Grouper(keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=config.min_score))
 
 
 def _outputs(config: RunConfig) -> list[list[str]]:

@@ -102,6 +102,16 @@ def test_the_output_may_come_before_the_source(tmp_path: Path) -> None:
     assert len(read_record(tmp_path / "out.jsonl")[1]) == 5
 
 
+def test_people_with_a_low_score_can_be_left_out(tmp_path: Path) -> None:
+    counts = []
+    for least in (0, 0.5):
+        record = tmp_path / f"{least}.jsonl"
+        assert run("demo", "-o", record, "--frames", 60, "--min-score", least, engine="plaza").returncode == 0
+        counts.append([person["score"] for frame in read_record(record)[1] for person in frame["people"]])
+    assert min(counts[0]) < 0.5 <= min(counts[1])
+    assert len(counts[1]) == sum(score >= 0.5 for score in counts[0])
+
+
 def test_verbose_shows_a_table_and_quiet_shows_nothing(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
     loud = run(clip, "-v", "-o", tmp_path / "out.jsonl", engine="blank")
@@ -182,6 +192,7 @@ def test_a_checkpoint_of_another_width(tmp_path: Path) -> None:
     [
         (("--input-size", "big"), ("big",)),
         (("--policy", "newest"), ("--policy", "newest")),
+        (("--min-score", "2"), ("--min-score", "2")),
         (("--frames", "0"), ("--frames",)),
         (("--frames", "many"), ("--frames", "many")),
         (("--no-such-flag",), ("--no-such-flag",)),
