@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOOR = {"run_stream": 3, "stream": 2, "training": 2, "evaluation": 2, "synthetic": 2, "engine": 1, "grouping": 1, "configs": 0}
 # Validation while training is the one step sideways, and it is taken inside a function.
 SIDEWAYS = {("training", "evaluation")}
-LATE = {"torch", "tensorrt", "tensorrt_rtx", "pycuda", "openvino", "onnxruntime", "onnx", "torch2trt", "pycocotools"} | {"matplotlib"}
+LATE = {
+    *("torch", "tensorrt", "tensorrt_rtx", "pycuda", "torch2trt", "openvino", "onnxruntime", "onnx"),
+    *("pycocotools", "matplotlib"),
+}
 
 
 def modules() -> list[Path]:
