@@ -39,11 +39,12 @@ from stream.renderer import Renderer
 from stream.sinks import open_sinks
 from stream.sources import FrameSlot, Source
 from stream.sources.address import DEMO_CLIP
-from stream.sources.file import FileSource
+from stream.sources.sequence import SequenceSource
 
 STAGES = ("decode", "infer", "group", "render", "write")
 SLOW_MS, QUICK_MS = 10.0, 1.0
 SIZE = (480, 640)
+DEMO_FRAMES = 200
 
 
 @numba.njit(nogil=True, cache=True)
@@ -216,26 +217,6 @@ def compare(slowest: str, kind: str, frames: int, rounds: int) -> float:
     return ratio
 
 
-class EndlessDemo(FileSource):
-    """The demo clip over and over, `count` frames in all."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(str(DEMO_CLIP), name="demo")
-        self._left = count
-
-    def grab(self) -> bool:
-        self._left -= 1
-        if self._left < 0:
-            return False
-        if super().grab():
-            return True
-        self.close()
-        index = self._index
-        self.open()
-        self._index = index
-        return super().grab()
-
-
 def memory(frames: int) -> None:
     """Prints resident memory over a long run with real decoding, grouping, rendering, MP4 and JSON Lines."""
     random = np.random.default_rng(0)
@@ -255,7 +236,7 @@ def memory(frames: int) -> None:
         if progress.frames >= (samples[-1][0] if samples else 0) + step:
             samples.append((progress.frames, resident_mib()))
 
-    with tempfile.TemporaryDirectory() as folder, EndlessDemo(frames) as source:
+    with tempfile.TemporaryDirectory() as folder, SequenceSource("demo", [str(DEMO_CLIP)] * -(-frames // DEMO_FRAMES)) as source:
         sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderer = Renderer(load_keypoint_set("coco"))
         engine = WorkEngine(lambda: None, maps)

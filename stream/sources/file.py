@@ -18,6 +18,7 @@ from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.decoding import decode, video_stream
+from stream.sources.guard import Guard
 from stream.sources.picture import PictureConverter, displayed_size
 
 _LOG = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class FileSource(Source):
         self._container: InputContainer | None = None
         self._info: SourceInfo | None = None
         self._interrupted = False
+        self._guard = Guard(self._release)
 
     @property
     def info(self) -> SourceInfo | None:
@@ -95,9 +97,8 @@ class FileSource(Source):
         self.health.state = "running"
 
     def grab(self) -> bool:
-        if self._interrupted:
-            return False
-        found = self._ahead or self._next()
+        with self._guard:
+            found = None if self._interrupted else self._ahead or self._next()
         self._ahead = None
         if found is None:
             self._report_end()
@@ -125,6 +126,10 @@ class FileSource(Source):
         self._interrupted = True
 
     def close(self) -> None:
+        self._interrupted = True
+        self._guard.close()
+
+    def _release(self) -> None:
         container, self._container = self._container, None
         if container is not None:
             container.close()
@@ -147,7 +152,7 @@ class FileSource(Source):
 
     def _report_end(self) -> None:
         """Says so if the file ended before what it announced, or parts of it were skipped."""
-        if self.health.state != "running" or self._info is None:
+        if self._interrupted or self.health.state != "running" or self._info is None:
             return
         self.health.state = "ended"
         frames, announced = self._index + 1, self._info.frame_count

@@ -19,6 +19,7 @@ from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source, State
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.decoding import decode, video_stream
+from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
 from stream.sources.picture import PictureConverter, displayed_size
 from stream.sources.reasons import Reason, explain
@@ -57,7 +58,7 @@ class LiveSource(Source):
         self._config = config
         self._converter = PictureConverter()
         self._stopped = threading.Event()
-        self._in_use = threading.Lock()
+        self._guard = Guard(self._disconnect)
         self._random = random.Random()
         self._container: InputContainer | None = None
         self._info: SourceInfo | None = None
@@ -75,18 +76,15 @@ class LiveSource(Source):
         """Nothing to do: the first `grab` connects, in the thread of this source, so that others need not wait."""
 
     def grab(self) -> bool:
-        with self._in_use:
-            try:
-                while not self._stopped.is_set():
-                    if self._container is None and not self._connect():
-                        continue
-                    if self._next():
-                        return True
-                self._enter("ended")
-                return False
-            finally:
-                if self._stopped.is_set():
-                    self._disconnect()
+        with self._guard:
+            while not self._stopped.is_set():
+                if self._container is None and not self._connect():
+                    continue
+                if self._next():
+                    return True
+            self._disconnect()
+            self._enter("ended")
+            return False
 
     def retrieve(self, slot: FrameSlot) -> None:
         self._converter.convert(self._picture, slot)
@@ -106,11 +104,7 @@ class LiveSource(Source):
 
     def close(self) -> None:
         self._stopped.set()
-        if self._in_use.acquire(blocking=False):
-            try:
-                self._disconnect()
-            finally:
-                self._in_use.release()
+        self._guard.close()
 
     def _connect(self) -> bool:
         """Connects and finds the video; False, after a wait, if that failed. Raises SourceError if it is hopeless."""
