@@ -236,7 +236,8 @@ def memory(frames: int) -> None:
         if progress.frames >= (samples[-1][0] if samples else 0) + step:
             samples.append((progress.frames, resident_mib()))
 
-    with tempfile.TemporaryDirectory() as folder, SequenceSource("demo", [str(DEMO_CLIP)] * -(-frames // DEMO_FRAMES)) as source:
+    clips = [str(DEMO_CLIP)] * -(-frames // DEMO_FRAMES)
+    with tempfile.TemporaryDirectory() as folder, SequenceSource("demo", clips) as source:
         sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderer = Renderer(load_keypoint_set("coco"))
         engine = WorkEngine(lambda: None, maps)
