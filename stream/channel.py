@@ -49,8 +49,8 @@ class Thinning:
             period_s = 1 / self.max_fps
             if time_s < self._due_s - period_s / 100:  # time stamps are rounded
                 return False
-            # Due a period after this one was due, not after it came, or 20 of 30 fps would become 15.
-            self._due_s = max(self._due_s + period_s, time_s + period_s / 2)
+            # Due a period after this one was due, not after it came, or 20 of 30 fps would become 15; a pause earns nothing.
+            self._due_s = max(self._due_s + period_s, time_s)
         self._used += 1
         return True
 

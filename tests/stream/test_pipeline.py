@@ -280,7 +280,7 @@ def test_the_end_of_one_source_that_fails_leaves_the_other_running() -> None:
 
 
 def test_several_sources_share_one_engine_and_keep_their_order() -> None:
-    engine = BlankEngine()
+    engine = BlankEngine(delay_s=0.005)
     sinks = [MemorySink(), MemorySink(), MemorySink()]
     sources = [counted(40, name=str(index)) for index in range(3)]
     with Pipeline(sources, engine, nobody, sinks=[[sink] for sink in sinks]) as pipeline:
