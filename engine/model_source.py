@@ -121,8 +121,12 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
 def _fits(state: dict[str, Tensor], config: ModelConfig) -> bool:
     import torch
 
+    from engine.higherhrnet import output_channels
     from engine.network import load_network
 
+    first = state.get("final_layers.0.weight")
+    if config.backbone == "hrnet" and (first is None or first.shape[:2] != (output_channels(config)[0], config.width)):
+        return False  # told without making a network, which takes half a second
     with torch.device("meta"):
         own = load_network(config).state_dict()
     names = {name for name in own if not name.endswith("num_batches_tracked")}
