@@ -66,6 +66,15 @@ def test_ties_everywhere_are_decided_as_by_munkres(munkres: None, cost: NDArray[
     assert solve(cost) == solve_with_munkres(cost)
 
 
+def test_rounding_beside_enormous_costs_is_that_of_munkres(munkres: None) -> None:
+    """Adding 1e10 and subtracting it again rounds tenths, after which some are equal that were not, or the reverse."""
+    rng = np.random.default_rng(1)
+    for _ in range(1500):
+        cost = rng.integers(0, 6, (12, 12)) * 0.1
+        cost[rng.random(cost.shape) < 0.4] += 1e10
+        assert solve(cost) == solve_with_munkres(cost)
+
+
 @given(
     cost=st.tuples(st.integers(1, 5), st.integers(0, 3)).flatmap(
         lambda size: arrays(float, (size[0], size[0] + size[1]), elements=st.floats(-1e3, 1e3, width=32))

@@ -76,6 +76,23 @@ def test_an_empty_frame_is_a_normal_frame(grouper: Grouper, tag_length: int) -> 
         assert people.boxes.shape == (0, 4)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "score", "found"),
+    [
+        (0.1, np.float32(0.1), True),  # as a double it is 0.100000001
+        (0.1, np.nextafter(np.float32(0.1), np.float32(0)), False),
+        (0.5, np.float32(0.5), False),
+        (0.5, np.nextafter(np.float32(0.5), np.float32(1)), True),
+    ],
+)
+def test_a_joint_must_be_above_the_threshold(threshold: float, score: np.float32, found: bool) -> None:
+    heatmaps, tags = np.zeros((17, 32, 32), np.float32), np.zeros((17, 32, 32, 1), np.float32)
+    heatmaps[3, 9, 9] = score
+    grouper = Grouper(config=GroupingConfig(detection_threshold=threshold))
+    for people in (grouper(heatmaps, tags), grouper(heatmaps, tags, pick(heatmaps, tags))):
+        assert len(people) == found
+
+
 def test_people_belong_to_the_caller_and_maps_are_left_alone(grouper: Grouper) -> None:
     heatmaps, tags = draw(1)
     before = heatmaps.copy(), tags.copy()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from benchmarks import grouping_reference
 from grouping.assignment import Assignment
 from grouping.candidates import CandidateBuffer
-from grouping.matching import Groups, collect_people, match_by_tag
+from grouping.matching import Groups, _mean, collect_people, match_by_tag
 
 ORDER = tuple(range(17))
 
@@ -56,8 +59,32 @@ def test_groups_are_those_of_the_official_parser(munkres: None, capacity: int, s
         np.testing.assert_array_equal(scores, [person[:, 2].mean() for person in expected])
 
 
+@given(values=arrays(np.float32, st.integers(1, 40), elements=st.floats(-100, 100, width=32)))
+@settings(deadline=None)
+def test_means_are_rounded_like_numpy_rounds_them(values: NDArray[np.float32]) -> None:
+    """Along a contiguous axis (one tag dimension) NumPy adds in another order than along any other."""
+    assert _mean(values, len(values), True) == np.mean(list(values[:, None]), axis=0)[0]
+    assert _mean(values, len(values), False) == np.mean(list(np.stack((values, values), axis=1)), axis=0)[0]
+
+
 def candidate(x: int, score: float, tag: float) -> list[float]:
     return [x, 0, score, tag]
+
+
+def test_a_tag_on_the_threshold_is_compared_with_the_mean_that_numpy_computes(munkres: None) -> None:
+    """Nine tags whose mean depends on the order of adding, and a tenth that is within 1 of one of the means only."""
+    cases = 0
+    for seed in range(300):
+        tags = np.random.default_rng(seed).normal(0, 0.1, 9).astype(np.float32)
+        means = sorted([float(_mean(tags, 9, True)), float(_mean(tags, 9, False))])
+        last = np.float32(means[0] + 1)
+        if float(last) - means[0] < 1 or float(last) - means[1] >= 1:
+            continue
+        cases += 1
+        candidates = np.array([[candidate(1, 0.9, tag)] for tag in (*tags, last)], np.float32)
+        expected = grouping_reference.match(candidates, tuple(range(10)))
+        np.testing.assert_array_equal(group(candidates, tuple(range(10)))[0], expected[..., :3])
+    assert cases > 0
 
 
 def test_equal_keys_collapse_and_the_later_candidate_stays() -> None:
