@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, get_type_hints
 
 from rich.console import Console
 
-from configs import ConfigError, GroupingConfig, KeypointSet, PoseStreamError, redact_url
+from configs import ConfigError, PoseStreamError, redact_url
 from configs.flags import FlagParser, add_flags, from_namespace
 from configs.run import RunConfig, SourceConfig
 from engine import open_estimator, parse_input_size
 from grouping import Grouper
 from stream import Pipeline, PipelineOptions, Summary, open_source, parse_policy
 from stream.console import ConsoleHandler, ProgressBar, stage_table
+from stream.estimator import suitable_grouper
 from stream.renderer import Renderer, RenderOptions
 from stream.signals import StopSignals
 from stream.sinks import BrowserOptions, Sink, VideoOptions, open_sinks
@@ -118,7 +119,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                 scales=config.scales,
             )
         )
-        grouper = _grouper(estimator.keypoint_set, config)
+        grouper = suitable_grouper(estimator, config.min_score)
         pipeline = Pipeline(
             sources,
             estimator,
@@ -142,12 +143,6 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                 # The engine is in the middle of a picture, and closing it would wait for that; all outputs are finished.
                 sys.stdout.flush()
                 os._exit(signals.exit_code)
-
-
-def _grouper(keypoint_set: KeypointSet, config: RunConfig) -> Grouper:
-    if config.min_score == 0:
-        return Grouper(keypoint_set)
-    return Grouper(keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=config.min_score))
 
 
 def _outputs(config: RunConfig) -> list[list[str]]:

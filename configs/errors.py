@@ -55,9 +55,18 @@ class SinkError(PoseStreamError, OSError):
     """An output cannot be opened or written."""
 
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_AFTER_SCHEME = re.compile(r"(?<=://)[^\s'\"]+")
 
 
 def redact_url(text: str) -> str:
     """`text` with the credentials of every URL in it replaced by `***`."""
-    return _CREDENTIALS.sub("***@", text)
+    return _AFTER_SCHEME.sub(lambda match: "***@" + rest if (rest := after_credentials(match[0])) != match[0] else rest, text)
+
+
+def after_credentials(address: str) -> str:
+    """What follows `scheme://` in a URL, without user and password.
+
+    A password that contains `@` or `/` although it should be percent-encoded is taken out whole.
+    """
+    before, found, after = address.rpartition("@")
+    return after if found and ("/" not in before or ":" in before.split("/", 1)[0]) else address

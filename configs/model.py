@@ -27,6 +27,8 @@ class ModelConfig:
     tag_dimensions: length of one joint's tag; 1 in the paper.
     tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the position of the person's
         centre; none for the paper's free tags.
+    min_person_score: people whose joints score less than this on average are more often ghosts than not (measured); what
+        `run_stream.py` leaves out unless told otherwise. Evaluation and `Grouper` leave out nobody.
     input_size: short side of the network input in pixels, at training and by default at inference.
     weights: file in `engine/weights` that ships with the package, if one does.
     """
@@ -42,6 +44,7 @@ class ModelConfig:
     tag_dimensions: int = 1
     tag_unit_px: float | None = None
     keypoint_set: str = "coco"
+    min_person_score: float = 0.0
     input_size: int = 512
     weights: str | None = None
 
@@ -51,6 +54,8 @@ class ModelConfig:
                 raise ConfigError(f"{field} must be between {low} and {high}, not {getattr(self, field)}")
         if self.tag_unit_px is not None and (self.tag_dimensions != 2 or self.tag_unit_px <= 0):
             raise ConfigError("tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the person's centre)")
+        if not 0 <= self.min_person_score < 1:
+            raise ConfigError(f"min_person_score must be in [0, 1), not {self.min_person_score}")
         if self.tag_dimensions < 1:
             raise ConfigError(f"tag_dimensions must be at least 1, not {self.tag_dimensions}")
         check_input_side(self.input_size, "input_size")

@@ -51,7 +51,9 @@ class RunConfig:
     input_size: str | None = option(None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW")
     flip: bool = option(False, help="average with the mirrored picture: slower, a little more accurate")
     scales: tuple[float, ...] = option((1.0,), help="average over these sizes of the picture", metavar="S")
-    min_score: float = option(0.0, help="leave out people whose joints score less than this on average", metavar="0..1")
+    min_score: float | None = option(
+        None, help="leave out people whose joints score less on average; default: what suits the model", metavar="0..1"
+    )
     policy: str | None = option(
         None, help="every-frame, latest or max-age=300ms; default: latest for live sources, else every-frame", metavar="NAME"
     )
@@ -66,7 +68,7 @@ class RunConfig:
         for scale in self.scales:
             if not 0.1 <= scale <= 4:
                 raise ConfigError(f"--scales must be between 0.1 and 4, not {scale:g}")
-        if not 0 <= self.min_score <= 1:
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise ConfigError(f"--min-score must be 0..1, not {self.min_score:g}")
         for field in ("frames", "stride"):
             value = getattr(self, field)

@@ -36,7 +36,8 @@ class Ticket:
 class Estimator:
     """The maps of images, from one model on one runtime; `open_estimator` makes it. A context manager, used by one thread.
 
-    model: name. runtime, precision: what was taken. keypoint_set: of the model. in_flight: tickets that are worth having open.
+    model: name. runtime, precision: what was taken. keypoint_set: of the model.
+    min_person_score: people below it are mostly ghosts (`ModelConfig`). in_flight: tickets that are worth having open.
     Every size of input has its own slots; they are made when first needed and used again once their maps were released.
     """
 
@@ -49,6 +50,7 @@ class Estimator:
         self.runtime = runtime.name
         self.precision = runtime.precision
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
+        self.min_person_score = runtime.metadata.model.min_person_score
         self.input_size = input_size
         self._runtime = runtime
         self._mirrors = (False, True) if flip else (False,)

@@ -7,15 +7,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import KeypointSet
+from configs import GroupingConfig, KeypointSet
 from engine import Candidates, PoseMaps
-from grouping import People
+from grouping import Grouper, People
 
 
 class Estimator(Protocol):
     """Pictures to maps, with several under way at once; used by one thread. `engine.open_estimator` gives one.
 
-    in_flight: tickets that may be open at a time.
+    in_flight: tickets that may be open at a time. min_person_score: people below it are mostly ghosts.
     """
 
     @property
@@ -28,6 +28,8 @@ class Estimator(Protocol):
     def precision(self) -> str: ...
     @property
     def keypoint_set(self) -> str | KeypointSet: ...
+    @property
+    def min_person_score(self) -> float: ...
 
     def submit(self, image_bgr: NDArray[np.uint8], /) -> Any:
         """A ticket for the maps of the picture (H, W, 3) uint8 BGR, which may be reused when the call returns."""
@@ -42,3 +44,12 @@ class Group(Protocol):
     def __call__(
         self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32], candidates: Candidates | None = None, /
     ) -> People: ...
+
+
+def suitable_grouper(estimator: Estimator, min_score: float | None = None) -> Grouper:
+    """The reference decoder, less people below `min_score`, or below what suits the estimator's model where none is given.
+
+    Raises ConfigError for a keypoint set that is not known.
+    """
+    least = estimator.min_person_score if min_score is None else min_score
+    return Grouper(estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least))

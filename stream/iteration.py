@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from configs.run import SourceConfig
-from grouping import Grouper, People
-from stream.estimator import Estimator
+from grouping import People
+from stream.estimator import Estimator, suitable_grouper
 from stream.frame import Frame
 from stream.pipeline import Pipeline, PipelineOptions
 from stream.sources import Source, open_source
@@ -39,6 +39,6 @@ def iterate(
             estimator: Estimator = stack.enter_context(open_estimator(model))
         else:
             estimator = model
-        grouper = Grouper(estimator.keypoint_set)
+        grouper = suitable_grouper(estimator)
         pipeline = stack.enter_context(Pipeline([opened], estimator, grouper, options=options))
         yield from pipeline.results()

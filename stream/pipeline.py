@@ -119,7 +119,7 @@ class Pipeline:
         ]
         for channel in self._channels:
             if channel.renderer is not None:
-                controls = Controls(renderer=channel.renderer, stop=self.stop)
+                controls = Controls(renderer=channel.renderer, stop=self.stop, stopping=lambda: self._stop_at_s is not None)
                 for sink in channel.sinks:
                     if isinstance(sink, Interactive):
                         sink.attach(controls)

@@ -31,10 +31,12 @@ class Controls:
 
     renderer: draws the pictures of this source; its `options` may be replaced.
     stop: ends the run soon; may be called from any thread.
+    stopping: whether the run is ending; whoever waits for a person looks at it.
     """
 
     renderer: Renderer
     stop: Callable[[], None]
+    stopping: Callable[[], bool] = lambda: False
 
 
 class Sink(Protocol):

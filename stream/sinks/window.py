@@ -66,12 +66,12 @@ class WindowSink:
         _LOG.info("keys of the window: %s", KEYS)
 
     def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
-        """Shows `picture` and does what keys ask for; waits while the window is paused."""
+        """Shows `picture` and does what keys ask for; waits while the window is paused, unless the run is ending."""
         if not self._shown or picture is None:
             return
         cv2.imshow(self._title, picture)
         step = self._press(cv2.waitKey(1) & 0xFF, picture, frame.index)
-        while self._shown and self._paused and not step:
+        while self._shown and self._paused and not step and not self._stopping():
             step = self._press(cv2.waitKey(_POLL_MS) & 0xFF, picture, frame.index)
 
     def close(self) -> None:
@@ -80,6 +80,9 @@ class WindowSink:
             self._shown = False
             cv2.destroyWindow(self._title)
             cv2.waitKey(1)  # the window goes only when its events are handled
+
+    def _stopping(self) -> bool:
+        return self._controls is not None and self._controls.stopping()
 
     def _press(self, key: int, picture: NDArray[np.uint8], index: int) -> bool:
         """Does what `key` asks for; whether that is to go one frame further."""

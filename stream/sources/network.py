@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import av
 from av.container import InputContainer
 
+from configs.errors import after_credentials
 from configs.run import SourceConfig
 
 # Little is looked at before the first picture, so that a lost source is back soon. FFmpeg's `nobuffer` is not used: it throws
@@ -79,13 +80,7 @@ def is_camera(spec: str) -> bool:
 
 
 def display_name(url: str) -> str:
-    """`url` without user, password and query, any of which may be a secret.
-
-    A password that contains `@` or `/` although it should be percent-encoded is taken out whole.
-    """
+    """`url` without user, password and query, any of which may be a secret."""
     scheme, _, rest = url.partition("://")
     rest = rest.split("?", 1)[0].split("#", 1)[0]
-    before, found, after = rest.rpartition("@")
-    if found and ("/" not in before or ":" in before.split("/", 1)[0]):
-        rest = after
-    return f"{scheme}://{rest}"
+    return f"{scheme}://{after_credentials(rest)}"

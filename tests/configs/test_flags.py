@@ -54,3 +54,4 @@ def test_a_wrong_flag_is_one_line(arguments: tuple[str, ...], expected: str) -> 
 
 def test_credentials_are_taken_out_of_urls() -> None:
     assert redact_url("rtsp://user:pass@host:554/a and http://h/b") == "rtsp://***@host:554/a and http://h/b"
+    assert redact_url("'rtsp://user:p@ss/word@host/a': refused") == "'rtsp://***@host/a': refused"

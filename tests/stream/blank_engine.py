@@ -19,6 +19,7 @@ class BlankEngine:
     def __init__(self, delay_s: float = 0.0, in_flight: int = 2) -> None:
         self.delay_s = delay_s
         self.in_flight = in_flight
+        self.min_person_score = 0.0
         self.seen: list[int] = []
         alignment = align((64, 96), 64).with_map_size((16, 24))
         self._maps = PoseMaps(np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment)

@@ -66,6 +66,7 @@ class PlazaEngine:
 
     def __init__(self, in_flight: int = 2) -> None:
         self.in_flight = in_flight
+        self.min_person_score = 0.0
         self.given = self.released = self.open = self.largest_queue = 0
         pictures(), truth()
 
