@@ -46,13 +46,14 @@ def _shift_costs(scratch: Assignment, size: int) -> None:
 
     A cell in both is added to and subtracted from, although that cancels: with costs near 1e10 it rounds.
     """
-    cost, row_minimum, row_covered = scratch.cost, scratch.row_minimum, scratch.row_covered
+    cost, row_minimum = scratch.cost, scratch.row_minimum
+    row_covered, column_covered = scratch.row_covered, scratch.column_covered
     smallest = np.inf
     for row in range(size):
         if not row_covered[row]:
             smallest = min(smallest, row_minimum[row])
     for column in range(size):
-        if scratch.column_covered[column]:
+        if column_covered[column]:
             for row in range(size):
                 cost[column, row] += smallest if row_covered[row] else 0.0
         else:

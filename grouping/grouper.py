@@ -93,7 +93,10 @@ class Grouper:
         self.warm_up()
 
     def warm_up(self) -> None:
-        """Compiles the kernels, or loads them from Numba's cache, so that no frame has to wait for that."""
+        """Compiles the kernels (some seconds, once per installation) or loads them from Numba's cache, so that no frame waits.
+
+        Done when the Grouper is made. Another one in the same process finds everything ready.
+        """
         began_s = time.perf_counter()
         joints = len(self.keypoint_set)
         heatmaps = np.zeros((joints, 16, 16), np.float32)
@@ -101,7 +104,9 @@ class Grouper:
         tags = np.zeros((joints, 16, 16, 1), np.float32)
         self(heatmaps, tags)
         self(heatmaps, tags, CandidateBuffer.allocate(joints, 1, 1))
-        logger.debug("grouping kernels ready after %.2f s", time.perf_counter() - began_s)
+        passed_s = time.perf_counter() - began_s
+        if passed_s > 2:
+            logger.info("grouping kernels compiled in %.1f s; later starts load them", passed_s)
 
     def __call__(
         self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32], candidates: Candidates | None = None
