@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--static", action="store_true", help="for that size alone, which must be HxW")
     export.add_argument("--map-stride", type=int, default=2, choices=(1, 2), help="input pixels per map pixel (default: 2)")
     export.add_argument("--fp16-weights", action="store_true", help="half the file; arithmetic stays single precision")
+    export.add_argument("--ap", type=float, metavar="PERCENT", help="measured average precision, to travel with the model")
+    export.add_argument("--ap-measured-on", default="", metavar="TEXT", help="on what it was measured")
+    export.add_argument("--provenance", metavar="TEXT", help="where the weights come from (default: the checkpoint's name)")
 
     build = commands.add_parser("build", help="make and measure an engine for a runtime")
     build.set_defaults(command=_build)
@@ -132,7 +135,9 @@ def _export(options: argparse.Namespace) -> int:
         static_size=size if options.static and isinstance(size, tuple) else None,
         map_stride=options.map_stride,
         fp16_weights=options.fp16_weights,
-        weights=weights.name,
+        weights=options.provenance or weights.name,
+        ap=options.ap,
+        ap_measured_on=options.ap_measured_on,
     )
     print(f"{options.output}: {metadata.model.name}, {options.output.stat().st_size / 1e6:.1f} MB")
     return 0
