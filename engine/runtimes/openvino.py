@@ -10,6 +10,7 @@ from configs import ExecutionError, ModelError, RuntimeUnavailableError
 from engine.graph_names import INPUT_NAME
 from engine.metadata import ModelMetadata
 from engine.runtimes.base import Runtime, Slot, allocate_slot, one_line
+from engine.runtimes.signal_stack import kept_signal_stack
 from engine.runtimes.threads import available_cores
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -36,14 +37,17 @@ class OpenVino(Runtime):
         self._tensor: Any = openvino.Tensor
         self._core = openvino.Core()
         try:
-            self._model = self._core.read_model(str(path))
+            with kept_signal_stack():
+                self._model = self._core.read_model(str(path))
         except Exception as error:  # RuntimeError, and whatever its readers raise
             raise ModelError(f"openvino cannot load {str(path)!r}: {one_line(error)}") from error
         self._compiled: dict[tuple[int, ...], Any] = {}
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         slot = allocate_slot(self.metadata, height, width, batch)
-        request = self._compile(slot.images.shape).create_infer_request()
+        compiled = self._compile(slot.images.shape)
+        with kept_signal_stack():
+            request = compiled.create_infer_request()
         request.set_tensor(INPUT_NAME, self._tensor(slot.images, shared_memory=True))
         for name, array in slot.outputs.items():
             request.set_tensor(name, self._tensor(array, shared_memory=True))
@@ -62,7 +66,8 @@ class OpenVino(Runtime):
         return ticket
 
     def close(self) -> None:
-        self._compiled.clear()
+        with kept_signal_stack():
+            self._compiled.clear()
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._compiled:
@@ -76,7 +81,8 @@ class OpenVino(Runtime):
             }
             _log.debug("openvino compiles %s for images %s", self.metadata.model.name, shape)
             try:
-                self._compiled[shape] = self._core.compile_model(model, "CPU", config)
+                with kept_signal_stack():
+                    self._compiled[shape] = self._core.compile_model(model, "CPU", config)
             except Exception as error:
                 raise ExecutionError(f"openvino cannot compile the model for images {shape}: {one_line(error)}") from error
         return self._compiled[shape]

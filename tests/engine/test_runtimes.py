@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import sys
 
@@ -156,3 +157,22 @@ def test_a_damaged_graph_is_a_model_error(name, lite_onnx, tmp_path):
 
     with pytest.raises((ModelError, ExecutionError), match=f"{name} cannot load"):
         open_runtime(tmp_path / "damaged.onnx", metadata, name)
+
+
+def test_openvino_leaves_the_stack_of_signal_handlers_alone(lite_onnx):
+    pytest.importorskip("openvino")
+    metadata, before = read_metadata(lite_onnx), signal_stack()
+    first = open_runtime(lite_onnx, metadata, "openvino")
+    second = open_runtime(lite_onnx, metadata, "openvino")
+    for runtime in (first, second):
+        runtime.result(runtime.submit(runtime.make_slot(64, 96)))
+    first.close()  # in the order in which they came, which used to leave a freed stack behind
+    second.close()
+    del first, second, runtime
+    assert signal_stack() == before
+
+
+def signal_stack() -> tuple[int, int]:
+    state = (ctypes.c_size_t * 3)()
+    ctypes.CDLL(None).sigaltstack(None, state)
+    return state[0], state[2]
