@@ -63,6 +63,8 @@ def _print_table(model: str, path: Path, size: tuple[int, int], options: argpars
             results[row].append(_in_a_process(row, path, size, options))
     print(f"\n{model} {size[0]}x{size[1]}")
     print(f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  maps, tags off by; peaks lost/gained of; drift px")
+    if "error" in results[EAGER][0]:
+        raise SystemExit(f"error: {EAGER}, which the others are compared with, failed: {results[EAGER][0]['error']}")
     eager = float(np.median(np.concatenate([each["times_ms"] for each in results[EAGER]])))
     for row in rows:
         failed = next((each["error"] for each in results[row] if "error" in each), None)
@@ -75,9 +77,11 @@ def _print_table(model: str, path: Path, size: tuple[int, int], options: argpars
 
 
 def _in_a_process(row: str, path: Path, size: tuple[int, int], options: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--row", row, "--model-file", str(path), "--input", *map(str, size)]
+    command = [sys.executable, "-m", "benchmarks.runtimes", "--row", row, "--model-file", str(path.resolve())]
+    command += ["--input", *map(str, size)]
     command += ["--seconds", str(options.seconds / TURNS), "--parity-images", str(options.parity_images)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["failed"])[-1]}
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
