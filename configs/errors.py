@@ -60,7 +60,7 @@ _AFTER_SCHEME = re.compile(r"(?<=://)[^\s'\"]+")
 
 def redact_url(text: str) -> str:
     """`text` with the credentials of every URL in it replaced by `***`."""
-    return _AFTER_SCHEME.sub(lambda match: "***@" + rest if (rest := after_credentials(match[0])) != match[0] else rest, text)
+    return _AFTER_SCHEME.sub(_starred, text)
 
 
 def after_credentials(address: str) -> str:
@@ -70,3 +70,8 @@ def after_credentials(address: str) -> str:
     """
     before, found, after = address.rpartition("@")
     return after if found and ("/" not in before or ":" in before.split("/", 1)[0]) else address
+
+
+def _starred(match: re.Match[str]) -> str:
+    rest = after_credentials(match[0])
+    return rest if rest == match[0] else f"***@{rest}"
