@@ -204,8 +204,6 @@ def _check_options(mode: str, config: GroupingConfig) -> None:
     """Raises ConfigError for an unknown mode, and for options that the official parser lacks in mode "reference"."""
     if mode not in ("reference", "tuned"):
         raise ConfigError(f"mode must be 'reference' or 'tuned', not {mode!r}")
-    if config.detection_threshold < 0:
-        raise ConfigError(f"detection_threshold must not be negative, not {config.detection_threshold}")
     defaults = {field.name: field.default for field in fields(GroupingConfig)}
     changed = [name for name in _TUNED_ONLY if getattr(config, name) != defaults[name]]
     if mode == "reference" and changed:
