@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, PoseStreamError, redact_url
 from configs.loading import build
 
 T = TypeVar("T")
@@ -35,7 +37,7 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
     for field in dataclasses.fields(cls):
         if "help" not in field.metadata:
             continue
-        flag = "--" + field.name.replace("_", "-")
+        flag = _flag(field)
         names = [flag] if field.metadata["short"] is None else [field.metadata["short"], flag]
         keywords: dict[str, Any] = {
             "dest": field.name,
@@ -64,9 +66,38 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
 
     Raises ConfigError as `configs.loading.build` does, naming the flag.
     """
-    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    given = {name: value for name, value in vars(namespace).items() if name in names}
-    return build(cls, {**given, **values}, "command line")
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    names = {field.name for field in fields}
+    given = {name: value for name, value in vars(namespace).items() if name in names} | values
+    missing = [_flag(field) for field in fields if field.default is dataclasses.MISSING and field.name not in given]
+    if missing:
+        raise ConfigError(f"command line: {' and '.join(missing)} must be given")
+    return build(cls, given, "command line")
+
+
+def run_command(command: Callable[[], int]) -> int:
+    """Runs a command and returns its exit code: the command's own, 2 after an error, 130 after Ctrl-C.
+
+    An error that this project raises on purpose, or that the operating system reports, is one line on standard error, without
+    the credentials of URLs; any other exception is a mistake in the program and keeps its traceback.
+    """
+    try:
+        return command()
+    except PoseStreamError as error:
+        message = str(error)
+    except OSError as error:
+        # A full disk or a folder that may not be written surfaces at whatever line writes.
+        place = "" if error.filename is None else f"cannot use {str(error.filename)!r}: "
+        message = f"{place}{error.strerror or error}"
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    sys.stderr.write(f"error: {' '.join(redact_url(message).split())}\n")
+    return 2
+
+
+def _flag(field: dataclasses.Field[Any]) -> str:
+    return "--" + field.name.replace("_", "-")
 
 
 def _help(field: dataclasses.Field[Any]) -> str:

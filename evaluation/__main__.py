@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from configs import PoseStreamError
-from configs.flags import FlagParser, add_flags, from_namespace
+from configs.flags import FlagParser, add_flags, from_namespace, run_command
 from evaluation.ablation import AblationOptions, run_ablation
 from evaluation.clip import TruthOptions, run_truth
 from evaluation.pareto import ParetoOptions, run_pareto
@@ -36,21 +35,22 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0, or 2 after one line on standard error for input that cannot be used, 130 after Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    return run_command(lambda: _run(arguments))
+
+
+def _parser() -> FlagParser:
     parser = FlagParser(prog="python -m evaluation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         add_flags(commands.add_parser(name, help=command.help, description=command.help), command.options)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    try:
-        namespace = parser.parse_args(arguments)
-        command = COMMANDS[namespace.command]
-        command.run(from_namespace(command.options, namespace), print)
-    except PoseStreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return parser
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    namespace = _parser().parse_args(arguments)
+    command = COMMANDS[namespace.command]
+    command.run(from_namespace(command.options, namespace), print)
     return 0
 
 

@@ -171,7 +171,7 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
     ("arguments", "message"),
     [
         ("cocoo", "invalid choice"),
-        ("coco", "annotations"),
+        ("coco", "--annotations and --images must be given"),
         ("coco --annotations {labels} --images gone.zip", "no images at 'gone.zip'"),
         (f"coco --annotations gone.json --images {{images}} {TINY}", "gone.json"),
         (f"coco {LABELS} --model lit", "lit"),
