@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from configs import ConfigError, PoseStreamError, load_model_config, model_names
-from configs.flags import FlagParser
+from configs import ConfigError, load_model_config, model_names
+from configs.flags import FlagParser, run_command
 from engine.artefact import read_sidecar
 from engine.build import BuildOptions, build_artefact
 from engine.cache import cache_folder
@@ -28,18 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0, 1 if `verify` finds differences, 2 after an error (one line on stderr)."""
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     warnings.simplefilter("ignore")  # libraries' remarks to programmers
-    try:
-        parsed = _parser().parse_args(arguments)
-        return int(parsed.command(parsed))
-    except PoseStreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: cannot write {error.filename!r}: {error.strerror}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return run_command(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parsed = _parser().parse_args(arguments)
+    return int(parsed.command(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
