@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from configs import ConfigError, PoseStreamError
-from configs.flags import FlagParser, add_flags
+from configs import ConfigError
+from configs.flags import FlagParser, add_flags, run_command
 from configs.training import (
     SECTIONS,
     DataSource,
@@ -27,12 +27,12 @@ _LENGTHS = ("time_budget_s", "steps", "epochs")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0, 2 after an error (one line on stderr), or 128 + N when signal N ended a training."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
-    try:
-        parsed = _parser().parse_args(arguments)
-        return int(parsed.command(parsed))
-    except PoseStreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_command(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parsed = _parser().parse_args(arguments)
+    return int(parsed.command(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:
