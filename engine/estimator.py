@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import KeypointSet, load_keypoint_set
+from configs import ConfigError, KeypointSet, load_keypoint_set
 from engine.geometry import Alignment, InputSize, align, check_input_size, parse_input_size
 from engine.maps import Candidates, PoseMaps
 from engine.model_source import find_model
@@ -21,30 +22,48 @@ from engine.runtimes import Runtime, Slot, open_runtime
 from engine.scales import check_scales
 from engine.views import View, combine_views
 
-_IN_FLIGHT = 2  # one image is worked on while the next is laid into its buffer; more would only add latency
+_IN_FLIGHT = 2  # one is worked on while the next is laid into its buffer; more would only add latency
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Images that were submitted together: what was submitted, one a scale and mirror image, and how many are not released."""
+
+    views: list[View]
+    pending: list[Any]
+    unreleased: int
+    lock: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An image that was submitted: its alignment at scale 1, and what was submitted for it, one a scale and mirror image."""
+    """An image that was submitted: its alignment at scale 1, and where it travels in which batch."""
 
     alignment: Alignment
-    views: tuple[View, ...]
-    pending: tuple[Any, ...]
+    batch: _Batch
+    index: int
 
 
 class Estimator:
     """The maps of images, from one model on one runtime; `open_estimator` makes it. A context manager, used by one thread.
 
     model: name. runtime, precision: what was taken. keypoint_set: of the model.
-    min_person_score: people below it are mostly ghosts (`ModelConfig`). in_flight: tickets that are worth having open.
+    min_person_score: people below it are mostly ghosts (`ModelConfig`). in_flight: images, or batches, that are worth having
+    open. batch_size: images that are worth giving to `submit_batch` at once, and at most travel together; 1 where the runtime
+    gains nothing from more or takes no more.
     Every size of input has its own slots; they are made when first needed and used again once their maps were released.
     """
 
     in_flight = _IN_FLIGHT
 
     def __init__(
-        self, model: str, runtime: Runtime, input_size: InputSize, flip: bool = False, scales: Sequence[float] = (1.0,)
+        self,
+        model: str,
+        runtime: Runtime,
+        input_size: InputSize,
+        flip: bool = False,
+        scales: Sequence[float] = (1.0,),
+        batch_size: int | None = None,
     ) -> None:
         self.model = model
         self.runtime = runtime.name
@@ -52,52 +71,54 @@ class Estimator:
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
         self.min_person_score = runtime.metadata.model.min_person_score
         self.input_size = input_size
+        self.batch_size = runtime.usual_batch if batch_size is None else min(batch_size, runtime.max_batch)
         self._runtime = runtime
-        self._mirrors = (False, True) if flip else (False,)
+        self._flip = flip
         self._scales = tuple(sorted(scales, reverse=True))
-        self._free: defaultdict[tuple[int, int], deque[Slot]] = defaultdict(deque)
+        self._free: defaultdict[tuple[int, ...], deque[Slot]] = defaultdict(deque)
         self._closed = False
 
     def submit(self, image_bgr: NDArray[np.uint8]) -> Ticket:
         """Lays the image (H, W, 3) uint8 BGR into the network's input and starts work; the image may be reused at once."""
-        image_size = image_bgr.shape[:2]
-        smallest = min(self._scales)
-        views: list[View] = []
-        pending: list[Any] = []
-        for scale in self._scales:
-            alignment = align(image_size, self.input_size, scale=scale, min_scale=smallest)
-            first: Slot | None = None
-            for mirrored in self._mirrors:
-                slot = self._take_slot(alignment.input_size)
-                if first is None:
-                    alignment.warp(image_bgr, out=slot.images[0])
-                    first = slot
-                else:
-                    cv2.flip(first.images[0], 1, dst=slot.images[0])
-                views.append(View(slot, mirrored, keep_tags=scale == 1.0 or len(self._scales) == 1))
-            pending += [self._runtime.submit(view.slot) for view in views[len(pending) :]]
-        return Ticket(align(image_size, self.input_size, min_scale=smallest), tuple(views), tuple(pending))
+        return self.submit_batch([image_bgr])[0]
+
+    def submit_batch(self, images_bgr: Sequence[NDArray[np.uint8]]) -> list[Ticket]:
+        """As `submit`, for several images, of several cameras for instance: a ticket for each, to be taken in that order.
+
+        Those that have the same size of input travel together, at most `batch_size`, the others beside them.
+        """
+        alignments = [self._align(image.shape[:2]) for image in images_bgr]
+        groups: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
+        for index, scales in enumerate(alignments):
+            groups[tuple(alignment.input_size for alignment in scales)].append(index)
+        tickets: dict[int, Ticket] = {}
+        for members in groups.values():
+            for chosen in _split(members, self.batch_size):
+                batch = self._start([images_bgr[index] for index in chosen], [alignments[index] for index in chosen])
+                for place, index in enumerate(chosen):
+                    base = align(images_bgr[index].shape[:2], self.input_size, min_scale=min(self._scales))
+                    tickets[index] = Ticket(base, batch, place)
+        return [tickets[index] for index in range(len(images_bgr))]
 
     def result(self, ticket: Ticket) -> PoseMaps:
         """Waits for the maps of a ticket; tickets are taken in the order in which they were given.
 
-        Without flip test and scales nothing is computed or copied here: the arrays are the slot's, until `release`. Raises
-        ExecutionError if the runtime failed.
+        Without flip test and scales nothing is computed or copied here: the arrays are the slot's, until `release`. Images of a
+        batch are released one by one. Raises ExecutionError if the runtime failed.
         """
-        for pending in ticket.pending:
+        batch, index = ticket.batch, ticket.index
+        for pending in batch.pending:
             self._runtime.result(pending)
         stride = self._runtime.metadata.map_stride
         rows, columns = (side // stride for side in ticket.alignment.input_size)
         alignment = ticket.alignment.with_map_size((rows, columns))
-        if len(ticket.views) == 1 and ticket.views[0].slot.heatmaps.shape[2:] == (rows, columns):
-            slot = ticket.views[0].slot
-            candidates = Candidates(slot.x[0], slot.y[0], slot.score[0], slot.tag[0])
-            return PoseMaps(
-                slot.heatmaps[0], slot.tags[0].transpose(0, 2, 3, 1), alignment, candidates, lambda: self._give_back(slot)
-            )
-        heatmaps, tags = combine_views(ticket.views, (rows, columns), self.keypoint_set.flip_indices)
-        for view in ticket.views:
-            self._give_back(view.slot)
+        slot = batch.views[0].slot
+        if len(batch.views) == 1 and slot.heatmaps.shape[2:] == (rows, columns):
+            candidates = Candidates(slot.x[index], slot.y[index], slot.score[index], slot.tag[index])
+            tags = slot.tags[index].transpose(0, 2, 3, 1)
+            return PoseMaps(slot.heatmaps[index], tags, alignment, candidates, lambda: self._release(batch))
+        heatmaps, tags = combine_views(batch.views, index, (rows, columns), self.keypoint_set.flip_indices)
+        self._release(batch)
         return PoseMaps(heatmaps, tags, alignment)
 
     def close(self) -> None:
@@ -115,17 +136,54 @@ class Estimator:
     ) -> None:
         self.close()
 
-    def _take_slot(self, size: tuple[int, int]) -> Slot:
-        try:
-            return self._free[size].pop()
-        except IndexError:
-            return self._runtime.make_slot(*size)
+    def _align(self, image_size: tuple[int, int]) -> list[Alignment]:
+        """One a scale, the largest first."""
+        smallest = min(self._scales)
+        return [align(image_size, self.input_size, scale=scale, min_scale=smallest) for scale in self._scales]
 
-    def _give_back(self, slot: Slot) -> None:
-        # Called by whichever thread used the maps; a deque's append and pop are atomic.
-        if not self._closed:
-            height, width = slot.images.shape[1:3]
-            self._free[height, width].append(slot)
+    def _start(self, images: Sequence[NDArray[np.uint8]], alignments: Sequence[Sequence[Alignment]]) -> _Batch:
+        """Submits images whose inputs have the same size, at every scale and mirrored where that is wanted."""
+        batch = _Batch([], [], len(images))
+        for level, scale in enumerate(self._scales):
+            keep_tags = scale == 1.0 or len(self._scales) == 1
+            upright = self._take_slot((len(images), *alignments[0][level].input_size))
+            for place, image in enumerate(images):
+                alignments[place][level].warp(image, out=upright.images[place])
+            batch.views.append(View(upright, False, keep_tags))
+            if self._flip:
+                mirrored = self._take_slot(upright.images.shape[:3])
+                for place in range(len(images)):
+                    cv2.flip(upright.images[place], 1, dst=mirrored.images[place])
+                batch.views.append(View(mirrored, True, keep_tags))
+            batch.pending += [self._runtime.submit(view.slot) for view in batch.views[len(batch.pending) :]]
+        return batch
+
+    def _take_slot(self, shape: tuple[int, ...]) -> Slot:
+        """A slot for N images of a height and width that nobody holds."""
+        try:
+            return self._free[shape].pop()
+        except IndexError:
+            images, height, width = shape
+            return self._runtime.make_slot(height, width, images)
+
+    def _release(self, batch: _Batch) -> None:
+        """Gives the slots back with the last image of the batch."""
+        # Called by whichever threads used the maps; a deque's append and pop are atomic.
+        with batch.lock:
+            batch.unreleased -= 1
+            last = batch.unreleased == 0
+        if last and not self._closed:
+            for view in batch.views:
+                self._free[view.slot.images.shape[:3]].append(view.slot)
+
+
+def _split(members: Sequence[int], limit: int) -> Iterator[Sequence[int]]:
+    """Parts of 1, 2, 4, ... members, at most `limit`: runtimes compile or record for every number of images they meet."""
+    start = 0
+    while start < len(members):
+        count = 1 << (min(limit, len(members) - start).bit_length() - 1)
+        yield members[start : start + count]
+        start += count
 
 
 def open_estimator(
@@ -137,6 +195,7 @@ def open_estimator(
     flip: bool = False,
     scales: Sequence[float] = (1.0,),
     weights: str | Path | None = None,
+    batch_size: int | None = None,
 ) -> Estimator:
     """An estimator for a model, ready to be given images.
 
@@ -144,6 +203,7 @@ def open_estimator(
     the first that works, and the log says which; see `engine.runtimes`. precision: `auto` is single on CPUs; a lower one is
     taken only when asked for. input_size: short side, (height, width), or either as text; by default the model's own. flip,
     scales: as in `infer_maps`; each costs another run of the network, and maps are combined on the CPU, without candidates.
+    batch_size: images of a batch that travel together at most, by default what the runtime is fastest with (1 on CPUs).
 
     Raises ConfigError, ModelError, CheckpointError and RuntimeUnavailableError, each with one line that says what to do.
     """
@@ -151,9 +211,11 @@ def open_estimator(
     if size is not None:
         check_input_size(size)
     check_scales(scales)
+    if batch_size is not None and batch_size < 1:
+        raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
     source = find_model(model, weights)
     metadata = source.metadata
     if metadata.static_size is not None:
         size = size or metadata.static_size
     opened = open_runtime(source.path, metadata, runtime, precision)
-    return Estimator(source.name, opened, size or metadata.input_size, flip, scales)
+    return Estimator(source.name, opened, size or metadata.input_size, flip, scales, batch_size)

@@ -14,7 +14,7 @@ from engine.runtimes import Slot
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One of the inputs that were made from one image: at a scale, perhaps mirrored; keep_tags if its tags are used."""
+    """An input that was made from a batch of images: at one scale, perhaps mirrored; keep_tags if its tags are used."""
 
     slot: Slot
     mirrored: bool
@@ -22,11 +22,11 @@ class View:
 
 
 def combine_views(
-    views: Sequence[View], size: tuple[int, int], flip_indices: Sequence[int]
+    views: Sequence[View], index: int, size: tuple[int, int], flip_indices: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that keep them in a row.
 
-    size: (height, width) of the maps. Reference: section 2.3.
+    index: of the image in the batch. size: (height, width) of the maps. Reference: section 2.3.
     """
     rows, columns = size
     joints, dimensions = views[0].slot.tags.shape[1:3]
@@ -35,10 +35,10 @@ def combine_views(
     kept = 0
     for view in views:
         for joint, source in enumerate(flip_indices if view.mirrored else range(joints)):
-            total[joint] += _resized(view.slot.heatmaps[0, source], size, view.mirrored)
+            total[joint] += _resized(view.slot.heatmaps[index, source], size, view.mirrored)
             if view.keep_tags:
                 for dimension in range(dimensions):
-                    tags[kept, dimension, joint] = _resized(view.slot.tags[0, source, dimension], size, view.mirrored)
+                    tags[kept, dimension, joint] = _resized(view.slot.tags[index, source, dimension], size, view.mirrored)
         kept += view.keep_tags
     total /= len(views)
     return total, tags.transpose(2, 3, 4, 0, 1).reshape(joints, rows, columns, -1)

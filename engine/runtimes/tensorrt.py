@@ -48,7 +48,8 @@ class TensorRt(Runtime):
         self.metadata = metadata
         self._closed = False
         gpu = "any" if self.name == "tensorrt_rtx" else self.device
-        profile = _profile(metadata)
+        self._profile = profile = _profile(metadata)
+        self.usual_batch = profile.batch[-1]
         with self._current():
             request = EngineRequest(
                 library=library, path=path, model=metadata.model.name, precision=precision, profile=profile, gpu=gpu
@@ -62,6 +63,10 @@ class TensorRt(Runtime):
         # One execution context for each size of input: a CUDA graph is of one size, and scratch memory is kept between frames.
         self._contexts: dict[tuple[int, ...], Any] = {}
         self._graphs: list[CudaGraph] = []
+
+    @property
+    def max_batch(self) -> int:
+        return self._profile.batch[-1]  # what the engine was built for
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         shapes = output_shapes(self.metadata, height, width, batch)

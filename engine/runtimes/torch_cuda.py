@@ -44,6 +44,7 @@ class TorchCuda(Runtime):
         self.device = torch.cuda.get_device_name()
         self.precision = precision
         self.metadata = metadata
+        self.usual_batch = min(4, self.max_batch)
         kind = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
         network = load_exported_network(path).to(kind)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +64,7 @@ def test_maps_that_are_held_are_not_overwritten_and_released_buffers_come_back(l
         assert again.heatmaps.ctypes.data == address
         held.release()
         held.release()
-        assert len({id(slot) for slot in estimator._free[64, 64]}) == len(estimator._free[64, 64]) == 1
+        assert len({id(slot) for slot in estimator._free[1, 64, 64]}) == len(estimator._free[1, 64, 64]) == 1
 
 
 def test_several_images_are_under_way_at_a_time_and_keep_their_order(lite_onnx):
@@ -89,11 +91,89 @@ def test_images_of_changing_size_are_served(lite_onnx):
             assert maps.heatmaps.shape[1:] == tuple(-(-side // 64) * 32 for side in size)
 
 
+def arrays(maps):
+    found = maps.candidates
+    return [maps.heatmaps, maps.tags, found.x, found.y, found.score, found.tag]
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch"])
+def test_a_batch_gives_what_its_images_give_alone(runtime, lite_onnx):
+    pytest.importorskip(runtime)
+    # Three sizes of input; three images of one, which is more than a batch of two and less than one of four.
+    images = [picture(64, 64), picture(64, 96), picture(70, 64, 1), picture(60, 90, 2), picture(64, 64, 3), picture(64, 64, 4)]
+    with open_estimator(lite_onnx, runtime=runtime, input_size=64, batch_size=4) as estimator:
+        alone = [estimator.result(estimator.submit(image)) for image in images]
+        copies = [image.copy() for image in images]
+        tickets = estimator.submit_batch(copies)
+        for image in copies:
+            image[:] = 0  # as with `submit`, the caller's again
+        together = [estimator.result(ticket) for ticket in tickets]
+
+        assert len({maps.heatmaps.shape for maps in together}) == 3
+        for ours, theirs, image in zip(together, alone, images, strict=True):
+            assert ours.alignment == theirs.alignment
+            assert ours.alignment.image_size == image.shape[:2]
+            scale = np.abs(theirs.heatmaps).max()
+            np.testing.assert_allclose(ours.heatmaps, theirs.heatmaps, atol=1e-5 * scale)
+            np.testing.assert_allclose(ours.tags, theirs.tags, atol=1e-5 * np.abs(theirs.tags).max())
+            sure = theirs.candidates.score > 0.01 * scale
+            np.testing.assert_array_equal(ours.candidates.x[sure], theirs.candidates.x[sure])
+            np.testing.assert_array_equal(ours.candidates.y[sure], theirs.candidates.y[sure])
+
+
+def test_a_flip_tested_batch_gives_what_its_images_give_alone(lite_onnx):
+    images = [picture(64, 64, seed) for seed in range(3)]
+    with open_estimator(lite_onnx, runtime="onnxruntime", input_size=64, flip=True, scales=(0.5, 1), batch_size=2) as estimator:
+        alone = [estimator.result(estimator.submit(image)) for image in images]
+        together = [estimator.result(ticket) for ticket in estimator.submit_batch(images)]
+    for ours, theirs in zip(together, alone, strict=True):
+        np.testing.assert_allclose(ours.heatmaps, theirs.heatmaps, atol=1e-5 * np.abs(theirs.heatmaps).max())
+        np.testing.assert_allclose(ours.tags, theirs.tags, atol=1e-5 * np.abs(theirs.tags).max())
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_the_images_of_a_batch_are_released_one_by_one_in_any_order(order, batch_estimator):
+    estimator = batch_estimator
+    tickets = estimator.submit_batch([picture(64, 64, seed) for seed in range(4)])
+    maps = [estimator.result(ticket) for ticket in tickets]
+    kept = [each.heatmaps.copy() for each in maps]
+    slot = tickets[0].batch.views[0].slot
+    for position, index in enumerate(order):
+        assert all(free is not slot for free in estimator._free[4, 64, 64])
+        for later in order[position:]:
+            np.testing.assert_array_equal(maps[later].heatmaps, kept[later])
+        maps[index].release()
+        maps[index].release()
+        # Work goes on in other buffers while some of the batch is held.
+        estimator.result(estimator.submit(picture(64, 64, 9))).release()
+    assert [free is slot for free in estimator._free[4, 64, 64]].count(True) == 1
+
+
+@pytest.fixture(scope="module")
+def batch_estimator(lite_onnx):
+    with open_estimator(lite_onnx, runtime="onnxruntime", input_size=64, batch_size=8) as estimator:
+        yield estimator
+
+
+def test_a_batch_is_split_into_few_sizes(batch_estimator):
+    tickets = batch_estimator.submit_batch([picture(64, 64, seed) for seed in range(11)])
+    for ticket in tickets:
+        batch_estimator.result(ticket).release()
+
+    # Runtimes compile for every size of batch: 1, 2, 4 and 8 are all there will be.
+    assert [len(ticket.batch.views[0].slot.images) for ticket in tickets] == [8] * 8 + [2, 2, 1]
+
+
+def test_an_empty_batch_is_no_work(batch_estimator):
+    assert batch_estimator.submit_batch([]) == []
+
+
 def test_it_says_what_it_is(lite_onnx):
     with open_estimator(lite_onnx, runtime="onnxruntime") as estimator:
         assert (estimator.model, estimator.runtime, estimator.precision) == ("lite", "onnxruntime", "fp32")
         assert estimator.keypoint_set.name == "coco"
         assert estimator.input_size == 384
+        assert estimator.batch_size == 1  # no CPU runtime gains from more
     estimator.close()
 
 
@@ -158,6 +238,7 @@ def test_models_that_are_not_there_are_refused(arguments, error, message):
         ({"input_size": "320x450"}, "not 450"),
         ({"scales": (0,)}, "above 0"),
         ({"scales": (0.5, 2)}, "include 1"),
+        ({"batch_size": 0}, "at least 1, not 0"),
         ({"runtime": "tensorflow"}, "unknown runtime"),
     ],
 )
@@ -170,7 +251,10 @@ def test_a_static_model_is_used_at_its_size(lite_network, tmp_path):
     export_onnx(lite_network, tmp_path / "static.onnx", static_size=(64, 96))
     assert read_metadata(tmp_path / "static.onnx").static_size == (64, 96)
 
-    with open_estimator(tmp_path / "static.onnx", runtime="onnxruntime") as estimator:
+    with open_estimator(tmp_path / "static.onnx", runtime="onnxruntime", batch_size=2) as estimator:
+        assert estimator.batch_size == 1
+        tickets = estimator.submit_batch([picture(64, 96), picture(64, 96)])
+        assert [estimator.result(ticket).heatmaps.shape for ticket in tickets] == [(17, 32, 48)] * 2
         assert estimator.result(estimator.submit(picture(200, 200))).heatmaps.shape == (17, 32, 48)
     with (
         open_estimator(tmp_path / "static.onnx", runtime="onnxruntime", input_size=64) as estimator,
