@@ -127,7 +127,11 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
             sinks=sinks,
             renderers=_renderers(grouper, flags.render, sinks),
             options=PipelineOptions(
-                policy=policy, frames=config.frames, stride=config.stride, max_fps=config.max_fps
+                policy=policy,
+                frames=config.frames,
+                stride=config.stride,
+                max_fps=config.max_fps,
+                batch_window_ms=config.batch_window_ms,
             ),
         )
         stack.enter_context(pipeline)

@@ -16,7 +16,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,15 @@ CONFIG = SourceConfig(open_timeout_s=5, read_timeout_s=2)
 class Engine:
     """Finds nobody, in `delay_s`: a device that computes elsewhere."""
 
-    model, runtime, precision, keypoint_set, in_flight = "none", "none", "none", "coco", 2
+    model, runtime, precision, keypoint_set, in_flight, batch_size = "none", "none", "none", "coco", 2, 1
 
     def __init__(self, delay_s: float) -> None:
         self._delay_s = delay_s
         alignment = align((64, 96), 64).with_map_size((16, 24))
         self._maps = PoseMaps(np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment)
 
-    def submit(self, image_bgr: np.ndarray) -> None:
-        pass
+    def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
+        return [None] * len(images_bgr)
 
     def result(self, ticket: None) -> PoseMaps:
         time.sleep(self._delay_s)

@@ -22,7 +22,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -117,13 +117,13 @@ class WorkSource(Source):
 class WorkEngine:
     """An estimator whose every picture takes `work`; `maps` are its answers, in turns."""
 
-    model, runtime, precision, keypoint_set, in_flight = "work", "none", "none", "coco", 2
+    model, runtime, precision, keypoint_set, in_flight, batch_size = "work", "none", "none", "coco", 2, 1
 
     def __init__(self, work: Callable[[], None], maps: list[PoseMaps]) -> None:
         self._work, self._maps = work, itertools.cycle(maps)
 
-    def submit(self, image_bgr: np.ndarray) -> None:
-        pass
+    def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
+        return [None] * len(images_bgr)
 
     def result(self, ticket: None) -> PoseMaps:
         self._work()

@@ -8,6 +8,8 @@ from typing import Literal
 from configs.errors import ConfigError
 from configs.flags import option
 
+BATCH_WINDOW_MS = 2.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
@@ -60,6 +62,9 @@ class RunConfig:
     frames: int | None = option(None, help="stop after this many frames of each source", metavar="N")
     stride: int = option(1, help="use every n-th frame", metavar="N")
     max_fps: float | None = option(None, help="use at most this many frames a second of stream time", metavar="FPS")
+    batch_window_ms: float = option(
+        BATCH_WINDOW_MS, help="several sources: how long an idle engine waits for frames to infer together", metavar="MS"
+    )
     show: bool = option(False, help="open a window")
     verbose: bool = option(False, help="log what happens", short="-v")
     quiet: bool = option(False, help="no progress bar and no summary", short="-q")
@@ -74,6 +79,8 @@ class RunConfig:
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ConfigError(f"--{field} must be at least 1, not {value}")
+        if not 0 <= self.batch_window_ms <= 1000:
+            raise ConfigError(f"--batch-window-ms must be 0..1000, not {self.batch_window_ms:g}")
         if self.max_fps is not None and self.max_fps <= 0:
             raise ConfigError(f"--max-fps must be positive, not {self.max_fps:g}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +16,14 @@ from grouping import Grouper, People
 class Estimator(Protocol):
     """Pictures to maps, with several under way at once; used by one thread. `engine.open_estimator` gives one.
 
-    in_flight: tickets that may be open at a time. min_person_score: people below it are mostly ghosts.
+    in_flight: batches that may be open at a time. batch_size: pictures that are worth giving at once, 1 where a batch gains
+    nothing. min_person_score: people below it are mostly ghosts.
     """
 
     @property
     def in_flight(self) -> int: ...
+    @property
+    def batch_size(self) -> int: ...
     @property
     def model(self) -> str: ...
     @property
@@ -31,8 +35,8 @@ class Estimator(Protocol):
     @property
     def min_person_score(self) -> float: ...
 
-    def submit(self, image_bgr: NDArray[np.uint8], /) -> Any:
-        """A ticket for the maps of the picture (H, W, 3) uint8 BGR, which may be reused when the call returns."""
+    def submit_batch(self, images_bgr: Sequence[NDArray[np.uint8]], /) -> list[Any]:
+        """A ticket for the maps of each picture (H, W, 3) uint8 BGR; all of them may be reused when the call returns."""
 
     def result(self, ticket: Any, /) -> PoseMaps:
         """Waits for the maps. Tickets are taken in the order in which they were given."""

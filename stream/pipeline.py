@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from configs import ExecutionError, KeypointSet, load_keypoint_set
+from configs.run import BATCH_WINDOW_MS
 from grouping import People
 from stream.channel import Channel, Thinning
 from stream.crew import Outcome, Worker
 from stream.estimator import Estimator, Group
 from stream.frame import Frame
+from stream.inference import InferWorker
 from stream.parcel import Parcel
 from stream.policy import EVERY_FRAME, LATEST, Policy
 from stream.process import tuned_process
@@ -25,7 +27,7 @@ from stream.sources import FrameSlot, Source
 from stream.summary import SourceSummary, Summary
 from stream.timing import Timings
 from stream.turns import TurnReader
-from stream.workers import DecodeWorker, GroupWorker, InferWorker, RenderWorker, WriteWorker
+from stream.workers import DecodeWorker, GroupWorker, RenderWorker, WriteWorker
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,8 +56,10 @@ class PipelineOptions:
     policy: which frames are given up when the engine is slower than a source; by default `latest` for live sources and
         `every-frame` for files.
     frames, stride, max_fps: use so many frames of each source, every n-th, at most so many a second of stream time.
-    in_flight: pictures that the engine works on at a time; by default as many as it can, but 1 where frames may be dropped: a
+    in_flight: batches that the engine works on at a time; by default as many as it can, but 1 where frames may be dropped: a
         second one would only wait behind the first and arrive one inference later.
+    batch_window_ms: how long an idle engine that has a frame of one source waits for frames of the others, to infer them
+        together; never with one source, nor with an engine that takes one picture at a time.
     """
 
     policy: Policy | None = None
@@ -63,6 +67,7 @@ class PipelineOptions:
     stride: int = 1
     max_fps: float | None = None
     in_flight: int | None = None
+    batch_window_ms: float = BATCH_WINDOW_MS
 
 
 class Pipeline:
@@ -105,6 +110,7 @@ class Pipeline:
         policies = [options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources]
         self._waiting = _WAITING if EVERY_FRAME in policies else 1
         self._in_flight = options.in_flight or (estimator.in_flight if EVERY_FRAME in policies else 1)
+        self._batch_window_s = options.batch_window_ms * 1e-3
         signal = threading.Condition()
         self._channels = [
             Channel(
@@ -227,7 +233,8 @@ class Pipeline:
         if self._used:
             raise RuntimeError("a pipeline runs once; make a new one")
         self._used = True
-        maps = self._ring("maps")
+        batch = min(self._estimator.batch_size, len(self._channels))
+        maps = self._ring("maps", self._waiting * batch)  # room for all of a batch, so that the next one is submitted at once
         self._workers += [DecodeWorker(channel, self._outcome, self.timings) for channel in self._channels]
         self._workers.append(
             InferWorker(
@@ -238,6 +245,7 @@ class Pipeline:
                 self._outcome,
                 self.timings,
                 in_flight=self._in_flight,
+                batch_window_s=self._batch_window_s,
             )
         )
         return maps
@@ -252,8 +260,8 @@ class Pipeline:
         count = _WAITING + 2 + self._in_flight + 3 * (self._waiting + 1)
         return RingBuffer([FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal)
 
-    def _ring(self, name: str) -> RingBuffer[Parcel]:
-        ring = RingBuffer([Parcel() for _ in range(self._waiting)], name=name, on_drop=Parcel.clear)
+    def _ring(self, name: str, count: int | None = None) -> RingBuffer[Parcel]:
+        ring = RingBuffer([Parcel() for _ in range(count or self._waiting)], name=name, on_drop=Parcel.clear)
         self._rings.append(ring)
         return ring
 

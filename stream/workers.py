@@ -1,4 +1,4 @@
-"""The stages: decode, infer, group, render, write."""
+"""The stages: decode, group, render, write; `stream.inference` has the one between decode and group."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 from configs import SourceError
 from grouping import People
 from stream.channel import Channel
 from stream.crew import Outcome, Worker
-from stream.estimator import Estimator, Group
+from stream.estimator import Group
 from stream.parcel import Parcel, send
 from stream.renderer import Status
-from stream.ring import Lease, RingBuffer, RingClosed
+from stream.ring import RingBuffer
 from stream.sinks import RunInfo
-from stream.sources import FrameSlot
 from stream.timing import Timings
-from stream.turns import TurnReader
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,76 +66,6 @@ class DecodeWorker(Worker):
                 lease.commit(frame.capture_ns)
             finally:
                 lease.release()
-
-
-class InferWorker(Worker):
-    """Rings of all sources to maps, each source in its turn, with up to `in_flight` pictures under way."""
-
-    def __init__(
-        self,
-        reader: TurnReader[FrameSlot],
-        channels: Sequence[Channel],
-        estimator: Estimator,
-        outbox: Ring,
-        outcome: Outcome,
-        timings: Timings,
-        *,
-        in_flight: int,
-    ) -> None:
-        super().__init__("infer", outcome, inboxes=[channel.ring for channel in channels], outboxes=(outbox,))
-        self._reader = reader
-        self._channels = tuple(channels)
-        self._estimator = estimator
-        self._outbox = outbox
-        self._in_flight = in_flight
-        self._timer = timings.stage("infer")
-        self._depth = timings.depth("infer")
-        self._pending: deque[tuple[int, Lease[FrameSlot], Any, int]] = deque()
-
-    def work(self) -> None:
-        parcel, ended = Parcel(), False
-        failure: Exception | None = None
-        while not ended or self._pending:
-            if not ended and len(self._pending) < self._in_flight:
-                try:
-                    if self._submit_next():
-                        continue
-                except RingClosed:
-                    ended = True
-                    continue
-                except Exception as error:  # noqa: BLE001 - raised below, when what is under way has been finished
-                    ended, failure = True, error
-                    continue
-            parcel.channel, parcel.lease, ticket, spent_ns = self._pending.popleft()
-            begin_ns = time.perf_counter_ns() - spent_ns
-            parcel.maps = self._estimator.result(ticket)
-            frame = parcel.frame
-            self._timer.add(begin_ns, time.perf_counter_ns(), frame.index)
-            frame.left_ns["infer"] = time.monotonic_ns()
-            send(parcel, self._outbox)
-        if failure is not None:
-            raise failure
-
-    def finish(self) -> None:
-        for _, lease, _, _ in self._pending:
-            lease.release()
-        self._pending.clear()
-
-    def _submit_next(self) -> bool:
-        """Submits the next frame; waits for one only if nothing is under way. False if there is none."""
-        found = self._reader.acquire(timeout_s=0 if self._pending else None)
-        if found is None:
-            return False
-        channel, lease = found
-        self._depth.add(len(self._channels[channel].ring))
-        begin_ns = time.perf_counter_ns()
-        try:
-            ticket = self._estimator.submit(lease.slot.frame.image)
-        except BaseException:
-            lease.release()
-            raise
-        self._pending.append((channel, lease, ticket, time.perf_counter_ns() - begin_ns))
-        return True
 
 
 class ParcelWorker(Worker):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -66,9 +67,13 @@ class PlazaEngine:
 
     def __init__(self, in_flight: int = 2) -> None:
         self.in_flight = in_flight
+        self.batch_size = 1
         self.min_person_score = 0.0
         self.given = self.released = self.open = self.largest_queue = 0
         pictures(), truth()
+
+    def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[int]:
+        return [self.submit(image) for image in images_bgr]
 
     def submit(self, image_bgr: np.ndarray) -> int:
         index = pictures().get(zlib.crc32(np.ascontiguousarray(image_bgr)))
