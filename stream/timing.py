@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 
 WINDOW = 1 << 16  # samples kept of each series: 36 minutes at 30 frames a second, 512 KiB
 
-Observer = Callable[[str, int, int, int], None]
-"""Called with stage name, begin and end (`time.perf_counter_ns()`) and frame index after every piece of work."""
+
+class Observer(Protocol):
+    """Is told of everything as soon as it was measured, in the thread that it happened in: it must be quick, and not raise.
+
+    Times are `time.perf_counter_ns()`; `source` is the number of the source among those of the run, `index` that of its frame.
+    """
+
+    def work(self, stage: str, begin_ns: int, end_ns: int, index: int, source: int) -> None:
+        """A stage, or a part of one, has dealt with a frame."""
+
+    def queue(self, stage: str, depth: int) -> None:
+        """So many frames wait in front of a stage."""
+
+    def delivered(self, index: int, source: int, latency_ns: int, people: int, drops: int) -> None:
+        """A frame is handed to the sinks, so long after its capture; its source has dropped so many frames so far."""
+
+
+class Ranges(Protocol):
+    """Marks in a foreign profiler's timeline (NVTX): what is pushed lasts until it is popped, in the same thread."""
+
+    def push(self, name: str) -> None: ...
+    def pop(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +49,12 @@ class Statistics:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStatistics:
-    """One stage: time per frame in milliseconds, and the share of the run in which it was at work."""
+    """One stage: time per frame in milliseconds, and the share of the run in which it was at work.
+
+    Waiting for a frame, for room behind the stage or for a live source to send something is no work. The engine's thread is
+    at work while it submits a picture and while it waits for the result of one: what the engine computes while its thread
+    waits for neither is hidden behind other work, and not counted. So no share can exceed 1.
+    """
 
     name: str
     time_ms: Statistics
@@ -84,27 +108,47 @@ class Series:
         )
 
 
+class Depth(Series):
+    """Lengths of the queue in front of a stage."""
+
+    __slots__ = ("_observer", "_stage")
+
+    def __init__(self, stage: str, observer: Observer | None) -> None:
+        super().__init__()
+        self._stage = stage
+        self._observer = observer
+
+    def add(self, value: float) -> None:
+        super().add(value)
+        if self._observer is not None:
+            self._observer.queue(self._stage, int(value))
+
+
 class StageTimer:
     """Times the work of one stage; used by the thread of that stage.
 
-    with timer.measure(frame.index):
+    with timer.measure(frame.index, source):
         ...
     """
 
-    def __init__(self, name: str, observer: Observer | None = None) -> None:
+    def __init__(self, name: str, observer: Observer | None = None, ranges: Ranges | None = None) -> None:
         self.name = name
+        self.ranges = ranges
         self._series = Series()
         self._observer = observer
 
-    def measure(self, index: int) -> AbstractContextManager[None]:
-        """Times the block as work on the frame with that index."""
-        return _Measurement(self, index)
+    def measure(self, index: int, source: int = 0) -> Measurement:
+        """Times the block as work on that frame of that source."""
+        return Measurement(self, index, source)
 
-    def add(self, begin_ns: int, end_ns: int, index: int) -> None:
-        """Counts work that was timed with `time.perf_counter_ns()`."""
-        self._series.add(end_ns - begin_ns)
+    def add(self, begin_ns: int, end_ns: int, index: int, source: int = 0, *, spent_ns: int | None = None) -> None:
+        """Counts work that was timed with `time.perf_counter_ns()`.
+
+        spent_ns: how much of that time the thread spent on it, if it did something else in between.
+        """
+        self._series.add(end_ns - begin_ns if spent_ns is None else spent_ns)
         if self._observer is not None:
-            self._observer(self.name, begin_ns, end_ns, index)
+            self._observer.work(self.name, begin_ns, end_ns, index, source)
 
     def statistics(self, elapsed_s: float) -> StageStatistics:
         """What the stage did in a run that has lasted `elapsed_s`."""
@@ -119,27 +163,43 @@ class StageTimer:
 class Timings:
     """All that is measured in one run.
 
-    stages: one timer a stage, in the order of the pipeline.
+    stages: one timer a stage, in the order of the pipeline. parts: of a stage's work, by name.
     depths: frames waiting in front of a stage, looked at whenever it takes one.
     latency_ns: from the capture of a frame to the moment when its results are handed to the sinks.
-    observer: is told of every piece of work, for traces.
+    observer: is told of everything, for profiles and traces. ranges: where blocks that are measured are marked too.
     """
 
-    def __init__(self, observer: Observer | None = None) -> None:
+    def __init__(self, observer: Observer | None = None, ranges: Ranges | None = None) -> None:
         self.stages: dict[str, StageTimer] = {}
+        self.parts: dict[str, StageTimer] = {}
         self.depths: dict[str, Series] = {}
         self.latency_ns = Series()
         self._observer = observer
+        self._ranges = ranges
         self._began_ns = time.perf_counter_ns()
         self._ended_ns: int | None = None
 
     def stage(self, name: str) -> StageTimer:
         """The timer of the stage called `name`, made at the first call."""
-        return self.stages.setdefault(name, StageTimer(name, self._observer))
+        return self._timer(self.stages, name)
+
+    def part(self, name: str) -> StageTimer:
+        """The timer of a part of a stage, which no figure of the stages counts again; made at the first call."""
+        return self._timer(self.parts, name)
 
     def depth(self, name: str) -> Series:
         """The series of queue lengths in front of the stage called `name`."""
-        return self.depths.setdefault(name, Series())
+        if name not in self.depths:
+            self.depths[name] = Depth(name, self._observer)
+        return self.depths[name]
+
+    def delivered(self, index: int, source: int, *, capture_ns: int, people: int, drops: int) -> int:
+        """A frame captured at `capture_ns` (`time.monotonic_ns()`) is handed to the sinks now: its latency in ns."""
+        latency_ns = time.monotonic_ns() - capture_ns
+        self.latency_ns.add(latency_ns)
+        if self._observer is not None:
+            self._observer.delivered(index, source, latency_ns, people, drops)
+        return latency_ns
 
     def begin(self) -> None:
         """The run begins now."""
@@ -149,6 +209,11 @@ class Timings:
     def end(self) -> None:
         """The run is over now."""
         self._ended_ns = time.perf_counter_ns()
+
+    @property
+    def began_ns(self) -> int:
+        """When the run began, `time.perf_counter_ns()`."""
+        return self._began_ns
 
     @property
     def elapsed_s(self) -> float:
@@ -162,16 +227,36 @@ class Timings:
         every = (timer.statistics(elapsed_s) for timer in self.stages.values())
         return tuple(stage for stage in every if stage.time_ms.n)
 
+    def _timer(self, timers: dict[str, StageTimer], name: str) -> StageTimer:
+        if name not in timers:
+            timers[name] = StageTimer(name, self._observer, self._ranges)
+        return timers[name]
 
-class _Measurement:
-    __slots__ = ("_begin_ns", "_index", "_timer")
 
-    def __init__(self, timer: StageTimer, index: int) -> None:
+class Measurement:
+    """A block of work; `begin_ns` and `end_ns` are `time.perf_counter_ns()`."""
+
+    __slots__ = ("_index", "_source", "_timer", "begin_ns", "end_ns")
+
+    def __init__(self, timer: StageTimer, index: int, source: int) -> None:
         self._timer = timer
         self._index = index
+        self._source = source
+        self.begin_ns = self.end_ns = 0
 
-    def __enter__(self) -> None:
-        self._begin_ns = time.perf_counter_ns()
+    @property
+    def spent_ns(self) -> int:
+        """How long it took."""
+        return self.end_ns - self.begin_ns
+
+    def __enter__(self) -> Measurement:
+        if self._timer.ranges is not None:
+            self._timer.ranges.push(self._timer.name)
+        self.begin_ns = time.perf_counter_ns()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._timer.add(self._begin_ns, time.perf_counter_ns(), self._index)
+        self.end_ns = time.perf_counter_ns()
+        self._timer.add(self.begin_ns, self.end_ns, self._index, self._source)
+        if self._timer.ranges is not None:
+            self._timer.ranges.pop()

@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,8 +34,7 @@ def test_memory_does_not_grow_and_percentiles_are_of_the_window() -> None:
 
 
 def test_stages_report_time_and_busy_share() -> None:
-    events: list[tuple[str, int, int, int]] = []
-    timings = Timings(observer=lambda *event: events.append(event))
+    timings = Timings()
     timings.begin()
     for index in range(5):
         with timings.stage("infer").measure(index):
@@ -46,8 +46,63 @@ def test_stages_report_time_and_busy_share() -> None:
     assert stage.name == "infer"
     assert 20 <= stage.time_ms.p50 < 30
     assert 0.35 < stage.busy_share < 0.6
-    assert [event[3] for event in events] == list(range(5))
-    assert all(end_ns > begin_ns for _, begin_ns, end_ns, _ in events)
+
+
+class Witness:
+    """An observer, and ranges, that remember what they were told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def work(self, stage: str, begin_ns: int, end_ns: int, index: int, source: int) -> None:
+        self.told.append(("work", stage, begin_ns, end_ns, index, source))
+
+    def queue(self, stage: str, depth: int) -> None:
+        self.told.append(("queue", stage, depth))
+
+    def delivered(self, index: int, source: int, latency_ns: int, people: int, drops: int) -> None:
+        self.told.append(("delivered", index, source, latency_ns, people, drops))
+
+    def push(self, name: str) -> None:
+        self.told.append(("push", name))
+
+    def pop(self) -> None:
+        self.told.append(("pop",))
+
+
+def test_an_observer_is_told_of_everything_that_is_counted() -> None:
+    witness = Witness()
+    timings = Timings(observer=witness)
+    timings.stage("decode").add(10, 30, 7, 1)
+    timings.part("infer: wait").add(30, 50, 7, 1)
+    timings.depth("infer").add(2)
+    latency_ns = timings.delivered(7, 1, capture_ns=time.monotonic_ns() - 1000, people=3, drops=4)
+    assert witness.told == [
+        ("work", "decode", 10, 30, 7, 1),
+        ("work", "infer: wait", 30, 50, 7, 1),
+        ("queue", "infer", 2),
+        ("delivered", 7, 1, latency_ns, 3, 4),
+    ]
+    assert latency_ns >= 1000
+    assert timings.latency_ns.total == latency_ns
+    assert timings.depth("infer").statistics().max == 2
+    assert [stage.name for stage in timings.statistics()] == ["decode"], "a part of a stage is none"
+
+
+def test_a_frame_counts_with_the_time_spent_on_it_but_is_seen_from_begin_to_end() -> None:
+    witness = Witness()
+    timings = Timings(observer=witness)
+    timings.stage("infer").add(0, 90, 5, spent_ns=30)
+    assert timings.stage("infer").statistics(1e-7).busy_share == pytest.approx(0.3)
+    assert witness.told == [("work", "infer", 0, 90, 5, 0)]
+
+
+def test_ranges_are_closed_whatever_happens() -> None:
+    witness = Witness()
+    timings = Timings(ranges=witness)
+    with pytest.raises(ValueError, match="on purpose"), timings.stage("group").measure(1):
+        raise ValueError("on purpose")
+    assert witness.told == [("push", "group"), ("pop",)]
 
 
 def test_an_empty_series_is_all_zeros() -> None:
