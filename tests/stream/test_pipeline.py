@@ -17,10 +17,10 @@ from configs.run import SourceConfig
 from grouping import Grouper, People
 from stream.frame import Frame, SourceInfo
 from stream.pipeline import Pipeline, PipelineOptions, Progress
-from stream.policy import LATEST, Policy
+from stream.policy import EVERY_FRAME, LATEST, Policy
 from stream.renderer import Renderer, RenderOptions
 from stream.sinks import RunInfo, open_sinks
-from stream.sources import FrameSlot, Source, open_source
+from stream.sources import FrameSlot, Source, State, open_source
 from tests.stream.blank_engine import BlankEngine
 from tests.stream.media import make_clip, numbered_picture
 from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
@@ -100,6 +100,7 @@ class CountedSource(Source):
 
     def open(self) -> None:
         self.began_s = time.monotonic()
+        self.health.state = "running"
 
     def grab(self) -> bool:
         if self.index + 1 == self.fail_at:
@@ -288,6 +289,60 @@ def test_several_sources_share_one_engine_and_keep_their_order() -> None:
     assert [sink.frames for sink in sinks] == [list(range(40))] * 3
     assert sorted(engine.seen) == sorted([*range(40)] * 3)
     assert max(engine.seen[:30]) < 20, "the sources take turns"
+
+
+def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> None:
+    engine = BlankEngine(delay_s=0.004, batch_size=3)
+    sinks = [MemorySink(), MemorySink(), MemorySink()]
+    sources = [counted(40, name=str(index)) for index in range(3)]
+    options = PipelineOptions(batch_window_ms=1000)
+    with Pipeline(sources, engine, nobody, sinks=[[sink] for sink in sinks], options=options) as pipeline:
+        pipeline.run()
+    assert [sink.frames for sink in sinks] == [list(range(40))] * 3
+    assert sorted(engine.seen) == sorted([*range(40)] * 3)
+    assert max(engine.batches) == 3
+    assert len(engine.batches) < 60, "most frames travel in company"
+
+
+def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
+    engine = BlankEngine(batch_size=2)
+    sources = [counted(20, name=str(index)) for index in range(3)]
+    with Pipeline(sources, engine, nobody) as pipeline:
+        pipeline.run()
+    assert len(engine.seen) == 60
+    assert max(engine.batches) <= 2
+
+
+def test_a_single_source_never_waits_for_company() -> None:
+    engine = BlankEngine(batch_size=8)
+    options = PipelineOptions(batch_window_ms=60_000)
+    with Pipeline([counted(5)], engine, nobody, sinks=[[MemorySink()]], options=options) as pipeline:
+        summary = pipeline.run()
+    assert engine.batches == [1] * 5
+    assert summary.elapsed_s < 30
+
+
+@pytest.mark.parametrize("state", ["connecting", "stalled", "reconnecting", "failed"])
+def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> None:
+    engine, sink = BlankEngine(batch_size=2), MemorySink()
+    silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
+    silent.health.state = state
+    options = PipelineOptions(batch_window_ms=60_000)
+    with Pipeline([silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options) as pipeline:
+        threading.Timer(1.0, pipeline.stop).start()
+        pipeline.run()
+    assert sink.frames == list(range(30))
+
+
+def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
+    engine, sink = BlankEngine(batch_size=2), MemorySink()
+    silent = counted(2, fps=0.05, name="silent")
+    options = PipelineOptions(batch_window_ms=20, policy=EVERY_FRAME)
+    with Pipeline([silent, counted(20, fps=20.0)], engine, nobody, sinks=[[], [sink]], options=options) as pipeline:
+        threading.Timer(2.0, pipeline.stop).start()
+        pipeline.run()
+    assert sink.frames == list(range(20))
+    assert np.median(sink.latencies_ms) < 20 + 30
 
 
 def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
