@@ -20,11 +20,15 @@ from stream.turns import TurnReader
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
-    """A frame that the engine is at work on. spent_ns: what submitting it took, its share of the batch."""
+    """A frame that the engine is at work on.
+
+    begin_ns: when it was submitted, `time.perf_counter_ns()`. spent_ns: what that took, its share of the batch.
+    """
 
     channel: int
     lease: Lease[FrameSlot]
     ticket: Any
+    begin_ns: int
     spent_ns: int
 
 
@@ -56,6 +60,8 @@ class InferWorker(Worker):
         self._in_flight = in_flight
         self._batch_window_s = batch_window_s
         self._timer = timings.stage("infer")
+        self._submit = timings.part("infer: submit")
+        self._wait = timings.part("infer: wait")
         self._depth = timings.depth("infer")
         self._pending: deque[deque[_UnderWay]] = deque()
 
@@ -96,17 +102,18 @@ class InferWorker(Worker):
             return False
         for channel, _ in found:
             self._depth.add(len(self._channels[channel].ring))
-        begin_ns = time.perf_counter_ns()
+        first, lease = found[0]
         try:
-            tickets = self._estimator.submit_batch([lease.slot.frame.image for _, lease in found])
+            with self._submit.measure(lease.slot.frame.index, first) as submit:
+                tickets = self._estimator.submit_batch([lease.slot.frame.image for _, lease in found])
         except BaseException:
             for _, lease in found:
                 lease.release()
             raise
-        spent_ns = (time.perf_counter_ns() - begin_ns) // len(found)
+        spent_ns = submit.spent_ns // len(found)
         self._pending.append(
             deque(
-                _UnderWay(channel, lease, ticket, spent_ns)
+                _UnderWay(channel, lease, ticket, submit.begin_ns, spent_ns)
                 for (channel, lease), ticket in zip(found, tickets, strict=True)
             )
         )
@@ -120,10 +127,11 @@ class InferWorker(Worker):
             while batch:
                 item = batch.popleft()
                 parcel.channel, parcel.lease = item.channel, item.lease
-                begin_ns = time.perf_counter_ns() - item.spent_ns
-                parcel.maps = self._estimator.result(item.ticket)
                 frame = parcel.frame
-                self._timer.add(begin_ns, time.perf_counter_ns(), frame.index)
+                with self._wait.measure(frame.index, item.channel) as wait:
+                    parcel.maps = self._estimator.result(item.ticket)
+                spent_ns = item.spent_ns + wait.spent_ns
+                self._timer.add(item.begin_ns, wait.end_ns, frame.index, item.channel, spent_ns=spent_ns)
                 frame.left_ns["infer"] = time.monotonic_ns()
                 send(parcel, self._outbox)
         finally:

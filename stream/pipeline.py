@@ -183,10 +183,13 @@ class Pipeline:
                         parcel.take(slot)
                     channel, people = self._channels[parcel.channel], parcel.people
                     assert people is not None
-                    self.timings.latency_ns.add(time.monotonic_ns() - parcel.frame.capture_ns)
+                    frame = parcel.frame
+                    self.timings.delivered(
+                        frame.index, parcel.channel, capture_ns=frame.capture_ns, people=len(people), drops=channel.ring.dropped
+                    )
                     channel.frames += 1
                     channel.people += len(people)
-                    yield parcel.frame, people
+                    yield frame, people
                     parcel.clear()
             finally:
                 parcel.clear()

@@ -32,6 +32,7 @@ class DecodeWorker(Worker):
         super().__init__(f"decode {channel.source.name}", outcome, outboxes=(channel.ring,))
         self._channel = channel
         self._timer = timings.stage(channel.stage("decode"))
+        self._number = int(channel.label or 0)
 
     def work(self) -> None:
         try:
@@ -60,7 +61,7 @@ class DecodeWorker(Worker):
                 begin_ns = time.perf_counter_ns() - spent_ns
                 source.retrieve(lease.slot)
                 frame = lease.slot.frame
-                self._timer.add(begin_ns, time.perf_counter_ns(), frame.index)
+                self._timer.add(begin_ns, time.perf_counter_ns(), frame.index, self._number)
                 spent_ns = 0
                 frame.left_ns["decode"] = time.monotonic_ns()
                 lease.commit(frame.capture_ns)
@@ -88,7 +89,7 @@ class ParcelWorker(Worker):
             self._depth.add(len(self._inbox))
             try:
                 frame = parcel.frame
-                with self._timer.measure(frame.index):
+                with self._timer.measure(frame.index, parcel.channel):
                     self.process(parcel)
                 frame.left_ns[self.stage] = time.monotonic_ns()
                 send(parcel, self._outbox)
@@ -212,10 +213,11 @@ class WriteWorker(Worker):
         assert people is not None
         if parcel.channel not in self._opened:
             self._open(parcel.channel)
-        latency_ns = time.monotonic_ns() - frame.capture_ns
-        self._timings.latency_ns.add(latency_ns)
         drops = channel.ring.dropped
-        with self._timer.measure(frame.index):
+        latency_ns = self._timings.delivered(
+            frame.index, parcel.channel, capture_ns=frame.capture_ns, people=len(people), drops=drops
+        )
+        with self._timer.measure(frame.index, parcel.channel):
             for sink in channel.sinks:
                 # What a sink needs may have changed since the frame was rendered: it gets the annotated picture or none.
                 picture = frame.image if sink.needs_picture and parcel.drawn else None
