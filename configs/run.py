@@ -10,8 +10,8 @@ from configs.flags import option
 
 # Two cameras at 30 fps, an engine that takes 10 ms for one picture or two. In step, 1 ms apart: the window makes the second
 # frame join the first instead of queueing behind it, latency p95 20 -> 12 ms. Half a period apart: it never joins, and every
-# frame is later by the window (p50 10.6 -> 12.7 ms), which is why it is short. A busy engine finds frames of all cameras when it
-# is done and needs no window.
+# frame is later by the window (p50 10.6 -> 12.7 ms), which is why it is short. A busy engine finds frames of all cameras when
+# it is done and needs no window.
 BATCH_WINDOW_MS = 2.0
 
 
