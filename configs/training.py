@@ -77,6 +77,7 @@ class OptimizerConfig:
     weight_decay: float = option(0.0, help="decoupled weight decay on everything but biases and batch norm; 0 is plain Adam")
     backbone_learning_rate_factor: float = option(1.0, help="learning rate of the backbone as a part of the head's")
     freeze_backbone_steps: int = option(0, help="steps at the start during which the backbone stays as it is", metavar="N")
+    freeze: tuple[str, ...] = option((), help="parameters that stay as they are, by the start of their names", metavar="NAME")
     batch_norm_momentum: float | None = option(None, help="momentum of running statistics; the network's own where unset")
     freeze_batch_norm: bool = option(False, help="use and keep the running statistics of batch norm")
     sync_batch_norm: bool = option(False, help="batch statistics over all GPUs")

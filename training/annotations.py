@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,9 @@ from configs import DataError, KeypointSet
 
 logger = logging.getLogger(__name__)
 
+# Of the labelled joints of the development data's training set, 10.8 % lie in the box of somebody without keypoints.
+_UNCOVERED = 0.06  # radius around a labelled joint that is supervised in spite of a box, as a part of the person's extent
+_UNCOVERED_PX = 6.0  # and at least
 _EDGE_PX = 1.0  # official labels lie up to one pixel outside the image
 
 
@@ -39,7 +43,10 @@ class LabelledImage:
     unlabelled: tuple[Any, ...]
 
     def mask(self) -> NDArray[np.uint8] | None:
-        """(height, width) uint8, 0 in the `unlabelled` regions and 255 elsewhere; None if there are no such regions."""
+        """(height, width) uint8, 0 in the `unlabelled` regions and 255 elsewhere; None if there are no such regions.
+
+        A box covers more than the person in it, and often joints of a labelled neighbour: around those the mask is 255 again.
+        """
         if not self.unlabelled:
             return None
         mask = np.full((self.height, self.width), 255, np.uint8)
@@ -49,7 +56,16 @@ class LabelledImage:
                 mask[_span(y, height), _span(x, width)] = 0
             else:
                 mask[_decode(region, self.height, self.width)] = 0
+        if any(_is_box(region) for region in self.unlabelled):
+            self._uncover_joints(mask)
         return mask
+
+    def _uncover_joints(self, mask: NDArray[np.uint8]) -> None:
+        for person in self.joints:
+            labelled = person[person[:, 2] > 0, :2]
+            radius_px = max(_UNCOVERED * float(np.ptp(labelled, axis=0).max()), _UNCOVERED_PX)
+            for x, y in labelled.round().astype(int).tolist():
+                cv2.circle(mask, (x, y), round(radius_px), 255, cv2.FILLED)
 
 
 def read_annotations(path: Path, keypoint_set: KeypointSet, *, mask_unlabelled: bool = True) -> list[LabelledImage]:

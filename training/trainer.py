@@ -20,7 +20,14 @@ from training.dataset import Batch, collate
 from training.losses import Losses, PoseLoss
 from training.meter import Meter
 from training.normalise import Normalise
-from training.optimizer import AveragedWeights, backbone_parameters, batch_norms, make_optimizer, set_learning_rate
+from training.optimizer import (
+    AveragedWeights,
+    backbone_parameters,
+    batch_norms,
+    freeze_parameters,
+    make_optimizer,
+    set_learning_rate,
+)
 from training.processes import Processes
 from training.run import Run
 from training.sampling import BatchStream
@@ -57,7 +64,8 @@ class Trainer:
         self.averaged = AveragedWeights(network, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
         self._normalise = Normalise(network, processes.device, config.execution.channels_last)
         self._elapsed_before_s = 0.0
-        self._frozen = False
+        self._backbone_frozen = False
+        freeze_parameters(network, config.optimizer.freeze)
         if run.state is not None:
             self._restore(run.state)
         self._started = time.monotonic()
@@ -198,10 +206,11 @@ class Trainer:
         if config.freeze_batch_norm or frozen:
             for module in batch_norms(self.network):
                 module.eval()
-        if frozen != self._frozen:
-            self._frozen = frozen
+        if frozen != self._backbone_frozen:
+            self._backbone_frozen = frozen
             for parameter in backbone_parameters(self.network):
                 parameter.requires_grad_(not frozen)
+            freeze_parameters(self.network, config.freeze)
             self._model = self._wrapped()
 
     def _wrapped(self) -> nn.Module:

@@ -95,6 +95,28 @@ def test_crowds_and_people_without_keypoints_are_masked(people: People) -> None:
     assert whole.masks[1].mean() == pytest.approx((1 - padding) * (expected > 0).mean(), abs=0.02)
 
 
+def test_a_neighbours_box_does_not_hide_labelled_joints(people: People) -> None:
+    person = np.zeros((17, 3))
+    person[5], person[11] = (20, 20, 2), (20, 60, 2)
+    people.content["annotations"] = [annotation(1, 1, np.zeros((17, 3)), bbox=[0, 0, 60, 96]), annotation(2, 1, person)]
+    people.save()
+    mask = read_annotations(people.annotations, COCO)[0].mask()
+    assert mask is not None
+    assert mask[20, 20] == mask[60, 20] == mask[60, 24] == 255
+    assert mask[40, 20] == mask[20, 40] == 0
+
+
+def test_a_segmentation_hides_what_it_covers(people: People) -> None:
+    person = np.zeros((17, 3))
+    person[5], person[11] = (20, 20, 2), (20, 60, 2)
+    polygon = [[0.0, 0.0, 60.0, 0.0, 60.0, 96.0, 0.0, 96.0]]
+    people.content["annotations"] = [annotation(1, 1, np.zeros((17, 3)), segmentation=polygon), annotation(2, 1, person)]
+    people.save()
+    mask = read_annotations(people.annotations, COCO)[0].mask()
+    assert mask is not None
+    assert mask[20, 20] == mask[60, 20] == 0
+
+
 def test_a_zip_archive_serves_the_same_images_as_its_folder(people: People, tmp_path: Path) -> None:
     archive = tmp_path / "images.zip"
     with zipfile.ZipFile(archive, "w") as file:

@@ -88,6 +88,24 @@ def test_a_frozen_backbone_stays_as_it_is_and_then_moves(config: TrainingConfig)
     assert any(name.startswith("stage4.") for name in changed[2])
 
 
+def test_named_parameters_stay_as_they_are(config: TrainingConfig) -> None:
+    optimizer = {"freeze": ["conv1.", "layer1."], "weight_decay": 0.1}
+    config = overlay(config, {"schedule": {"steps": 2}, "optimizer": optimizer}, "test")
+    trainer = Trainer(open_run(config), ALONE)
+    before = {name: tensor.detach().clone() for name, tensor in trainer.network.named_parameters()}
+    for _ in trainer.steps():
+        trainer.agree(False)
+    changed = {name for name, tensor in trainer.network.named_parameters() if not torch.equal(tensor, before[name])}
+    assert changed
+    assert not any(name.startswith(("conv1.", "layer1.")) for name in changed)
+
+
+def test_a_name_that_no_parameter_has_cannot_be_frozen(config: TrainingConfig) -> None:
+    config = overlay(config, {"optimizer": {"freeze": ["backbon."]}}, "test")
+    with pytest.raises(ConfigError, match=r"begins with 'backbon\.'; the first parameter is 'conv1\.weight'"):
+        Trainer(open_run(config), ALONE)
+
+
 def test_the_clock_ends_a_run_at_the_floor_of_its_learning_rate(config: TrainingConfig, tmp_path: Path) -> None:
     fit(overlay(config, {"schedule": {"steps": None, "time_budget_s": 3.0, "floor": 0.1, "warmup_steps": 0}}, "test"))
     rows = read_scalars(tmp_path / "run" / "scalars.csv")
