@@ -26,6 +26,9 @@ class SourceConfig:
     camera_size: str | None = option(None, help="size to ask a camera for, such as 1280x720", metavar="WxH")
     camera_fps: float | None = option(None, help="frame rate to ask a camera for", metavar="FPS")
     camera_format: str | None = option(None, help="pixel format to ask a camera for, such as mjpeg or yuyv422", metavar="NAME")
+    deinterlace: Literal["auto", "on", "off"] = option(
+        "auto", help="interlaced video: auto looks at what the stream says of each picture"
+    )
     realtime: bool = option(False, help="deliver a file at its own frame rate, as a camera would")
 
     def __post_init__(self) -> None:

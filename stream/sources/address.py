@@ -39,11 +39,11 @@ def open_source(spec: str, config: SourceConfig | None = None) -> Source:
     """
     config = config or SourceConfig()
     if spec == "demo":
-        return FileSource(str(DEMO_CLIP), realtime=config.realtime, name="demo")
+        return FileSource(str(DEMO_CLIP), config, name="demo")
     if spec == "test":
         return PatternSource()
     if spec == "-":
-        return FileSource("-", realtime=config.realtime, name="standard input", connect=_open_standard_input)
+        return FileSource("-", config, name="standard input", connect=_open_standard_input)
     if is_camera(spec):
         return LiveSource(camera_input(spec, config), config)
     if is_url(spec):
@@ -56,12 +56,12 @@ def open_source(spec: str, config: SourceConfig | None = None) -> Source:
 def _open_path(spec: str, config: SourceConfig) -> Source:
     path = Path(spec)
     if path.is_dir() or (glob.has_magic(spec) and not path.exists()):
-        return SequenceSource(spec, find_files(spec))
+        return SequenceSource(spec, find_files(spec), config)
     if path.suffix.lower() in PLAYLIST_SUFFIXES and path.is_file() and _is_list(path):
-        return SequenceSource(spec, read_playlist(spec))
+        return SequenceSource(spec, read_playlist(spec), config)
     if is_image(spec):
-        return SequenceSource(spec, [spec])
-    return FileSource(spec, realtime=config.realtime)
+        return SequenceSource(spec, [spec], config)
+    return FileSource(spec, config)
 
 
 def _is_list(path: Path) -> bool:

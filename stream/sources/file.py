@@ -14,11 +14,14 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from configs import SourceError
+from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.decoding import decode, video_stream
+from stream.sources.deinterlace import deinterlaced
 from stream.sources.guard import Guard
+from stream.sources.pace import Pace
 from stream.sources.picture import PictureConverter, displayed_size
 
 _LOG = logging.getLogger(__name__)
@@ -31,7 +34,7 @@ _SHORT_SHARE = 0.02
 class FileSource(Source):
     """Every picture of the video file at `path`, as fast as it can be decoded.
 
-    realtime: deliver pictures at the pace of their time stamps instead, as a camera would, and count as live.
+    config: `realtime` delivers pictures at the pace of their time stamps instead, as a camera would, and counts as live.
     name: what to call the source in records and messages; `path`, if not given.
     connect: opens something that is no file on disk (standard input, a file on a web server) instead of `path`; its sound
         cannot be copied, because it cannot be read twice.
@@ -40,20 +43,22 @@ class FileSource(Source):
     def __init__(
         self,
         path: str,
+        config: SourceConfig | None = None,
         *,
-        realtime: bool = False,
         name: str | None = None,
         connect: Callable[[], InputContainer] | None = None,
     ) -> None:
         super().__init__()
         self.name = path if name is None else name
-        self.live = realtime
+        self._config = config or SourceConfig()
+        self.live = self._config.realtime
         self._path = path
         self._connect = connect
         self._converter = PictureConverter()
         self._container: InputContainer | None = None
         self._info: SourceInfo | None = None
         self._interrupted = False
+        self._pace = Pace()
         self._guard = Guard(self._release)
 
     @property
@@ -71,9 +76,9 @@ class FileSource(Source):
         fps = credible_fps(stream.average_rate, stream.guessed_rate)
         self._time_base = stream.time_base or Fraction(1, av.time_base)
         self._clock = StreamClock(self._time_base, fps)
-        self._pictures: Iterator[tuple[VideoFrame, int]] = decode(self._container, stream, self.health, live=False)
+        decoded = decode(self._container, stream, self.health, live=False)
+        self._pictures: Iterator[tuple[VideoFrame, int]] = deinterlaced(decoded, self._config.deinterlace)
         self._index = -1
-        self._started_s: float | None = None
         try:
             self._ahead = next(self._pictures, None)
         except av.FFmpegError as error:
@@ -108,7 +113,8 @@ class FileSource(Source):
         self.time_s, self._stamp_used = self._clock.stamp(self._picture.pts)
         self.health.bad_stamps = self._clock.bad_stamps
         if self.live:
-            self._wait_for_turn()
+            self.health.waited_ns += self._pace.wait(self.time_s)
+            self._capture_ns = time.monotonic_ns()
         return True
 
     def retrieve(self, slot: FrameSlot) -> None:
@@ -124,6 +130,7 @@ class FileSource(Source):
 
     def interrupt(self) -> None:
         self._interrupted = True
+        self._pace.stop()
 
     def close(self) -> None:
         self._interrupted = True
@@ -140,15 +147,6 @@ class FileSource(Source):
         except av.FFmpegError as error:
             self.health.message = f"cannot be read further: {error.strerror}"
             return None
-
-    def _wait_for_turn(self) -> None:
-        now_s = time.monotonic()
-        if self._started_s is None:
-            self._started_s = now_s - self.time_s
-        while (rest_s := self._started_s + self.time_s - time.monotonic()) > 0 and not self._interrupted:
-            time.sleep(min(rest_s, 0.1))
-        self._capture_ns = time.monotonic_ns()
-        self.health.waited_ns += self._capture_ns - round(now_s * 1e9)
 
     def _report_end(self) -> None:
         """Says so if the file ended before what it announced, or parts of it were skipped."""

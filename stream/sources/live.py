@@ -56,7 +56,7 @@ class LiveSource(Source):
         self.name = live_input.name
         self._input = live_input
         self._config = config
-        self._converter = PictureConverter()
+        self._converter = PictureConverter(config.deinterlace)
         self._stopped = threading.Event()
         self._guard = Guard(self._disconnect)
         self._random = random.Random()

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from av import VideoFrame
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 from configs import SourceError
 from stream.sources.base import FrameSlot
+from stream.sources.deinterlace import Deinterlace, is_wanted
 
-# Display matrices turn counter-clockwise (FFmpeg's av_display_rotation_get, which `VideoFrame.rotation` reports).
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+# What brings a transposed picture upright in one pass, by whether it is mirrored across and down after that.
+_TURNS = {(True, False): cv2.ROTATE_90_CLOCKWISE, (False, True): cv2.ROTATE_90_COUNTERCLOCKWISE}
+_MATRIX = "DISPLAYMATRIX"
+
+
+class Orientation(NamedTuple):
+    """What is to be done to a picture before it is shown: rows and columns exchanged, then mirrored across, then down."""
+
+    transposed: bool = False
+    across: bool = False
+    down: bool = False
+
+
+def orientation(picture: VideoFrame) -> Orientation:
+    """How the stream says that `picture` is to be shown, to the nearest quarter turn.
+
+    FFmpeg's display matrix sends (x, y) to (a x + c y, b x + d y), y downwards, in 16.16 (libavutil/display.h). PyAV's
+    `VideoFrame.rotation` is only its angle, and cannot tell a mirrored picture from a turned one.
+    """
+    side_data = picture.side_data.get(_MATRIX)
+    if side_data is None:
+        return _UPRIGHT
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()  # type: ignore[call-overload]
+    if abs(a) >= abs(b):
+        return Orientation(across=a < 0, down=d < 0)
+    return Orientation(transposed=True, across=c < 0, down=b < 0)
+
+
+_UPRIGHT = Orientation()
 
 
 def displayed_size(picture: VideoFrame) -> tuple[int, int]:
-    """Width and height in pixels after rotation."""
-    if picture.rotation % 180 == 90:
+    """Width and height in pixels, the right way up."""
+    if orientation(picture).transposed:
         return picture.height, picture.width
     return picture.width, picture.height
 
@@ -27,10 +58,15 @@ class PictureConverter:
     swscale reads the matrix (BT.601, BT.709, ...) and the range from the picture. Its result is copied once more into the slot
     (0.17 ms at 1080p), because PyAV cannot convert into memory that it does not own; libavutil's allocator gives it the same
     memory every time. One thread: for a conversion of 0.6 ms a pool costs more than it gains.
+
+    deinterlace: interlaced pictures are shown by their upper field alone, lines between interpolated. That costs half of the
+        vertical resolution, of which a network input has little use, and no time: for live sources, where every better filter
+        would hold a picture back until the next one is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, deinterlace: Deinterlace = "off") -> None:
         self._reformatter = VideoReformatter()
+        self._deinterlace = deinterlace
 
     def convert(self, picture: VideoFrame, slot: FrameSlot) -> None:
         """Fills the image of `slot`. Raises SourceError for a pixel format that cannot be converted."""
@@ -41,10 +77,26 @@ class PictureConverter:
         plane = bgr.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         pixels = rows[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
+        if is_wanted(picture, self._deinterlace):
+            pixels = _lines_between(pixels[::2], bgr.height)
         width, height = displayed_size(picture)
-        image = slot.resize(height, width)
-        turn = _TURNS.get(picture.rotation % 360)
-        if turn is None:
-            np.copyto(image, pixels)
-        else:
-            cv2.rotate(pixels, turn, dst=image)
+        _turn(pixels, orientation(picture), slot.resize(height, width))
+
+
+def _lines_between(field: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
+    return cv2.resize(field, (field.shape[1], height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def _turn(pixels: NDArray[np.uint8], way: Orientation, image: NDArray[np.uint8]) -> None:
+    """Copies `pixels` into `image`, the right way up."""
+    mirrors = way.across, way.down
+    if way == _UPRIGHT:
+        np.copyto(image, pixels)
+    elif not way.transposed:
+        cv2.flip(pixels, {(True, False): 1, (False, True): 0, (True, True): -1}[mirrors], dst=image)
+    elif mirrors in _TURNS:
+        cv2.rotate(pixels, _TURNS[mirrors], dst=image)
+    else:
+        cv2.transpose(pixels, dst=image)
+        if way.across:
+            cv2.flip(image, -1, dst=image)

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import SourceError
+from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
 from stream.sources.file import FileSource
+from stream.sources.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,12 +37,18 @@ class SequenceSource(Source):
     """The pictures of all `paths`, images and videos, in that order; numbering and time go on from one to the next.
 
     A file that cannot be read is skipped and told; only if none can be read that is an error. `Frame.source` is the file.
+
+    config: as for FileSource; `realtime` counts through all of them.
     """
 
-    def __init__(self, name: str, paths: Sequence[str]) -> None:
+    def __init__(self, name: str, paths: Sequence[str], config: SourceConfig | None = None) -> None:
         super().__init__()
+        config = config or SourceConfig()
         self.name = name
+        self.live = config.realtime
         self._paths = list(paths)
+        self._config = replace(config, realtime=False)  # of each file
+        self._pace = Pace()
         self._video: FileSource | None = None
         self._image: NDArray[np.uint8] | None = None
         self._info: SourceInfo | None = None
@@ -71,6 +80,7 @@ class SequenceSource(Source):
             frame_count=len(self._paths) if images_only else None,
             duration_s=len(self._paths) / IMAGE_FPS if images_only else None,
             time_base=_TIME_BASE,
+            live=self.live,
         )
         self._fresh = True
         self.health.state = "running"
@@ -91,6 +101,8 @@ class SequenceSource(Source):
             return False
         self._fresh = False
         self._index += 1
+        if self.live:
+            self.health.waited_ns += self._pace.wait(self.time_s)
         self._capture_ns = time.monotonic_ns()
         return True
 
@@ -110,6 +122,7 @@ class SequenceSource(Source):
 
     def interrupt(self) -> None:
         self._interrupted = True
+        self._pace.stop()
 
     def close(self) -> None:
         self._leave()
@@ -134,7 +147,7 @@ class SequenceSource(Source):
         if is_image(path):
             self._image, self._fresh = read_image(path), True
             return
-        video = FileSource(path)
+        video = FileSource(path, self._config)
         video.open()
         video.health = self.health
         self._video = video

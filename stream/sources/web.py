@@ -68,9 +68,7 @@ class WebSource(Source):
         self._source.close()
 
     def _use(self, container: InputContainer) -> None:
-        self._source = FileSource(
-            self.name, realtime=self._config.realtime, name=self.name, connect=lambda: container
-        )
+        self._source = FileSource(self.name, self._config, name=self.name, connect=lambda: container)
         self._source.open()
         self.live = self._source.live
         self.health = self._source.health

@@ -44,20 +44,24 @@ def make_clip(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     rotation: int | None = None,
+    mirrored: bool = False,
     stamps: list[int] | None = None,
     audio: bool = False,
     video: bool = True,
     gop: int = 12,
 ) -> Path:
-    """A clip at `path` whose frame i shows i. `stamps`: presentation times in units of 1/fps, 0, 1, 2, ... if not given."""
+    """A clip at `path` whose frame i shows i. `stamps`: presentation times in units of 1/fps, 0, 1, 2, ... if not given.
+
+    rotation, mirrored: how players are to show it: turned counter-clockwise by so many degrees, then mirrored across.
+    """
     with av.open(str(path), "w", options=container_options or {}) as container:
         if video:
             stream = container.add_stream(codec, rate=fps, options=options or {})
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
             stream.codec_context.time_base = Fraction(1, fps)
             stream.codec_context.gop_size = gop
-            if rotation is not None:
-                stream.set_display_rotation(rotation)
+            if rotation is not None or mirrored:
+                stream.set_display_rotation(rotation or 0, hflip=mirrored)
         if audio:
             sound = container.add_stream("aac", rate=16000, layout="mono")
             for start in range(0, 16000 * frames // fps, 1024):
@@ -72,6 +76,24 @@ def make_clip(
                 picture.time_base = Fraction(1, fps)
                 container.mux(stream.encode(picture))
             container.mux(stream.encode(None))
+    return path
+
+
+def make_interlaced_clip(path: Path, *, frames: int = 12, width: int = 192, height: int = 128, speed_px: int = 6) -> Path:
+    """A clip at 25 fps whose two fields are half a period apart: a bar moves by `speed_px` from field to field."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"x264-params": "tff=1", "crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        for index in range(frames):
+            pixels = np.full((height, width, 3), 60, np.uint8)
+            for field in (0, 1):
+                left = (2 * index + field) * speed_px
+                pixels[field::2, left : left + 24] = 220
+            picture = av.VideoFrame.from_ndarray(pixels, "bgr24")
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
     return path
 
 

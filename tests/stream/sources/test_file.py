@@ -1,4 +1,6 @@
 import logging
+import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -64,15 +66,22 @@ def test_variable_frame_rate_keeps_its_gaps(tmp_path: Path) -> None:
     assert times_s(clip) == pytest.approx([stamp / 25 for stamp in stamps], abs=2e-3)
 
 
-@pytest.mark.parametrize(("rotation", "turns"), [(90, 1), (180, 2), (-90, 3)])
-def test_rotation_metadata_is_applied(tmp_path: Path, rotation: int, turns: int) -> None:
-    clip = make_clip(tmp_path / "phone.mp4", rotation=rotation, frames=3)
+@pytest.mark.parametrize("mirrored", [False, True], ids=["plain", "mirrored"])
+@pytest.mark.parametrize(("rotation", "turns"), [(0, 0), (90, 1), (180, 2), (-90, 3)])
+def test_the_picture_is_shown_as_its_metadata_says(tmp_path: Path, rotation: int, turns: int, mirrored: bool) -> None:
+    clip = make_clip(tmp_path / "phone.mp4", rotation=rotation, mirrored=mirrored, frames=3)
     expected = np.rot90(numbered_picture(0, 96, 64), turns)
+    if mirrored:
+        expected = expected[:, ::-1]
     with open_source(str(clip)) as source:
         frame = next(iter(source))
         assert source.info is not None
         assert (source.info.height, source.info.width) == frame.image.shape[:2] == expected.shape[:2]
     assert np.abs(frame.image.astype(int) - expected).mean() < 4
+    if ffmpeg := shutil.which("ffmpeg"):
+        command = [ffmpeg, "-v", "error", "-i", str(clip), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
+        shown = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8)
+        assert np.abs(frame.image.astype(int) - shown.reshape(expected.shape)).mean() < 4
 
 
 @pytest.mark.parametrize("matrix", ["bt709", "bt470bg"])

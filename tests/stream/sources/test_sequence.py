@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from configs import SourceError
+from configs.run import SourceConfig
 from stream.sources import open_source
 from tests.stream.media import make_clip, numbered_picture, read_number
 
@@ -90,3 +92,14 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(b"no image")
     with pytest.raises(SourceError, match="none of the 1 files"), open_source(str(tmp_path)):
         pass
+
+
+def test_realtime_counts_through_all_files(tmp_path: Path) -> None:
+    make_clip(tmp_path / "1.mp4", frames=5)
+    write_image(tmp_path / "2.png", 77)
+    make_clip(tmp_path / "3.mp4", frames=5)
+    with open_source(str(tmp_path), SourceConfig(realtime=True)) as source:
+        assert source.live
+        begin_s = time.monotonic()
+        assert len(list(source)) == 11
+    assert 0.38 < time.monotonic() - begin_s < 3
