@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,3 +15,17 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs ../shared: golden files, images and clips that are not part of the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def golden(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """Where a file is that the reference implementation recorded, such as `grouping/case_03.npz`.
+
+    A few lie in tests/golden, so that no machine is without; the test is skipped where one does not and there is no ../shared.
+    """
+
+    def find(name: str) -> Path:
+        own = REPOSITORY / "tests" / "golden" / name
+        return own if own.exists() else Path(request.getfixturevalue("shared")) / "golden" / name
+
+    return find

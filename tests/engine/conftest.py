@@ -16,12 +16,12 @@ GoldenNetwork = Callable[[str], torch.nn.Module]
 
 
 @pytest.fixture(scope="session")
-def golden_network(shared: Path) -> GoldenNetwork:
+def golden_network(golden: Callable[[str], Path]) -> GoldenNetwork:
     """Builds the golden network of that name, or `inference`, in evaluation mode."""
 
     def build(variant: str) -> torch.nn.Module:
         network = load_network(variant_config(variant if variant in VARIANTS else "w4"))
-        network.load_state_dict(load_weights(shared / "golden" / "network" / f"{variant}_weights.npz"), strict=True)
+        network.load_state_dict(load_weights(golden(f"network/{variant}_weights.npz")), strict=True)
         return network.eval()
 
     return build

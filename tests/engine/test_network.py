@@ -24,8 +24,8 @@ FULL_SIZE = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_outputs_equal_those_of_the_official_code(variant, golden_network, shared):
-    recorded = load_arrays(shared / "golden" / "network" / f"{variant}_io.npz")
+def test_outputs_equal_those_of_the_official_code(variant, golden_network, golden):
+    recorded = load_arrays(golden(f"network/{variant}_io.npz"))
     network = golden_network(variant)
     rgb = recorded["image_bgr"][..., ::-1].astype(np.float32) / 255
     normalised = (rgb - np.float32(network.mean)) / np.float32(network.std)

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from benchmarks import grouping_reference
 from grouping import People
 
-GOLDEN = Path(__file__).with_name("golden")
-
 
 @dataclass(frozen=True)
 class Picked:

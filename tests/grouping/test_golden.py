@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from grouping import Grouper
-from tests.grouping.support import GOLDEN, assert_same_people, load_case, pick
+from tests.grouping.support import assert_same_people, load_case, pick
 
-OWN = sorted(GOLDEN.glob("case_*.npz"))
-CASES = 24
+CASES = range(24)
+Golden = Callable[[str], Path]
 
 
 def check_stages(case: dict[str, np.ndarray], grouper: Grouper) -> None:
@@ -41,20 +42,18 @@ def check_ways(case: dict[str, np.ndarray], grouper: Grouper) -> None:
     assert_same_people(grouper(heatmaps, planes.transpose(0, 2, 3, 1)), people)
 
 
-@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
-def test_every_stage_equals_the_recorded_one(path: Path, groupers: dict[int, Grouper]) -> None:
-    case = load_case(path)
+@pytest.fixture
+def case(number: int, golden: Golden) -> dict[str, np.ndarray]:
+    return load_case(golden(f"grouping/case_{number:02d}.npz"))
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_every_stage_equals_the_recorded_one(case: dict[str, np.ndarray], groupers: dict[int, Grouper]) -> None:
     check_stages(case, groupers[len(case["heatmaps"])])
 
 
-@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
-def test_candidates_and_other_layouts_give_the_recorded_people(path: Path, groupers: dict[int, Grouper]) -> None:
-    case = load_case(path)
-    check_ways(case, groupers[len(case["heatmaps"])])
-
-
-@pytest.mark.parametrize("number", range(CASES))
-def test_all_recorded_cases_are_reproduced(number: int, shared: Path, groupers: dict[int, Grouper]) -> None:
-    case = load_case(shared / "golden" / "grouping" / f"case_{number:02d}.npz")
-    check_stages(case, groupers[len(case["heatmaps"])])
+@pytest.mark.parametrize("number", CASES)
+def test_candidates_and_other_layouts_give_the_recorded_people(
+    case: dict[str, np.ndarray], groupers: dict[int, Grouper]
+) -> None:
     check_ways(case, groupers[len(case["heatmaps"])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,39 +18,39 @@ CASES = range(5)
 
 
 @pytest.fixture(scope="module", params=CASES)
-def golden(request: pytest.FixtureRequest, shared: Path) -> dict[str, np.ndarray]:
-    with np.load(shared / "golden" / "training" / f"loss_{request.param}.npz") as file:
+def recorded(request: pytest.FixtureRequest, golden: Callable[[str], Path]) -> dict[str, np.ndarray]:
+    with np.load(golden(f"training/loss_{request.param}.npz")) as file:
         return {name: file[name] for name in file}
 
 
-def labels_of(golden: dict[str, np.ndarray]) -> Labels:
-    joints = torch.from_numpy(golden["joints_unit"])
-    masks = [torch.from_numpy(golden[f"mask_{level}"] > 0) for level in range(2)]
+def labels_of(recorded: dict[str, np.ndarray]) -> Labels:
+    joints = torch.from_numpy(recorded["joints_unit"])
+    masks = [torch.from_numpy(recorded[f"mask_{level}"] > 0) for level in range(2)]
     return Labels(joints, torch.zeros(len(joints), dtype=torch.bool), masks)
 
 
-def test_targets_and_indices_equal_the_reference(golden: dict[str, np.ndarray]) -> None:
-    labels = labels_of(golden)
-    for level, resolution in enumerate(golden["resolutions"].tolist()):
+def test_targets_and_indices_equal_the_reference(recorded: dict[str, np.ndarray]) -> None:
+    labels = labels_of(recorded)
+    for level, resolution in enumerate(recorded["resolutions"].tolist()):
         positions = locate(to_map(labels.joints_unit, labels.mirrored, resolution), resolution)
         target = heatmap_targets(positions, len(labels.mirrored), 17, 2.0)
-        np.testing.assert_array_equal(target.numpy(), golden[f"heatmaps_{level}"])
+        np.testing.assert_array_equal(target.numpy(), recorded[f"heatmaps_{level}"])
         if level == 0:
             indices = joint_indices(positions, len(labels.mirrored), 17)
-            np.testing.assert_array_equal(indices.numpy(), golden["joint_indices_0"])
+            np.testing.assert_array_equal(indices.numpy(), recorded["joint_indices_0"])
 
 
-def test_losses_and_gradients_equal_the_reference(golden: dict[str, np.ndarray]) -> None:
+def test_losses_and_gradients_equal_the_reference(recorded: dict[str, np.ndarray]) -> None:
     model = ModelConfig(name="golden", description="")
-    outputs = [torch.from_numpy(golden[f"prediction_{level}"].astype(np.float32)).requires_grad_() for level in range(2)]
-    losses = PoseLoss(LossConfig(), model)(outputs, labels_of(golden))
+    outputs = [torch.from_numpy(recorded[f"prediction_{level}"].astype(np.float32)).requires_grad_() for level in range(2)]
+    losses = PoseLoss(LossConfig(), model)(outputs, labels_of(recorded))
     losses.total.backward()
-    assert [loss.item() for loss in losses.heatmaps] == pytest.approx(golden["heatmap_loss"].tolist(), rel=1e-5)
-    assert losses.push.item() == pytest.approx(float(golden["push_loss"]), rel=1e-5)
-    assert losses.pull.item() == pytest.approx(float(golden["pull_loss"]), rel=1e-5)
-    assert losses.total.item() == pytest.approx(float(golden["total"]), rel=1e-5)
+    assert [loss.item() for loss in losses.heatmaps] == pytest.approx(recorded["heatmap_loss"].tolist(), rel=1e-5)
+    assert losses.push.item() == pytest.approx(float(recorded["push_loss"]), rel=1e-5)
+    assert losses.pull.item() == pytest.approx(float(recorded["pull_loss"]), rel=1e-5)
+    assert losses.total.item() == pytest.approx(float(recorded["total"]), rel=1e-5)
     norms = [output.grad.norm().item() for output in outputs if output.grad is not None]
-    assert norms == pytest.approx(golden["gradient_norm"].tolist(), rel=1e-4)
+    assert norms == pytest.approx(recorded["gradient_norm"].tolist(), rel=1e-4)
 
 
 def crowd(people: int, seed: int = 0) -> torch.Tensor:
