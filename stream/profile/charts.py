@@ -1,0 +1,198 @@
+"""The plots of a report, each made from the document of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from stream.profile.svg import Axis, Plot, Value, axis_for
+
+WIDE = 1100  # px, the width of the page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A plot with its words. legend: style and words of each series. wide: as wide as the page."""
+
+    title: str
+    note: str
+    plot: Plot
+    legend: tuple[tuple[str, str], ...] = ()
+    wide: bool = False
+
+
+def charts(document: dict[str, Any]) -> list[Chart]:
+    """The plots that the run has data for."""
+    makers = (_latency, _distribution, _stack, _rates, _queues, _grouping, _processor, _memory, _gpu, _power)
+    return [chart for make in makers if (chart := make(document)) is not None]
+
+
+def stage_style(name: str) -> str:
+    """The CSS class of a stage's colour; `decode 1` has that of `decode`."""
+    return "stage-" + name.split(" ")[0].split(":")[0]
+
+
+def _latency(document: dict[str, Any]) -> Chart | None:
+    frames, line = document["frames"], document["timeline"]
+    if not frames["t_s"]:
+        return None
+    y = axis_for(frames["latency_ms"], "ms")
+    plot = Plot(_time(document), y, width=WIDE, height=250, title="latency over time")
+    plot.dots(frames["t_s"], frames["latency_ms"], "frame")
+    plot.line(line["t_s"], line["latency_p95_ms"], "p95").line(line["t_s"], line["latency_p50_ms"], "p50")
+    return Chart(
+        title="Latency over time",
+        note="From the capture of a frame to its delivery to the sinks. A column of dots is a stall.",
+        plot=plot,
+        legend=(("frame", "a frame"), ("p50", "p50"), ("p95", f"p95, in steps of {line['step_s']:g} s")),
+        wide=True,
+    )
+
+
+def _distribution(document: dict[str, Any]) -> Chart | None:
+    found, latency = document["latency_distribution"], document["latency_ms"]
+    if not found["counts"]:
+        return None
+    edges, counts = found["edges_ms"], found["counts"]
+    low, high = edges[0], max(edges[-1], edges[0] + 1e-3)
+    x = Axis(low - (high - low) * 0.02, high, "ms")
+    plot = Plot(x, axis_for(counts, "frames", wide=float("inf")), title="distribution")
+    titles = [f"{left:.1f} to {right:.1f} ms: {count}" for (left, right), count in zip(pairwise(edges), counts, strict=True)]
+    plot.bars(edges, counts, "frame", titles=titles)
+    for row, name in enumerate(("p50", "p95", "p99")):
+        plot.marker(latency[name], f"{name} {latency[name]:.1f}", row=row)
+    beyond = f" {found['beyond']} slower ones are not shown." if found["beyond"] else ""
+    return Chart(title="Distribution of the latency", note=f"How many frames took how long.{beyond}", plot=plot)
+
+
+def _stack(document: dict[str, Any]) -> Chart | None:
+    line = document["timeline"]
+    stages = [stage["name"] for stage in document["stages"]]
+    # Sources are decoded side by side: a frame was decoded once, whichever thread did it.
+    decoders = [name for name in stages if name.startswith("decode")]
+    series = [("decode", _mean_of([line["stages_ms"][name] for name in decoders if name in line["stages_ms"]]))]
+    series += [(name, line["stages_ms"][name]) for name in stages if name not in decoders and name in line["stages_ms"]]
+    steps = [index for index, value in enumerate(line["latency_p50_ms"]) if value is not None]
+    if not steps:
+        return None
+    times = [line["t_s"][index] for index in steps]
+    heights = [[values[index] or 0.0 for index in steps] for _, values in series]
+    tops = [sum(column) for column in zip(*heights, strict=True)]
+    waiting = [max(0.0, line["latency_p50_ms"][index] - top) for index, top in zip(steps, tops, strict=True)]
+    everything = [top + rest for top, rest in zip(tops, waiting, strict=True)]
+    plot = Plot(_time(document), axis_for(everything, "ms a frame", wide=float("inf")), title="where the time goes")
+    floor = [0.0] * len(steps)
+    for (name, _), height in zip(series, heights, strict=True):
+        top = [low + value for low, value in zip(floor, height, strict=True)]
+        plot.band(times, floor, top, stage_style(name), name)
+        floor = top
+    plot.band(times, floor, everything, "stage-waiting", "waiting between stages")
+    legend = [(stage_style(name), name) for name, _ in series] + [("stage-waiting", "waiting between stages")]
+    note = "What a frame spends in each stage. infer counts from submitting a picture to its result."
+    return Chart(title="Where the time goes", note=note, plot=plot, legend=tuple(legend))
+
+
+def _rates(document: dict[str, Any]) -> Chart | None:
+    line = document["timeline"]
+    if not document["frames_out"]:
+        return None
+    dropped = [drops / line["step_s"] for drops in line["drops"]]
+    plot = Plot(_time(document), axis_for([*line["fps"], *dropped], "frames a second", wide=float("inf")), title="frame rate")
+    edges = [index * line["step_s"] for index in range(len(line["t_s"]) + 1)]
+    if any(dropped):
+        plot.bars(edges, dropped, "drop")
+    plot.line(line["t_s"], line["fps"], "p50")
+    legend = (("p50", "delivered"), *((("drop", "dropped"),) if any(dropped) else ()))
+    return Chart(title="Frame rate", note="Frames delivered to the sinks, and given up.", plot=plot, legend=legend)
+
+
+def _queues(document: dict[str, Any]) -> Chart | None:
+    line = document["timeline"]
+    if not line["queues"]:
+        return None
+    every = [value for values in line["queues"].values() for value in values]
+    plot = Plot(_time(document), axis_for(every, "frames waiting", wide=float("inf")), title="queues")
+    for name, values in line["queues"].items():
+        plot.line(line["t_s"], values, stage_style(name))
+    legend = tuple((stage_style(name), f"for {name}") for name in line["queues"])
+    note = "Frames that wait in front of a stage when it takes one. A queue that is always full stands before the slowest."
+    return Chart(title="Queues", note=note, plot=plot, legend=legend)
+
+
+def _grouping(document: dict[str, Any]) -> Chart | None:
+    found = document["grouping_by_people"]
+    if not found:
+        return None
+    people = [entry["people"] for entry in found]
+    plot = Plot(
+        Axis(min(people) - 0.5, max(people) + 0.5, "people in the frame"),
+        axis_for([entry["p95"] for entry in found], "ms", wide=float("inf")),
+        title="grouping",
+    )
+    for entry in found:
+        plot.span(entry["people"], entry["p50"], entry["p95"], "stage-group")
+    titles = [f"{entry['people']} people, {entry['n']} frames: p50 {entry['p50']:.2f} ms" for entry in found]
+    plot.dots(people, [entry["p50"] for entry in found], "stage-group", radius=3.2, titles=titles)
+    note = "What grouping takes: the dot is the median of the frames with so many people, the line reaches up to p95."
+    return Chart(title="People against grouping time", note=note, plot=plot)
+
+
+def _processor(document: dict[str, Any]) -> Chart | None:
+    cores = document["environment"]["hardware"].get("cores", "1")
+    note = f"Processor time of all threads of this process; {int(cores) * 100} % is all of the {cores} cores."
+    return _sensors(document, "Processor", note, "% of a core", {"cpu_percent": "p50"})
+
+
+def _memory(document: dict[str, Any]) -> Chart | None:
+    note = "Resident memory of this process; a line that keeps rising is a leak."
+    return _sensors(document, "Memory", note, "MiB", {"resident_mib": "p50"})
+
+
+def _gpu(document: dict[str, Any]) -> Chart | None:
+    note = "Share of the time in which the GPU had something to do, which says nothing of how much of it was used."
+    return _sensors(document, "GPU", note, "%", {"gpu_percent": "p50", "memory_percent": "p95"})
+
+
+def _power(document: dict[str, Any]) -> Chart | None:
+    line = document["timeline"]
+    name = next((name for name in ("board_w", "gpu_w") if any(line["telemetry"].get(name, ()))), None)
+    if name is None:
+        return None
+    pairs = [
+        (fps, watts) for fps, watts in zip(line["fps"], line["telemetry"][name], strict=True) if watts is not None and fps > 0
+    ]
+    if not pairs:
+        return None
+    rates, watts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    x = axis_for(rates, "frames a second", wide=float("inf"))
+    plot = Plot(x, axis_for(watts, "W", wide=float("inf")), title="power against frame rate")
+    plot.dots(rates, watts, "p50", radius=2.6, titles=[f"{fps:.1f} FPS, {value:.1f} W" for fps, value in pairs])
+    energy_j = sum(watts) / sum(rates)
+    what = "the board" if name == "board_w" else "the GPU"
+    note = f"Each dot is one step of the run. A frame costs {energy_j:.2f} J of what {what} takes in."
+    return Chart(title="Power against frame rate", note=note, plot=plot)
+
+
+def _sensors(document: dict[str, Any], title: str, note: str, unit: str, wanted: dict[str, str]) -> Chart | None:
+    line = document["timeline"]
+    found = {name: line["telemetry"][name] for name in wanted if any(value for value in line["telemetry"].get(name, ()))}
+    if not found:
+        return None
+    every = [value for values in found.values() for value in values]
+    plot = Plot(_time(document), axis_for(every, unit, wide=float("inf")), title=title)
+    for name, values in found.items():
+        seen = [index for index, value in enumerate(values) if value is not None]
+        plot.line([line["t_s"][index] for index in seen], [values[index] for index in seen], wanted[name])
+    legend = tuple((wanted[name], name.rpartition("_")[0].replace("_", " ")) for name in found) if len(found) > 1 else ()
+    return Chart(title=title, note=note, plot=plot, legend=legend)
+
+
+def _time(document: dict[str, Any]) -> Axis:
+    return Axis(0.0, max(document["elapsed_s"], 1e-3), "s since the run began")
+
+
+def _mean_of(series: Sequence[Sequence[Value]]) -> list[Value]:
+    columns = ([value for value in column if value is not None] for column in zip(*series, strict=True))
+    return [sum(known) / len(known) if known else None for known in columns]

@@ -1,0 +1,190 @@
+"""The figures of a run as one document: what profile.json, the table, the report and the benchmark line all show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.frame import SourceInfo
+from stream.profile.environment import Environment
+from stream.profile.recorder import Recorder
+from stream.profile.samples import Samples
+from stream.profile.timeline import timeline
+from stream.summary import Summary
+from stream.timing import Statistics, Timings
+
+SCHEMA = 1  # goes up when a field changes its meaning or goes; new fields may come
+
+_POINTS = 1500  # frames of which each has a point in a plot
+_SLOWEST = 8
+_SLICES = 60  # bars of the distribution
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What was run. sources: what is known of each, in order; none of one that was never reached. error: why it failed."""
+
+    command: str
+    model: str
+    runtime: str
+    precision: str
+    input_size: str | None = None
+    policy: str | None = None
+    sources: tuple[SourceInfo | None, ...] = ()
+    error: str | None = None
+
+
+def document(
+    facts: RunFacts,
+    summary: Summary,
+    timings: Timings,
+    recorder: Recorder,
+    samples: dict[str, Samples],
+    environment: Environment,
+) -> dict[str, Any]:
+    """Everything about the run as JSON values; `schema.json` beside this file says what each field means."""
+    return {
+        "schema": SCHEMA,
+        "run": _run(facts, summary),
+        "environment": asdict(environment),
+        **_rates(summary, recorder),
+        "latency_ms": asdict(summary.latency_ms),
+        "people_per_frame": asdict(statistics_of(recorder.deliveries.even(recorder.every)["value"])),
+        "stages": [{"name": stage.name, **asdict(stage.time_ms), "busy_share": stage.busy_share} for stage in summary.stages],
+        "parts": _parts(timings, recorder, summary.elapsed_s),
+        "queues": {name: asdict(figures) for name, figures in summary.depths.items()},
+        "drops": summary.drops,
+        "sources": [_source(summary, index, facts.sources) for index in range(len(summary.sources))],
+        "telemetry": {name: asdict(statistics_of(track.values)) for name, track in samples.items()},
+        "kept_every": recorder.every,
+        "timeline": timeline(recorder, samples, began_ns=timings.began_ns, elapsed_s=summary.elapsed_s),
+        "frames": _frames(recorder, timings.began_ns),
+        "slowest_frames": _slowest(recorder, timings.began_ns, [stage.name for stage in summary.stages]),
+        "latency_distribution": _distribution(recorder),
+        "grouping_by_people": _grouping(recorder),
+    }
+
+
+def statistics_of(values: NDArray[Any] | Iterable[float]) -> Statistics:
+    """Of all of the values, as NumPy has them."""
+    values = np.asarray(values, float)
+    if not values.size:
+        return Statistics()
+    p50, p95, p99 = (float(value) for value in np.percentile(values, (50, 95, 99)))
+    return Statistics(n=values.size, mean=float(values.mean()), p50=p50, p95=p95, p99=p99, max=float(values.max()))
+
+
+def _run(facts: RunFacts, summary: Summary) -> dict[str, Any]:
+    outcome = "failed" if facts.error is not None else "stopped" if summary.stopped else "finished"
+    found = {**asdict(facts), "outcome": outcome}
+    del found["sources"]
+    return found
+
+
+def _rates(summary: Summary, recorder: Recorder) -> dict[str, Any]:
+    """fps_in: frames that the sources gave and that were asked for. fps_out: frames delivered. fps_steady: between the first
+    delivery and the last, without what starting and finishing take."""
+    frames_in = summary.frames + sum(summary.drops.values())
+    ends_ns = recorder.deliveries.kept()["end_ns"]
+    steady_s = float(ends_ns.max() - ends_ns.min()) * 1e-9 if len(ends_ns) > 1 else 0.0
+    return {
+        "elapsed_s": summary.elapsed_s,
+        "frames_in": frames_in,
+        "frames_out": summary.frames,
+        "people": summary.people,
+        "fps_in": frames_in / summary.elapsed_s if summary.elapsed_s > 0 else 0.0,
+        "fps_out": summary.fps,
+        "fps_steady": (recorder.deliveries.seen - 1) / steady_s if steady_s > 0 else 0.0,
+    }
+
+
+def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[dict[str, Any]]:
+    """Parts of stages, and how long the engine has a picture, which may overlap with the next one."""
+    found = [timer.statistics(elapsed_s) for timer in timings.parts.values()]
+    parts = [{"name": part.name, **asdict(part.time_ms), "busy_share": part.busy_share} for part in found if part.time_ms.n]
+    if "infer" in recorder.works:
+        rows = recorder.works["infer"].even(recorder.every)
+        in_engine = statistics_of((rows["end_ns"] - rows["begin_ns"]) * 1e-6)
+        parts.append({"name": "infer: submit to result", **asdict(in_engine), "busy_share": None})
+    return parts
+
+
+def _source(summary: Summary, index: int, infos: tuple[SourceInfo | None, ...]) -> dict[str, Any]:
+    source = summary.sources[index]
+    info = infos[index] if index < len(infos) else None
+    frames_in = source.frames + sum(source.drops.values())
+    elapsed_s = max(summary.elapsed_s, 1e-9)
+    return {
+        "name": source.name,
+        "width": None if info is None else info.width,
+        "height": None if info is None else info.height,
+        "announced_fps": None if info is None else info.fps,
+        "live": None if info is None else info.live,
+        "frames_in": frames_in,
+        "frames_out": source.frames,
+        "fps_in": frames_in / elapsed_s,
+        "fps_out": source.frames / elapsed_s,
+        "people": source.people,
+        "drops": source.drops,
+        "reconnects": source.health.reconnects,
+        "damaged_packets": source.health.corrupt_packets,
+    }
+
+
+def _frames(recorder: Recorder, began_ns: int) -> dict[str, list[float]]:
+    """Time and latency of frames: all of them, or an even choice of `_POINTS` with the slowest among them."""
+    rows = recorder.deliveries.kept()
+    latency_ms = (rows["end_ns"] - rows["begin_ns"]) * 1e-6
+    if len(rows) > _POINTS:
+        even = np.linspace(0, len(rows) - 1, _POINTS - _POINTS // 10).astype(int)
+        chosen = np.unique(np.concatenate([even, np.argsort(latency_ms)[-_POINTS // 10 :]]))
+        rows, latency_ms = rows[chosen], latency_ms[chosen]
+    return {"t_s": _rounded((rows["end_ns"] - began_ns) * 1e-9), "latency_ms": _rounded(latency_ms)}
+
+
+def _slowest(recorder: Recorder, began_ns: int, stages: list[str]) -> list[dict[str, Any]]:
+    rows = recorder.deliveries.kept()
+    latency_ms = (rows["end_ns"] - rows["begin_ns"]) * 1e-6
+    spent_ms: dict[str, dict[int, float]] = {}
+    for stage in stages:
+        where, lengths_ms = recorder.per_frame(stage)
+        spent_ms[stage] = dict(zip(where.tolist(), lengths_ms.tolist(), strict=True))
+    return [
+        {
+            "source": int(rows["source"][position]),
+            "frame": int(rows["index"][position]),
+            "t_s": round(float(rows["end_ns"][position] - began_ns) * 1e-9, 3),
+            "latency_ms": round(float(latency_ms[position]), 3),
+            "people": int(rows["value"][position]),
+            "stages_ms": {stage: round(spent[position], 3) for stage, spent in spent_ms.items() if position in spent},
+        }
+        for position in np.argsort(latency_ms, kind="stable")[::-1][:_SLOWEST].tolist()
+    ]
+
+
+def _distribution(recorder: Recorder) -> dict[str, Any]:
+    """How many frames had which latency, up to the 99.5th percentile; `beyond` is how many had more."""
+    rows = recorder.deliveries.even(recorder.every)
+    latency_ms = (rows["end_ns"] - rows["begin_ns"]) * 1e-6
+    if not latency_ms.size:
+        return {"edges_ms": [], "counts": [], "beyond": 0}
+    low, high = float(latency_ms.min()), float(np.percentile(latency_ms, 99.5))
+    counts, edges = np.histogram(latency_ms, bins=_SLICES, range=(low, max(high, low + 0.01)))
+    return {"edges_ms": _rounded(edges), "counts": counts.tolist(), "beyond": int(latency_ms.size - counts.sum())}
+
+
+def _grouping(recorder: Recorder) -> list[dict[str, Any]]:
+    """For each number of people in a frame, how long grouping took."""
+    where, lengths_ms = recorder.per_frame("group")
+    people = recorder.deliveries.kept()["value"][where]
+    return [
+        {"people": int(count), **asdict(statistics_of(lengths_ms[people == count]))} for count in np.unique(people)
+    ]
+
+
+def _rounded(values: NDArray[Any]) -> list[float]:
+    return [round(float(value), 3) for value in values]

@@ -1,0 +1,100 @@
+"""Measuring one run, from before it begins until its profile is written."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from configs import SinkError
+from configs.profile import ProfileConfig
+from stream.profile.environment import find_environment
+from stream.profile.figures import RunFacts, document
+from stream.profile.nvml_probe import nvml_probe
+from stream.profile.process_probe import ProcessProbe
+from stream.profile.ranges import nvtx_ranges
+from stream.profile.recorder import Recorder
+from stream.profile.report import report
+from stream.profile.tegra_probe import tegra_probe
+from stream.profile.telemetry import Probe, Telemetry
+from stream.profile.trace import write_trace
+from stream.summary import Summary
+from stream.timing import Timings
+
+_LOG = logging.getLogger(__name__)
+
+
+class Profiler:
+    """Gives a pipeline the timings to use, watches the machine while its context is open, and writes what came of it.
+
+        profiler = Profiler(ProfileConfig(profile="out"))
+        with Pipeline(..., timings=profiler.timings) as pipeline, profiler:
+            pipeline.run()
+        figures = profiler.document(facts, pipeline.summary())
+        profiler.write(figures)
+
+    Raises SinkError at once if the folder cannot be written to.
+    """
+
+    def __init__(self, config: ProfileConfig) -> None:
+        self._folder = None if config.profile is None else _usable_folder(Path(config.profile))
+        self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
+        self._recorder = Recorder()
+        self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())
+        nvml = nvml_probe()
+        probes: list[Probe | None] = [ProcessProbe(), nvml, tegra_probe()]
+        self._environment = find_environment(nvml)
+        self._telemetry = Telemetry([probe for probe in probes if probe is not None])
+
+    def __enter__(self) -> Profiler:
+        self._telemetry.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._telemetry.__exit__(kind, error, trace)
+
+    def document(self, facts: RunFacts, summary: Summary) -> dict[str, Any]:
+        """The figures of the run; `stream.profile.figures` says what is in them."""
+        return document(facts, summary, self.timings, self._recorder, self._telemetry.samples, self._environment)
+
+    def write(self, figures: dict[str, Any]) -> None:
+        """Writes profile.json, the trace and report.html, if a folder was given. Raises SinkError."""
+        if self._folder is None:
+            return
+        try:
+            (self._folder / "profile.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            (self._folder / "report.html").write_text(report(figures), encoding="utf-8")
+            write_trace(
+                self._folder / self._trace_name,
+                self._recorder,
+                self._telemetry.samples,
+                began_ns=self.timings.began_ns,
+                sources=[source["name"] for source in figures["sources"]],
+                details={"run": figures["run"], "environment": figures["environment"]},
+            )
+        except OSError as error:
+            raise SinkError(f"cannot write the profile to {str(self._folder)!r}: {error.strerror or error}") from error
+        if figures["kept_every"] > 1:
+            _LOG.warning("the run was long: its plots and trace show one frame in %d, and the slow ones", figures["kept_every"])
+
+
+_NOT_IN_LINE = ("timeline", "frames", "slowest_frames", "latency_distribution", "grouping_by_people")
+
+
+def benchmark_line(figures: dict[str, Any]) -> str:
+    """The figures without what plots need, as one line of JSON."""
+    return json.dumps({name: value for name, value in figures.items() if name not in _NOT_IN_LINE}, allow_nan=False)
+
+
+def _usable_folder(folder: Path) -> Path:
+    """The folder, made if need be; SinkError if nothing can be written there."""
+    probe = folder / ".profile"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SinkError(f"cannot write a profile to {str(folder)!r}: {error.strerror or error}; name another folder") from error
+    return folder

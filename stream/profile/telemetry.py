@@ -1,0 +1,77 @@
+"""Sensors that are read while a run goes on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol
+
+from stream.profile.samples import Samples
+
+_LOG = logging.getLogger(__name__)
+
+PERIOD_S = 0.5  # NVML and tegrastats average over 0.1 to 1 s themselves
+
+
+class Probe(Protocol):
+    """Something that can be read. Absent hardware has no probe: what makes one returns None."""
+
+    name: str
+
+    def read(self) -> Mapping[str, float]:
+        """Readings by name with the unit at its end: `gpu_percent`, `power_w.VDD_IN`. May raise; then it is not asked again."""
+
+    def close(self) -> None:
+        """Gives back what it holds."""
+
+
+class Telemetry:
+    """Reads probes twice a second in a thread of its own, from entering the context to leaving it.
+
+    samples: by name of the quantity.
+    """
+
+    def __init__(self, probes: Sequence[Probe], *, period_s: float = PERIOD_S) -> None:
+        self.samples: dict[str, Samples] = {}
+        self.probes = tuple(probes)
+        self._silent: set[str] = set()
+        self._period_s = period_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="telemetry", daemon=True)
+
+    def __enter__(self) -> Telemetry:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(2.0)  # a driver that hangs must not keep the profile from being written
+        if not self._thread.is_alive():
+            for probe in self.probes:
+                self._guarded(probe, probe.close)
+
+    def _watch(self) -> None:
+        next_s = time.monotonic()
+        while True:
+            for probe in self.probes:
+                if probe.name not in self._silent:
+                    self._guarded(probe, lambda probe=probe: self._read(probe))  # type: ignore[misc]
+            next_s = max(next_s + self._period_s, time.monotonic())
+            if self._stop.wait(next_s - time.monotonic()):
+                return
+
+    def _read(self, probe: Probe) -> None:
+        for name, value in probe.read().items():
+            if name not in self.samples:
+                self.samples[name] = Samples()
+            self.samples[name].append(time.perf_counter_ns(), value)
+
+    def _guarded(self, probe: Probe, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - a sensor must not end a run
+            self._silent.add(probe.name)
+            _LOG.warning("%s can no longer be read: %s", probe.name, error)

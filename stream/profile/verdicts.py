@@ -1,0 +1,70 @@
+"""What the figures of a run say, in sentences."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+_BUSY = 0.9  # from here on a stage is what limits the run
+_FULL = 0.9  # of the processor
+
+
+class Verdict(NamedTuple):
+    """A sentence or two; `doubt` for those that say why the figures may not be what they seem."""
+
+    text: str
+    doubt: bool = False
+
+
+def verdicts(document: dict[str, Any]) -> list[Verdict]:
+    """What limits the run, and what casts doubt on its figures."""
+    found = [_outcome(document), _slowest(document), _processor(document), _company(document), _thinned(document)]
+    return [verdict for verdict in found if verdict is not None]
+
+
+def _outcome(document: dict[str, Any]) -> Verdict | None:
+    run = document["run"]
+    if run["outcome"] == "failed":
+        return Verdict(f"The run failed: {run['error']}", doubt=True)
+    if run["outcome"] == "stopped":
+        return Verdict("The run was stopped before its sources ended.", doubt=True)
+    return None
+
+
+def _slowest(document: dict[str, Any]) -> Verdict | None:
+    if not document["stages"]:
+        return None
+    stage = max(document["stages"], key=lambda stage: float(stage["busy_share"]))
+    takes = f"{stage['name']} takes {stage['p50']:.1f} ms a frame and is at work {stage['busy_share']:.0%} of the time"
+    if stage["busy_share"] >= _BUSY:
+        return Verdict(f"{takes}: it limits the frame rate, and no other stage is worth making faster first.")
+    takes = takes[0].upper() + takes[1:]
+    return Verdict(f"No stage is busy all of the time. {takes}; the rest is waiting, for the source or for a core.")
+
+
+def _processor(document: dict[str, Any]) -> Verdict | None:
+    figures, cores = document["telemetry"].get("cpu_percent"), int(document["environment"]["hardware"]["cores"])
+    if figures is None or figures["mean"] < 100 * cores * _FULL:
+        return None
+    return Verdict(f"The processor is full: {figures['mean'] / 100:.1f} of {cores} cores on average.")
+
+
+def _company(document: dict[str, Any]) -> Verdict | None:
+    load, cores = document["environment"]["load_average"], int(document["environment"]["hardware"]["cores"])
+    if load is None or load < cores / 4:
+        return None
+    return Verdict(
+        f"The machine was not idle: in the minute before the run, {load:g} processes on average wanted one of its {cores} "
+        "cores. An idle machine gives other figures.",
+        doubt=True,
+    )
+
+
+def _thinned(document: dict[str, Any]) -> Verdict | None:
+    every = document["kept_every"]
+    if every == 1:
+        return None
+    return Verdict(
+        f"The run was long: plots and trace show one frame in {every}, and all that were unusually slow. Counts, means and "
+        "maxima are of all frames, percentiles of the last 65,536.",
+        doubt=True,
+    )
