@@ -7,23 +7,27 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any, NamedTuple, get_type_hints
 
 from rich.console import Console
 
-from configs import ConfigError, PoseStreamError, redact_url
+from configs import ConfigError, PoseStreamError, SinkError, redact_url
 from configs.flags import FlagParser, add_flags, from_namespace
+from configs.profile import ProfileConfig
 from configs.run import RunConfig, SourceConfig
-from engine import open_estimator, parse_input_size
+from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
-from stream import Pipeline, PipelineOptions, Summary, open_source, parse_policy
+from stream import EVERY_FRAME, LATEST, Pipeline, PipelineOptions, Source, Summary, open_source, parse_policy
 from stream.console import ConsoleHandler, ProgressBar, stage_table
 from stream.estimator import suitable_grouper
+from stream.profile import Profiler, RunFacts, benchmark_line, nvtx_ranges, profile_tables
+from stream.profile.command import shown_command
 from stream.renderer import Renderer, RenderOptions
 from stream.signals import StopSignals
 from stream.sinks import BrowserOptions, Sink, VideoOptions, open_sinks
 from stream.sources.address import source_labels
+from stream.timing import Timings
 
 _EPILOG = """\
 examples:
@@ -60,6 +64,7 @@ class _Flags(NamedTuple):
     render: RenderOptions
     video: VideoOptions
     browser: BrowserOptions
+    profile: ProfileConfig
 
 
 _TITLES = {
@@ -68,6 +73,7 @@ _TITLES = {
     "render": "annotated picture",
     "video": "video outputs",
     "browser": "browser page",
+    "profile": "measuring",
 }
 
 
@@ -103,9 +109,10 @@ def _parse(arguments: Sequence[str] | None) -> _Flags:
 
 def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
     config = flags.run
+    profiler = Profiler(flags.profile) if flags.profile.profile or flags.profile.benchmark else None
     policy = None if config.policy is None else parse_policy(config.policy)
     input_size = None if config.input_size is None else parse_input_size(config.input_size)
-    sinks = [open_sinks(outputs, video=flags.video, browser=flags.browser) for outputs in _outputs(config)]
+    sinks = [open_sinks(outputs, video=flags.video, browser=flags.browser) for outputs in _outputs(flags)]
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(spec, flags.source)) for spec in config.sources]
         estimator = stack.enter_context(
@@ -133,27 +140,40 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                 max_fps=config.max_fps,
                 batch_window_ms=config.batch_window_ms,
             ),
+            timings=Timings(ranges=nvtx_ranges()) if profiler is None else profiler.timings,
         )
         stack.enter_context(pipeline)
         signals.on_stop = pipeline.stop
+        failure: BaseException | None = None
         try:
-            with ProgressBar(console, enabled=not config.quiet) as bar:
+            with ProgressBar(console, enabled=not config.quiet) as bar, profiler or nullcontext():
                 pipeline.run(bar.update)
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             summary = pipeline.summary()
+            if profiler is not None:
+                _profile(profiler, flags, summary, _facts(flags, sources, estimator, failure), console)
             if summary.frames and not config.quiet:
-                _report(summary, console, to_stderr="-" in config.output, table=config.verbose)
+                to_stderr = "-" in config.output or flags.profile.benchmark
+                _report(summary, console, to_stderr=to_stderr, table=config.verbose and profiler is None)
             if signals.received is not None and pipeline.left_behind:
                 # The engine is in the middle of a picture, and closing it would wait for that; all outputs are finished.
                 sys.stdout.flush()
                 os._exit(signals.exit_code)
 
 
-def _outputs(config: RunConfig) -> list[list[str]]:
+def _outputs(flags: _Flags) -> list[list[str]]:
     """For each source its outputs, with `{source}` replaced by the name of the source."""
+    config = flags.run
     labels = source_labels(config.sources)
     window = ["window:"] if config.show else []
+    if flags.profile.benchmark and "-" in config.output:
+        raise ConfigError("--benchmark has standard output to itself; give -o a file instead of -")
     if not config.output and not config.show:
+        if flags.profile.benchmark:
+            return [[] for _ in labels]
         return [[f"{label}_pose.mp4", f"{label}_pose.jsonl"] for label in labels]
     for output in config.output:
         if len(labels) > 1 and "{source}" not in output:
@@ -168,6 +188,37 @@ def _renderers(grouper: Grouper, render: RenderOptions, sinks: Sequence[Sequence
     renderers = [Renderer(grouper.keypoint_set, options=render) for _ in sinks]
     renderers[0].warm_up()
     return renderers
+
+
+def _facts(flags: _Flags, sources: Sequence[Source], estimator: Estimator, failure: BaseException | None) -> RunFacts:
+    config = flags.run
+    policies = {config.policy or str(LATEST if source.live else EVERY_FRAME) for source in sources}
+    return RunFacts(
+        command=shown_command("run_stream.py", config.sources, config.output, flags),
+        model=estimator.model,
+        runtime=estimator.runtime,
+        precision=estimator.precision,
+        input_size=str(estimator.input_size),
+        policy=", ".join(sorted(policies)),
+        sources=tuple(source.info for source in sources),
+        error=None if failure is None else redact_url(str(failure) or type(failure).__name__),
+    )
+
+
+def _profile(profiler: Profiler, flags: _Flags, summary: Summary, facts: RunFacts, console: Console) -> None:
+    """Shows and writes what was measured; what cannot be written is no error beside the one that ended the run."""
+    figures = profiler.document(facts, summary)
+    if flags.profile.benchmark:
+        print(benchmark_line(figures), flush=True)
+    if not flags.run.quiet:
+        for table in profile_tables(figures):
+            console.print(table)
+    try:
+        profiler.write(figures)
+    except SinkError as error:
+        if facts.error is None:
+            raise
+        logging.error("%s", error)
 
 
 def _report(summary: Summary, console: Console, *, to_stderr: bool, table: bool) -> None:
