@@ -9,6 +9,7 @@ from typing import Any
 from configs import ExecutionError, ModelError, RuntimeUnavailableError
 from engine.graph_names import INPUT_NAME
 from engine.metadata import ModelMetadata
+from engine.openvino_passes import rewrite_for_cpu
 from engine.runtimes.base import Runtime, Slot, allocate_slot, one_line
 from engine.runtimes.signal_stack import kept_signal_stack
 from engine.runtimes.threads import available_cores
@@ -41,6 +42,7 @@ class OpenVino(Runtime):
                 self._model = self._core.read_model(str(path))
         except Exception as error:  # RuntimeError, and whatever its readers raise
             raise ModelError(f"openvino cannot load {str(path)!r}: {one_line(error)}") from error
+        _log.debug("passes that %s took: %s", metadata.model.name, rewrite_for_cpu(self._model))
         self._compiled: dict[tuple[int, ...], Any] = {}
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
