@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from configs.flags import FlagParser, add_flags, from_namespace, run_command
 from evaluation.ablation import AblationOptions, run_ablation
 from evaluation.clip import TruthOptions, run_truth
+from evaluation.joining import TableOptions, run_table
 from evaluation.pareto import ParetoOptions, run_pareto
 from evaluation.scoring import ScoreOptions, run_coco, run_crowdpose
 from evaluation.speed import SpeedOptions, run_speed
@@ -28,7 +29,8 @@ COMMANDS = {
     "crowdpose": Command(ScoreOptions, run_crowdpose, "CrowdPose AP: all, easy, medium and hard"),
     "ablate-grouping": Command(AblationOptions, run_ablation, "what each grouping parameter does to AP"),
     "speed": Command(SpeedOptions, run_speed, "milliseconds of the network, of grouping, and of the whole way"),
-    "table": Command(ParetoOptions, run_pareto, "AP against milliseconds, from stored measurements"),
+    "pareto": Command(ParetoOptions, run_pareto, "AP and milliseconds of many settings over the same images, and what pays"),
+    "table": Command(TableOptions, run_table, "AP against milliseconds, from stored measurements"),
     "truth": Command(TruthOptions, run_truth, "a run's records against the truth of its clip"),
 }
 

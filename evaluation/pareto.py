@@ -1,141 +1,147 @@
-"""The command `table`: AP against milliseconds, from stored measurements, as a table and a plot."""
+"""The command `pareto`: AP and milliseconds of many settings over one and the same images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from configs import DataError, RuntimeUnavailableError
+import numpy as np
+from numpy.typing import NDArray
+
 from configs.flags import option
-from evaluation.results import check_writable, replacing
-from evaluation.setting import Setting
-from evaluation.store import Measurement, read
-from evaluation.tables import markdown, milliseconds, percent
-
-TimeName = Literal["latency_ms_p50", "latency_ms_mean", "overlapped_ms", "live_ms", "network_ms_p50"]
+from engine import InputSize, align, parse_input_size
+from engine.model_source import find_model
+from evaluation.apart import Outcome, measure_apart, try_each
+from evaluation.axes import AxesOptions, parse_variant
+from evaluation.coco import score
+from evaluation.dataset import PoseDataset, load_dataset
+from evaluation.front import FrontOptions, join, newest, report
+from evaluation.images import ImageStore
+from evaluation.prediction import Estimator, Progress, decoded, find_people, group_maps
+from evaluation.progress import progress_bar
+from evaluation.results import Result, check_writable, to_results
+from evaluation.scoring import LabelOptions, split_name
+from evaluation.setting import Opened, Setting, SettingOptions, open_setting
+from evaluation.store import Measurement, append, describe_hardware, measurement, read
+from evaluation.timing import Times
+from grouping import Grouper
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParetoOptions:
-    """Flags of `table`."""
+class ParetoOptions(AxesOptions, LabelOptions, FrontOptions):
+    """Flags of `pareto`."""
 
-    store: tuple[Path, ...] = option(help="files that `coco` and `speed` appended to", metavar="F.jsonl")
-    time: TimeName = option("latency_ms_p50", help="milliseconds to set AP against")
-    plot: Path | None = option(None, help="draw AP against milliseconds", metavar="pareto.png")
-    markdown: Path | None = option(None, help="write the table", metavar="table.md")
+    store: Path | None = option(
+        None, help="append the figures; the table then has those of earlier runs on this split here too", metavar="F.jsonl"
+    )
+    missing: bool = option(False, help="pass over what the store has from this machine: goes on where a run was broken off")
 
 
-@dataclass(frozen=True)
-class Point:
-    """A setting with its AP and its time; `best` if it is on the Pareto front, where nothing else is as good and as fast."""
+@dataclass
+class Measured:
+    """One grouping over the whole split: its people as COCO results, and milliseconds from image to people."""
 
-    setting: Setting
-    ap: float
-    time_ms: float
-    best: bool = False
+    results: list[Result] = field(default_factory=list)
+    times_ms: list[float] = field(default_factory=list)
 
 
 def run_pareto(options: ParetoOptions, say: Callable[[str], None]) -> None:
-    """Says the table, fastest first. Raises DataError if no setting has both figures, SinkError for outputs.
+    """Says AP and milliseconds of every setting, fastest first, those on the Pareto front marked.
 
-    RuntimeUnavailableError if a plot is asked for without matplotlib.
+    Raises the errors of `load_dataset` and of opening a model, SinkError for outputs. What cannot run here is named and passed
+    over; its error is raised only if nothing can.
     """
-    check_writable(options.plot, options.markdown)
-    rows = [row for path in options.store for row in read(path)]
-    accuracy, speed = newest(rows, "coco"), newest(rows, "speed")
-    points = mark_best(join(accuracy, speed, options.time))
-    if not points:
-        raise DataError(
-            f"no setting has both AP and {options.time}: {len(accuracy)} with AP, {len(speed)} with times; "
-            "run `coco` and `speed` for the same model, size and flags with --store"
-        )
-    conditions = _conditions(list(accuracy.values()), list(speed.values()))
-    table = _table(points, options.time, conditions)
-    say(table)
-    if options.markdown is not None:
-        with replacing(options.markdown) as temporary:
-            temporary.write_text(table, encoding="utf-8")
-    if options.plot is not None:
-        draw(points, options.plot, options.time, conditions)
+    options.check()
+    check_writable(options.store)
+    for model in options.models:
+        find_model(model)
+    rows = measure_apart(functools.partial(_measure, options), options.runtimes, say)
+    if options.store is not None and options.store.exists():
+        rows = read(options.store)
+    report(rows, join(newest(rows, "coco"), newest(rows, "speed"), options.time), options, say)
 
 
-def newest(rows: Sequence[Measurement], kind: str) -> dict[Setting, Measurement]:
-    """The last row of each setting; AP only of the split that was measured last, because splits cannot be compared."""
-    same = [row for row in rows if row.kind == kind]
-    return {row.setting: row for row in same if row.on == same[-1].on}
+def time_people(
+    estimator: Estimator,
+    groupers: Mapping[Setting, Grouper],
+    dataset: PoseDataset,
+    input_size: InputSize,
+    progress: Progress | None = None,
+) -> dict[Setting, Measured]:
+    """People and milliseconds of each grouping over every image, one image at a time; the network runs once for all groupings.
 
-
-def join(accuracy: dict[Setting, Measurement], speed: dict[Setting, Measurement], time: str) -> list[Point]:
-    """Points of the settings that have both, fastest first.
-
-    AP that was measured with one runtime stands for the others at the same precision: they compute the same network.
+    Time runs from the image in memory to its people in pixels of the image. The first image of every size of network input is
+    run once before: runtimes prepare for a size when they first see it. Raises DataError for an image that cannot be read.
     """
-    by_precision = {replace(setting, runtime=""): row for setting, row in accuracy.items()}
-    points = []
-    for setting, row in speed.items():
-        accurate = accuracy.get(setting) or by_precision.get(replace(setting, runtime=""))
-        ap, time_ms = accurate.figures.get("ap") if accurate else None, row.figures.get(time)
-        if ap is not None and time_ms is not None:
-            points.append(Point(setting, ap, time_ms))
-    return sorted(points, key=lambda point: (point.time_ms, -point.ap))
+    measured = {setting: Measured() for setting in groupers}
+    prepared: set[tuple[int, int]] = set()
+    for image_id, image in decoded(dataset, ahead=0):
+        size = align(image.shape[:2], input_size).input_size
+        if size not in prepared:
+            prepared.add(size)
+            find_people(estimator.result(estimator.submit(image)), next(iter(groupers.values())))
+        _time_image(estimator, groupers, measured, image, image_id, dataset.category_id)
+        if progress is not None:
+            progress(1)
+    return measured
 
 
-def mark_best(points: Sequence[Point]) -> list[Point]:
-    """The points, those on the Pareto front marked."""
-
-
-    def beats(other: Point, point: Point) -> bool:
-        at_least = other.ap >= point.ap and other.time_ms <= point.time_ms
-        return at_least and (other.ap, other.time_ms) != (point.ap, point.time_ms)
-
-    return [replace(point, best=not any(beats(other, point) for other in points)) for point in points]
-
-
-def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> None:
-    """Writes the plot, in the format that the suffix of `path` names.
-
-    Raises RuntimeUnavailableError without matplotlib, SinkError if it cannot be written, DataError for an unknown suffix.
-    """
+def _time_image(
+    estimator: Estimator,
+    groupers: Mapping[Setting, Grouper],
+    measured: Mapping[Setting, Measured],
+    image: NDArray[np.uint8],
+    image_id: int,
+    category_id: int,
+) -> None:
+    started = time.perf_counter()
+    maps = estimator.result(estimator.submit(image))
+    network_s = time.perf_counter() - started
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RuntimeUnavailableError("a plot needs matplotlib: pip install 'higherhrnet-stream[train]'") from error
-    figure = Figure(figsize=(11, 5.5), layout="constrained")
-    kinds = FigureCanvasAgg(figure).get_supported_filetypes()
-    kind = path.suffix.lstrip(".").lower()
-    if kind not in kinds:
-        raise DataError(f"cannot draw {str(path)!r}: the suffix must be one of {', '.join(sorted(kinds))}")
-    axes = figure.add_subplot()
-    front = [point for point in points if point.best]
-    axes.plot([point.time_ms for point in front], [100 * point.ap for point in front], color="tab:blue", zorder=1)
-    # Numbers at the points and names beside the plot: names at the points lie on each other where points are near.
-    for number, point in enumerate(points, start=1):
-        place, colour = (point.time_ms, 100 * point.ap), "tab:blue" if point.best else "tab:grey"
-        name = f"{number}  {', '.join(point.setting.columns)}"
-        axes.scatter(*place, color=colour, zorder=2, label=name)
-        axes.annotate(str(number), place, xytext=(4, 4), textcoords="offset points", fontsize=9)
-    axes.set(xlabel=f"milliseconds an image ({time})", ylabel="AP", xscale="log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
-    axes.margins(x=0.1, y=0.15)
-    axes.grid(visible=True, which="both", alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=8, title="blue: on the Pareto front")
-    figure.suptitle(conditions, fontsize=9)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=kind, dpi=120)
+        for setting, grouper in groupers.items():
+            started = time.perf_counter()
+            people = group_maps(maps, grouper)
+            measured[setting].times_ms.append(1000 * (network_s + time.perf_counter() - started))
+            measured[setting].results += to_results(people, image_id, category_id)
+    finally:
+        maps.release()
 
 
-def _conditions(accuracy: Sequence[Measurement], speed: Sequence[Measurement]) -> str:
-    machines = "; ".join(sorted({f"{row.hardware}, {row.date}" for row in speed}))
-    return f"AP on the {accuracy[-1].on}; milliseconds on {speed[-1].on} ({machines})"
+def _measure(options: ParetoOptions, runtime: str) -> Outcome:
+    stored = read(options.store) if options.missing and options.store is not None and options.store.exists() else []
+    with ImageStore(options.images) as images:
+        return try_each(options.settings(runtime), lambda asked: _measure_one(options, asked, images, stored))
 
 
-def _table(points: Sequence[Point], time: str, conditions: str) -> str:
-    rows = [
-        [*point.setting.columns, percent(point.ap), milliseconds(point.time_ms), "best" if point.best else ""]
-        for point in points
-    ]
-    return f"{conditions}\n\n{markdown([*Setting.COLUMNS, 'AP', time, 'Pareto'], rows)}\n"
+def _measure_one(
+    options: ParetoOptions, asked: SettingOptions, images: ImageStore, stored: Sequence[Measurement]
+) -> list[Measurement]:
+    with open_setting(asked) as opened:
+        dataset = load_dataset(options.annotations, images, opened.keypoint_set, limit=options.limit)
+        on = split_name(dataset)
+        groupers = dict(_groupers(opened, options.grouping))
+        here = describe_hardware()
+        known = {row.setting for row in stored if (row.kind, row.on, row.hardware) == ("speed", on, here)}
+        if known.issuperset(groupers):
+            return []
+        size = parse_input_size(opened.setting.input_size)
+        with progress_bar(f"{opened.setting.label} {opened.setting.runtime} {opened.setting.precision}", len(dataset)) as bar:
+            measured = time_people(opened.estimator, groupers, dataset, size, bar)
+    rows: list[Measurement] = []
+    for setting, of in measured.items():
+        times = Times(np.empty(0), np.array(of.times_ms)).to_json("latency_ms")
+        figures = {name: round(value, 3) for name, value in times.items()}
+        rows.append(measurement("coco", setting, on, score(dataset, of.results).to_json()))
+        rows.append(measurement("speed", setting, on, {**figures, "people": len(of.results) / len(dataset)}))
+    if options.store is not None:
+        for row in rows:
+            append(options.store, row)
+    return rows
+
+
+def _groupers(opened: Opened, entries: Sequence[str]) -> Iterator[tuple[Setting, Grouper]]:
+    for config in map(parse_variant, entries):
+        yield opened.setting.with_grouping(config), opened.grouper(config)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
@@ -14,11 +14,13 @@ from configs import ConfigError, GroupingConfig, KeypointSet, load_keypoint_set
 from configs.flags import option
 from configs.loading import build
 from engine import InputSize, open_estimator, parse_input_size
+from engine.model_source import find_model
 from evaluation.network import NetworkEstimator
 from evaluation.prediction import Estimator
 from grouping import Grouper
 
 REFERENCE = "reference"
+_DIGITS = 8  # of a hash: enough to tell the checkpoints of one table apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,9 @@ class SettingOptions:
 class Setting:
     """Names what was measured, so that AP and milliseconds of the same thing can be brought together.
 
-    input_size: as flags give it, `384` or `320x448`. grouping: parameters that differ from the defaults.
+    input_size: as flags give it, `384` or `320x448`. grouping: parameters that differ from the defaults. map_stride: input
+    pixels per map pixel. weights: the first digits of the SHA-256 of the network's parameters, because two checkpoints may have
+    one name; empty in rows that are older than this field.
     """
 
     model: str
@@ -55,21 +59,31 @@ class Setting:
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
     grouping: tuple[str, ...] = ()
+    map_stride: int = 2
+    weights: str = ""
 
-    COLUMNS: ClassVar[tuple[str, ...]] = ("model", "runtime", "precision")
+    COLUMNS: ClassVar[tuple[str, ...]] = ("model", "weights", "runtime", "precision")
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The first cells of a table's row, under `COLUMNS`."""
-        return self.label, self.runtime, self.precision
+        return self.label, self.weights, self.runtime, self.precision
 
     @property
     def label(self) -> str:
         """A short name of the model and how its input and maps are treated."""
-        parts = [f"{self.model} {self.input_size}"]
-        if len(self.scales) > 1:
-            parts.append("scales " + "/".join(f"{scale:g}" for scale in self.scales))
-        return " + ".join([*parts, *(["flip"] if self.flip else []), *self.grouping])
+        return " + ".join([f"{self.model} {self.input_size}", *self.treatment])
+
+    @property
+    def treatment(self) -> tuple[str, ...]:
+        """What is unusual about how images and maps are treated, in words."""
+        scales = "/".join(f"{scale:g}" for scale in self.scales)
+        return (
+            *(["flip"] if self.flip else []),
+            *([f"scales {scales}"] if scales != "1" else []),
+            *([f"map stride {self.map_stride}"] if self.map_stride != 2 else []),
+            *self.grouping,
+        )
 
     def with_grouping(self, config: GroupingConfig) -> Setting:
         """The same with other grouping parameters."""
@@ -108,17 +122,19 @@ def open_setting(options: SettingOptions) -> Iterator[Opened]:
     """
     grouping = parse_grouping(options.grouping)
     size = None if options.input_size is None else parse_input_size(options.input_size)
-    with _estimator(options, size) as (estimator, keypoint_set, used_size):
+    with _estimator(options, size) as found:
         setting = Setting(
-            model=estimator.model,
-            runtime=estimator.runtime,
-            precision=estimator.precision,
-            input_size=show_size(used_size),
+            model=found.estimator.model,
+            runtime=found.estimator.runtime,
+            precision=found.estimator.precision,
+            input_size=show_size(found.input_size),
             flip=options.flip,
             scales=tuple(sorted(options.scales)),
             grouping=changed(grouping),
+            map_stride=found.map_stride,
+            weights=found.weights_sha256[:_DIGITS],
         )
-        yield Opened(setting, estimator, keypoint_set, grouping)
+        yield Opened(setting, found.estimator, found.keypoint_set, grouping)
 
 
 def parse_grouping(entries: Sequence[str]) -> GroupingConfig:
@@ -150,11 +166,20 @@ def show_size(size: InputSize) -> str:
     return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
 
 
+class _Found(NamedTuple):
+    estimator: Any
+    keypoint_set: KeypointSet
+    input_size: InputSize
+    map_stride: int
+    weights_sha256: str
+
+
 @contextlib.contextmanager
-def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[tuple[Any, KeypointSet, InputSize]]:
+def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[_Found]:
     if options.runtime == REFERENCE:
         yield _reference(options, size)
         return
+    metadata = find_model(options.model, options.weights).metadata
     with open_estimator(
         options.model,
         runtime=options.runtime,
@@ -164,11 +189,13 @@ def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[tupl
         scales=options.scales,
         weights=options.weights,
     ) as estimator:
-        yield estimator, estimator.keypoint_set, estimator.input_size
+        yield _Found(estimator, estimator.keypoint_set, estimator.input_size, metadata.map_stride, metadata.weights_sha256)
 
 
-def _reference(options: SettingOptions, size: InputSize | None) -> tuple[Any, KeypointSet, InputSize]:
-    from engine import load_checkpoint, load_network  # they import torch, which the other runtimes do without
+def _reference(options: SettingOptions, size: InputSize | None) -> _Found:
+    # They import torch, which the other runtimes do without.
+    from engine import load_checkpoint, load_network
+    from engine.export import hash_weights
 
     if options.weights is None:
         raise ConfigError(f"--runtime {REFERENCE} needs --weights, a checkpoint for {options.model!r}")
@@ -177,4 +204,4 @@ def _reference(options: SettingOptions, size: InputSize | None) -> tuple[Any, Ke
     config: Any = network.config
     used = config.input_size if size is None else size
     estimator = NetworkEstimator(network, input_size=used, scales=options.scales, flip=options.flip)
-    return estimator, load_keypoint_set(config.keypoint_set), used
+    return _Found(estimator, load_keypoint_set(config.keypoint_set), used, 1, hash_weights(network))

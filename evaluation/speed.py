@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, RuntimeUnavailableError
+from configs import ConfigError
 from configs.flags import option
 from engine import PoseMaps
+from engine.model_source import find_model
+from evaluation.apart import Outcome, measure_apart, try_each
+from evaluation.axes import AxesOptions
 from evaluation.drawing import add_clutter, draw_candidates, draw_maps, scatter_people
 from evaluation.pictures import read_pictures
 from evaluation.prediction import Estimator, find_people, stream
@@ -24,26 +28,22 @@ from evaluation.tables import markdown, milliseconds
 from evaluation.timing import Times, measure
 from grouping import Grouper
 
+_DECODED_AHEAD = 48  # pictures in memory at most, which take turns: 300 MB at 1080p
+
 
 @dataclass(frozen=True, kw_only=True)
-class SpeedOptions:
-    """Flags of `speed`; every model is measured with every runtime at every size."""
+class SpeedOptions(AxesOptions):
+    """Flags of `speed`."""
 
-    models: tuple[str, ...] = option(("lite",), help="presets, exported .onnx, or checkpoints", metavar="NAME|PATH")
-    runtimes: tuple[str, ...] = option(("auto",), help="runtimes; one that is missing is named and passed over", metavar="NAME")
-    sizes: tuple[str, ...] = option((), help="input sizes (default: each model's own)", metavar="PX")
     people: tuple[int, ...] = option((1, 5, 20), help="people in the maps that grouping alone is timed on", metavar="N")
     source: Path = option(help="clip or folder of images to time the whole way on", metavar="PATH")
-    precision: str = option("auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME")
-    flip: bool = option(False, help="flip test: average with the mirrored image")
-    scales: tuple[float, ...] = option((1.0,), help="scales of a multi-scale test", metavar="SCALE")
-    grouping: tuple[str, ...] = option((), help="grouping parameters, such as refine=false", metavar="KEY=VALUE")
-    runs: int = option(50, help="pictures that count", metavar="N")
+    runs: int = option(100, help="pictures that count", metavar="N")
     warm_up: int = option(10, help="pictures before, timed apart", metavar="N")
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
     store: Path | None = option(None, help="append the times; `table` brings them together with AP", metavar="F.jsonl")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.runs < 1 or self.warm_up < 0 or any(count < 0 for count in self.people):
             raise ConfigError("runs must be at least 1, warm_up and people at least 0")
 
@@ -52,11 +52,14 @@ class SpeedOptions:
 class Speed:
     """Times of one setting.
 
-    network: image to maps, one at a time: alignment, copies and the runtime. grouping: maps to people, by number of people.
-    latency: image to people, one at a time, pictures decoded in advance. overlapped_ms: mean milliseconds an image with network
-    and grouping overlapped, decoded in advance; live_ms: the same while decoding. people: mean number found in the source.
+    first_ms: the very first image to maps, for which runtimes compile and allocate. network: image to maps, one at a time:
+    alignment, copies and the runtime. grouping: maps to people, by number of people. latency: image to people, one at a time,
+    pictures decoded in advance. overlapped_ms: mean milliseconds an image with network and grouping overlapped, decoded in
+    advance; live_ms: the same while decoding. people: mean number found in the source. Nothing is drawn or written: the whole
+    stream is timed by `run_stream.py`.
     """
 
+    first_ms: float
     network: Times
     grouping: dict[int, Times]
     latency: Times
@@ -66,53 +69,29 @@ class Speed:
 
     def to_json(self) -> dict[str, float | None]:
         """Name -> milliseconds."""
-        figures: dict[str, float | None] = {
-            "network_ms_mean": self.network.mean_ms,
-            "network_ms_p50": self.network.percentile_ms(50),
-            "network_ms_p95": self.network.percentile_ms(95),
-            "network_ms_first": float(self.network.warm_up_ms[0]) if len(self.network.warm_up_ms) else None,
-            "latency_ms_mean": self.latency.mean_ms,
-            "latency_ms_p50": self.latency.percentile_ms(50),
-            "latency_ms_p95": self.latency.percentile_ms(95),
-            "latency_ms_p99": self.latency.percentile_ms(99),
+        figures = {
+            "first_ms": self.first_ms,
+            **self.network.to_json("network_ms"),
+            **self.latency.to_json("latency_ms"),
             "overlapped_ms": self.overlapped_ms,
             "live_ms": self.live_ms,
             "people": self.people,
-            **{f"grouping_ms_p50_people_{count}": times.percentile_ms(50) for count, times in self.grouping.items()},
         }
-        return {name: None if value is None else round(value, 3) for name, value in figures.items()}
+        for count, times in self.grouping.items():
+            figures |= {f"{name}_people_{count}": value for name, value in times.to_json("grouping_ms").items()}
+        return {name: round(value, 3) for name, value in figures.items()}
 
 
 def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> None:
     """Says a table with one row a setting. Raises ConfigError, DataError, SinkError, or what opening a model raises.
 
-    A runtime that is not installed is named and passed over; RuntimeUnavailableError only if none of them is there.
+    What cannot run here is named and passed over; its error is raised only if nothing can.
     """
     check_writable(options.markdown, options.store)
-    rows: list[Measurement] = []
-    refusals: list[RuntimeUnavailableError] = []
-    for model, runtime, size in itertools.product(options.models, options.runtimes, options.sizes or (None,)):
-        asked = SettingOptions(
-            model=model,
-            runtime=runtime,
-            precision=options.precision,
-            input_size=size,
-            flip=options.flip,
-            scales=options.scales,
-            grouping=options.grouping,
-        )
-        try:
-            with open_setting(asked) as opened:
-                speed = time_setting(opened, options)
-        except RuntimeUnavailableError as error:
-            refusals.append(error)
-            say(f"not measured: {model} with {runtime}: {error}")
-            continue
-        rows.append(measurement("speed", opened.setting, options.source.name, speed.to_json()))
-        if options.store is not None:
-            append(options.store, rows[-1])
-    if not rows:
-        raise refusals[0]
+    for model in options.models:
+        find_model(model)
+    next(read_pictures(options.source, 1))
+    rows = measure_apart(functools.partial(_measure, options), options.runtimes, say)
     table = _table(rows, options.people)
     say(table)
     if options.markdown is not None:
@@ -120,11 +99,25 @@ def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> None:
             temporary.write_text(table, encoding="utf-8")
 
 
+def _measure(options: SpeedOptions, runtime: str) -> Outcome:
+    def measure_one(asked: SettingOptions) -> list[Measurement]:
+        with open_setting(asked) as opened:
+            figures = time_setting(opened, options).to_json()
+        row = measurement("speed", opened.setting, options.source.name, figures)
+        if options.store is not None:
+            append(options.store, row)
+        return [row]
+
+    return try_each(options.grouped_settings(runtime), measure_one)
+
+
 def time_setting(opened: Opened, options: SpeedOptions) -> Speed:
     """Times of an open setting on the pictures of `options.source`. Raises DataError if there are none."""
     estimator, grouper = opened.estimator, opened.grouper()
-    pictures = list(read_pictures(options.source, options.warm_up + options.runs))
+    pictures = list(read_pictures(options.source, min(options.warm_up + options.runs, _DECODED_AHEAD)))
+    started = time.perf_counter()
     maps = estimator.result(estimator.submit(pictures[0]))
+    first_ms = 1000 * (time.perf_counter() - started)
     grouping = {count: _time_grouping(maps, grouper, count, options) for count in options.people}
     maps.release()
     turns = itertools.cycle(pictures)
@@ -137,10 +130,11 @@ def time_setting(opened: Opened, options: SpeedOptions) -> Speed:
         warm_up=options.warm_up,
     )
     return Speed(
+        first_ms=first_ms,
         network=network,
         grouping=grouping,
         latency=latency,
-        overlapped_ms=_overlapped(estimator, grouper, pictures[options.warm_up :]),
+        overlapped_ms=_overlapped(estimator, grouper, itertools.islice(itertools.cycle(pictures), options.runs)),
         live_ms=_overlapped(estimator, grouper, read_pictures(options.source, options.runs)),
         people=float(np.mean(found)),
     )
@@ -169,17 +163,28 @@ def _overlapped(estimator: Estimator, grouper: Grouper, pictures: Iterable[NDArr
 
 def _table(rows: Sequence[Measurement], people: Sequence[int]) -> str:
     columns = {
-        "network_ms_p50": "network p50",
-        "network_ms_p95": "p95",
-        **{f"grouping_ms_p50_people_{count}": f"grouping, {count} people" for count in people},
-        "latency_ms_p50": "image to people p50",
-        "latency_ms_p95": "p95",
+        **_percentiles("network_ms", "network"),
+        **{
+            name: title
+            for count in people
+            for name, title in _percentiles("grouping_ms", f"grouping, {count} people", f"_people_{count}").items()
+        },
+        **_percentiles("latency_ms", "image to people"),
         "overlapped_ms": "overlapped",
         "live_ms": "and decoding",
-        "network_ms_first": "first run",
+        "first_ms": "first image",
     }
     cells = [
         [*row.setting.columns, *(milliseconds(row.figures.get(name)) for name in columns)] for row in rows
     ]
     title = f"Milliseconds an image on {rows[0].on} ({rows[0].hardware}, {rows[0].date})"
-    return f"{title}\n\n{markdown([*Setting.COLUMNS, *columns.values()], cells)}\n"
+    legend = (
+        "network: image in memory to maps; grouping: drawn maps to people; image to people: both, one image at a time; "
+        "overlapped: mean of a run with both at once, pictures decoded in advance; and decoding: the same while decoding. "
+        "Nothing is drawn or written."
+    )
+    return f"{title}\n\n{markdown([*Setting.COLUMNS, *columns.values()], cells)}\n\n{legend}\n"
+
+
+def _percentiles(name: str, title: str, suffix: str = "") -> dict[str, str]:
+    return {f"{name}_p50{suffix}": f"{title} p50", f"{name}_p95{suffix}": "p95", f"{name}_p99{suffix}": "p99"}

@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -59,17 +60,28 @@ def read(path: Path) -> list[Measurement]:
 
 
 def describe_hardware() -> str:
-    """Processor and how many cores this process may use."""
-    name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass  # not Linux: the platform's own name has to do
+    """Board or processor, how many cores this process may use, and the NVIDIA GPUs."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    return ", ".join([_processor(), f"{cores} cores", *_gpus()])
+
+
+def _processor() -> str:
+    board = _text(Path("/proc/device-tree/model")).rstrip("\0")  # Jetson's own name, such as "NVIDIA Jetson Orin Nano"
+    named = re.search(r"^model name\s*:\s*(.+)$", _text(Path("/proc/cpuinfo")), re.MULTILINE)
+    return board or (named[1].strip() if named else platform.processor() or platform.machine())
+
+
+def _gpus() -> list[str]:
+    """Model names that the driver tells; it lists no GPU of a Jetson, where the board's name says enough."""
+    texts = [_text(path) for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
+    return [found[1].strip() for text in texts if (found := re.search(r"^Model:\s*(.+)$", text, re.MULTILINE))]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""  # not Linux, or not that hardware
 
 
 def _row(line: str, where: str) -> Measurement:

@@ -30,6 +30,10 @@ class Times:
         """NumPy's percentile (linear interpolation) of the runs that count; `share` is 0 to 100."""
         return float(np.percentile(self.runs_ms, share))
 
+    def to_json(self, name: str) -> dict[str, float]:
+        """`NAME_mean`, `_p50`, `_p95` and `_p99` of the runs that count, in milliseconds."""
+        return {f"{name}_mean": self.mean_ms, **{f"{name}_p{share}": self.percentile_ms(share) for share in (50, 95, 99)}}
+
 
 def measure(step: Callable[[], Any], *, runs: int, warm_up: int) -> Times:
     """Times of `step`, called `warm_up` and then `runs` times."""

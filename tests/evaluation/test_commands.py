@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from configs import KeypointSet
+from engine.metadata import read_metadata
 from evaluation.__main__ import COMMANDS, main
 from evaluation.coco import evaluate
 from evaluation.dataset import load_dataset
@@ -145,8 +146,48 @@ def test_speed_times_every_part(flags: list[str], tmp_path: Path) -> None:
     figures = speed.to_json()
     assert all(value is not None and value >= 0 for value in figures.values())
     assert {"grouping_ms_p50_people_0", "grouping_ms_p50_people_2"} <= figures.keys()
+    assert figures["latency_ms_p50"] <= figures["latency_ms_p95"] <= figures["latency_ms_p99"]
     assert len(speed.latency.runs_ms) == 3
     assert len(speed.latency.warm_up_ms) == 1
+
+
+@pytest.fixture
+def exported(tiny: dict[str, tuple[str, str]], tmp_path: Path) -> Path:
+    """The tiny network as an ONNX model, which `--models` can name."""
+    pytest.importorskip("onnx")
+    from engine.__main__ import main as engine
+
+    preset, weights = tiny["coco"]
+    path = tmp_path / "tiny.onnx"
+    assert engine(["export", preset, str(path), "--weights", weights]) == 0
+    return path
+
+
+def test_pareto_measures_ap_and_milliseconds_of_every_setting(
+    written: Any, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = {name: tmp_path / f"pareto.{name}" for name in ("jsonl", "md", "svg")}
+    arguments = [
+        *("pareto", "--annotations", str(written.annotations), "--images", str(written.images), "--models", str(exported)),
+        *("--runtimes", "onnxruntime", "--precisions", "fp32", "bf16", "--sizes", "64", "96"),
+        *("--grouping", "default", "refine=false"),
+        *("--store", str(outputs["jsonl"]), "--markdown", str(outputs["md"]), "--plot", str(outputs["svg"])),
+    ]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "not measured: " in said and "onnxruntime' does not compute in bf16" in said
+    rows = [line for line in outputs["md"].read_text().splitlines() if line.startswith("| tiny ")]
+    assert len(rows) == 4
+    assert sum("| best " in row for row in rows) >= 1
+    assert outputs["svg"].read_text().lstrip().startswith("<?xml")
+    stored = [json.loads(line) for line in outputs["jsonl"].read_text().splitlines()]
+    assert {row["setting"]["weights"] for row in stored} == {read_metadata(exported).weights_sha256[:8]}
+    # what is stored is not measured again, and the table is still whole
+    assert main([*arguments, "--missing"]) == 0
+    assert len(outputs["jsonl"].read_text().splitlines()) == len(stored) == 8
+    assert capsys.readouterr().out.count("| tiny ") == 4
+    assert main(["table", "--store", str(outputs["jsonl"]), "--time", "latency_ms_p99"]) == 0
+    assert "latency_ms_p99" in capsys.readouterr().out
 
 
 def test_validation_of_a_network_in_memory_leaves_it_as_it_was(
@@ -186,6 +227,13 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
         (f"crowdpose {LABELS} {TINY}", "crowdIndex"),
         ("truth --records gone.jsonl --truth {labels}", "list of frames"),
         ("speed --source gone.mp4 --runs 0", "runs must be"),
+        ("speed --source gone.mp4", "gone.mp4"),
+        ("speed --source {images} --models lit", "lit"),
+        ("speed --source {images} --runtimes openvino opnvino", "did you mean 'openvino'"),
+        ("speed --source {images} --flip maybe", "must be one of off, on"),
+        ("pareto --models lite", "--annotations and --images must be given"),
+        (f"pareto {LABELS} --plot {{tmp}}/no/p.svg", "does not exist"),
+        (f"pareto {LABELS} --scales 0.5,2", "several scales must include 1"),
         ("table --store gone.jsonl", "cannot read measurements"),
     ],
 )

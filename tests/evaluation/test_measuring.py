@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from configs import ConfigError, DataError, GroupingConfig, SinkError
+from configs import ConfigError, DataError, ExecutionError, GroupingConfig, SinkError
 from evaluation import store
+from evaluation.apart import Outcome, measure_apart, try_each
+from evaluation.axes import AxesOptions, show
 from evaluation.drawing import draw_candidates, draw_maps, scatter_people
-from evaluation.pareto import ParetoOptions, join, mark_best, newest, run_pareto
+from evaluation.front import join, newest
+from evaluation.joining import TableOptions, run_table
 from evaluation.pictures import read_pictures
-from evaluation.setting import Setting, changed, parse_grouping
+from evaluation.plot import Point, label_points
+from evaluation.setting import Setting, SettingOptions, changed, parse_grouping
 from evaluation.store import Measurement
 from evaluation.tables import markdown
 from evaluation.timing import Times, measure
@@ -22,7 +27,7 @@ from grouping import Grouper
 
 
 def setting(model: str = "lite", runtime: str = "openvino", **values: object) -> Setting:
-    return Setting(model=model, runtime=runtime, precision="fp32", input_size="384", **values)  # type: ignore[arg-type]
+    return Setting(**{"model": model, "runtime": runtime, "precision": "fp32", "input_size": "384", **values})  # type: ignore[arg-type]
 
 
 def row(kind: str, of: Setting, on: str = "held-out split dev, 400 images", **figures: float) -> Measurement:
@@ -37,6 +42,7 @@ def test_warm_up_is_counted_apart_and_percentiles_are_numpys() -> None:
     assert known.mean_ms == 2.5
     assert known.percentile_ms(50) == 2.5
     assert known.percentile_ms(95) == np.percentile([1, 2, 3, 4], 95)
+    assert known.to_json("x")["x_p99"] == np.percentile([1, 2, 3, 4], 99)
 
 
 def test_measurements_are_read_back_as_they_were_appended(tmp_path: Path) -> None:
@@ -67,7 +73,7 @@ def test_the_front_has_what_nothing_beats() -> None:
     good, fast, bad, worse = setting("good"), setting("fast"), setting("bad"), setting("worse")
     accuracy = {of: row("coco", of, ap=ap) for of, ap in ((good, 0.7), (fast, 0.3), (bad, 0.2), (worse, 0.6))}
     times = {of: row("speed", of, latency_ms_p50=ms) for of, ms in ((good, 100.0), (fast, 10.0), (bad, 120.0), (worse, 100.0))}
-    points = mark_best(join(accuracy, times, "latency_ms_p50"))
+    points = join(accuracy, times, "latency_ms_p50")
     assert [(point.setting.model, point.best) for point in points] == [
         ("fast", True), ("good", True), ("worse", False), ("bad", False),
     ]  # fmt: skip
@@ -77,14 +83,25 @@ def test_ap_stands_for_another_runtime_at_the_same_precision_only() -> None:
     accuracy = {setting(): row("coco", setting(), ap=0.5)}
     other = setting(runtime="onnxruntime")
     half = Setting(model="lite", runtime="torch", precision="fp16", input_size="384")
-    times = {of: row("speed", of, latency_ms_p50=10.0) for of in (other, half, setting(flip=True))}
+    times = {of: row("speed", of, latency_ms_p50=10.0) for of in (other, half, setting(flip=True), setting(map_stride=1))}
     assert [point.setting for point in join(accuracy, times, "latency_ms_p50")] == [other]
+
+
+def test_two_checkpoints_of_one_name_are_not_mixed_up() -> None:
+    first, second = setting(weights="aaaaaaaa"), setting(weights="bbbbbbbb")
+    accuracy = {of: row("coco", of, ap=ap) for of, ap in ((first, 0.3), (second, 0.5))}
+    times = {of: row("speed", of, latency_ms_p50=ms) for of, ms in ((first, 10.0), (second, 12.0))}
+    assert [point.ap for point in join(accuracy, times, "latency_ms_p50")] == [0.3, 0.5]
+    assert join({first: accuracy[first]}, {second: times[second]}, "latency_ms_p50") == []
 
 
 def test_the_newest_row_counts_and_splits_are_not_mixed() -> None:
     old, new = row("coco", setting(), ap=0.1), row("coco", setting(), ap=0.2)
     elsewhere = row("coco", setting(flip=True), "another split")
     assert newest([elsewhere, old, new], "coco") == {setting(): new}
+    slow = Measurement(kind="speed", setting=setting(flip=True), on="clip", figures={}, hardware="a Jetson", date="2026-01-01")
+    here = row("speed", setting(), on="clip")
+    assert newest([slow, here], "speed") == {setting(): here}
 
 
 def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> None:
@@ -93,7 +110,7 @@ def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> Non
         store.append(path, row("coco", of, ap=ap))
         store.append(path, row("speed", of, on="clip.mp4", latency_ms_p50=ms))
     said: list[str] = []
-    run_pareto(ParetoOptions(store=(path,), plot=tmp_path / "p.png", markdown=tmp_path / "t.md"), said.append)
+    run_table(TableOptions(store=(path,), plot=tmp_path / "p.png", markdown=tmp_path / "t.md"), said.append)
     assert said[0] == (tmp_path / "t.md").read_text()
     assert [line.endswith("| best   |") for line in said[0].splitlines() if line.startswith("| ") and "384" in line] == [
         True, True, False,
@@ -102,13 +119,95 @@ def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> Non
     assert picture is not None
     assert picture.std() > 5
     with pytest.raises(DataError, match=r"the suffix must be one of .*png"):
-        run_pareto(ParetoOptions(store=(path,), plot=tmp_path / "p.docx"), said.append)
+        run_table(TableOptions(store=(path,), plot=tmp_path / "p.docx"), said.append)
+
+
+def test_no_label_of_the_plot_lies_on_another() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    generator = np.random.default_rng(0)
+    points = [
+        Point(setting(input_size=str(size)), ap, ms, best=index % 3 == 0)
+        for index, (size, ap, ms) in enumerate(
+            zip(range(256, 256 + 32 * 40, 32), generator.normal(0.3, 0.01, 40), generator.normal(30, 2, 40), strict=True)
+        )
+    ]
+    axes.plot([point.time_ms for point in points], [100 * point.ap for point in points], "o")
+    texts = label_points(axes, points)
+    figure.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in texts]
+    assert len(texts) >= 35
+    assert {point.setting.input_size for point in points if point.best} <= {text.get_text() for text in texts}
+    assert not any(box.overlaps(other) for index, box in enumerate(boxes) for other in boxes[:index])
+
+
+def test_every_combination_of_the_axes_is_measured_once() -> None:
+    options = AxesOptions(sizes=("256", "320x448"), precisions=("fp32", "bf16"), flip=("off", "on"), scales=("1", "0.5,1,2"))
+    settings = list(options.settings("openvino"))
+    assert len(settings) == len(set(settings)) == 16
+    assert settings[-1] == SettingOptions(
+        runtime="openvino", input_size="320x448", precision="bf16", flip=True, scales=(0.5, 1.0, 2.0)
+    )
+    assert show(settings[-1]) == "lite 320x448 openvino bf16 flip scales 0.5,1,2"
+    grouped = AxesOptions(grouping=("default", "refine=false,adjust=false")).grouped_settings("auto")
+    assert [of.grouping for of in grouped] == [(), ("refine=false", "adjust=false")]
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        ({"runtimes": ("openvino", "tensort")}, "did you mean 'tensorrt'"),
+        ({"precisions": ("fp61",)}, "did you mean 'fp16'"),
+        ({"sizes": ("384", "big")}, "big"),
+        ({"scales": ("1", "1;2")}, "joined by commas"),
+        ({"grouping": ("default", "refin=false")}, "did you mean 'refine'"),
+    ],
+)
+def test_a_typing_error_in_an_axis_is_told_before_anything_is_measured(axis: dict[str, tuple[str, ...]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        AxesOptions(**axis)  # type: ignore[arg-type]
+
+
+def test_what_cannot_run_here_is_named_and_the_rest_is_measured() -> None:
+    def work(runtime: str) -> Outcome:
+        def measure_one(asked: SettingOptions) -> list[Measurement]:
+            if asked.input_size == "320":
+                raise ExecutionError("out of memory")
+            return [row("speed", setting(runtime=runtime))]
+
+        return try_each(AxesOptions(sizes=sizes).settings(runtime), measure_one)
+
+    said: list[str] = []
+    sizes: tuple[str, ...] = ("256", "320", "384")
+    assert len(measure_apart(work, ["openvino"], said.append)) == 2
+    assert said == ["not measured: lite 320 openvino auto: out of memory"]
+    sizes = ("320",)
+    with pytest.raises(ExecutionError, match="out of memory"):
+        measure_apart(work, ["openvino"], said.append)
+
+
+def _die_unless_alone(runtime: str) -> Outcome:
+    if runtime == "tensorrt":
+        os._exit(9)
+    return Outcome([row("speed", setting(runtime=runtime))], able=1)
+
+
+def test_several_runtimes_get_processes_of_their_own_and_one_that_dies_costs_the_others_nothing() -> None:
+    said: list[str] = []
+    rows = measure_apart(_die_unless_alone, ["tensorrt", "openvino"], said.append)
+    assert [of.setting.runtime for of in rows] == ["openvino"]
+    assert "tensorrt: its process ended without a word" in said[0]
 
 
 def test_nothing_in_common_says_what_to_run(tmp_path: Path) -> None:
     store.append(tmp_path / "m.jsonl", row("coco", setting(), ap=0.3))
     with pytest.raises(DataError, match="1 with AP, 0 with times"):
-        run_pareto(ParetoOptions(store=(tmp_path / "m.jsonl",)), print)
+        run_table(TableOptions(store=(tmp_path / "m.jsonl",)), print)
 
 
 def test_grouping_parameters_are_parsed_and_named() -> None:
