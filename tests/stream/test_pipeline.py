@@ -1,3 +1,4 @@
+import gc
 import json
 import sys
 import threading
@@ -448,17 +449,17 @@ def test_progress_is_told_in_the_callers_thread() -> None:
 
 
 def test_the_process_is_as_before_after_a_run() -> None:
-    before = sys.getswitchinterval(), cv2.getNumThreads()
+    before = sys.getswitchinterval(), cv2.getNumThreads(), gc.get_freeze_count()
     during = []
 
     def look(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
-        during.append(sys.getswitchinterval())
+        during.append((sys.getswitchinterval(), gc.get_freeze_count() > 10_000))
         return no_people()
 
     with Pipeline([counted(3)], BlankEngine(), look, sinks=[[MemorySink()]]) as pipeline:
         pipeline.run()
-    assert during == pytest.approx([0.0005] * 3)
-    assert (sys.getswitchinterval(), cv2.getNumThreads()) == before
+    assert during == [(pytest.approx(0.0005), True)] * 3
+    assert (sys.getswitchinterval(), cv2.getNumThreads(), gc.get_freeze_count()) == before
 
 
 def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
