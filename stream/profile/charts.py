@@ -25,7 +25,7 @@ class Chart:
 
 def charts(document: dict[str, Any]) -> list[Chart]:
     """The plots that the run has data for."""
-    makers = (_latency, _distribution, _stack, _rates, _queues, _grouping, _processor, _memory, _gpu, _power)
+    makers = (_latency, _distribution, _stack, _rates, _queues, _people, _grouping, _processor, _memory, _gpu, _power)
     return [chart for make in makers if (chart := make(document)) is not None]
 
 
@@ -40,7 +40,7 @@ def _latency(document: dict[str, Any]) -> Chart | None:
         return None
     y = axis_for(frames["latency_ms"], "ms")
     plot = Plot(_time(document), y, width=WIDE, height=250, title="latency over time")
-    plot.dots(frames["t_s"], frames["latency_ms"], "frame")
+    plot.dots(frames["t_s"], frames["latency_ms"], "frame", radius=2)
     plot.line(line["t_s"], line["latency_p95_ms"], "p95").line(line["t_s"], line["latency_p50_ms"], "p50")
     return Chart(
         title="Latency over time",
@@ -121,16 +121,23 @@ def _queues(document: dict[str, Any]) -> Chart | None:
     return Chart(title="Queues", note=note, plot=plot, legend=legend)
 
 
+def _people(document: dict[str, Any]) -> Chart | None:
+    line = document["timeline"]
+    if not document["people"]:
+        return None
+    plot = Plot(_time(document), axis_for(line["people"], "people a frame", wide=float("inf")), title="people")
+    plot.line(line["t_s"], line["people"], "stage-group")
+    return Chart(title="People over time", note="How many people were found in a frame, on average.", plot=plot)
+
+
 def _grouping(document: dict[str, Any]) -> Chart | None:
     found = document["grouping_by_people"]
     if not found:
         return None
     people = [entry["people"] for entry in found]
-    plot = Plot(
-        Axis(min(people) - 0.5, max(people) + 0.5, "people in the frame"),
-        axis_for([entry["p95"] for entry in found], "ms", wide=float("inf")),
-        title="grouping",
-    )
+    x = Axis(min(people) - 0.5, max(people) + 0.5, "people in the frame")
+    highest_ms = min(max(entry["p95"] for entry in found), 5 * max(entry["p50"] for entry in found))
+    plot = Plot(x, axis_for([highest_ms], "ms"), title="grouping")
     for entry in found:
         plot.span(entry["people"], entry["p50"], entry["p95"], "stage-group")
     titles = [f"{entry['people']} people, {entry['n']} frames: p50 {entry['p50']:.2f} ms" for entry in found]

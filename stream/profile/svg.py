@@ -27,8 +27,8 @@ class Axis:
             low, high, value = math.log(low), math.log(high), math.log(max(value, self.low))
         return min(1.0, max(0.0, (value - low) / (high - low))) if high > low else 0.0
 
-    def ticks(self) -> list[float]:
-        """Round numbers inside of the axis."""
+    def ticks(self, count: int = 5) -> list[float]:
+        """Round numbers inside of the axis, about `count` of them."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             every = [factor * 10.0**decade for decade in decades for factor in (1, 2, 5)]
@@ -37,7 +37,7 @@ class Axis:
         span = self.high - self.low
         if span <= 0:
             return [self.low]
-        rough = span / 5
+        rough = span / count
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
         first = math.ceil(self.low / step - 1e-9)
@@ -128,7 +128,7 @@ class Plot:
             row = self._row(tick)
             parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{row:.1f}" y2="{row:.1f}"/>')
             parts.append(f'<text class="tick" x="{LEFT - 6}" y="{row + 3.5:.1f}" text-anchor="end">{number(tick)}</text>')
-        for tick in self._x.ticks():
+        for tick in self._x.ticks(self._width // 100):
             column = self._column(tick)
             parts.append(f'<text class="tick" x="{column:.1f}" y="{floor + 15}" text-anchor="middle">{number(tick)}</text>')
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>')

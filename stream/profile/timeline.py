@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 
 _STEPS = 240
+_FRAMES = 6  # delivered in a step, on average: fewer have no percentiles worth drawing
 _STEP_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
 
 Floats = NDArray[np.float64]
@@ -24,9 +26,9 @@ def timeline(recorder: Recorder, samples: dict[str, Samples], *, began_ns: int, 
     step_s: their length. t_s: their middles. Of the frames delivered in a step: `latency_*_ms`, `fps`, people a frame,
     frames dropped (in that step). `stages_ms`: mean from begin to end of the work. `queues`: mean. `telemetry`: mean.
     """
-    step_s = next((step for step in _STEP_S if elapsed_s / step <= _STEPS), _STEP_S[-1])
-    edges_s = np.arange(0, max(elapsed_s, step_s / 2) + step_s, step_s)
-    edges_s = edges_s[: max(2, int(np.ceil(elapsed_s / step_s)) + 1)]
+    most = min(_STEPS, max(1, recorder.deliveries.seen // _FRAMES))
+    step_s = next((step for step in _STEP_S if elapsed_s / step <= most), _STEP_S[-1])
+    edges_s = step_s * np.arange(max(1, math.ceil(elapsed_s / step_s)) + 1)
     steps = _Steps(edges_s, began_ns)
     frames, even = recorder.deliveries.kept(), recorder.deliveries.even(recorder.every)
     latency_ms = (frames["end_ns"] - frames["begin_ns"]) * 1e-6

@@ -17,8 +17,8 @@ class Verdict(NamedTuple):
 
 def verdicts(document: dict[str, Any]) -> list[Verdict]:
     """What limits the run, and what casts doubt on its figures."""
-    found = [_outcome(document), _slowest(document), _processor(document), _company(document), _thinned(document)]
-    return [verdict for verdict in found if verdict is not None]
+    makers = (_outcome, _slowest, _waiting, _processor, _company, _thinned)
+    return [verdict for make in makers if (verdict := make(document)) is not None]
 
 
 def _outcome(document: dict[str, Any]) -> Verdict | None:
@@ -34,11 +34,22 @@ def _slowest(document: dict[str, Any]) -> Verdict | None:
     if not document["stages"]:
         return None
     stage = max(document["stages"], key=lambda stage: float(stage["busy_share"]))
-    takes = f"{stage['name']} takes {stage['p50']:.1f} ms a frame and is at work {stage['busy_share']:.0%} of the time"
+    takes = f"{stage['name']} takes {stage['mean']:.1f} ms a frame and is at work {stage['busy_share']:.0%} of the time"
     if stage["busy_share"] >= _BUSY:
         return Verdict(f"{takes}: it limits the frame rate, and no other stage is worth making faster first.")
     takes = takes[0].upper() + takes[1:]
     return Verdict(f"No stage is busy all of the time. {takes}; the rest is waiting, for the source or for a core.")
+
+
+def _waiting(document: dict[str, Any]) -> Verdict | None:
+    """Says why a latency of seconds is none of the engine's, where frames of a file queue up."""
+    queue = max((figures["mean"] for figures in document["queues"].values()), default=0.0)
+    if queue < 1 or any(source["live"] for source in document["sources"]):
+        return None
+    return Verdict(
+        f"Files are read ahead: {queue:.0f} frames wait in front of the slowest stage, and the latency is mostly that wait. "
+        "How it would be from a camera, --realtime shows."
+    )
 
 
 def _processor(document: dict[str, Any]) -> Verdict | None:
