@@ -14,24 +14,23 @@ ROW = np.dtype(
 )
 _PACK = struct.Struct("=qqqiiq").pack_into  # a fifth of the time that assigning to a row of the array takes
 
-_SLOW = 4  # rows that took so many times the mean stay when others are thinned out: at most a quarter of all can
+_EVEN, _SLOW = 3 / 8, 1 / 8  # of the capacity: rows that stay when it is used up
 _LAST_STRIDE = 1 << 40
 
 
 class Rows:
     """Rows that one thread appends; `capacity` of them at most.
 
-    When they are full, those whose index is no multiple of `every` go, and from then on only such are kept: `every` doubles
-    until half of them are gone. Frames stay whole, since every stage drops the same indices, and what was unusually slow
-    stays in any case: it is what a profile is looked at for.
+    When they are full, `every` doubles until few enough have an index that is a multiple of it, and the others go; from then
+    on only multiples are kept. So frames stay whole: every stage keeps the same ones. The slowest of the others stay beside
+    them, since they are what a profile is looked at for.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._rows = np.zeros(capacity, ROW)
         self._buffer = self._rows.view(np.uint8).data
         self._count = 0
-        self._slow_ns = 0.0
-        self._total_ns = 0
+        self._slow_ns = 0
         self.seen = 0
         self.every = 1
 
@@ -41,7 +40,6 @@ class Rows:
         """One more row; nothing is allocated for it."""
         length_ns = end_ns - begin_ns
         self.seen += 1
-        self._total_ns += length_ns
         if self.every > 1 and index % self.every and length_ns <= self._slow_ns:
             return
         if self._count == len(self._rows):
@@ -64,16 +62,17 @@ class Rows:
 
     def _thin(self) -> None:
         rows = self.kept()
-        length_ns = rows["end_ns"] - rows["begin_ns"]
-        while True:
+        most = max(1, round(_EVEN * len(rows)))
+        even = rows["index"] % self.every == 0
+        while np.count_nonzero(even) > most:
             self.every *= 2
-            self._slow_ns = _SLOW * self.every * self._total_ns / self.seen
-            stays = (rows["index"] % self.every == 0) | (length_ns > self._slow_ns)
-            if self.every >= _LAST_STRIDE:  # indices that do not count up: the newer half stays
-                stays = np.arange(len(rows)) >= len(rows) // 2
+            even = rows["index"] % self.every == 0
+            if self.every > _LAST_STRIDE:  # indices that do not count up: the newest stay
                 self.every = 1
-            count = int(np.count_nonzero(stays))
-            if count <= len(rows) // 2:
-                break
-        self._rows[:count] = rows[stays]
-        self._count = count
+                even = np.arange(len(rows)) >= len(rows) - most
+        length_ns = rows["end_ns"] - rows["begin_ns"]
+        others_ns, slow = np.sort(length_ns[~even]), round(_SLOW * len(rows))
+        self._slow_ns = int(others_ns[-slow - 1]) if slow < len(others_ns) else 0
+        stays = even | (length_ns > self._slow_ns)
+        self._count = int(np.count_nonzero(stays))
+        self._rows[: self._count] = rows[stays]

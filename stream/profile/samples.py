@@ -28,6 +28,8 @@ class Samples:
             self._values[:kept] = self._values[: self._count : 2].copy()
             self._count = kept
             self._every *= 2
+            if (self._seen - 1) % self._every:
+                return
         self._times_ns[self._count] = time_ns
         self._values[self._count] = value
         self._count += 1

@@ -28,7 +28,7 @@ def timeline(recorder: Recorder, samples: dict[str, Samples], *, began_ns: int, 
     """
     most = min(_STEPS, max(1, recorder.deliveries.seen // _FRAMES))
     step_s = next((step for step in _STEP_S if elapsed_s / step <= most), _STEP_S[-1])
-    edges_s = step_s * np.arange(max(1, math.ceil(elapsed_s / step_s)) + 1)
+    edges_s = np.arange(max(1, math.ceil(elapsed_s / step_s)) + 1, dtype=float) * step_s
     steps = _Steps(edges_s, began_ns)
     frames, even = recorder.deliveries.kept(), recorder.deliveries.even(recorder.every)
     latency_ms = (frames["end_ns"] - frames["begin_ns"]) * 1e-6

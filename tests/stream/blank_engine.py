@@ -19,6 +19,7 @@ class BlankEngine:
     """
 
     model, runtime, precision, keypoint_set = "blank", "fixture", "exact", "coco"
+    input_size = 64
 
     def __init__(self, delay_s: float = 0.0, in_flight: int = 2, batch_size: int = 1) -> None:
         self.delay_s = delay_s

@@ -64,6 +64,7 @@ class PlazaEngine:
     """An Estimator for the demo clip. `released` counts maps that were given back, `largest_queue` tickets open at a time."""
 
     model, runtime, precision, keypoint_set = "plaza truth", "fixture", "exact", "coco"
+    input_size = INPUT_PX
 
     def __init__(self, in_flight: int = 2) -> None:
         self.in_flight = in_flight
