@@ -14,6 +14,12 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 # Streams by the scheme of their address; what follows `hls:` is a folder.
 STREAM_FORMATS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv", "hls": "hls"}
 
+# What the servers of streams are to be told, by format.
+RELAYED: dict[str, dict[str, str]] = {
+    "rtsp": {"rtsp_transport": "tcp"},  # pictures that lose packets on the way are of no use to anybody
+    "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot be rewound to fill them in
+}
+
 _FRAGMENT_US = 1_000_000
 _HLS_SEGMENT_S = 2
 _HLS_LIVE_SEGMENTS = 8
@@ -37,10 +43,6 @@ def open_container(target: str, container_format: str, time_base: Fraction, *, l
         options["cluster_time_limit"] = str(_FRAGMENT_US // 1000)
         # AAC begins before 0; FFmpeg would shift pictures and sound by those 21 ms.
         options["avoid_negative_ts"] = "disabled"
-    elif container_format == "rtsp":
-        options["rtsp_transport"] = "tcp"  # pictures that lose packets on the way are of no use to anybody
-    elif container_format == "flv":
-        options["flvflags"] = "no_duration_filesize"  # a stream cannot be rewound to fill them in
     elif container_format == "hls":
         options["hls_time"] = str(_HLS_SEGMENT_S)
         if live:

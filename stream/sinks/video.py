@@ -16,10 +16,11 @@ from configs.errors import PoseStreamError, SinkError, redact_url
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
-from stream.sinks.containers import FORMATS
+from stream.sinks.containers import FORMATS, RELAYED
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.files import check_output, sink_error
 from stream.sinks.segments import VideoSeries
+from stream.sinks.stream_out import StreamOut
 from stream.sinks.timeline import Timeline
 from stream.sinks.video_file import VideoFormat
 from stream.sinks.video_options import VideoOptions
@@ -28,8 +29,8 @@ _LOG = logging.getLogger(__name__)
 
 # One picture being encoded, one waiting, one being copied, and one to absorb a key frame that takes longer than the others.
 _SLOTS = 4
-# The encoder has not finished a single picture for this long: the disk or the peer is gone, and close must not wait for ever.
-_STALLED_S = 30.0
+# No picture was finished for this long: the disk or the receiver is gone, and close must not wait for ever.
+_STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 1.0
 
 
 class VideoSink:
@@ -38,7 +39,8 @@ class VideoSink:
     Pictures are copied into one of a few slots that were allocated once; a thread converts, encodes and writes them. When all
     slots are full, `write` waits for a file and drops the picture for a live source, where waiting would only add delay.
 
-    dropped: pictures of a live source that came while all slots were full.
+    Pictures that are left out are counted: of a live source those that came while all slots were full, and of a stream those
+    that came while its receiver was away.
     """
 
     needs_picture = True
@@ -47,7 +49,8 @@ class VideoSink:
         self._target = target
         self._options = options or VideoOptions()
         self._container = container
-        self.dropped = 0
+        self._overrun = 0
+        self._series: VideoSeries | StreamOut | None = None
         self._thread: threading.Thread | None = None
         self._slots: list[NDArray[np.uint8]] = []
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -55,6 +58,16 @@ class VideoSink:
         self._error: PoseStreamError | None = None
         self._told = False
         self._encoded = 0
+
+    @property
+    def dropped(self) -> int:
+        """Pictures left out so far."""
+        return self._overrun + (self._series.lost if isinstance(self._series, StreamOut) else 0)
+
+    @property
+    def label(self) -> str:
+        """The target, without credentials."""
+        return redact_url(self._target)
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is not possible."""
@@ -70,7 +83,8 @@ class VideoSink:
             live=source.live,
         )
         choose_encoder(self._options.video_codec, self._options.video_encoder)
-        self._series = VideoSeries(self._target, self._video, audio_path=source.audio_path)
+        kind = StreamOut if self._video.container in RELAYED else VideoSeries
+        self._series = kind(self._target, self._video, audio_path=source.audio_path)
         self._slots = [np.empty((source.height, source.width, 3), np.uint8) for _ in range(_SLOTS)]
         for slot in range(_SLOTS):
             self._free.put(slot)
@@ -82,12 +96,12 @@ class VideoSink:
         if self._error is not None:
             raise self._fail(self._error)
         if self._thread is None:
-            raise SinkError(f"cannot write {redact_url(self._target)!r}: it is not open")
+            raise SinkError(f"cannot write {self.label!r}: it is not open")
         if picture is None:
-            raise SinkError(f"cannot write {redact_url(self._target)!r}: a video needs pictures, and the pipeline drew none")
+            raise SinkError(f"cannot write {self.label!r}: a video needs pictures, and the pipeline drew none")
         slot = self._take_slot()
         if slot is None:
-            self.dropped += 1
+            self._overrun += 1
             return
         if picture.shape == self._slots[slot].shape:
             np.copyto(self._slots[slot], picture)
@@ -101,14 +115,18 @@ class VideoSink:
         if thread is None:
             return
         self._filled.put(None)
+        stalled_s = _STALLED_STREAM_S if isinstance(self._series, StreamOut) else _STALLED_FILE_S
         progress = -1
         while thread.is_alive() and progress != self._encoded:
             progress = self._encoded
-            thread.join(_STALLED_S)
+            thread.join(stalled_s)
+        if thread.is_alive() and isinstance(self._series, StreamOut):
+            self._series.kill()
+            thread.join(stalled_s)
         if thread.is_alive():
-            raise SinkError(f"cannot finish {redact_url(self._target)!r}: nothing was written for {_STALLED_S:g} s")
-        if self.dropped:
-            _LOG.warning("%d pictures are not in %r: the encoder could not keep up", self.dropped, redact_url(self._target))
+            raise SinkError(f"cannot finish {self.label!r}: nothing was written for {stalled_s:g} s")
+        if self._overrun:
+            _LOG.warning("%d pictures are not in %r: the encoder could not keep up", self._overrun, self.label)
         if self._error is not None and not self._told:
             raise self._fail(self._error)
 
@@ -147,6 +165,7 @@ class VideoSink:
     def _run(self) -> None:
         last_index = -1
         try:
+            assert self._series is not None
             try:
                 while (item := self._filled.get()) is not None:
                     slot, pts, last_index = item
@@ -158,9 +177,10 @@ class VideoSink:
         except PoseStreamError as error:
             self._error = self._error or error
         except Exception as error:  # noqa: BLE001 - whatever ends this thread must reach the caller
-            self._error = SinkError(f"cannot write {redact_url(self._target)!r}: {type(error).__name__}: {error}")
+            self._error = SinkError(f"cannot write {self.label!r}: {type(error).__name__}: {error}")
 
     def _finish(self, *, to_the_end: bool) -> None:
+        assert self._series is not None
         if not self._series.close(all_audio=to_the_end) and self._container is None:
             Path(self._target).unlink(missing_ok=True)  # not a single picture came: an empty file would only look like a video
 

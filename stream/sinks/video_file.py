@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from configs.errors import SinkError, redact_url
 from stream.sinks.audio import AudioCopy
-from stream.sinks.containers import OUTPUT_ERRORS, move_index_to_front, open_container, trim_to_whole_fragments
+from stream.sinks.containers import OUTPUT_ERRORS, RELAYED, move_index_to_front, open_container, trim_to_whole_fragments
 from stream.sinks.encoders import add_video_stream, choose_encoder, encoder_options
+from stream.sinks.relay import Relay
 from stream.sinks.video_options import VideoOptions
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class VideoFormat:
     @property
     def low_delay(self) -> bool:
         """Whether somebody watches while it is written, so that a short delay is worth more than a small file."""
-        return self.container in ("rtsp", "flv")
+        return self.container in RELAYED
 
 
 class VideoFile:
@@ -66,6 +67,7 @@ class VideoFile:
         self._yuv: NDArray[np.uint8] = np.empty((even_height * 3 // 2, even_width), np.uint8)
         self._failed = False
         self._end = 0
+        self._relay: Relay | None = None
         try:
             self._open(audio_path, origin_s, begin_s)
         except OUTPUT_ERRORS as error:
@@ -96,6 +98,16 @@ class VideoFile:
             raise self._error(error) from error
 
     @property
+    def connected(self) -> bool:
+        """Whether the server of a stream has taken it."""
+        return self._relay is not None and self._relay.connected
+
+    def kill(self) -> None:
+        """Gives up a stream at once, whatever it waits for. For any thread."""
+        if self._relay is not None:
+            self._relay.kill()
+
+    @property
     def end_s(self) -> Fraction:
         """When the last picture ends, going by the frame rate."""
         return self._end * self._video.time_base
@@ -121,7 +133,7 @@ class VideoFile:
         video = self._video
         encoder = choose_encoder(video.options.video_codec, video.options.video_encoder)
         self._audio = AudioCopy(audio_path, origin_s=origin_s, begin_s=begin_s)
-        self._container: Any = open_container(self._target, video.container, video.time_base, live=video.live)
+        self._container: Any = self._open_container()
         self._stream = add_video_stream(
             self._container,
             encoder,
@@ -131,12 +143,24 @@ class VideoFile:
             options=encoder_options(encoder, video.options, live=video.low_delay),
         )
         self._audio.add_to(self._container)
-        self._container.start_encoding()
+        if self._relay is None:
+            self._container.start_encoding()
+        else:
+            self._relay.start()
+
+    def _open_container(self) -> Any:
+        video = self._video
+        if video.container not in RELAYED:
+            return open_container(self._target, video.container, video.time_base, live=video.live)
+        self._relay = Relay(self._target, video.container, RELAYED[video.container])
+        return self._relay.container
 
     def _close_quietly(self) -> None:
         self._audio.close()
         with contextlib.suppress(*OUTPUT_ERRORS):
             self._container.close()
+        if self._relay is not None:
+            self._relay.close()
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
@@ -145,6 +169,10 @@ class VideoFile:
 
     def _close_container(self) -> None:
         try:
+            if self._relay is not None:
+                self._relay.close()
+                if self._relay.reason:
+                    raise BrokenPipeError(self._relay.reason)
             self._container.close()
         except OUTPUT_ERRORS as error:
             if not self._failed:
@@ -165,4 +193,7 @@ class VideoFile:
 
     def _error(self, error: Exception) -> SinkError:
         reason = getattr(error, "strerror", None) or str(error)
+        if self._relay is not None:
+            self._relay.close()
+            reason = self._relay.reason or reason
         return SinkError(redact_url(f"cannot write {self._target!r}: {reason}"))

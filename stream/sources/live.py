@@ -15,6 +15,7 @@ from av.container import InputContainer
 
 from configs import SourceError
 from configs.run import SourceConfig
+from stream.backoff import backoff_s
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source, State
 from stream.sources.clock import StreamClock, credible_fps
@@ -25,18 +26,6 @@ from stream.sources.picture import PictureConverter, displayed_size
 from stream.sources.reasons import Reason, explain
 
 _LOG = logging.getLogger(__name__)
-
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 15.0
-
-
-def backoff_s(attempt: int, jitter: float) -> float:
-    """How long to wait before try number `attempt` (from 0): doubled each time, at most 15 s, of which half is left to chance.
-
-    jitter: 0..1. Cameras behind one switch come back together; they should not all be asked at the same moment.
-    """
-    doubled_s = FIRST_WAIT_S * float(1 << min(attempt, 16))
-    return min(LONGEST_WAIT_S, doubled_s) * (0.5 + 0.5 * jitter)
 
 
 class LiveSource(Source):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from configs.errors import SinkError
-from stream.sinks import open_sinks
+from stream.sinks import open_sinks, relay
+from tests.stream.servers import tcp_server
 from tests.stream.sinks.samples import make_frames, make_people, video_times
 
 STAMPS = [3600 * index for index in range(100)]
@@ -81,3 +85,88 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password(source_info
             sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
             time.sleep(0.01)
     sink.close()
+
+
+@contextmanager
+def receiver(url, received):
+    """ffmpeg listening at `url` (RTMP), writing what comes to `received`."""
+    at_once = ["-probesize", "32", "-analyzeduration", "0"]
+    command = ["ffmpeg", "-loglevel", "error", *at_once, "-listen", "1", "-f", "flv", "-i", url, "-c", "copy"]
+    command += ["-flush_packets", "1", str(received)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            end_s = time.monotonic() + 15
+            while not listening(int(url.split(":")[2].split("/")[0])):
+                assert time.monotonic() < end_s, "ffmpeg does not listen"
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def write_until(sink, frames, condition, limit_s=20.0):
+    """Writes a frame every 5 ms, as a camera would, until `condition()`; returns how many were written."""
+    end_s, count = time.monotonic() + limit_s, 0
+    while not condition():
+        assert time.monotonic() < end_s, f"after {count} frames"
+        frame = next(frames)
+        sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
+        count += 1
+        time.sleep(0.005)
+    return count
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg (apt-get install ffmpeg)")
+def test_a_receiver_of_a_live_source_may_go_and_come_back(tmp_path, source_info, run_info, caplog):
+    url = f"rtmp://viewer:s3cret@127.0.0.1:{free_port()}/live/x"
+    plain = url.replace("viewer:s3cret@", "")
+    frames = make_frames([3600 * index for index in range(10_000)])
+    [sink] = open_sinks([url])
+    first, second = tmp_path / "first.mkv", tmp_path / "second.mkv"
+    sink.open(replace(source_info, live=True), run_info)
+    with receiver(plain, first) as server:
+        written = write_until(sink, frames, lambda: first.exists() and first.stat().st_size > 5_000)
+        server.kill()
+        server.wait()
+        written += write_until(sink, frames, lambda: "trying again" in caplog.text)
+    with receiver(plain, second) as server:
+        written += write_until(sink, frames, lambda: second.exists() and second.stat().st_size > 5_000)
+        sink.close()
+        server.wait(15)
+    kept = len(video_times(second))
+    assert kept > 10
+    assert video_times(second)[0] < 1, "a receiver that joins late does not wait for the time before"
+    assert 0 < sink.dropped < written - kept
+    assert "s3cret" not in caplog.text
+    assert "s3cret" not in sink.label
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtmp"])
+def test_a_receiver_that_accepts_and_never_answers_stops_nobody(source_info, run_info, scheme):
+    hold = threading.Event()
+    beats = []
+    with tcp_server(lambda connection: bool(hold.wait(20))) as port:
+        [sink] = open_sinks([f"{scheme}://127.0.0.1:{port}/live/x"])
+        sink.open(replace(source_info, live=True), run_info)
+        frames = make_frames([3600 * index for index in range(10_000)])
+        begin_s = time.monotonic()
+        write_until(sink, frames, lambda: beats.append(time.monotonic()) or time.monotonic() > begin_s + 1.5)
+        begin_s = time.monotonic()
+        with pytest.raises(SinkError, match=rf"{scheme}://127.0.0.1:\d+/live/x.*no answer"):
+            sink.close()
+        assert time.monotonic() - begin_s < 4
+        hold.set()
+    assert max(later - earlier for earlier, later in pairwise(beats)) < 0.5
+
+
+def test_a_receiver_that_is_silent_for_too_long_is_given_up(source_info, run_info, monkeypatch):
+    monkeypatch.setattr(relay, "_PATIENCE_S", 1)
+    hold = threading.Event()
+    with tcp_server(lambda connection: bool(hold.wait(20))) as port:
+        [sink] = open_sinks([f"rtmp://127.0.0.1:{port}/live/x"])
+        sink.open(replace(source_info, live=True), run_info)
+        frames = make_frames([3600 * index for index in range(10_000)])
+        with pytest.raises(SinkError, match="no answer within 1 s"):
+            write_until(sink, frames, lambda: False)
+        sink.close()
+        hold.set()

@@ -16,9 +16,9 @@ import pytest
 
 from configs import SourceError
 from configs.run import SourceConfig
+from stream.backoff import LONGEST_WAIT_S, backoff_s
 from stream.frame import Frame
 from stream.sources import Source, open_source
-from stream.sources.live import LONGEST_WAIT_S, backoff_s
 from tests.stream.media import make_clip, read_number
 from tests.stream.servers import RtspServer, free_port, tcp_server, web_server
 

@@ -1,0 +1,94 @@
+"""A video output that somebody receives: it goes on when the receiver comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import time
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import SinkError
+from stream.backoff import backoff_s
+from stream.sinks.video_file import VideoFile, VideoFormat
+
+_LOG = logging.getLogger(__name__)
+
+
+class StreamOut:
+    """Encodes pictures into a network stream to `target`.
+
+    A receiver that was reached and is lost ends the run of a file, but not of a live source, whose other outputs have to go on:
+    it is asked again, with growing waits, for as long as the run lasts. One that was never reached is an error in each case.
+
+    lost: pictures that came while there was no receiver.
+    """
+
+    def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:
+        self._target = target
+        self._video = video
+        self._audio_path = audio_path
+        self._file: VideoFile | None = None
+        self._started = 0
+        self._reached = False
+        self._unsure = 0  # pictures sent to a receiver that has not answered yet
+        self._failures = 0  # in a row
+        self._try_again_s = 0.0
+        self.lost = 0
+
+    def encode(self, picture: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
+        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of `pts`. Raises SinkError."""
+        if self._file is None and time.monotonic() < self._try_again_s:
+            self.lost += 1
+            return
+        try:
+            if self._file is None:
+                self._started = pts  # a receiver that joins late would wait for the time before
+                start_s = origin_s + pts * self._video.time_base
+                self._file = VideoFile(self._target, self._video, audio_path=self._audio_path, origin_s=start_s)
+            self._file.encode(picture, pts - self._started)
+            self._unsure += 1
+            if self._file.connected:
+                self._reached, self._failures, self._unsure = True, 0, 0
+        except SinkError as error:
+            self._lose(error)
+
+    def close(self, *, all_audio: bool) -> bool:
+        """Ends the stream; tells whether there was one. Raises SinkError if the receiver did not get all of it."""
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close(audio_until_s=None if all_audio else file.end_s)
+            except SinkError:
+                if not self._goes_on(file):
+                    raise
+                self.lost += self._unsure
+        return True
+
+    def kill(self) -> None:
+        """Ends it at once, whatever it waits for. For any thread."""
+        file = self._file
+        if file is not None:
+            file.kill()
+
+    def _lose(self, error: SinkError) -> None:
+        """Waits before the next try. Raises the error if there is to be none."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(SinkError):
+                file.close(audio_until_s=None)
+        if not self._goes_on(file):
+            raise error
+        self.lost += self._unsure + 1
+        self._unsure = 0
+        wait_s = backoff_s(self._failures, random.random())
+        self._failures += 1
+        self._try_again_s = time.monotonic() + wait_s
+        _LOG.warning("%s; trying again in %.1f s", error, wait_s)
+
+    def _goes_on(self, file: VideoFile | None) -> bool:
+        self._reached = self._reached or (file is not None and file.connected)
+        return self._video.live and self._reached
