@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stream.renderer import Renderer
 from stream.ring import RingBuffer
-from stream.sinks import Sink
+from stream.sinks import Lossy, Sink
 from stream.sources import FrameSlot, Source
 
 
@@ -82,6 +82,11 @@ class Channel:
     def draws_maps(self) -> bool:
         """Whether heatmaps or tags are to be seen in it."""
         return self.draws and self.renderer is not None and self.renderer.options.maps != "none"
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Pictures that each output left out rather than hold up the source."""
+        return {sink.label: sink.dropped for sink in self.sinks if isinstance(sink, Lossy)}
 
     def stage(self, name: str) -> str:
         """The name of a stage that each source has one of."""

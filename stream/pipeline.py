@@ -216,6 +216,7 @@ class Pipeline:
                     people=channel.people,
                     drops=channel.ring.drops,
                     health=channel.source.health,
+                    left_out=channel.left_out,
                 )
                 for channel in self._channels
             ),

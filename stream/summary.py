@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream.sources import SourceHealth
 from stream.timing import StageStatistics, Statistics
@@ -10,13 +10,27 @@ from stream.timing import StageStatistics, Statistics
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSummary:
-    """One source: frames written, people in them, drops by cause, and how it fared."""
+    """One source: frames written, people in them, drops by cause, and how it fared.
+
+    left_out: pictures that are missing in outputs of a live source, by output: its encoder or its receiver could not keep up.
+    """
 
     name: str
     frames: int
     people: int
     drops: dict[str, int]
     health: SourceHealth
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def troubles(self) -> list[str]:
+        """What people should know of, in words; nothing where all is well."""
+        found = [f"{count} pictures not in {output!r}" for output, count in self.left_out.items() if count]
+        if self.health.state == "failed":
+            found.append(self.health.message)
+        elif not self.frames and self.health.message:
+            found.append(f"nothing came from {self.name!r} ({self.health.message})")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +89,7 @@ class Summary:
             "damaged packets": sum(source.health.corrupt_packets for source in self.sources),
         }
         parts += [f"{count} {name}" for name, count in troubles.items() if count]
+        parts += [trouble for source in self.sources for trouble in source.troubles]
         if self.slowest is not None:
             parts.append(
                 f"slowest stage: {self.slowest.name} ({self.slowest.time_ms.p50:.1f} ms a frame, "

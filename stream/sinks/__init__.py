@@ -1,8 +1,8 @@
 """Where results go: video files and streams, records, a window, a browser page."""
 
-from stream.sinks.base import Controls, Interactive, RunInfo, Sink
+from stream.sinks.base import Controls, Interactive, Lossy, RunInfo, Sink
 from stream.sinks.browser import BrowserOptions
 from stream.sinks.catalogue import open_sinks
 from stream.sinks.video_options import VideoOptions
 
-__all__ = ["BrowserOptions", "Controls", "Interactive", "RunInfo", "Sink", "VideoOptions", "open_sinks"]
+__all__ = ["BrowserOptions", "Controls", "Interactive", "Lossy", "RunInfo", "Sink", "VideoOptions", "open_sinks"]

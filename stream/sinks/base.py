@@ -71,3 +71,13 @@ class Interactive(Protocol):
 
     def attach(self, controls: Controls) -> None:
         """Takes what the keys and buttons act on."""
+
+
+@runtime_checkable
+class Lossy(Protocol):
+    """A sink that leaves pictures of a live source out rather than hold it up. label: its target, without credentials."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def dropped(self) -> int: ...

@@ -431,6 +431,27 @@ def test_a_slow_sink_holds_up_a_file_and_loses_nothing() -> None:
     assert summary.slowest.name == "write"
 
 
+def test_pictures_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
+    class SlowVideo(MemorySink):
+        label = "rtmp://***@host/live"
+        dropped = 7
+
+    sink = SlowVideo()
+    with Pipeline([counted(5)], BlankEngine(), nobody, sinks=[[MemorySink(), sink]]) as pipeline:
+        summary = pipeline.run()
+    assert summary.sources[0].left_out == {"rtmp://***@host/live": 7}
+    assert "7 pictures not in 'rtmp://***@host/live'" in str(summary)
+
+
+def test_a_source_that_gave_nothing_is_in_the_summary() -> None:
+    sources = [counted(0, name="dead"), counted(5, name="alive")]
+    sources[0].health.message = "connection refused"
+    with Pipeline(sources, BlankEngine(), nobody) as pipeline:
+        summary = pipeline.run()
+    assert "nothing came from 'dead' (connection refused)" in str(summary)
+    assert "alive" not in str(summary)
+
+
 def test_progress_is_told_in_the_callers_thread() -> None:
     told: list[Progress] = []
     threads: set[int] = set()
