@@ -3,7 +3,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,16 @@ def counted(count: int, **choices: Any) -> CountedSource:
     source = CountedSource(count, **choices)
     source.open()
     return source
+
+
+def stop_when(pipeline: Pipeline, condition: Callable[[], bool], limit_s: float = 15.0) -> Callable[[Progress], None]:
+    """For `Pipeline.run`: stops the run when `condition` holds, or when it takes too long."""
+
+    def look(progress: Progress) -> None:
+        if condition() or progress.elapsed_s > limit_s:
+            pipeline.stop()
+
+    return look
 
 
 def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper: Grouper) -> None:
@@ -328,10 +338,9 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
     silent.health.state = state
-    options = PipelineOptions(batch_window_ms=60_000)
+    options = PipelineOptions(batch_window_ms=60_000, policy=EVERY_FRAME)
     with Pipeline([silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options) as pipeline:
-        threading.Timer(1.0, pipeline.stop).start()
-        pipeline.run()
+        pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 30))
     assert sink.frames == list(range(30))
 
 
@@ -340,8 +349,7 @@ def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
     silent = counted(2, fps=0.05, name="silent")
     options = PipelineOptions(batch_window_ms=20, policy=EVERY_FRAME)
     with Pipeline([silent, counted(20, fps=20.0)], engine, nobody, sinks=[[], [sink]], options=options) as pipeline:
-        threading.Timer(2.0, pipeline.stop).start()
-        pipeline.run()
+        pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 20))
     assert sink.frames == list(range(20))
     assert np.median(sink.latencies_ms) < 20 + 30
 
