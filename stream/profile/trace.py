@@ -66,7 +66,7 @@ def _events(recorder: Recorder, samples: dict[str, Samples], began_ns: int, sour
         ),
         _flows(slices, every, numbers, began_ns),
         *(_counter(f"waiting for {stage}", rows, "frames", "value", began_ns) for stage, rows in recorder.queues.items()),
-        _counter("people", recorder.deliveries, "people", "value", began_ns),
+        _counter("people", recorder.deliveries, "found", "value", began_ns),
         _counter("dropped", recorder.deliveries, "frames", "drops", began_ns),
         *(_sampled(name, track, began_ns) for name, track in samples.items()),
     )
@@ -103,7 +103,7 @@ def _under_way(
     labels = [json.dumps(source) for source in sources]
     for row in _shown(rows, every):
         index, begin_ns, end_ns, source = row[0], row[1], row[2], row[3]
-        common = f'"pid":{_PROCESS},"tid":{thread},"cat":{name},"name":{name},"id":"{source}.{index}"'
+        common = f'"pid":{_PROCESS},"tid":{thread},"cat":{name},"name":{name},"id2":{{"local":"{_identity(source, index):#x}"}}'
         arguments = f'"args":{{"frame":{index},"source":{_label(labels, source)}}}'
         yield f'{{"ph":"b",{common},"ts":{(begin_ns - began_ns) / 1000},{arguments}}}'
         yield f'{{"ph":"e",{common},"ts":{(end_ns - began_ns) / 1000}}}'
@@ -134,8 +134,8 @@ def _flows(slices: dict[str, Rows], every: int, numbers: dict[str, int], began_n
             continue
         phase = "t" if goes_on and came else "s" if goes_on else "f"
         yield (
-            f'{{"ph":"{phase}","bp":"e","pid":{_PROCESS},"tid":{thread},"cat":"frame","name":"frame","id":"{source}.{index}",'
-            f'"ts":{middle_ns / 1000}}}'
+            f'{{"ph":"{phase}","bp":"e","pid":{_PROCESS},"tid":{thread},"cat":"frame","name":"frame",'
+            f'"id":{_identity(source, index)},"ts":{middle_ns / 1000}}}'
         )
 
 
@@ -147,9 +147,13 @@ def _counter(name: str, rows: Rows, unit: str, column: str, began_ns: int) -> It
 
 
 def _sampled(name: str, track: Samples, began_ns: int) -> Iterator[str]:
-    head = f'{{"ph":"C","pid":{_PROCESS},"name":{json.dumps(name)},"ts":'
+    quantity, _, sensor = name.partition(".")
+    words, _, unit = quantity.rpartition("_")
+    head = f'{{"ph":"C","pid":{_PROCESS},"name":{json.dumps(f"{words} {sensor}".rstrip())},"ts":'
     for time_ns, value in zip(track.times_ns.tolist(), track.values.tolist(), strict=True):
-        yield f'{head}{(time_ns - began_ns) / 1000},"args":{{"value":{value:.6g}}}}}'
+        if time_ns < began_ns:
+            continue  # Perfetto drops, and counts as an error, what is before the beginning
+        yield f'{head}{(time_ns - began_ns) / 1000},"args":{{"{unit}":{value:.6g}}}}}'
 
 
 def _shown(rows: Rows, every: int) -> Iterator[tuple[int, ...]]:
@@ -159,6 +163,11 @@ def _shown(rows: Rows, every: int) -> Iterator[tuple[int, ...]]:
         slow_ns = np.percentile(kept["end_ns"] - kept["begin_ns"], 99) if len(kept) else 0
         kept = kept[(kept["index"] % every == 0) | (kept["end_ns"] - kept["begin_ns"] > slow_ns)]
     return iter(kept.tolist())
+
+
+def _identity(source: int, index: int) -> int:
+    """Of a frame among all. Perfetto takes numbers only."""
+    return source << 40 | index
 
 
 def _label(labels: Sequence[str], source: int) -> str:

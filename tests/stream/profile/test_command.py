@@ -1,0 +1,113 @@
+"""`run_stream.py --profile` and `--benchmark`, in a process of their own, with an engine of the tests."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from configs.profile import ProfileConfig
+from configs.run import RunConfig
+from stream.profile.command import shown_command
+from stream.sinks import BrowserOptions
+from tests.stream.media import make_clip
+from tests.test_run_stream import ENVIRONMENT, assert_one_line_error, command, run
+
+SCHEMA = json.loads(resources.files("stream.profile").joinpath("schema.json").read_text(encoding="utf-8"))
+
+
+def profile_in(folder: Path) -> dict[str, Any]:
+    """What was written there, which is whole."""
+    figures = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
+    jsonschema.validate(figures, SCHEMA)
+    trace = json.loads((folder / "trace.json").read_text(encoding="utf-8"))
+    assert trace["traceEvents"]
+    assert (folder / "report.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
+    return figures
+
+
+def test_a_profile_is_written_and_shown(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=40)
+    folder = tmp_path / "deep" / "profile"
+    result = run(clip, "--profile", folder, "-o", tmp_path / "out.jsonl", engine="blank:0.01")
+    assert result.returncode == 0, result.stderr
+    figures = profile_in(folder)
+    assert (figures["frames_out"], figures["run"]["outcome"]) == (40, "finished")
+    assert figures["run"]["command"].startswith("run_stream.py ")
+    assert figures["telemetry"]["resident_mib"]["n"] >= 1
+    for words in ("submit to result", "capture to sink", "FPS in / out"):
+        assert words in result.stderr
+    assert len(result.stdout.strip().splitlines()) == 1, "the summary"
+    assert sorted(path.name for path in folder.iterdir()) == ["profile.json", "report.html", "trace.json"]
+
+
+def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=30)
+    here = tmp_path / "here"
+    here.mkdir()
+    start = command(clip, "--benchmark", engine="blank:0.01")
+    result = subprocess.run(start, cwd=here, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stdout.splitlines()
+    figures = json.loads(line)
+    jsonschema.validate(figures, SCHEMA)
+    assert figures["frames_out"] == 30
+    assert figures["environment"]["versions"]["numpy"]
+    assert {"p50", "p95", "p99"} <= figures["latency_ms"].keys()
+    assert "30 frames" in result.stderr
+    assert list(here.iterdir()) == []
+
+
+def test_what_cannot_be_is_said_before_the_run_starts(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=10)
+    (tmp_path / "file").touch()
+    outcome = run(clip, "--profile", tmp_path / "file" / "x", "-o", tmp_path / "out.jsonl", engine="blank")
+    assert_one_line_error(outcome, "cannot write a profile to", "name another folder")
+    assert not (tmp_path / "out.jsonl").exists()
+    assert_one_line_error(run(clip, "--benchmark", "-o", "-", engine="blank"), "--benchmark", "standard output")
+
+
+def test_a_run_that_fails_still_writes_its_profile(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    clip = make_clip(tmp_path / "clip.mp4", frames=60)
+    (tmp_path / "out.jsonl").symlink_to("/dev/full")
+    result = run(clip, "--profile", tmp_path / "profile", "-q", "-o", tmp_path / "out.jsonl", engine="blank:0.005")
+    assert_one_line_error(result, "out.jsonl")
+    figures = profile_in(tmp_path / "profile")
+    assert figures["run"]["outcome"] == "failed"
+    assert "out.jsonl" in figures["run"]["error"]
+
+
+def test_a_run_that_is_interrupted_still_writes_its_profile(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=500)
+    output, folder = tmp_path / "out.jsonl", tmp_path / "profile"
+    start = command(clip, "--realtime", "--profile", folder, "-o", output, engine="blank")
+    with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+        end_s = time.monotonic() + 60
+        while not output.exists() or len(output.read_text().splitlines()) < 15:
+            assert time.monotonic() < end_s
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    figures = profile_in(folder)
+    assert figures["run"]["outcome"] == "stopped"
+    assert 10 <= figures["frames_out"] < 500
+
+
+def test_the_command_that_is_shown_has_no_secrets() -> None:
+    config = RunConfig(sources=("rtsp://user:secret@camera/1",), output=("out.jsonl",), flip=True, scales=(1.0, 2.0))
+    configs = (config, BrowserOptions(token="0123456789abcdef"), ProfileConfig(benchmark=True))
+    shown = shown_command("run_stream.py", config.sources, config.output, configs)
+    assert "secret" not in shown
+    assert "0123456789abcdef" not in shown
+    for words in ("'rtsp://***@camera/1' -o out.jsonl", "--flip", "--scales 1.0 2.0", "--benchmark"):
+        assert words in shown
