@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from stream.profile.chart import WIDE, Chart, stage_style, time_axis
+from stream.profile.machine_charts import MACHINE_CHARTS
 from stream.profile.svg import Axis, Plot, Value, axis_for
-
-WIDE = 1100  # px, the width of the page
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A plot with its words. legend: style and words of each series. wide: as wide as the page."""
-
-    title: str
-    note: str
-    plot: Plot
-    legend: tuple[tuple[str, str], ...] = ()
-    wide: bool = False
 
 
 def charts(document: dict[str, Any]) -> list[Chart]:
     """The plots that the run has data for."""
-    makers = (_latency, _distribution, _stack, _rates, _queues, _people, _grouping, _processor, _memory, _gpu, _power)
+    makers = (_latency, _distribution, _stack, _rates, _queues, _people, _grouping, *MACHINE_CHARTS)
     return [chart for make in makers if (chart := make(document)) is not None]
-
-
-def stage_style(name: str) -> str:
-    """The CSS class of a stage's colour; `decode 1` has that of `decode`."""
-    return "stage-" + name.split(" ")[0].split(":")[0]
 
 
 def _latency(document: dict[str, Any]) -> Chart | None:
@@ -39,7 +22,7 @@ def _latency(document: dict[str, Any]) -> Chart | None:
     if not frames["t_s"]:
         return None
     y = axis_for(frames["latency_ms"], "ms")
-    plot = Plot(_time(document), y, width=WIDE, height=250, title="latency over time")
+    plot = Plot(time_axis(document), y, width=WIDE, height=250, title="latency over time")
     plot.dots(frames["t_s"], frames["latency_ms"], "frame", radius=2)
     plot.line(line["t_s"], line["latency_p95_ms"], "p95").line(line["t_s"], line["latency_p50_ms"], "p50")
     return Chart(
@@ -82,7 +65,7 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     tops = [sum(column) for column in zip(*heights, strict=True)]
     waiting = [max(0.0, line["latency_p50_ms"][index] - top) for index, top in zip(steps, tops, strict=True)]
     everything = [top + rest for top, rest in zip(tops, waiting, strict=True)]
-    plot = Plot(_time(document), axis_for(everything, "ms a frame", wide=float("inf")), title="where the time goes")
+    plot = Plot(time_axis(document), axis_for(everything, "ms a frame", wide=float("inf")), title="where the time goes")
     floor = [0.0] * len(steps)
     for (name, _), height in zip(series, heights, strict=True):
         top = [low + value for low, value in zip(floor, height, strict=True)]
@@ -99,7 +82,7 @@ def _rates(document: dict[str, Any]) -> Chart | None:
     if not document["frames_out"]:
         return None
     dropped = [drops / line["step_s"] for drops in line["drops"]]
-    plot = Plot(_time(document), axis_for([*line["fps"], *dropped], "frames a second", wide=float("inf")), title="frame rate")
+    plot = Plot(time_axis(document), axis_for([*line["fps"], *dropped], "frames a second", wide=float("inf")), title="frame rate")
     edges = [index * line["step_s"] for index in range(len(line["t_s"]) + 1)]
     if any(dropped):
         plot.bars(edges, dropped, "drop")
@@ -113,7 +96,7 @@ def _queues(document: dict[str, Any]) -> Chart | None:
     if not line["queues"]:
         return None
     every = [value for values in line["queues"].values() for value in values]
-    plot = Plot(_time(document), axis_for(every, "frames waiting", wide=float("inf")), title="queues")
+    plot = Plot(time_axis(document), axis_for(every, "frames waiting", wide=float("inf")), title="queues")
     for name, values in line["queues"].items():
         plot.line(line["t_s"], values, stage_style(name))
     legend = tuple((stage_style(name), f"for {name}") for name in line["queues"])
@@ -125,7 +108,7 @@ def _people(document: dict[str, Any]) -> Chart | None:
     line = document["timeline"]
     if not document["people"]:
         return None
-    plot = Plot(_time(document), axis_for(line["people"], "people a frame", wide=float("inf")), title="people")
+    plot = Plot(time_axis(document), axis_for(line["people"], "people a frame", wide=float("inf")), title="people")
     plot.line(line["t_s"], line["people"], "stage-group")
     return Chart(title="People over time", note="How many people were found in a frame, on average.", plot=plot)
 
@@ -144,60 +127,6 @@ def _grouping(document: dict[str, Any]) -> Chart | None:
     plot.dots(people, [entry["p50"] for entry in found], "stage-group", radius=3.2, titles=titles)
     note = "What grouping takes: the dot is the median of the frames with so many people, the line reaches up to p95."
     return Chart(title="People against grouping time", note=note, plot=plot)
-
-
-def _processor(document: dict[str, Any]) -> Chart | None:
-    cores = document["environment"]["hardware"].get("cores", "1")
-    note = f"Processor time of all threads of this process; {int(cores) * 100} % is all of the {cores} cores."
-    return _sensors(document, "Processor", note, "% of a core", {"cpu_percent": "p50"})
-
-
-def _memory(document: dict[str, Any]) -> Chart | None:
-    note = "Resident memory of this process; a line that keeps rising is a leak."
-    return _sensors(document, "Memory", note, "MiB", {"resident_mib": "p50"})
-
-
-def _gpu(document: dict[str, Any]) -> Chart | None:
-    note = "Share of the time in which the GPU had something to do, which says nothing of how much of it was used."
-    return _sensors(document, "GPU", note, "%", {"gpu_percent": "p50", "memory_percent": "p95"})
-
-
-def _power(document: dict[str, Any]) -> Chart | None:
-    line = document["timeline"]
-    name = next((name for name in ("board_w", "gpu_w") if any(line["telemetry"].get(name, ()))), None)
-    if name is None:
-        return None
-    pairs = [
-        (fps, watts) for fps, watts in zip(line["fps"], line["telemetry"][name], strict=True) if watts is not None and fps > 0
-    ]
-    if not pairs:
-        return None
-    rates, watts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    x = axis_for(rates, "frames a second", wide=float("inf"))
-    plot = Plot(x, axis_for(watts, "W", wide=float("inf")), title="power against frame rate")
-    plot.dots(rates, watts, "p50", radius=2.6, titles=[f"{fps:.1f} FPS, {value:.1f} W" for fps, value in pairs])
-    energy_j = sum(watts) / sum(rates)
-    what = "the board" if name == "board_w" else "the GPU"
-    note = f"Each dot is one step of the run. A frame costs {energy_j:.2f} J of what {what} takes in."
-    return Chart(title="Power against frame rate", note=note, plot=plot)
-
-
-def _sensors(document: dict[str, Any], title: str, note: str, unit: str, wanted: dict[str, str]) -> Chart | None:
-    line = document["timeline"]
-    found = {name: line["telemetry"][name] for name in wanted if any(value for value in line["telemetry"].get(name, ()))}
-    if not found:
-        return None
-    every = [value for values in found.values() for value in values]
-    plot = Plot(_time(document), axis_for(every, unit, wide=float("inf")), title=title)
-    for name, values in found.items():
-        seen = [index for index, value in enumerate(values) if value is not None]
-        plot.line([line["t_s"][index] for index in seen], [values[index] for index in seen], wanted[name])
-    legend = tuple((wanted[name], name.rpartition("_")[0].replace("_", " ")) for name in found) if len(found) > 1 else ()
-    return Chart(title=title, note=note, plot=plot, legend=legend)
-
-
-def _time(document: dict[str, Any]) -> Axis:
-    return Axis(0.0, max(document["elapsed_s"], 1e-3), "s since the run began")
 
 
 def _mean_of(series: Sequence[Sequence[Value]]) -> list[Value]:

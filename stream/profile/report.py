@@ -6,7 +6,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from stream.profile.charts import Chart, charts
+from stream.profile.chart import Chart
+from stream.profile.charts import charts
 from stream.profile.report_tables import tables
 from stream.profile.verdicts import verdicts
 

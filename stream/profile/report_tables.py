@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from stream.profile.charts import stage_style
+from stream.profile.chart import stage_style
 
 _COLUMNS = ("n", "mean", "p50", "p95", "p99", "max")
 
 
 def tables(document: dict[str, Any]) -> str:
     """Every table that the run has data for, as HTML."""
-    return "\n".join([_stages(document), _slowest(document), _sources(document), _environment(document)])
+    return "\n".join([_stages(document), _slowest(document), _sources(document), _machine(document), _environment(document)])
 
 
 def _stages(document: dict[str, Any]) -> str:
@@ -77,6 +77,16 @@ def _sources(document: dict[str, Any]) -> str:
         rows.append(_row(source["name"], cells))
     names = ("", "pixels", "FPS in", "FPS out", "people", "drops", "reconnects", "damaged packets")
     return _section("Sources", "", names, rows)
+
+
+def _machine(document: dict[str, Any]) -> str:
+    found = document["telemetry"]
+    if not found:
+        return ""
+    names = ("n", "mean", "p50", "p95", "max")
+    rows = [_row(quantity, (f"{figures[name]:.6g}" for name in names)) for quantity, figures in sorted(found.items())]
+    note = "Read twice a second; the unit is at the end of the name, or before the dot."
+    return _section("Machine", note, ("", *names), rows)
 
 
 def _environment(document: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from configs import SinkError
 from configs.profile import ProfileConfig
-from stream.profile.environment import find_environment
+from stream.profile.environment import Environment, find_environment
 from stream.profile.figures import RunFacts, document
 from stream.profile.nvml_probe import nvml_probe
 from stream.profile.process_probe import ProcessProbe
@@ -29,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 class Profiler:
     """Gives a pipeline the timings to use, watches the machine while its context is open, and writes what came of it.
 
+    Used for one run. Nothing is started, and no sensor touched, before the context is entered.
+
         profiler = Profiler(ProfileConfig(profile="out"))
         with Pipeline(..., timings=profiler.timings) as pipeline, profiler:
             pipeline.run()
@@ -43,21 +45,23 @@ class Profiler:
         self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
         self._recorder = Recorder()
         self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())
-        nvml = nvml_probe()
-        probes: list[Probe | None] = [ProcessProbe(), nvml, tegra_probe()]
-        self._environment = find_environment(nvml)
-        self._telemetry = Telemetry([probe for probe in probes if probe is not None])
+        self._environment: Environment | None = None
+        self._telemetry = Telemetry()
 
     def __enter__(self) -> Profiler:
-        self._telemetry.__enter__()
+        nvml = nvml_probe()
+        self._environment = find_environment(nvml)
+        probes: list[Probe | None] = [ProcessProbe(), nvml, tegra_probe()]
+        self._telemetry.start([probe for probe in probes if probe is not None])
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._telemetry.__exit__(kind, error, trace)
+        self._telemetry.stop()
 
     def document(self, facts: RunFacts, summary: Summary) -> dict[str, Any]:
         """The figures of the run; `stream.profile.figures` says what is in them."""
-        return document(facts, summary, self.timings, self._recorder, self._telemetry.samples, self._environment)
+        environment = self._environment or find_environment()
+        return document(facts, summary, self.timings, self._recorder, self._telemetry.samples, environment)
 
     def write(self, figures: dict[str, Any]) -> None:
         """Writes profile.json, the trace and report.html, if a folder was given. Raises SinkError."""

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Protocol
 
 from stream.profile.samples import Samples
@@ -29,34 +28,36 @@ class Probe(Protocol):
 
 
 class Telemetry:
-    """Reads probes twice a second in a thread of its own, from entering the context to leaving it.
+    """Reads probes twice a second in a thread of its own, from `start` to `stop`.
 
     samples: by name of the quantity.
     """
 
-    def __init__(self, probes: Sequence[Probe], *, period_s: float = PERIOD_S) -> None:
+    def __init__(self, *, period_s: float = PERIOD_S) -> None:
         self.samples: dict[str, Samples] = {}
-        self.probes = tuple(probes)
+        self._probes: tuple[Probe, ...] = ()
         self._silent: set[str] = set()
         self._period_s = period_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="telemetry", daemon=True)
 
-    def __enter__(self) -> Telemetry:
+    def start(self, probes: Sequence[Probe]) -> None:
+        """Begins to read the probes, which belong to it from now on. Once."""
+        self._probes = tuple(probes)
         self._thread.start()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def stop(self) -> None:
+        """Ends the thread and closes the probes."""
         self._stop.set()
         self._thread.join(2.0)  # a driver that hangs must not keep the profile from being written
         if not self._thread.is_alive():
-            for probe in self.probes:
+            for probe in self._probes:
                 self._guarded(probe, probe.close)
 
     def _watch(self) -> None:
         next_s = time.monotonic()
         while True:
-            for probe in self.probes:
+            for probe in self._probes:
                 if probe.name not in self._silent:
                     self._guarded(probe, lambda probe=probe: self._read(probe))  # type: ignore[misc]
             next_s = max(next_s + self._period_s, time.monotonic())

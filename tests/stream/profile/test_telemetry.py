@@ -2,7 +2,8 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from stream.profile.environment import find_environment
 from stream.profile.nvml_probe import nvml_probe
 from stream.profile.process_probe import ProcessProbe
 from stream.profile.tegra_probe import tegra_probe
-from stream.profile.telemetry import Telemetry
+from stream.profile.telemetry import Probe, Telemetry
 from tests.stream.profile.test_tegrastats import AGX_ORIN, ORIN_NANO
 
 
@@ -33,6 +34,16 @@ class CountingProbe:
         self.closed += 1
 
 
+@contextmanager
+def watching(*probes: Probe, period_s: float = 0.02) -> Iterator[Telemetry]:
+    telemetry = Telemetry(period_s=period_s)
+    telemetry.start(probes)
+    try:
+        yield telemetry
+    finally:
+        telemetry.stop()
+
+
 def wait_until(condition, timeout_s: float = 10.0) -> None:
     end_s = time.monotonic() + timeout_s
     while not condition():
@@ -42,7 +53,7 @@ def wait_until(condition, timeout_s: float = 10.0) -> None:
 
 def test_a_probe_that_fails_is_left_alone_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
     good, bad = CountingProbe("good"), CountingProbe("bad", fails_at=3)
-    with caplog.at_level(logging.WARNING), Telemetry([bad, good], period_s=0.01) as telemetry:
+    with caplog.at_level(logging.WARNING), watching(bad, good, period_s=0.01) as telemetry:
         wait_until(lambda: good.readings > 8)
     assert bad.readings == 3
     assert len(telemetry.samples["bad"]) == 2
@@ -89,7 +100,7 @@ def test_tegrastats_is_followed_and_ended(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     probe = tegra_probe()
     assert probe is not None
-    with Telemetry([probe], period_s=0.02) as telemetry:
+    with watching(probe) as telemetry:
         wait_until(lambda: "power_w.VDD_GPU_SOC" in telemetry.samples)
     assert telemetry.samples["gpu_percent"].values[-1] == 55
     assert probe._process.returncode is not None, "it runs on"
@@ -100,7 +111,7 @@ def test_tegrastats_that_ends_is_said_once(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     probe = tegra_probe()
     assert probe is not None
-    with caplog.at_level(logging.WARNING), Telemetry([probe], period_s=0.02):
+    with caplog.at_level(logging.WARNING), watching(probe):
         wait_until(lambda: caplog.records)
     assert [record.getMessage() for record in caplog.records] == [
         "tegrastats can no longer be read: tegrastats ended with code 1"

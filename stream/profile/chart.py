@@ -1,0 +1,31 @@
+"""One plot of a report, and what plots have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stream.profile.svg import Axis, Plot
+
+WIDE = 1100  # px, the width of the page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A plot with its words. legend: style and words of each series. wide: as wide as the page."""
+
+    title: str
+    note: str
+    plot: Plot
+    legend: tuple[tuple[str, str], ...] = ()
+    wide: bool = False
+
+
+def stage_style(name: str) -> str:
+    """The CSS class of a stage's colour; `decode 1` has that of `decode`."""
+    return "stage-" + name.split(" ")[0].split(":")[0]
+
+
+def time_axis(document: dict[str, Any]) -> Axis:
+    """From the beginning of the run to its end."""
+    return Axis(0.0, max(document["elapsed_s"], 1e-3), "s since the run began")
