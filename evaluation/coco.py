@@ -68,9 +68,7 @@ def score(dataset: PoseDataset, results: Sequence[Result]) -> CocoFigures:
     Raises DataError for results of unknown images or with another number of keypoints, and for labels without an area;
     RuntimeUnavailableError where pycocotools is missing.
     """
-    for annotation in dataset.annotations:
-        if "area" not in annotation:
-            raise DataError(f"annotation {annotation['id']!r} has no area, which COCO's OKS needs; CrowdPose labels have none")
+    check_areas(dataset)
     curves = accumulate(dataset, dataset.annotations, results)
     return CocoFigures(
         ap=curves.precision("all"),
@@ -84,6 +82,13 @@ def score(dataset: PoseDataset, results: Sequence[Result]) -> CocoFigures:
         ar_medium=curves.recall("medium"),
         ar_large=curves.recall("large"),
     )
+
+
+def check_areas(dataset: PoseDataset) -> None:
+    """Raises DataError for labels that COCO's figures cannot be had of."""
+    for annotation in dataset.annotations:
+        if "area" not in annotation:
+            raise DataError(f"annotation {annotation['id']} has no area, which COCO's OKS needs; CrowdPose labels have none")
 
 
 @dataclass(frozen=True)

@@ -82,11 +82,13 @@ def score_crowdpose(dataset: PoseDataset, results: Sequence[Result]) -> CrowdPos
 
 
 def crowding_of(dataset: PoseDataset) -> dict[str, list[int]]:
-    """Ids of the easy, medium and hard images. Raises DataError for an image without crowdIndex."""
+    """Ids of the easy, medium and hard images. Raises DataError for a missing or impossible crowdIndex."""
     splits: dict[str, list[int]] = {"easy": [], "medium": [], "hard": []}
     for image in dataset.images:
         if image.crowd_index is None:
             raise DataError(f"image {image.name!r} of {dataset.name!r} has no crowdIndex: is this a CrowdPose file?")
+        if not 0 <= image.crowd_index <= 1:
+            raise DataError(f"image {image.name!r} of {dataset.name!r} has crowdIndex {image.crowd_index}; it must be 0 to 1")
         split = "easy" if image.crowd_index < EASY_BELOW else "medium" if image.crowd_index < HARD_FROM else "hard"
         splits[split].append(image.id)
     return splits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ def load_dataset(
     images = tuple(_image(entry, where) for entry in content["images"])
     if not images:
         raise DataError(f"{where} names no images")
+    _check_unique((image.id for image in images), f"{where}: image")
     _check_annotations(content["annotations"], {image.id for image in images}, category_id, keypoint_set, where)
     dataset = PoseDataset(
         name=annotations.stem,
@@ -156,34 +158,45 @@ def _image(entry: Any, where: str) -> LabelledImage:
             crowd_index=None if crowd is None else float(crowd),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where} has an image entry without id, file_name, width or height: {entry!r}") from error
+        raise DataError(
+            f"{where} has an image whose id, file_name, width, height or crowdIndex is missing or wrong: {str(entry)[:80]}"
+        ) from error
 
 
 def _check_annotations(
-    annotations: Iterable[Any], images: set[int], category_id: int, keypoint_set: KeypointSet, where: str
+    annotations: Sequence[Any], images: set[int], category_id: int, keypoint_set: KeypointSet, where: str
 ) -> None:
     for entry in annotations:
-        if not isinstance(entry, dict) or "id" not in entry or "image_id" not in entry:
-            raise DataError(f"{where} has an annotation without id or image_id: {str(entry)[:80]!r}")
-        name = f"{where}: annotation {entry['id']!r}"
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int) or not isinstance(entry.get("image_id"), int):
+            raise DataError(f"{where} has an annotation without whole numbers as id and image_id: {str(entry)[:80]!r}")
+        name = f"{where}: annotation {entry['id']}"
         if entry.get("category_id") != category_id:
             raise DataError(f"{name} has the unknown category {entry.get('category_id')!r}; {category_id} has keypoints")
         if entry["image_id"] not in images:
-            raise DataError(f"{name} belongs to image {entry['image_id']!r}, which is not among the images")
+            raise DataError(f"{name} belongs to image {entry['image_id']}, which is not among the images")
         keypoints, box = entry.get("keypoints"), entry.get("bbox")
         if not isinstance(keypoints, list) or len(keypoints) != 3 * len(keypoint_set):
             count = len(keypoints) if isinstance(keypoints, list) else 0
             raise DataError(
                 f"{name} has {count} keypoint numbers, but keypoint set {keypoint_set.name!r} needs {3 * len(keypoint_set)}"
             )
-        if not isinstance(box, list) or len(box) != 4 or not _finite([*keypoints, *box, entry.get("area", 0)]):
-            raise DataError(f"{name} has keypoints, area or a box that are no finite numbers; correct or remove it")
         entry.setdefault("iscrowd", 0)
-        entry.setdefault("num_keypoints", sum(value > 0 for value in keypoints[2::3]))
+        entry.setdefault("num_keypoints", sum(value != 0 for value in keypoints[2::3]))
+        numbers = [*keypoints, entry.get("area", 0), entry["iscrowd"], entry["num_keypoints"]]
+        if not isinstance(box, list) or len(box) != 4 or not _finite([*numbers, *box]):
+            raise DataError(f"{name} has keypoints, a box, an area or counts that are no finite numbers; correct or remove it")
+    _check_unique((entry["id"] for entry in annotations), f"{where}: annotation")
+
+
+def _check_unique(identities: Iterable[int], what: str) -> None:
+    """Raises DataError for an id that comes twice: the evaluator would count what has it wrongly, and say nothing."""
+    seen: set[int] = set()
+    for identity in identities:
+        if identity in seen:
+            raise DataError(f"{what} {identity} is there twice; ids must be different")
+        seen.add(identity)
 
 
 def _finite(values: list[Any]) -> bool:
-    try:
-        return bool(np.isfinite(np.array(values, dtype=np.float64)).all())
-    except (TypeError, ValueError):
-        return False
+    """Whether all are finite numbers; text that looks like a number is none."""
+    return all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)

@@ -16,7 +16,7 @@ from engine import InputSize, align, parse_input_size
 from engine.model_source import find_model
 from evaluation.apart import Outcome, measure_apart, try_each
 from evaluation.axes import AxesOptions, parse_variant
-from evaluation.coco import score
+from evaluation.coco import check_areas, score
 from evaluation.dataset import PoseDataset, load_dataset
 from evaluation.front import FrontOptions, join, newest, report
 from evaluation.images import ImageStore
@@ -121,6 +121,7 @@ def _measure_one(
 ) -> list[Measurement]:
     with open_setting(asked) as opened:
         dataset = load_dataset(options.annotations, images, opened.keypoint_set, limit=options.limit)
+        check_areas(dataset)
         on = split_name(dataset)
         groupers = dict(_groupers(opened, options.grouping))
         here = describe_hardware()

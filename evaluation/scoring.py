@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.flags import option
-from evaluation.coco import score
+from evaluation.coco import check_areas, score
 from evaluation.crowdpose import crowding_of, score_crowdpose
 from evaluation.dataset import PoseDataset, load_dataset
 from evaluation.images import ImageStore
@@ -66,8 +66,11 @@ def _run(kind: Kind, options: ScoreOptions, columns: Mapping[str, str], say: Say
     check_writable(options.results, options.markdown, options.store)
     with ImageStore(options.images) as images, open_setting(options) as opened:
         dataset = load_dataset(options.annotations, images, opened.keypoint_set, limit=options.limit)
+        # Labels that cannot be scored are refused before the work, not after.
         if kind == "crowdpose":
-            crowding_of(dataset)  # labels without it are refused before the work, not after
+            crowding_of(dataset)
+        else:
+            check_areas(dataset)
         started = time.perf_counter()
         with progress_bar(opened.setting.label, len(dataset)) as progress:
             results = predict(opened.estimator, opened.grouper(), dataset, progress)

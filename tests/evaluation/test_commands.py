@@ -225,6 +225,7 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
         (f"coco {LABELS} {TINY} --runtime opnvino", "opnvino"),
         (f"coco {LABELS} {TINY} --limit 0", "at least 1 image"),
         (f"crowdpose {LABELS} {TINY}", "crowdIndex"),
+        (f"coco --annotations {{without_area}} --images {{images}} {TINY}", "has no area"),
         ("truth --records gone.jsonl --truth {labels}", "list of frames"),
         ("speed --source gone.mp4 --runs 0", "runs must be"),
         ("speed --source gone.mp4", "gone.mp4"),
@@ -246,7 +247,12 @@ def test_bad_input_is_one_line_and_exit_code_2(
     message: str,
 ) -> None:
     (preset, weights), (crowd, crowdweights) = tiny["coco"], tiny["crowdpose"]
+    content = json.loads(written.annotations.read_text())
+    del content["annotations"][0]["area"]
+    without_area = tmp_path / "without_area.json"
+    without_area.write_text(json.dumps(content))
     places = {
+        "without_area": without_area,
         "labels": written.annotations, "images": written.images, "preset": preset, "weights": weights,
         "crowd": crowd, "crowdweights": crowdweights, "tmp": tmp_path,
     }  # fmt: skip

@@ -107,3 +107,13 @@ def test_a_file_without_crowding_is_refused_before_the_work(
     dataset = load([people.label(1, 1, square)], keypoint_set=crowdpose, sizes={1: (320, 320)})
     with pytest.raises(DataError, match="crowdIndex"):
         evaluate_crowdpose(None, None, dataset)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("crowding", [math.nan, -0.1, 1.5])
+def test_crowding_that_is_no_share_is_refused(
+    load: Callable[..., PoseDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray, crowding: float
+) -> None:
+    labels = [people.label(1, 1, square)]
+    dataset = load(labels, keypoint_set=crowdpose, sizes={1: (320, 320)}, crowd_indices={1: crowding})
+    with pytest.raises(DataError, match="it must be 0 to 1"):
+        score_crowdpose(dataset, [])
