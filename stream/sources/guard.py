@@ -8,10 +8,9 @@ from types import TracebackType
 
 
 class Guard:
-    """Calls `release` after `close`, but never while a thread is inside the block `with guard:`; that thread does it then.
+    """Calls `release` once after `close`, but never while a thread is inside the block `with guard:`; that thread does it then.
 
     FFmpeg must not lose a container under a call that is reading it, and such a call may take as long as a time-out.
-    `release` has to bear being called twice.
     """
 
     def __init__(self, release: Callable[[], None]) -> None:
@@ -35,6 +34,12 @@ class Guard:
     def _release_if_free(self) -> None:
         if self._lock.acquire(blocking=False):
             try:
-                self._release()
+                # Forgotten: it belongs to our owner, and the circle would keep a decoder until the next full collection.
+                release, self._release = self._release, _nothing
+                release()
             finally:
                 self._lock.release()
+
+
+def _nothing() -> None:
+    pass

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from av import VideoFrame
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
@@ -33,10 +34,12 @@ def orientation(picture: VideoFrame) -> Orientation:
     FFmpeg's display matrix sends (x, y) to (a x + c y, b x + d y), y downwards, in 16.16 (libavutil/display.h). PyAV's
     `VideoFrame.rotation` is only its angle, and cannot tell a mirrored picture from a turned one.
     """
-    side_data = picture.side_data.get(_MATRIX)
+    # Not `picture.side_data`: the picture keeps what that returns and is kept by it, pixels and all, until the next full
+    # garbage collection, and there is none while a pipeline runs.
+    side_data = SideDataContainer(picture).get(_MATRIX)  # type: ignore[call-arg]
     if side_data is None:
         return _UPRIGHT
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()  # type: ignore[call-overload]
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
     if abs(a) >= abs(b):
         return Orientation(across=a < 0, down=d < 0)
     return Orientation(transposed=True, across=c < 0, down=b < 0)

@@ -491,6 +491,39 @@ def test_the_process_is_as_before_after_a_run() -> None:
     assert (sys.getswitchinterval(), cv2.getNumThreads(), gc.get_freeze_count()) == before
 
 
+def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: Grouper) -> None:
+    """It looks at the young alone while a pipeline runs, and does not know how large pictures and decoders are."""
+    large = {"VideoFrame", "ndarray", "FrameSlot", "InputContainer", "OutputContainer", "VideoCodecContext", "FileSource"}
+    clip = make_clip(tmp_path / "clip.mp4", frames=20, rotation=90)
+    folder = tmp_path / "two"
+    folder.mkdir()
+    make_clip(folder / "1.mkv", frames=10)
+    make_clip(folder / "2.ts", frames=10)
+
+    def run(spec: Path) -> None:
+        sinks = open_sinks([str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")])
+        with (
+            open_source(str(spec)) as source,
+            Pipeline([source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]) as pipeline,
+        ):
+            pipeline.run()
+
+    for spec in (clip, folder):
+        run(spec)
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            run(spec)
+            gc.collect()
+            kinds = {type(item).__name__ for item in gc.garbage}
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert not kinds & large, spec
+
+
 def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
     engine, sink = PlazaEngine(), MemorySink(needs_picture=True)
     renderer = Renderer(KEYPOINT_SET, options=RenderOptions(maps="heatmaps"))
