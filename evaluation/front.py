@@ -19,6 +19,9 @@ TimeName = Literal[
 ]
 
 
+_BESIDE = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "overlapped_ms")
+
+
 @dataclass(frozen=True, kw_only=True)
 class FrontOptions:
     """Flags of every command that sets AP against milliseconds."""
@@ -57,7 +60,7 @@ def join(accuracy: dict[Setting, Measurement], speed: dict[Setting, Measurement]
         accurate = accuracy.get(setting) or by_precision.get(replace(setting, runtime=""))
         ap, time_ms = accurate.figures.get("ap") if accurate else None, row.figures.get(time)
         if ap is not None and time_ms is not None:
-            points.append(Point(setting, ap, time_ms))
+            points.append(Point(setting, ap, time_ms, figures=row.figures))
     return mark_best(sorted(points, key=lambda point: (point.time_ms, -point.ap)))
 
 
@@ -98,8 +101,15 @@ def _conditions(rows: Sequence[Measurement]) -> str:
 
 
 def _table(points: Sequence[Point], time: str, conditions: str) -> str:
+    """The time that counts first, and what else of `_BESIDE` is known."""
+    times = [time, *(name for name in _BESIDE if name != time and any(name in point.figures for point in points))]
     rows = [
-        [*point.setting.columns, percent(point.ap), milliseconds(point.time_ms), "best" if point.best else ""]
+        [
+            *point.setting.columns,
+            percent(point.ap),
+            *(milliseconds(point.figures.get(name)) for name in times),
+            "best" if point.best else "",
+        ]
         for point in points
     ]
-    return f"{conditions}\n\n{markdown([*Setting.COLUMNS, 'AP', time, 'Pareto'], rows)}\n"
+    return f"{conditions}\n\n{markdown([*Setting.COLUMNS, 'AP', *times, 'Pareto'], rows)}\n"

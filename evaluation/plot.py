@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,16 @@ Box = tuple[float, ...]  # left, bottom, right, top in pixels of the picture
 
 @dataclass(frozen=True)
 class Point:
-    """A setting with its AP and its time; `best` if it is on the Pareto front: nothing else is as good and as fast."""
+    """A setting with its AP and its time; `best` if it is on the Pareto front: nothing else is as good and as fast.
+
+    figures: all that was measured of its time, by name.
+    """
 
     setting: Setting
     ap: float
     time_ms: float
     best: bool = False
+    figures: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> None:
@@ -65,7 +69,7 @@ def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> Non
     axes.margins(x=0.08, y=0.12)
     axes.grid(visible=True, alpha=0.25)
     figure.legend(loc="outside right upper", fontsize=8)
-    figure.suptitle(conditions, fontsize=9)
+    axes.set_title(conditions, fontsize=9, loc="left")
     label_points(axes, points)
     with replacing(path) as temporary:
         figure.savefig(temporary, format=kind, dpi=130)

@@ -187,7 +187,7 @@ def test_pareto_measures_ap_and_milliseconds_of_every_setting(
     assert len(outputs["jsonl"].read_text().splitlines()) == len(stored) == 8
     assert capsys.readouterr().out.count("| tiny ") == 4
     assert main(["table", "--store", str(outputs["jsonl"]), "--time", "latency_ms_p99"]) == 0
-    assert "latency_ms_p99" in capsys.readouterr().out
+    assert "| AP  | latency_ms_p99 | latency_ms_p50 | latency_ms_p95 | Pareto |" in capsys.readouterr().out
 
 
 def test_validation_of_a_network_in_memory_leaves_it_as_it_was(
