@@ -132,7 +132,7 @@ def accumulate(
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
         raise RuntimeUnavailableError(
-            "COCO figures need pycocotools: pip install 'higherhrnet-stream[train]' or pip install pycocotools"
+            "COCO figures need pycocotools: pip install 'higherhrnet-stream[evaluation]'"
         ) from error
     _check_results(dataset, results)
     images = [{"id": image.id, "width": image.width, "height": image.height} for image in dataset.images]

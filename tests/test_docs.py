@@ -46,9 +46,9 @@ def inline(text: str) -> list[str]:
 
 
 def split_commands(line: str) -> Iterator[tuple[str, ...]]:
-    """The commands of a line of shell, at pipes and `&&`, without comments and prompts."""
+    """The commands of a line of shell, at pipes and `&&`, without comments, prompts and redirections."""
     try:
-        lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars="|&;")
+        lexer = shlex.shlex(re.sub(r"\s\d?[<>]{1,2}\s*\S+", "", line.removeprefix("$ ")), posix=True, punctuation_chars="|&;")
         lexer.whitespace_split = True
         words = list(lexer)
     except ValueError:
@@ -205,7 +205,7 @@ def test_every_published_figure_has_its_source() -> None:
 
 
 def test_the_checks_see_commands_and_find_mistakes() -> None:
-    line = "cat clip.mkv | python run_stream.py - --policy latest -o out.mp4   # a comment with 'quotes' | and pipes"
+    line = "cat clip.mkv | python run_stream.py - --policy latest -o out.mp4 2> log   # a comment with 'quotes' | and pipes"
     assert list(split_commands(line)) == [
         ("cat", "clip.mkv"), ("python", "run_stream.py", "-", "--policy", "latest", "-o", "out.mp4"),
     ]  # fmt: skip
