@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -140,6 +142,18 @@ class StageTimer:
     def measure(self, index: int, source: int = 0) -> Measurement:
         """Times the block as work on that frame of that source."""
         return Measurement(self, index, source)
+
+    @contextmanager
+    def marked(self) -> Iterator[None]:
+        """Marks the block in the foreign profiler's timeline, if there is one; what is counted is told with `add`."""
+        if self.ranges is None:
+            yield
+            return
+        self.ranges.push(self.name)
+        try:
+            yield
+        finally:
+            self.ranges.pop()
 
     def add(self, begin_ns: int, end_ns: int, index: int, source: int = 0, *, spent_ns: int | None = None) -> None:
         """Counts work that was timed with `time.perf_counter_ns()`.

@@ -49,7 +49,9 @@ class DecodeWorker(Worker):
         spent_ns = 0  # since the last frame that was used
         while not thinning.done:
             begin_ns, waited_ns = time.perf_counter_ns(), source.health.waited_ns
-            if not source.grab():
+            with self._timer.marked():
+                found = source.grab()
+            if not found:
                 return
             spent_ns += time.perf_counter_ns() - begin_ns - (source.health.waited_ns - waited_ns)
             if not thinning.wants(source.time_s):
@@ -59,7 +61,8 @@ class DecodeWorker(Worker):
                 continue
             try:
                 begin_ns = time.perf_counter_ns() - spent_ns
-                source.retrieve(lease.slot)
+                with self._timer.marked():
+                    source.retrieve(lease.slot)
                 frame = lease.slot.frame
                 self._timer.add(begin_ns, time.perf_counter_ns(), frame.index, self._number)
                 spent_ns = 0

@@ -103,6 +103,11 @@ def test_ranges_are_closed_whatever_happens() -> None:
     with pytest.raises(ValueError, match="on purpose"), timings.stage("group").measure(1):
         raise ValueError("on purpose")
     assert witness.told == [("push", "group"), ("pop",)]
+    with pytest.raises(ValueError, match="on purpose"), timings.stage("decode").marked():
+        raise ValueError("on purpose")
+    assert witness.told[2:] == [("push", "decode"), ("pop",)]
+    with Timings().stage("decode").marked():
+        pass
 
 
 def test_an_empty_series_is_all_zeros() -> None:
