@@ -46,8 +46,8 @@ def _distribution(document: dict[str, Any]) -> Chart | None:
     plot.bars(edges, counts, "frame", titles=titles)
     for row, name in enumerate(("p50", "p95", "p99")):
         plot.marker(latency[name], f"{name} {latency[name]:.1f}", row=row)
-    beyond = f" {found['beyond']} slower ones are not shown." if found["beyond"] else ""
-    return Chart(title="Distribution of the latency", note=f"How many frames took how long.{beyond}", plot=plot)
+    beyond = f", without the slowest {found['beyond']}" if found["beyond"] else ""
+    return Chart(title="Distribution of the latency", note=f"How many frames took how long{beyond}.", plot=plot)
 
 
 def _stack(document: dict[str, Any]) -> Chart | None:
@@ -82,7 +82,8 @@ def _rates(document: dict[str, Any]) -> Chart | None:
     if not document["frames_out"]:
         return None
     dropped = [drops / line["step_s"] for drops in line["drops"]]
-    plot = Plot(time_axis(document), axis_for([*line["fps"], *dropped], "frames a second", wide=float("inf")), title="frame rate")
+    y = axis_for([*line["fps"], *dropped], "frames a second", wide=float("inf"))
+    plot = Plot(time_axis(document), y, title="frame rate")
     edges = [index * line["step_s"] for index in range(len(line["t_s"]) + 1)]
     if any(dropped):
         plot.bars(edges, dropped, "drop")

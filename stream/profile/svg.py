@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 10, 34  # room for the labels, in px
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 24, 34  # room for the labels, in px
 Value = float | None
 
 
@@ -33,7 +33,7 @@ class Axis:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             every = [factor * 10.0**decade for decade in decades for factor in (1, 2, 5)]
             inside = [tick for tick in every if self.low <= tick <= self.high]
-            return inside if len(inside) < 7 else [tick for tick in inside if f"{tick:e}"[0] == "1"] or inside[::2]
+            return inside if len(inside) < 10 else [tick for tick in inside if f"{tick:e}"[0] == "1"] or inside[::2]
         span = self.high - self.low
         if span <= 0:
             return [self.low]
@@ -58,7 +58,7 @@ def axis_for(values: Sequence[Value], name: str, *, wide: float = 20.0) -> Axis:
 class Plot:
     """One plot. Marks are drawn in the order of the calls, each with a CSS class; None in a series is a gap."""
 
-    def __init__(self, x: Axis, y: Axis, *, width: int = 540, height: int = 230, title: str = "") -> None:
+    def __init__(self, x: Axis, y: Axis, *, width: int = 540, height: int = 244, title: str = "") -> None:
         self._x, self._y = x, y
         self._width, self._height = width, height
         self._title = title
@@ -134,7 +134,7 @@ class Plot:
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>')
         parts.append(f'<text class="name" x="{right}" y="{floor + 30}" text-anchor="end">{escape(self._x.name)}</text>')
         parts += self._marks
-        parts.append(f'<text class="name" x="{LEFT + 5}" y="{TOP + 4}">{escape(self._y.name)}</text>')
+        parts.append(f'<text class="name" x="{LEFT}" y="{TOP - 11}">{escape(self._y.name)}</text>')
         return "".join([*parts, "</svg>"])
 
     def _column(self, x: float) -> float:
