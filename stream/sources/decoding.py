@@ -29,6 +29,11 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     return None
 
 
+def has_unknown_video(container: InputContainer) -> bool:
+    """Whether there is video in it that this FFmpeg has no decoder for."""
+    return any(stream.codec_context is None for stream in container.streams.video)
+
+
 def decode(
     container: InputContainer, stream: VideoStream, health: SourceHealth, *, live: bool
 ) -> Iterator[tuple[VideoFrame, int]]:

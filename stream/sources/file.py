@@ -18,7 +18,7 @@ from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
 from stream.sources.clock import StreamClock, credible_fps
-from stream.sources.decoding import decode, video_stream
+from stream.sources.decoding import decode, has_unknown_video, video_stream
 from stream.sources.deinterlace import deinterlaced
 from stream.sources.guard import Guard
 from stream.sources.pace import Pace
@@ -70,11 +70,16 @@ class FileSource(Source):
         self._container = open_file(self._path) if self._connect is None else self._connect()
         stream = video_stream(self._container)
         if stream is None:
+            unknown = has_unknown_video(self._container)
             self.close()
+            if unknown:
+                raise SourceError(f"the video in {self.name!r} has a codec that FFmpeg cannot decode here; convert it to H.264")
             content = "" if self._connect is not None else f" ({_content(self._path)})"
             raise SourceError(f"{self.name!r} has no video stream{content}; give a video")
         fps = credible_fps(stream.average_rate, stream.guessed_rate)
         self._time_base = stream.time_base or Fraction(1, av.time_base)
+        # AVI has no time stamps, only a rate that they are made from: worth nothing if the rate is 90000.
+        self._stamps_made_up = credible_fps(stream.average_rate) is None and stream.average_rate == 1 / self._time_base
         self._clock = StreamClock(self._time_base, fps)
         decoded = decode(self._container, stream, self.health, live=False)
         self._pictures: Iterator[tuple[VideoFrame, int]] = deinterlaced(decoded, self._config.deinterlace)
@@ -94,7 +99,7 @@ class FileSource(Source):
             height=height,
             fps=fps,
             frame_count=stream.frames or None,
-            duration_s=_duration_s(self._container, stream),
+            duration_s=None if self._stamps_made_up else _duration_s(self._container, stream),
             time_base=self._time_base,
             audio_path=self._path if self._connect is None and self._container.streams.audio else None,
             live=self.live,
@@ -110,7 +115,7 @@ class FileSource(Source):
             return False
         self._picture, self._capture_ns = found
         self._index += 1
-        self.time_s, self._stamp_used = self._clock.stamp(self._picture.pts)
+        self.time_s, self._stamp_used = self._clock.stamp(None if self._stamps_made_up else self._picture.pts)
         self.health.bad_stamps = self._clock.bad_stamps
         if self.live:
             self.health.waited_ns += self._pace.wait(self.time_s)

@@ -19,7 +19,7 @@ from stream.backoff import backoff_s
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source, State
 from stream.sources.clock import StreamClock, credible_fps
-from stream.sources.decoding import decode, video_stream
+from stream.sources.decoding import decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
 from stream.sources.picture import PictureConverter, displayed_size
@@ -111,7 +111,8 @@ class LiveSource(Source):
         self.health.waited_ns += time.monotonic_ns() - waited_ns
         stream = video_stream(self._container)
         if stream is None:
-            self._lose(Reason("there is no video stream in it", final=True))
+            unknown = has_unknown_video(self._container)
+            self._lose(Reason("unsupported codec" if unknown else "there is no video stream in it", final=True))
             return False
         self._time_base = stream.time_base or Fraction(1, av.time_base)
         fps = credible_fps(stream.average_rate, stream.guessed_rate)
