@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.server
 import shutil
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -67,8 +69,11 @@ def _answer(answer: Callable[[socket.socket], None], connection: socket.socket) 
 
 
 @contextmanager
-def web_server(folder: Path) -> Iterator[str]:
-    """Serves the files in `folder`, and an MJPEG stream of numbered pictures at /camera; gives the address."""
+def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
+    """Serves the files in `folder`, and an MJPEG stream of numbered pictures at /camera; gives the address.
+
+    encrypted: with a certificate that nobody but the server has signed, as cameras have it.
+    """
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -92,14 +97,30 @@ def web_server(folder: Path) -> Iterator[str]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     server.daemon_threads = True
+    if encrypted:
+        server.socket = self_signed().wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if encrypted else 'http'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join(2)
+
+
+def self_signed() -> ssl.SSLContext:
+    """What a server needs for TLS, made by the openssl command; skips the test where there is none."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the openssl command, to make a certificate")
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
+        make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera"]
+        subprocess.run([openssl, *make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+    return context
 
 
 class RtspServer:

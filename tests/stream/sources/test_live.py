@@ -2,8 +2,11 @@
 
 import itertools
 import logging
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,10 +21,15 @@ from configs import SourceError
 from configs.run import SourceConfig
 from stream.backoff import LONGEST_WAIT_S, backoff_s
 from stream.frame import Frame
+from stream.pipeline import Pipeline, PipelineOptions, Progress
+from stream.policy import EVERY_FRAME
 from stream.sources import Source, open_source
-from tests.stream.media import make_clip, read_number
+from tests.stream.blank_engine import BlankEngine
+from tests.stream.media import make_clip, numbered_picture, read_number
+from tests.stream.plaza_engine import no_people
 from tests.stream.servers import RtspServer, free_port, tcp_server, web_server
 
+ROOT = Path(__file__).resolve().parents[3]
 QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
 
 
@@ -189,6 +197,58 @@ def test_what_a_web_server_does_not_have_is_an_error_at_once(tmp_path: Path) -> 
     with web_server(tmp_path) as address, pytest.raises(SourceError, match="404"), opened(f"{address}/nothing.mp4"):
         pass
 
+def test_an_encrypted_connection_to_a_camera_that_signed_for_itself(tmp_path: Path) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    with web_server(tmp_path, encrypted=True) as address, opened(f"{address}/clip.mp4") as source:
+        assert address.startswith("https://")
+        assert len(list(source)) == 20
+
+
+def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
+    """Segments of half a second, of which the list keeps the last three: what a camera or a CDN publishes."""
+    folder = tmp_path / "live"
+    folder.mkdir()
+    done = threading.Event()
+
+    def publish() -> None:
+        options = {"hls_time": "0.5", "hls_list_size": "3", "hls_flags": "delete_segments+omit_endlist"}
+        with av.open(str(folder / "list.m3u8"), "w", options=options) as target:
+            stream = target.add_stream("libx264", rate=30, options={"tune": "zerolatency", "preset": "ultrafast"})
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            stream.codec_context.gop_size = 15
+            start_s = time.monotonic()
+            for index in range(600):
+                if done.wait(max(0.0, start_s + index / 30 - time.monotonic())):
+                    return
+                target.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(index, 96, 64), "bgr24")))
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    try:
+        deadline_s = time.monotonic() + 10
+        while not (folder / "list.m3u8").exists() and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        with web_server(folder) as address, opened(f"{address}/list.m3u8", SourceConfig(open_timeout_s=5)) as source:
+            assert source.live
+            numbers = [read_number(frame.image) for frame in take(source, 60)]
+            assert source.health.reconnects == 0
+    finally:
+        done.set()
+        publisher.join(5)
+    assert numbers == list(range(numbers[0], numbers[0] + 60))
+
+
+@pytest.mark.parametrize(("kind", "message"), [("sound", "no video stream"), ("unknown codec", "unsupported codec")])
+def test_a_live_stream_that_cannot_be_shown_says_why_at_once(tmp_path: Path, kind: str, message: str) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", audio=kind == "sound", video=kind != "sound")
+    content = clip.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_ZZZZZ/ISO/AVC")
+    with (
+        tcp_server(lambda connection: connection.sendall(content)) as port,
+        opened(f"tcp://127.0.0.1:{port}") as source,
+        pytest.raises(SourceError, match=message),
+    ):
+        take(source, 1)
+
 
 def test_transport_stream_over_udp(clip: Path) -> None:
     port = free_port()
@@ -278,3 +338,67 @@ def test_a_server_that_freezes_is_a_stall(clip: Path) -> None:
         waker.join()
     assert frames[-1].epoch >= 1
     assert source.health.state in ("running", "ended")
+
+def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> None:
+    """Both through one pipeline, which goes on; what remains in front of the dead one is asked again all the time."""
+
+    class Numbers:
+        needs_picture = False
+
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, int]] = []
+
+        def open(self, *arguments: object) -> None: ...
+
+        def close(self) -> None: ...
+
+        def write(self, frame: Frame, *arguments: object, **more: object) -> None:
+            self.seen.append((frame.epoch, frame.index))
+
+    sinks = [Numbers(), Numbers()]
+    with RtspServer(clip) as steady, RtspServer(clip) as doomed, opened(steady.url) as first, opened(doomed.url) as second:
+        pipeline = Pipeline(
+            [first, second],
+            BlankEngine(batch_size=2),
+            lambda *maps: no_people(),
+            sinks=[[sink] for sink in sinks],
+            options=PipelineOptions(policy=EVERY_FRAME),
+        )
+        killed_at: list[int] = []
+
+        def look(progress: Progress) -> None:
+            if not killed_at and all(len(sink.seen) > 20 for sink in sinks):
+                doomed.kill()
+                killed_at.append(len(sinks[0].seen))
+            if (killed_at and len(sinks[0].seen) > killed_at[0] + 60) or progress.elapsed_s > 15:
+                pipeline.stop()
+
+        with pipeline:
+            summary = pipeline.run(look)
+    assert killed_at
+    assert sinks[0].seen[: killed_at[0] + 60] == [(0, index) for index in range(killed_at[0] + 60)]
+    assert "refused" in second.health.message
+    assert set(summary.drops) <= {"stopped"}
+
+
+def test_credentials_are_in_no_output_and_no_message(clip: Path, tmp_path: Path) -> None:
+    outputs = ["out.jsonl", "out.json", "out.csv", "out.npz", "openpose:people", "out.mp4"]
+    command = [sys.executable, "-m", "tests.stream.fixture_command", "blank"]
+    with RtspServer(clip, user="viewer:s3cret") as server:
+        address = server.url.replace("://", "://viewer:s3cret@") + "?key=t0ken"
+        result = subprocess.run(
+            [*command, address, "-v", "--frames", "5", "--reconnect", "0", "-o", *outputs],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    names = " ".join(path.name for path in tmp_path.rglob("*"))
+    assert result.returncode == 0, result.stderr
+    assert b"rtsp://127.0.0.1" in written
+    assert len(list(tmp_path.iterdir())) == len(outputs)
+    for secret in ("s3cret", "t0ken", "viewer:"):
+        assert secret.encode() not in written + result.stdout + result.stderr
+        assert secret not in names
