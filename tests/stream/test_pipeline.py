@@ -524,6 +524,38 @@ def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: 
         assert not kinds & large, spec
 
 
+def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=10)
+    counts = []
+    for _ in range(3):
+        sinks = open_sinks([str(tmp_path / name) for name in ("out.mp4", "out.jsonl", "out.csv", "out.json")])
+        with (
+            open_source(str(clip)) as source,
+            Pipeline([source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]) as pipeline,
+        ):
+            pipeline.run()
+        counts.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task")])
+    assert counts[1] == counts[2]
+
+
+def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) -> None:
+    small = make_clip(tmp_path / "small.ts", frames=10)
+    large = make_clip(tmp_path / "large.ts", frames=10, width=192, height=128)
+    both = tmp_path / "both.ts"
+    both.write_bytes(small.read_bytes() + large.read_bytes() + small.read_bytes())
+    engine, sink = BlankEngine(), MemorySink()
+    sinks = [*open_sinks([str(tmp_path / "out.mp4")]), sink]
+    with (
+        open_source(str(both)) as source,
+        Pipeline([source], engine, nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]) as pipeline,
+    ):
+        pipeline.run()
+    assert engine.seen == [*range(10)] * 3
+    assert sink.frames == list(range(30))
+    with open_source(str(tmp_path / "out.mp4")) as result:
+        assert [frame.image.shape for frame in result] == [(64, 96, 3)] * 30
+
+
 def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
     engine, sink = PlazaEngine(), MemorySink(needs_picture=True)
     renderer = Renderer(KEYPOINT_SET, options=RenderOptions(maps="heatmaps"))

@@ -4,6 +4,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +54,13 @@ def test_cameras_are_asked_for_what_was_chosen() -> None:
     asked = camera_input("0", config)
     assert (asked.url, asked.format) == ("/dev/video0", "v4l2")
     assert asked.options == {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Video4Linux is Linux's")
+def test_the_demuxer_for_cameras_is_there_and_refuses_what_is_no_camera() -> None:
+    assert any("v4l2" in name.split(",") for name in av.formats_available)
+    with pytest.raises(av.FFmpegError):
+        camera_input("/dev/null", SourceConfig(camera_size="640x480", camera_fps=30.0)).connect(SourceConfig())
 
 
 def test_a_camera_that_is_not_there_is_told() -> None:

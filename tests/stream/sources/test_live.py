@@ -315,10 +315,12 @@ def test_a_server_that_is_killed_and_restarted_costs_a_gap_and_nothing_else(clip
     threads = threading.active_count()
     with RtspServer(clip) as server, opened(server.url) as source:
         frames = take(source, 5)
+        files = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(2):
             server.kill()
             server.start()
             frames += take(source, 40)
+        assert len(list(Path("/proc/self/fd").iterdir())) == files
         health = source.health
     indices = [frame.index for frame in frames]
     assert indices == sorted(set(indices))
