@@ -7,6 +7,7 @@ so that a half-written or damaged one is never taken for whole.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import logging
@@ -45,13 +46,19 @@ class BuildKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """What is written beside an engine. source: file name of the model. layers: how many of each kind and type."""
+    """What is written beside an engine.
+
+    source: file name of the model. layers: how many of each kind and type. tools: versions of what else had a part in it.
+    calibration_images: that int8 ranges were taken from. parity, latency_ms: measured after the build, where that is possible.
+    """
 
     key: BuildKey
     source: str
     engine_sha256: str
     layers: dict[str, int] = field(default_factory=dict)
-    parity: dict[str, float] | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    calibration_images: int | None = None
+    parity: dict[str, Any] | None = None
     latency_ms: dict[str, float] | None = None
     created: str = ""
 
@@ -63,12 +70,19 @@ def artefact_folder(model: str, key: BuildKey) -> Path:
     return cache_folder() / "engines" / name
 
 
+def cached_artefacts(model: str, library: str, precision: str) -> list[tuple[Path, Sidecar | None]]:
+    """Folders of the cache with engines of this model, the newest first, and their descriptions where they can be read."""
+    folders = (cache_folder() / "engines").glob(f"{glob.escape(model)}-{library}-{precision}-*/")
+    found = [(folder, read_sidecar(folder)) for folder in folders]
+    return sorted(found, key=lambda each: each[1].created if each[1] is not None else "", reverse=True)
+
+
 def write_artefact(folder: Path, key: BuildKey, plan: bytes, source: str, **details: Any) -> Sidecar:
     """Writes engine and description; an artefact that was there stops being valid before its engine changes."""
     (folder / SIDECAR_NAME).unlink(missing_ok=True)
     with atomic_path(folder / PLAN_NAME) as path:
         path.write_bytes(plan)
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     sidecar = Sidecar(key=key, source=source, engine_sha256=hashlib.sha256(plan).hexdigest(), created=now, **details)
     write_sidecar(folder, sidecar)
     return sidecar

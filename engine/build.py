@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError
@@ -14,18 +15,24 @@ from engine.engines import EngineRequest, build
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource
 from engine.parity import TOLERANCES, measure_parity
-from engine.progress import BuildProgress
-from engine.runtimes import RUNTIMES, open_runtime
+from engine.people_parity import GroupPeople
+from engine.pictures import find_pictures, load_images, read_pictures
+from engine.quantisation import quantise, quantised_key
+from engine.runtimes import RUNTIMES, Runtime, open_runtime
 from engine.tensorrt_build import Profile
 from engine.tensorrt_library import LIBRARIES, load_library
-from engine.verification import load_images, measure_latency
+from engine.verification import measure_latency, open_reference
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What to build. smallest, largest, batch: of TensorRT's profile; input_size is what it is fastest at and measured at."""
+    """What to build.
+
+    input_size: what it is fastest at and measured at. smallest, largest, batch, builder: of TensorRT's profile, and who builds.
+    calibration: files, folders and zip archives with images, for int8; `calibration_limit` of them are used.
+    """
 
     runtime: str
     precision: str = "auto"
@@ -33,26 +40,39 @@ class BuildOptions:
     smallest: tuple[int, int] = (256, 256)
     largest: tuple[int, int] = (1024, 1920)
     batch: tuple[int, ...] = (1, 1, 1)
+    builder: str = "parser"
+    calibration: tuple[Path, ...] = ()
+    calibration_limit: int = 300
 
 
 def build_artefact(
-    source: ModelSource, options: BuildOptions, folder: Path | None = None, images: list[Path] | None = None
+    source: ModelSource,
+    options: BuildOptions,
+    folder: Path | None = None,
+    images: list[Path] | None = None,
+    group: GroupPeople | None = None,
 ) -> tuple[Sidecar, Path]:
     """Builds for the runtime, measures parity with torch and latency where the runtime works here, and writes all of it.
 
-    Returns the description and the folder: `folder`, by default a place in the user's cache. Raises ConfigError for a precision
-    that the runtime does not offer, ExecutionError if the build fails or its maps are out of tolerance, RuntimeUnavailableError
-    if a package is missing.
+    group: maps to people, who are part of parity then. Returns the description and the folder: `folder`, by default a place in
+    the user's cache, where runs look for it. Raises ConfigError for options that do not go together, ExecutionError if the
+    build fails or its maps are out of tolerance, RuntimeUnavailableError if a package is missing.
     """
     entry = RUNTIMES[options.runtime]
     precision = entry.precisions[0] if options.precision == "auto" else options.precision
     if precision not in entry.precisions:
         raise ConfigError(f"{entry.name} does not compute in {precision}, but in {' and '.join(entry.precisions)}")
+    if options.runtime not in LIBRARIES and options.builder != "parser":
+        raise ConfigError(f"--builder {options.builder} is for runtime tensorrt, not for {options.runtime}")
+    if (precision == "int8") != bool(options.calibration):
+        raise ConfigError("int8 needs images to take ranges from (--calibration IMAGES), and only int8 does")
     if options.runtime in LIBRARIES:
         sidecar, folder = _build_engine(source, options, precision, folder)
+    elif precision == "int8":
+        sidecar, folder = _quantise(source, options, folder)
     else:
         sidecar, folder = _describe_model(source, options, precision, folder)
-    return _measure(source, options, sidecar, folder, images), folder
+    return _measure(source, options, sidecar, folder, images, group), folder
 
 
 def _build_engine(
@@ -69,18 +89,31 @@ def _build_engine(
 
         gpu = describe_gpu(options.runtime)
     request = EngineRequest(
-        library=library, path=source.path, model=source.name, precision=precision, profile=profile, gpu=gpu
+        library=library,
+        path=source.path,
+        model=source.name,
+        precision=precision,
+        profile=profile,
+        gpu=gpu,
+        builder=options.builder,
     )
-    with BuildProgress() as progress:
-        return build(request, folder, progress)
+    return build(request, folder)
+
+
+def _quantise(source: ModelSource, options: BuildOptions, folder: Path | None) -> tuple[Sidecar, Path]:
+    entries = find_pictures(options.calibration, options.calibration_limit)
+    packed = quantise(source.path, read_pictures(entries), len(entries), options.input_size)
+    key = quantised_key(source.path)
+    folder = folder or artefact_folder(source.metadata.model.name, key)
+    tools = {name: version(name) for name in ("nncf", "openvino")}
+    sidecar = write_artefact(folder, key, packed, source.path.name, tools=tools, calibration_images=len(entries))
+    return sidecar, folder
 
 
 def _describe_model(
     source: ModelSource, options: BuildOptions, precision: str, folder: Path | None
 ) -> tuple[Sidecar, Path]:
     """OpenVINO and ONNX Runtime take the exported model as it is: the artefact is a copy with what was measured."""
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         installed = version(options.runtime)
     except PackageNotFoundError as error:
@@ -99,24 +132,38 @@ def _describe_model(
 
 
 def _measure(
-    source: ModelSource, options: BuildOptions, sidecar: Sidecar, folder: Path, images: list[Path] | None
+    source: ModelSource,
+    options: BuildOptions,
+    sidecar: Sidecar,
+    folder: Path,
+    images: list[Path] | None,
+    group: GroupPeople | None,
 ) -> Sidecar:
     precision = sidecar.key.precision
+    pictures = load_images(images)
     try:
-        runtime = open_runtime(source.path, source.metadata, options.runtime, precision)
+        runtime = _open_built(source, options, folder, precision)
     except RuntimeUnavailableError as error:
         _log.warning("not measured: %s", error)
         return sidecar
-    pictures = load_images(images)
-    with runtime, open_runtime(source.path, source.metadata, "torch_cpu") as reference:
-        parity = measure_parity(runtime, reference, pictures, options.input_size)
+    with runtime, open_reference(source, runtime) as reference:
+        parity = measure_parity(runtime, reference, pictures, options.input_size, group)
         latency_ms = measure_latency(runtime, pictures[0], options.input_size)
-    measured = dataclasses.replace(sidecar, parity=dataclasses.asdict(parity), latency_ms=latency_ms)
+    measured = dataclasses.replace(sidecar, parity=parity.to_dict(), latency_ms=latency_ms)
     write_sidecar(folder, measured)
     wrong = TOLERANCES[precision].exceeded_by(parity)
     if wrong:
         raise ExecutionError(f"the engine in {str(folder)!r} is out of tolerance for {precision}: {wrong}")
     return measured
+
+
+def _open_built(source: ModelSource, options: BuildOptions, folder: Path, precision: str) -> Runtime:
+    """What is in `folder`, not what the cache may have."""
+    if precision != "int8":
+        return open_runtime(source.path, source.metadata, options.runtime, precision)
+    from engine.runtimes.openvino import OpenVino
+
+    return OpenVino(source.path, source.metadata, precision, folder)
 
 
 def _usual_size(options: BuildOptions) -> tuple[int, int]:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from configs import ConfigError, KeypointSet, load_keypoint_set
 from engine.geometry import Alignment, InputSize, align, check_input_size, parse_input_size
-from engine.maps import Candidates, PoseMaps
+from engine.maps import PoseMaps
 from engine.model_source import find_model
 from engine.runtimes import Runtime, Slot, open_runtime
 from engine.scales import check_scales
-from engine.views import View, combine_views
+from engine.views import View, combine_views, slot_maps
 
 _IN_FLIGHT = 2  # one is worked on while the next is laid into its buffer; more would only add latency
 
@@ -114,9 +114,7 @@ class Estimator:
         alignment = ticket.alignment.with_map_size((rows, columns))
         slot = batch.views[0].slot
         if len(batch.views) == 1 and slot.heatmaps.shape[2:] == (rows, columns):
-            candidates = Candidates(slot.x[index], slot.y[index], slot.score[index], slot.tag[index])
-            tags = slot.tags[index].transpose(0, 2, 3, 1)
-            return PoseMaps(slot.heatmaps[index], tags, alignment, candidates, lambda: self._release(batch))
+            return slot_maps(slot, index, alignment, lambda: self._release(batch))
         heatmaps, tags = combine_views(batch.views, index, (rows, columns), self.keypoint_set.flip_indices)
         self._release(batch)
         return PoseMaps(heatmaps, tags, alignment)

@@ -17,7 +17,7 @@ from engine.onnx_passes import cast_network_to_fp16, fold_batch_normalisation, l
 from engine.tensorrt_library import Library
 
 PRECISIONS = ("fp16", "fp32")
-_WORKSPACE_BYTES = 2 << 30
+WORKSPACE_BYTES = 2 << 30
 _POLL_S = 0.1
 
 Progress = Callable[[str, int, int], None]
@@ -95,7 +95,7 @@ def build_engine(
     shapes = builder.create_optimization_profile()
     shapes.set_shape(INPUT_NAME, *profile.shapes)
     config.add_optimization_profile(shapes)
-    config.set_memory_pool_limit(library.module.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
+    config.set_memory_pool_limit(library.module.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     if precision == "fp16" and not library.strongly_typed:
         config.set_flag(library.module.BuilderFlag.FP16)
     cache = _use_timing_cache(library, config, timing_cache)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import DataError, RuntimeUnavailableError
+from configs import RuntimeUnavailableError
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource
 from engine.parity import Parity, measure_parity
+from engine.people_parity import GroupPeople
 from engine.runtimes import RUNTIMES, Runtime, open_runtime
 
-DEMO_CLIP = Path(__file__).parents[1] / "stream" / "data" / "plaza.mp4"
-_FRAMES_PER_CLIP = 4
 _LATENCY_RUNS = 20
+_log = logging.getLogger(__name__)
 _PACKAGES = {
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt_rtx",
@@ -31,14 +30,36 @@ _PACKAGES = {
 
 
 def verify(
-    source: ModelSource, runtime: str, precision: str, images: Sequence[NDArray[np.uint8]], input_size: InputSize
+    source: ModelSource,
+    runtime: str,
+    precision: str,
+    images: Sequence[NDArray[np.uint8]],
+    input_size: InputSize,
+    group: GroupPeople | None = None,
 ) -> tuple[str, str, Parity]:
-    """The runtime and precision that were taken, and how far their maps are from torch's in single precision."""
+    """The runtime and precision that were taken, and how far their maps are from the reference's.
+
+    With `group`, people too. Raises what `open_reference` and `open_runtime` raise.
+    """
     with (
         open_runtime(source.path, source.metadata, runtime, precision) as opened,
-        open_runtime(source.path, source.metadata, "torch_cpu") as reference,
+        open_reference(source, opened) as reference,
     ):
-        return opened.name, opened.precision, measure_parity(opened, reference, images, input_size)
+        return opened.name, opened.precision, measure_parity(opened, reference, images, input_size, group)
+
+
+def open_reference(source: ModelSource, measured: Runtime) -> Runtime:
+    """What others are measured against: torch in single precision, or ONNX Runtime where there is no torch.
+
+    Raises RuntimeUnavailableError if that would compare ONNX Runtime with itself.
+    """
+    try:
+        return open_runtime(source.path, source.metadata, "torch_cpu")
+    except RuntimeUnavailableError as error:
+        if measured.name == "onnxruntime":
+            raise RuntimeUnavailableError(f"onnxruntime can only be compared with torch here: {error}") from error
+        _log.info("compared with onnxruntime: %s", error)
+        return open_runtime(source.path, source.metadata, "onnxruntime")
 
 
 def measure_latency(runtime: Runtime, image: NDArray[np.uint8], input_size: InputSize) -> dict[str, float]:
@@ -55,17 +76,6 @@ def measure_latency(runtime: Runtime, image: NDArray[np.uint8], input_size: Inpu
     return {"p50": float(p50), "p95": float(p95)}
 
 
-def load_images(paths: Sequence[Path] | None = None) -> list[NDArray[np.uint8]]:
-    """Images (H, W, 3) uint8 BGR from image files, and some frames of each clip; by default of the demo clip.
-
-    Raises DataError for a file that is neither.
-    """
-    images = [image for path in paths or [DEMO_CLIP] for image in _read(path)]
-    if not images:
-        raise DataError("there is no image to compare on")
-    return images
-
-
 def describe_runtimes() -> Iterator[tuple[str, str]]:
     """Name and state of every runtime: the version of its package, or why it cannot be used here."""
     for name, entry in RUNTIMES.items():
@@ -78,19 +88,3 @@ def describe_runtimes() -> Iterator[tuple[str, str]]:
             yield name, f"no: {error}"
         else:
             yield name, f"yes: {getattr(module, '__version__', '')}"
-
-
-def _read(path: Path) -> list[NDArray[np.uint8]]:
-    image = cv2.imread(str(path))
-    if image is not None:
-        return [np.asarray(image, np.uint8)]
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    for _ in range(_FRAMES_PER_CLIP):
-        seen, frame = capture.read()
-        if seen:
-            frames.append(np.asarray(frame, np.uint8))
-    capture.release()
-    if not frames:
-        raise DataError(f"{str(path)!r} is neither an image nor a clip that can be read")
-    return frames

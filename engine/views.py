@@ -1,14 +1,16 @@
-"""Flip test and several scales, from the maps of a runtime: `engine.inference` without torch."""
+"""From a runtime's buffers to the maps of one image; flip test and several scales are `engine.inference` without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.geometry import Alignment
+from engine.maps import Candidates, PoseMaps
 from engine.runtimes import Slot
 
 
@@ -19,6 +21,12 @@ class View:
     slot: Slot
     mirrored: bool
     keep_tags: bool
+
+
+def slot_maps(slot: Slot, index: int, alignment: Alignment, give_back: Callable[[], None] | None = None) -> PoseMaps:
+    """The maps and candidates of one image of a slot, in the slot's own buffers; alignment: with the size of the maps."""
+    candidates = Candidates(slot.x[index], slot.y[index], slot.score[index], slot.tag[index])
+    return PoseMaps(slot.heatmaps[index], slot.tags[index].transpose(0, 2, 3, 1), alignment, candidates, give_back)
 
 
 def combine_views(

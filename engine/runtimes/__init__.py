@@ -57,7 +57,7 @@ RUNTIMES = {
         Entry("tensorrt", "tensorrt.TensorRt", ("fp16", "fp32"), needs_gpu=True),
         Entry("tensorrt_rtx", "tensorrt.TensorRtRtx", ("fp16", "fp32"), needs_gpu=True),
         Entry("torch_cuda", "torch_cuda.TorchCuda", ("fp16", "bf16", "fp32"), needs_gpu=True),
-        Entry("openvino", "openvino.OpenVino", ("fp32", "bf16")),
+        Entry("openvino", "openvino.OpenVino", ("fp32", "bf16", "int8")),
         Entry("onnxruntime", "onnxruntime.OnnxRuntime", ("fp32",)),
         Entry("torch_cpu", "torch.TorchCpu", ("fp32",), automatic=False),
     )

@@ -10,11 +10,12 @@ from configs import ExecutionError, ModelError, RuntimeUnavailableError
 from engine.graph_names import INPUT_NAME
 from engine.metadata import ModelMetadata
 from engine.openvino_passes import rewrite_for_cpu
+from engine.quantisation import find_quantised, read_quantised
 from engine.runtimes.base import Runtime, Slot, allocate_slot, one_line
 from engine.runtimes.signal_stack import kept_signal_stack
 from engine.runtimes.threads import available_cores
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # of what is not quantised
 _log = logging.getLogger(__name__)
 
 
@@ -28,7 +29,8 @@ class OpenVino(Runtime):
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
+    def __init__(self, path: Path, metadata: ModelMetadata, precision: str, quantised: Path | None = None) -> None:
+        """quantised: the folder with the int8 form, by default found (`find_quantised`)."""
         try:
             import openvino
         except ImportError as error:
@@ -37,12 +39,18 @@ class OpenVino(Runtime):
         self.metadata = metadata
         self._tensor: Any = openvino.Tensor
         self._core = openvino.Core()
+        packed = find_quantised(path, metadata.model.name, quantised) if precision == "int8" else None
         try:
             with kept_signal_stack():
-                self._model = self._core.read_model(str(path))
+                if packed is not None:
+                    self._model = read_quantised(self._core, openvino.Tensor, packed)
+                else:
+                    self._model = self._core.read_model(str(path))
         except Exception as error:  # RuntimeError, and whatever its readers raise
             raise ModelError(f"openvino cannot load {str(path)!r}: {one_line(error)}") from error
-        _log.debug("passes that %s took: %s", metadata.model.name, rewrite_for_cpu(self._model))
+        if packed is None:  # else they were taken before the quantisation
+            passes = rewrite_for_cpu(self._model, single_precision=precision == "fp32")
+            _log.debug("passes that %s took: %s", metadata.model.name, passes)
         self._compiled: dict[tuple[int, ...], Any] = {}
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:

@@ -18,6 +18,7 @@ import numpy as np
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError
 from engine.cuda_graph import CudaGraph
 from engine.engines import EngineRequest, get_engine
+from engine.geometry import align
 from engine.graph_names import INPUT_NAME
 from engine.metadata import ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, one_line, output_shapes
@@ -48,17 +49,18 @@ class TensorRt(Runtime):
         self.metadata = metadata
         self._closed = False
         gpu = "any" if self.name == "tensorrt_rtx" else self.device
-        self._profile = profile = _profile(metadata)
-        self.usual_batch = profile.batch[-1]
+        profile = _profile(metadata)
         with self._current():
             request = EngineRequest(
                 library=library, path=path, model=metadata.model.name, precision=precision, profile=profile, gpu=gpu
             )
-            plan, folder = get_engine(request)
+            engine = get_engine(request)
+            self._shapes = engine.shapes
+            self.usual_batch = self.max_batch
             self._runtime = library.module.Runtime(library.logger)
-            self._engine = self._runtime.deserialize_cuda_engine(plan)
+            self._engine = self._runtime.deserialize_cuda_engine(engine.plan)
             if self._engine is None:
-                raise ExecutionError(f"{self.name} cannot load the engine in {folder}: remove that, it will be built again")
+                raise ExecutionError(f"{self.name} cannot load the engine in {engine.folder}: remove it to rebuild it")
             self._up, self._compute, self._down = (self._cuda.Stream() for _ in range(3))
         # One execution context for each size of input: a CUDA graph is of one size, and scratch memory is kept between frames.
         self._contexts: dict[tuple[int, ...], Any] = {}
@@ -66,7 +68,7 @@ class TensorRt(Runtime):
 
     @property
     def max_batch(self) -> int:
-        return self._profile.batch[-1]  # what the engine was built for
+        return self._shapes[-1][0]  # what the engine was built for
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         shapes = output_shapes(self.metadata, height, width, batch)
@@ -185,6 +187,12 @@ def _open_gpu(name: str) -> tuple[Any, Any, str]:
 
 
 def _profile(metadata: ModelMetadata) -> Profile:
-    if metadata.static_size is None:
-        return Profile()
-    return Profile(smallest=metadata.static_size, usual=metadata.static_size, largest=metadata.static_size)
+    if metadata.static_size is not None:
+        return Profile(smallest=metadata.static_size, usual=metadata.static_size, largest=metadata.static_size)
+    usual = align((480, 640), metadata.input_size).input_size
+    default = Profile()
+    smallest, largest = (
+        (choose(bound[0], usual[0]), choose(bound[1], usual[1]))
+        for choose, bound in ((min, default.smallest), (max, default.largest))
+    )
+    return Profile(smallest=smallest, usual=usual, largest=largest)

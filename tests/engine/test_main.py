@@ -61,6 +61,7 @@ def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, shared, tmp_path
     assert sidecar.parity["images"] == 4
     assert sidecar.parity["heatmap_max"] < 1e-2
     assert sidecar.latency_ms["p50"] > 0
+    assert sidecar.parity["people_lost"] == sidecar.parity["people_gained"] == 0
     assert "latency: p50" in capsys.readouterr().out
 
 
@@ -89,7 +90,11 @@ def test_runtimes_says_what_works_here(capsys):
 @pytest.mark.parametrize(
     "command, message",
     [
-        (["build", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"], "openvino does not compute in int8"),
+        (["build", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"], "int8 needs images"),
+        (["build", "--runtime", "openvino", "--precision", "fp16", "--model", "{onnx}"], "openvino does not compute in fp16"),
+        (["build", "--runtime", "openvino", "--model", "{onnx}", "--calibration", "{onnx}"], "and only int8 does"),
+        (["build", "--runtime", "openvino", "--model", "{onnx}", "--builder", "torch2trt"], "is for runtime tensorrt"),
+        (["verify", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"], "there is no int8 form of"),
         (["build", "--runtime", "tensorrt_rtx", "--smallest", "64", "--model", "{onnx}"], "--smallest must be HxW"),
         (["build", "--runtime", "tensorflow"], "invalid choice"),
         (["export", "w32_512", "{tmp}/out.onnx"], "needs its weights"),
@@ -115,5 +120,5 @@ def test_weights_that_are_out_of_tolerance_fail_the_verification(lite_onnx, shar
     monkeypatch.setattr("engine.parity.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9")
     options = ["--runtime", "onnxruntime", "--images", str(shared / "media" / "vtest.avi"), "--input-size", "64"]
 
-    assert main(["verify", "--model", str(lite_onnx), *options]) == 1
-    assert "out of tolerance: heatmaps differ by 9" in capsys.readouterr().out
+    assert main(["verify", "--model", str(lite_onnx), *options]) == 2
+    assert "error: lite on onnxruntime is out of tolerance for fp32: heatmaps differ by 9" in capsys.readouterr().err
