@@ -26,13 +26,14 @@ setup(
     python_requires=">=3.10",
     packages=[
         *("configs", "engine", "engine.runtimes", "evaluation", "grouping", "synthetic", "training"),
-        *("stream", "stream.sinks", "stream.sinks.browser", "stream.sources"),
+        *("stream", "stream.sinks", "stream.sinks.browser", "stream.sources", "stream.profile"),
     ],
     py_modules=["run_stream"],
     package_data={
         "configs": ["*/*.yaml", "py.typed"],
         "engine": ["weights/*"],
         "stream": ["data/*", "schema/*", "themes/*"],
+        "stream.profile": ["schema.json", "page/*"],
         "stream.sinks.browser": ["page/*"],
         "synthetic": ["data/*"],
     },
