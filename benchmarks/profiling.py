@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +100,15 @@ def event_ns(count: int = 20_000, repeats: int = 7) -> tuple[float, float]:
     return min(times[False]), min(times[True]) - min(times[False])
 
 
-def fps(make: Callable[[], tuple[Source, Any, Any]], work: Work, *, profiled: bool) -> float:
-    """Frames a second of one run."""
+def measure(make: Callable[[], tuple[Source, Any, Any]], work: Work, *, profiled: bool) -> tuple[float, float]:
+    """Frames a second of one run, and the processor time that a frame took, in ms."""
     profiler = Profiler(ProfileConfig(benchmark=True)) if profiled else None
     source, engine, group = make()
     timings = Timings() if profiler is None else profiler.timings
-    with source, Pipeline([source], engine, group, sinks=[[Sink(work)]], timings=timings) as pipeline:
-        if profiler is None:
-            return pipeline.run().fps
-        with profiler:
-            return pipeline.run().fps
+    with source, Pipeline([source], engine, group, sinks=[[Sink(work)]], timings=timings) as pipeline, profiler or nullcontext():
+        begin_s = time.process_time()
+        summary = pipeline.run()
+        return summary.fps, (time.process_time() - begin_s) / summary.frames * 1e3
 
 
 def cost(options: argparse.Namespace) -> None:
@@ -128,20 +127,21 @@ def cost(options: argparse.Namespace) -> None:
 
 
 def compare(make: Callable[[], tuple[Source, Any, Any]], work: Work, options: argparse.Namespace) -> None:
-    """Prints the ratio of the frame rates."""
-    fps(make, work, profiled=False)  # warm-up
-    rates: dict[bool, list[float]] = {False: [], True: []}
+    """Prints the ratios of frame rates and of processor time; the latter holds on a machine that is not idle, too."""
+    measure(make, work, profiled=False)  # warm-up
+    rounds: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     for turn in range(options.rounds):
         for profiled in (False, True) if turn % 2 == 0 else (True, False):
-            rates[profiled].append(fps(make, work, profiled=profiled))
-    ratios = [with_it / without for without, with_it in zip(rates[False], rates[True], strict=True)]
-    middle = statistics.median(ratios)
-    low, high = (float(value) for value in np.percentile(ratios, (25, 75)))
-    print(
-        f"without {statistics.median(rates[False]):.1f} FPS, with {statistics.median(rates[True]):.1f} FPS: ratio {middle:.4f} "
-        f"(middle half {low:.4f} to {high:.4f}) over {options.rounds} pairs; cost {(1 - middle) * 100:+.2f} %; aim < 1 %"
-    )
-    period_ms = 1000 / statistics.median(rates[True])
+            rounds[profiled].append(measure(make, work, profiled=profiled))
+    without, with_it = (np.array(rounds[profiled]) for profiled in (False, True))
+    for column, name in enumerate(("FPS", "ms of processor time a frame")):
+        ratios = with_it[:, column] / without[:, column]
+        low, middle, high = np.percentile(ratios, (25, 50, 75))
+        print(
+            f"without {np.median(without[:, column]):.2f}, with {np.median(with_it[:, column]):.2f} {name}: "
+            f"ratio {middle:.4f} (middle half {low:.4f} to {high:.4f}) over {options.rounds} pairs; aim: within 1 %"
+        )
+    period_ms = 1000 / float(np.median(with_it[:, 0]))
     events, threads = 9, 5  # 6 pieces of work, 3 queues, in a frame without drawing; a delivery beside them
     share = (events + 1) * event_ns()[1] * 1e-6 / period_ms
     print(f"by the cost of its events: {share * 100:.3f} % of one core at this frame rate, spread over {threads} threads")

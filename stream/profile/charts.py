@@ -57,13 +57,13 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     decoders = [name for name in stages if name.startswith("decode")]
     series = [("decode", _mean_of([line["stages_ms"][name] for name in decoders if name in line["stages_ms"]]))]
     series += [(name, line["stages_ms"][name]) for name in stages if name not in decoders and name in line["stages_ms"]]
-    steps = [index for index, value in enumerate(line["latency_p50_ms"]) if value is not None]
+    steps = [index for index, value in enumerate(line["latency_mean_ms"]) if value is not None]
     if not steps:
         return None
     times = [line["t_s"][index] for index in steps]
     heights = [[values[index] or 0.0 for index in steps] for _, values in series]
     tops = [sum(column) for column in zip(*heights, strict=True)]
-    waiting = [max(0.0, line["latency_p50_ms"][index] - top) for index, top in zip(steps, tops, strict=True)]
+    waiting = [max(0.0, line["latency_mean_ms"][index] - top) for index, top in zip(steps, tops, strict=True)]
     everything = [top + rest for top, rest in zip(tops, waiting, strict=True)]
     plot = Plot(time_axis(document), axis_for(everything, "ms a frame", wide=float("inf")), title="where the time goes")
     floor = [0.0] * len(steps)
@@ -73,7 +73,7 @@ def _stack(document: dict[str, Any]) -> Chart | None:
         floor = top
     plot.band(times, floor, everything, "stage-waiting", "waiting between stages")
     legend = [(stage_style(name), name) for name, _ in series] + [("stage-waiting", "waiting between stages")]
-    note = "What a frame spends in each stage. infer counts from submitting a picture to its result."
+    note = "What a frame spends in each stage, on average. infer counts from submitting a picture to its result."
     return Chart(title="Where the time goes", note=note, plot=plot, legend=tuple(legend))
 
 

@@ -36,6 +36,7 @@ def timeline(recorder: Recorder, samples: dict[str, Samples], *, began_ns: int, 
     return {
         "step_s": step_s,
         "t_s": _listed((edges_s[:-1] + edges_s[1:]) / 2),
+        "latency_mean_ms": steps.of(even["end_ns"], (even["end_ns"] - even["begin_ns"]) * 1e-6, _mean),
         "latency_p50_ms": steps.of(frames["end_ns"], latency_ms, lambda values: float(np.percentile(values, 50))),
         "latency_p95_ms": steps.of(frames["end_ns"], latency_ms, lambda values: float(np.percentile(values, 95))),
         "latency_max_ms": steps.of(frames["end_ns"], latency_ms, lambda values: float(values.max())),
