@@ -1,6 +1,7 @@
 """What profiling costs, and whether its figures are true.
 
     python benchmarks/profiling.py cost                 one event in ns; FPS with and without, in alternating rounds
+    python benchmarks/profiling.py cost --work-ms 0     stages that do nothing: the processor time that is added, by itself
     python benchmarks/profiling.py cost --engine lite   the same with the network that ships, on the demo clip
     python benchmarks/profiling.py truth                stages of known length against a clock of their own; aim: within 2 %
 
@@ -105,7 +106,8 @@ def measure(make: Callable[[], tuple[Source, Any, Any]], work: Work, *, profiled
     profiler = Profiler(ProfileConfig(benchmark=True)) if profiled else None
     source, engine, group = make()
     timings = Timings() if profiler is None else profiler.timings
-    with source, Pipeline([source], engine, group, sinks=[[Sink(work)]], timings=timings) as pipeline, profiler or nullcontext():
+    sinks, watched = [[Sink(work)]], profiler or nullcontext()
+    with source, Pipeline([source], engine, group, sinks=sinks, timings=timings) as pipeline, watched:
         begin_s = time.process_time()
         summary = pipeline.run()
         return summary.fps, (time.process_time() - begin_s) / summary.frames * 1e3
@@ -141,6 +143,8 @@ def compare(make: Callable[[], tuple[Source, Any, Any]], work: Work, options: ar
             f"without {np.median(without[:, column]):.2f}, with {np.median(with_it[:, column]):.2f} {name}: "
             f"ratio {middle:.4f} (middle half {low:.4f} to {high:.4f}) over {options.rounds} pairs; aim: within 1 %"
         )
+    added_us = float(np.median(with_it[:, 1] - without[:, 1])) * 1e3
+    print(f"processor time added: {added_us:.1f} us a frame")
     period_ms = 1000 / float(np.median(with_it[:, 0]))
     events, threads = 9, 5  # 6 pieces of work, 3 queues, in a frame without drawing; a delivery beside them
     share = (events + 1) * event_ns()[1] * 1e-6 / period_ms
