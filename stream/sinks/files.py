@@ -20,6 +20,17 @@ def check_output(path: Path, source: SourceInfo) -> None:
         raise SinkError(f"cannot write {str(path)!r}: it is the source itself; choose another name")
 
 
+def shown_target(target: str) -> str:
+    """`target` for people to read: without user, password, query, and the stream key that ends an RTMP address."""
+    scheme, separator, rest = redact_url(target).partition("://")
+    if not separator:
+        return target
+    rest = rest.split("?", 1)[0]
+    if scheme.lower() in ("rtmp", "rtmps") and rest.count("/") > 1:
+        rest = f"{rest.rpartition('/')[0]}/***"
+    return f"{scheme}://{rest}"
+
+
 def sink_error(path: Path | str, error: OSError) -> SinkError:
     """One line that says why `path` could not be written."""
     reason = error.strerror or str(error) or type(error).__name__

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import PoseStreamError, SinkError, redact_url
+from configs.errors import PoseStreamError, SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.containers import FORMATS, RELAYED
 from stream.sinks.encoders import choose_encoder
-from stream.sinks.files import check_output, sink_error
+from stream.sinks.files import check_output, shown_target, sink_error
 from stream.sinks.segments import VideoSeries
 from stream.sinks.stream_out import StreamOut
 from stream.sinks.timeline import Timeline
@@ -67,7 +67,7 @@ class VideoSink:
     @property
     def label(self) -> str:
         """The target, without credentials."""
-        return redact_url(self._target)
+        return shown_target(self._target)
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is not possible."""
@@ -88,7 +88,7 @@ class VideoSink:
         self._slots = [np.empty((source.height, source.width, 3), np.uint8) for _ in range(_SLOTS)]
         for slot in range(_SLOTS):
             self._free.put(slot)
-        self._thread = threading.Thread(target=self._run, name=f"encode {redact_url(self._target)}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"encode {self.label}", daemon=True)
         self._thread.start()
 
     def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:

@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import SinkError, redact_url
+from configs.errors import SinkError
 from stream.sinks.audio import AudioCopy
 from stream.sinks.containers import OUTPUT_ERRORS, RELAYED, move_index_to_front, open_container, trim_to_whole_fragments
 from stream.sinks.encoders import add_video_stream, choose_encoder, encoder_options
+from stream.sinks.files import shown_target
 from stream.sinks.relay import Relay
 from stream.sinks.video_options import VideoOptions
 
@@ -196,4 +197,4 @@ class VideoFile:
         if self._relay is not None:
             self._relay.close()
             reason = self._relay.reason or reason
-        return SinkError(redact_url(f"cannot write {self._target!r}: {reason}"))
+        return SinkError(f"cannot write {shown_target(self._target)!r}: {reason}")
