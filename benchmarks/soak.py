@@ -54,7 +54,7 @@ class Watch:
         self._seconds = seconds
 
     def look(self, progress: Progress) -> None:
-        if self.samples and progress.elapsed_s < self.samples[-1].time_s + PERIOD_S:
+        if progress.finished or (self.samples and progress.elapsed_s < self.samples[-1].time_s + PERIOD_S):
             return
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         tasks, files = (len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("task", "fd"))
@@ -75,11 +75,16 @@ def growth(samples: list[Sample]) -> tuple[float, float]:
     return slope, error
 
 
+def _minutes(samples: list[Sample]) -> list[float]:
+    return [60.0 * minute for minute in range(1, int(samples[-1].time_s // 60) + 1)]
+
+
 def report(samples: list[Sample]) -> None:
     settled = [sample for sample in samples if sample.time_s >= SETTLED_S] or samples
-    for name, sample in (("minute 1", settled[0]), ("middle", settled[len(settled) // 2]), ("end", settled[-1])):
+    minutes = [next(sample for sample in settled if sample.time_s >= time_s) for time_s in _minutes(settled)]
+    for sample in [*minutes, settled[-1]]:
         print(
-            f"{name:8} after {sample.time_s:5.0f} s: {sample.resident_mib:7.1f} MiB resident, {sample.threads} threads, "
+            f"after {sample.time_s:5.0f} s: {sample.resident_mib:7.1f} MiB resident, {sample.threads} threads, "
             f"{sample.open_files} open files, {sample.frames} frames"
         )
     span_s = settled[-1].time_s - settled[0].time_s
