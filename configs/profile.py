@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from configs.errors import ConfigError
 from configs.flags import option
 
 
@@ -16,3 +17,7 @@ class ProfileConfig:
     benchmark: bool = option(
         False, help="print the figures as one line of JSON on standard output; without -o nothing is drawn or written"
     )
+
+    def __post_init__(self) -> None:
+        if self.trace_gzip and self.profile is None:
+            raise ConfigError("--trace-gzip compresses the trace of --profile DIR; give that too")

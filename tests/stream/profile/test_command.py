@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+import run_stream
 from configs.profile import ProfileConfig
 from configs.run import RunConfig
 from stream.profile.command import shown_command
@@ -65,13 +66,23 @@ def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Pat
     assert list(here.iterdir()) == []
 
 
-def test_what_cannot_be_is_said_before_the_run_starts(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", frames=10)
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--profile", "file/folder", "-o", "out.jsonl"], "error: cannot write a profile to 'file/folder'"),
+        (["--benchmark", "-o", "-"], "error: --benchmark has standard output to itself"),
+        (["--trace-gzip"], "error: command line: --trace-gzip compresses the trace of --profile DIR"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_run_starts(
+    flags: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
-    outcome = run(clip, "--profile", tmp_path / "file" / "x", "-o", tmp_path / "out.jsonl", engine="blank")
-    assert_one_line_error(outcome, "cannot write a profile to", "name another folder")
-    assert not (tmp_path / "out.jsonl").exists()
-    assert_one_line_error(run(clip, "--benchmark", "-o", "-", engine="blank"), "--benchmark", "standard output")
+    monkeypatch.chdir(tmp_path)
+    assert run_stream.main(["demo", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(words)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_run_that_fails_still_writes_its_profile(tmp_path: Path) -> None:
