@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.profile.recorder import Recorder
 from stream.profile.rows import Rows
@@ -51,9 +52,8 @@ def _open(path: Path) -> IO[str]:
 
 
 def _events(recorder: Recorder, samples: dict[str, Samples], began_ns: int, sources: Sequence[str]) -> Iterator[str]:
-    names = list(dict.fromkeys(recorder.threads.values()))
-    threads = {name: number for number, name in enumerate(names, start=1)}
-    numbers = {stage: threads[name] for stage, name in recorder.threads.items()}
+    threads = {thread: number for number, thread in enumerate(dict.fromkeys(recorder.threads.values()), start=1)}
+    numbers = {stage: threads[thread] for stage, thread in recorder.threads.items()}
     every = recorder.every
     slices = {stage: rows for stage, rows in recorder.works.items() if stage not in _UNDER_WAY}
     return chain(
@@ -65,16 +65,16 @@ def _events(recorder: Recorder, samples: dict[str, Samples], began_ns: int, sour
             if stage in recorder.works
         ),
         _flows(slices, every, numbers, began_ns),
-        *(_counter(f"waiting for {stage}", rows, "frames", "value", began_ns) for stage, rows in recorder.queues.items()),
-        _counter("people", recorder.deliveries, "found", "value", began_ns),
-        _counter("dropped", recorder.deliveries, "frames", "drops", began_ns),
+        *(_counter(f"waiting for {stage}", rows.kept(), "frames", "value", began_ns) for stage, rows in recorder.queues.items()),
+        _counter("people", recorder.deliveries.kept(), "found", "value", began_ns),
+        *_dropped(recorder.deliveries.kept(), began_ns, sources),
         *(_sampled(name, track, began_ns) for name, track in samples.items()),
     )
 
 
-def _names(threads: dict[str, int]) -> Iterator[str]:
+def _names(threads: dict[tuple[int, str], int]) -> Iterator[str]:
     yield _meta("process_name", 0, {"name": "higherhrnet-stream"})
-    for name, number in threads.items():
+    for (_, name), number in threads.items():
         yield _meta("thread_name", number, {"name": name})
         yield _meta("thread_sort_index", number, {"sort_index": number})
 
@@ -139,10 +139,16 @@ def _flows(slices: dict[str, Rows], every: int, numbers: dict[str, int], began_n
         )
 
 
-def _counter(name: str, rows: Rows, unit: str, column: str, began_ns: int) -> Iterator[str]:
+def _dropped(frames: NDArray[np.void], began_ns: int, sources: Sequence[str]) -> Iterator[Iterator[str]]:
+    """A counter for each source."""
+    for number in np.unique(frames["source"]).tolist():
+        name = "dropped" if len(sources) == 1 else f"dropped of source {number}"
+        yield _counter(name, frames[frames["source"] == number], "frames", "drops", began_ns)
+
+
+def _counter(name: str, rows: NDArray[np.void], unit: str, column: str, began_ns: int) -> Iterator[str]:
     head = f'{{"ph":"C","pid":{_PROCESS},"name":{json.dumps(name)},"ts":'
-    kept = rows.kept()
-    for end_ns, value in zip(kept["end_ns"].tolist(), kept[column].tolist(), strict=True):
+    for end_ns, value in zip(rows["end_ns"].tolist(), rows[column].tolist(), strict=True):
         yield f'{head}{(end_ns - began_ns) / 1000},"args":{{"{unit}":{value}}}}}'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,18 @@ def test_several_sources_are_told_apart() -> None:
     ]
     where, _ = profiler._recorder.per_frame("write")
     assert len(where) == 50, "every delivery has its own work"
+
+
+def test_sources_of_the_same_name_have_tracks_of_their_own(tmp_path: Path) -> None:
+    profiler = Profiler(ProfileConfig(profile=str(tmp_path)))
+    sources = [counted(15, name="twin"), counted(15, name="twin")]
+    with Pipeline(sources, BlankEngine(), nobody, timings=profiler.timings) as pipeline, profiler:
+        pipeline.run()
+    profiler.write(profiler.document(FACTS, pipeline.summary()))
+    events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
+    tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    assert list(tracks.values()).count("decode twin") == 2
+    assert {event["name"] for event in events if event["ph"] == "C"} >= {"dropped of source 0", "dropped of source 1"}
 
 
 def test_a_folder_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
