@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.profile import nvml_probe as nvml_module
 from stream.profile.environment import find_environment
 from stream.profile.nvml_probe import nvml_probe
 from stream.profile.process_probe import ProcessProbe
@@ -85,6 +87,13 @@ def test_nvml_without_a_driver_is_no_probe_and_no_error() -> None:
         assert all(value >= 0 for value in found.values())
     finally:
         probe.close()
+
+
+def test_nvml_is_asked_for_nothing_that_its_library_does_not_have() -> None:
+    nvml = pytest.importorskip("pynvml", reason="needs nvidia-ml-py, extra `profile`")
+    wanted = set(re.findall(r"nvml\.(\w+)", Path(nvml_module.__file__).read_text(encoding="utf-8"))) - {"NVMLError"}
+    assert len(wanted) > 10
+    assert not {name for name in wanted if not hasattr(nvml, name)}
 
 
 def fake_tegrastats(folder: Path, *lines: str, then: str = "sleep 30") -> Path:
