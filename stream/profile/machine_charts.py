@@ -56,12 +56,10 @@ def _power(document: dict[str, Any]) -> Chart | None:
     name = next((name for name in ("board_w", "gpu_w") if any(line["telemetry"].get(name, ()))), None)
     if name is None:
         return None
-    pairs = [
-        (fps, watts) for fps, watts in zip(line["fps"], line["telemetry"][name], strict=True) if watts is not None and fps > 0
-    ]
-    if not pairs:
+    pairs = [(fps, watts) for fps, watts in zip(line["fps"], line["telemetry"][name], strict=True) if watts is not None]
+    rates, watts = [fps for fps, _ in pairs], [watts for _, watts in pairs]
+    if not any(rates):
         return None
-    rates, watts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     x = axis_for(rates, "frames a second", wide=float("inf"))
     plot = Plot(x, axis_for(watts, "W", wide=float("inf")), title="power against frame rate")
     plot.dots(rates, watts, "p50", radius=2.6, titles=[f"{fps:.1f} FPS, {value:.1f} W" for fps, value in pairs])
