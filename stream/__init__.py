@@ -2,8 +2,10 @@
 
 from stream.frame import Frame, SourceInfo
 from stream.iteration import iterate
-from stream.pipeline import Pipeline, PipelineOptions, Progress
+from stream.options import PipelineOptions
+from stream.pipeline import Pipeline
 from stream.policy import EVERY_FRAME, LATEST, Policy, parse_policy
+from stream.progress import Progress
 from stream.sources import Source, open_source
 from stream.summary import SourceSummary, Summary
 from stream.timing import StageStatistics, Statistics, Timings

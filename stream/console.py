@@ -11,7 +11,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from stream.pipeline import Progress
+from stream.progress import Progress
 from stream.summary import Summary
 from stream.timing import Statistics
 

@@ -9,7 +9,8 @@ from configs.run import SourceConfig
 from grouping import People
 from stream.estimator import Estimator, suitable_grouper
 from stream.frame import Frame
-from stream.pipeline import Pipeline, PipelineOptions
+from stream.options import PipelineOptions
+from stream.pipeline import Pipeline
 from stream.sources import Source, open_source
 
 

@@ -6,20 +6,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
 from configs import ExecutionError, KeypointSet, load_keypoint_set
-from configs.run import BATCH_WINDOW_MS
 from grouping import People
 from stream.channel import Channel, Thinning
 from stream.crew import Outcome, Worker
 from stream.estimator import Estimator, Group
 from stream.frame import Frame
 from stream.inference import InferWorker
+from stream.options import PipelineOptions
 from stream.parcel import Parcel
 from stream.policy import EVERY_FRAME, LATEST, Policy
 from stream.process import tuned_process
+from stream.progress import Progress, progress_of
 from stream.renderer import Renderer
 from stream.ring import RingBuffer, RingClosed
 from stream.sinks import Controls, Interactive, RunInfo, Sink
@@ -36,38 +36,6 @@ _TICK_S = 0.1  # how often progress is told, and how soon a signal is seen
 _STOP_S = 1.0  # for what is under way to be finished after `stop`
 _JOIN_S = 0.5  # for threads to see that everything is closed
 _FINISH_S = 30.0  # for the sinks to finish their files, which takes longer the larger they are
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a run is. expected: frames to come in all, none where unknown. finished: the last call of the run."""
-
-    frames: int
-    expected: int | None
-    drops: int
-    elapsed_s: float
-    finished: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class PipelineOptions:
-    """How frames go through.
-
-    policy: which frames are given up when the engine is slower than a source; by default `latest` for live sources and
-        `every-frame` for files.
-    frames, stride, max_fps: use so many frames of each source, every n-th, at most so many a second of stream time.
-    in_flight: batches that the engine works on at a time; by default as many as it can, but 1 where frames may be dropped: a
-        second one would only wait behind the first and arrive one inference later.
-    batch_window_ms: how long an idle engine that has a frame of one source waits for frames of the others, to infer them
-        together; never with one source, nor with an engine that takes one picture at a time.
-    """
-
-    policy: Policy | None = None
-    frames: int | None = None
-    stride: int = 1
-    max_fps: float | None = None
-    in_flight: int | None = None
-    batch_window_ms: float = BATCH_WINDOW_MS
 
 
 class Pipeline:
@@ -284,23 +252,7 @@ class Pipeline:
         )
 
     def _progress(self, *, finished: bool) -> Progress:
-        counts = [self._expected(channel) for channel in self._channels]
-        return Progress(
-            frames=sum(channel.frames for channel in self._channels),
-            expected=None if None in counts else sum(count for count in counts if count is not None),
-            drops=sum(channel.ring.dropped for channel in self._channels),
-            elapsed_s=self.timings.elapsed_s,
-            finished=finished,
-        )
-
-    def _expected(self, channel: Channel) -> int | None:
-        info = channel.source.info
-        if info is None or info.live:
-            return channel.thinning.limit
-        count = info.frame_count
-        if count is None and info.duration_s is not None and info.fps is not None:
-            count = round(info.duration_s * info.fps)
-        return channel.thinning.expected(count, info.duration_s)
+        return progress_of(self._channels, elapsed_s=self.timings.elapsed_s, finished=finished)
 
     def _see_stop(self) -> None:
         if self._stop_at_s is not None and not self._stopping:

@@ -4,7 +4,7 @@ import logging
 from rich.console import Console
 
 from stream.console import ConsoleHandler, ProgressBar, stage_table
-from stream.pipeline import Progress
+from stream.progress import Progress
 from stream.sources import SourceHealth
 from stream.summary import SourceSummary, Summary
 from stream.timing import StageStatistics, Statistics

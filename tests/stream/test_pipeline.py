@@ -17,8 +17,10 @@ from configs import SinkError, SourceError
 from configs.run import SourceConfig
 from grouping import Grouper, People
 from stream.frame import Frame, SourceInfo
-from stream.pipeline import Pipeline, PipelineOptions, Progress
+from stream.options import PipelineOptions
+from stream.pipeline import Pipeline
 from stream.policy import EVERY_FRAME, LATEST, Policy
+from stream.progress import Progress
 from stream.renderer import Renderer, RenderOptions
 from stream.sinks import RunInfo, open_sinks
 from stream.sources import FrameSlot, Source, State, open_source

@@ -12,7 +12,8 @@ import pytest
 
 from configs import SinkError
 from configs.profile import ProfileConfig
-from stream.pipeline import Pipeline, PipelineOptions
+from stream.options import PipelineOptions
+from stream.pipeline import Pipeline
 from stream.policy import LATEST
 from stream.profile import Profiler, RunFacts
 from tests.stream.blank_engine import BlankEngine
