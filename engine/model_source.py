@@ -105,16 +105,20 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
     recipe = json.dumps([GRAPH_VERSION, map_stride, dataclasses.asdict(config)], sort_keys=True)
     key = hashlib.sha256((recipe + hash_file(weights)).encode()).hexdigest()[:16]
     path = cache_folder() / "models" / f"{config.name}-{key}.onnx"
-    if not path.is_file():
-        _need_torch()
-        from engine.checkpoint import load_checkpoint
-        from engine.export import export_onnx
-        from engine.network import load_network
+    if path.is_file():
+        try:
+            return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
+        except ModelError as error:
+            _log.warning("the cached model is exported again: %s", error)
+    _need_torch()
+    from engine.checkpoint import load_checkpoint
+    from engine.export import export_onnx
+    from engine.network import load_network
 
-        _log.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
-        network = load_network(config)
-        load_checkpoint(network, weights)
-        export_onnx(network, path, map_stride=map_stride, weights=weights.name)
+    _log.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
+    network = load_network(config)
+    load_checkpoint(network, weights)
+    export_onnx(network, path, map_stride=map_stride, weights=weights.name)
     return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
 
 

@@ -1,4 +1,4 @@
-"""The properties of an ONNX file, read without the `onnx` package and without reading the weights.
+"""ONNX files: whole, with the `onnx` package; their properties alone without it and without reading the weights.
 
 An ONNX file is one protocol buffer message, ModelProto: `metadata_props` is its field 14, a repeated (key = 1, value = 2).
 """
@@ -8,13 +8,32 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from configs import ModelError
+from configs import ModelError, RuntimeUnavailableError
 
 _IR_VERSION, _GRAPH, _PROPERTIES = 1, 7, 14
 _VARINT, _FIXED_64, _LENGTH_DELIMITED, _FIXED_32 = 0, 1, 2, 5
 _PROPERTY_LIMIT = 1 << 20
+
+
+def load_onnx(path: str | Path, purpose: str) -> Any:
+    """The `onnx.ModelProto` in a file.
+
+    purpose: what it is needed for, for the RuntimeUnavailableError where onnx is not installed. Raises ModelError if the file
+    cannot be read or is damaged.
+    """
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise RuntimeUnavailableError(f"{purpose} needs onnx: pip install 'higherhrnet-stream[torch]'") from error
+    try:
+        return onnx.load(path)
+    except OSError as error:
+        raise ModelError(f"cannot read the model {str(path)!r}: {error.strerror}") from error
+    except DecodeError as error:
+        raise ModelError(f"{str(path)!r} is not an ONNX model, or it is damaged or cut off") from error
 
 
 def read_properties(path: str | Path) -> dict[str, str]:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from configs import ModelError, RuntimeUnavailableError
+from configs import ModelError
 from engine.metadata import read_metadata
 from engine.network import load_network
+from engine.onnx_file import load_onnx
 
 _PREFIX = "network."  # the attribute of PoseGraph that holds the network
 _FP16_SUFFIX = ".fp16"
@@ -34,11 +35,9 @@ def load_exported_network(path: str | Path) -> nn.Module:
 
 
 def _read_initializers(path: str | Path) -> dict[str, Tensor]:
-    try:
-        import onnx
-    except ImportError as error:
-        raise RuntimeUnavailableError("torch needs onnx to read a model: pip install 'higherhrnet-stream[torch]'") from error
-    graph = onnx.load(path).graph
+    graph = load_onnx(path, "reading a model with torch").graph
+    from onnx import numpy_helper
+
     values = {initializer.name: initializer for initializer in graph.initializer}
     # The exporter stores equal parameters once and leads the other names to them.
     aliases = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
@@ -49,5 +48,5 @@ def _read_initializers(path: str | Path) -> dict[str, Tensor]:
     for name, source in names.items():
         if name.startswith(_PREFIX):
             tensor = values.get(source) or values[source + _FP16_SUFFIX]
-            weights[name[len(_PREFIX) :]] = torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor), np.float32))
+            weights[name[len(_PREFIX) :]] = torch.from_numpy(np.array(numpy_helper.to_array(tensor), np.float32))
     return weights

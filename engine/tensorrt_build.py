@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
+from configs import ConfigError, ExecutionError, ModelError
 from engine.geometry import check_input_size
 from engine.graph_names import INPUT_NAME
+from engine.onnx_file import load_onnx
 from engine.onnx_passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
 from engine.tensorrt_library import Library
 
@@ -110,11 +111,7 @@ def build_engine(
 
 
 def _prepare(path: Path, precision: str, library: Library) -> bytes:
-    try:
-        import onnx
-    except ImportError as error:
-        raise RuntimeUnavailableError("building an engine needs onnx: pip install 'higherhrnet-stream[torch]'") from error
-    model = onnx.load(path)
+    model = load_onnx(path, "building an engine")
     load_weights_as_fp32(model)
     if precision == "fp16" and library.strongly_typed:
         fold_batch_normalisation(model)

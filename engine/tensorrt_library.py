@@ -17,6 +17,7 @@ LIBRARIES = {
     "tensorrt": "pip install 'higherhrnet-stream[tensorrt]'",
     "tensorrt_rtx": "pip install tensorrt-rtx pycuda",
 }
+_OLDEST = (8, 6)  # the first that takes uint8 images
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +64,16 @@ def load_library(name: str) -> Library:
         # Its bindings load CUDA's libraries when they are imported; what is missing surfaces as any of these.
         reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
         raise RuntimeUnavailableError(f"{name} {reason}: {LIBRARIES[name]}") from error
-    return Library(name, module, _make_logger(module))
+    library = Library(name, module, _make_logger(module))
+    if name == "tensorrt" and _version(library.version) < _OLDEST:
+        raise RuntimeUnavailableError(
+            f"TensorRT {library.version} is too old, it must be 8.6 to 11: {LIBRARIES[name]}, or another runtime"
+        )
+    return library
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
 def _make_logger(module: Any) -> Any:

@@ -177,7 +177,7 @@ def test_it_says_what_it_is(lite_onnx):
     estimator.close()
 
 
-def test_a_checkpoint_is_exported_once_into_the_cache(tmp_path, monkeypatch):
+def test_a_checkpoint_is_exported_once_into_the_cache_and_again_when_that_is_damaged(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     network = randomised(load_network("lite"))
     own = {"format": "higherhrnet-stream", "model": vars(network.config), "network": network.state_dict(), "ema": None}
@@ -191,6 +191,12 @@ def test_a_checkpoint_is_exported_once_into_the_cache(tmp_path, monkeypatch):
     assert by_name.path.stat().st_mtime_ns == written
     assert by_name.path.is_relative_to(tmp_path / "cache" / "higherhrnet-stream")
     assert by_name.metadata.weights == "weights.pth"
+
+    whole = by_name.path.read_bytes()
+    by_name.path.write_bytes(whole[: len(whole) // 2])
+    assert find_model("lite", tmp_path / "weights.pth") == by_file
+    assert len(by_name.path.read_bytes()) == len(whole)
+    assert "the cached model is exported again" in caplog.text
 
 
 def test_the_preset_of_an_official_checkpoint_is_told_from_its_contents(tmp_path):

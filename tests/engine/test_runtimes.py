@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import re
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from engine.graph import PoseGraph
 from engine.metadata import read_metadata
 from engine.parity import TOLERANCES, measure_parity
 from engine.runtimes import RUNTIMES, open_runtime
+from engine.tensorrt_library import load_library
 
 has_cuda = torch.cuda.is_available
 CPU = ["torch", "openvino", "onnxruntime"]
@@ -123,6 +126,25 @@ def test_gpu_runtimes_agree_with_torch_on_the_cpu(name, lite_onnx):
     with runtime, open_runtime(lite_onnx, metadata, "torch_cpu") as reference:
         parity = measure_parity(runtime, reference, [pictures((256, 320)), pictures((320, 256), seed=1)], 256)
         assert not TOLERANCES[runtime.precision].exceeded_by(parity)
+
+
+@pytest.mark.parametrize("version", ["8.4.3.1", "7.2"])
+def test_a_tensorrt_that_is_too_old_is_named_with_what_is_supported(version, monkeypatch):
+    severity = types.SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
+    logger = type("ILogger", (), {"Severity": severity})
+    monkeypatch.setitem(sys.modules, "tensorrt", types.SimpleNamespace(__version__=version, ILogger=logger))
+
+    with pytest.raises(RuntimeUnavailableError, match=rf"TensorRT {re.escape(version)} is too old, it must be 8\.6 to 11"):
+        load_library("tensorrt")
+
+
+def test_without_a_gpu_auto_falls_back_and_gives_the_reason(lite_onnx, caplog, monkeypatch):
+    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
+
+    with caplog.at_level(logging.INFO), open_runtime(lite_onnx, read_metadata(lite_onnx)) as runtime:
+        assert runtime.device == "cpu"
+
+    assert "runtime tensorrt not taken: tensorrt needs a CUDA GPU" in caplog.text
 
 
 def test_when_nothing_works_every_reason_is_given(lite_onnx, monkeypatch):
