@@ -537,7 +537,7 @@ def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
         ):
             pipeline.run()
         counts.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task")])
-    assert counts[1] == counts[2]
+    assert all(later <= earlier for later, earlier in zip(counts[2], counts[1], strict=True)), counts
 
 
 def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) -> None:
