@@ -18,7 +18,7 @@ from configs.profile import ProfileConfig
 from configs.run import RunConfig, SourceConfig
 from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
-from stream import EVERY_FRAME, LATEST, Pipeline, PipelineOptions, Source, Summary, open_source, parse_policy
+from stream import EVERY_FRAME, LATEST, Pipeline, PipelineOptions, Source, Summary, parse_policy
 from stream.console import ConsoleHandler, ProgressBar, stage_table
 from stream.estimator import suitable_grouper
 from stream.profile import Profiler, RunFacts, benchmark_line, nvtx_ranges, profile_tables
@@ -26,6 +26,7 @@ from stream.profile.command import shown_command
 from stream.renderer import Renderer, RenderOptions
 from stream.signals import StopSignals
 from stream.sinks import BrowserOptions, Sink, VideoOptions, open_sinks
+from stream.sources import open_sources
 from stream.sources.address import source_labels
 from stream.timing import Timings
 
@@ -114,7 +115,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
     input_size = None if config.input_size is None else parse_input_size(config.input_size)
     sinks = [open_sinks(outputs, video=flags.video, browser=flags.browser) for outputs in _outputs(flags)]
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(spec, flags.source)) for spec in config.sources]
+        sources = stack.enter_context(open_sources(config.sources, flags.source))
         estimator = stack.enter_context(
             open_estimator(
                 config.model,
