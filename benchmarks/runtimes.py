@@ -1,19 +1,20 @@
-"""How long one image takes in every runtime that is installed here, against eager torch.
+"""How long one image takes in every runtime that is installed here, against eager torch, and how far people move.
 
-    python benchmarks/runtimes.py                           # lite at 256, 320, 384 and w32_512
-    python benchmarks/runtimes.py --models lite --sizes 320 --weights best.pt
+    python -m benchmarks.runtimes                           # lite at 256, 320, 384 and w32_512: 7 minutes on two cores
+    python -m benchmarks.runtimes --models lite --sizes 320 --weights best.pt
 
 Times are of the deployable graph alone (image bytes in the slot to maps and candidates), one image at a time; a 4:3 image, so
 that 320 means 320x448. Every row has a process of its own: in a common one the threads of one library spin while those of the
-next compute (OpenVINO took 159 instead of 17 ms beside torch). Rows are timed in several turns, so that a busy machine slows
-all of them. Without weights the network's are random, drawn so that activations neither vanish (subnormal numbers are slow) nor
-overflow.
+next compute (OpenVINO took 159 instead of 17 ms beside torch). Rows are timed in turns, so that a busy machine slows all of
+them; torch.compile, which takes long, in one. int8 is the form that `python -m engine build --precision int8` made of the
+model, if it did. `people`: lost and gained of how many, then median and 95th percentile of the drift of their keypoints in
+image pixels. w32_512 has random weights, drawn so that activations neither vanish (subnormal numbers are slow) nor overflow:
+its people mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import platform
 import subprocess
@@ -29,16 +30,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine import align, load_checkpoint, load_network
+from configs import GroupingConfig
+from engine import PoseMaps, align, load_checkpoint, load_network
 from engine.export import export_onnx
-from engine.metadata import read_metadata
+from engine.metadata import ModelMetadata, read_metadata
+from engine.model_source import find_model
 from engine.parity import measure_parity
 from engine.runtimes import RUNTIMES, Runtime, open_runtime
+from grouping import Grouper
 
 CLIP = Path(__file__).parents[1] / "stream" / "data" / "plaza.mp4"
 IMAGE_SIZE = (480, 640)
 TURNS = 2
-WARM_UP = 3
+WARM_UP = 2
+FEWEST = 3  # runs, however long they take
 EAGER, COMPILED = "torch_cpu fp32", "torch compiled"
 
 
@@ -50,19 +55,21 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
-            path = _export(model, options.weights, Path(folder))
+            ships = model == "lite" and options.weights is None
+            path = find_model(model).path if ships else _export(model, options.weights, folder)
             for size in options.sizes if model == "lite" else (read_metadata(path).model.input_size,):
                 _print_table(model, path, align(IMAGE_SIZE, size).input_size, options)
 
 
 def _print_table(model: str, path: Path, size: tuple[int, int], options: argparse.Namespace) -> None:
-    rows = [EAGER] + [COMPILED] * (not options.no_compile) + list(_others())
+    rows = [EAGER] + [COMPILED] * (model in options.compile) + list(_others(model))
     results: dict[str, list[dict[str, Any]]] = {row: [] for row in rows}
-    for _ in range(TURNS):
+    for turn in range(TURNS):
         for row in rows:
-            results[row].append(_in_a_process(row, path, size, options))
+            if turn == 0 or row != COMPILED:
+                results[row].append(_in_a_process(row, path, size, options, parity=turn == 0))
     print(f"\n{model} {size[0]}x{size[1]}")
-    print(f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  maps, tags off by; peaks lost/gained of; drift px")
+    print(f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  {'maps off by':>11} {'tags':>8}  people; drift px")
     if "error" in results[EAGER][0]:
         raise SystemExit(f"error: {EAGER}, which the others are compared with, failed: {results[EAGER][0]['error']}")
     eager = float(np.median(np.concatenate([each["times_ms"] for each in results[EAGER]])))
@@ -76,10 +83,12 @@ def _print_table(model: str, path: Path, size: tuple[int, int], options: argpars
         print(f"{row:18} {p50:8.1f} {p99:8.1f} {1000 / p50:7.1f} {eager / p50:8.2f}  {parity}")
 
 
-def _in_a_process(row: str, path: Path, size: tuple[int, int], options: argparse.Namespace) -> dict[str, Any]:
+def _in_a_process(
+    row: str, path: Path, size: tuple[int, int], options: argparse.Namespace, parity: bool
+) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.runtimes", "--row", row, "--model-file", str(path.resolve())]
     command += ["--input", *map(str, size)]
-    command += ["--seconds", str(options.seconds / TURNS), "--parity-images", str(options.parity_images)]
+    command += ["--seconds", str(options.seconds / TURNS), "--parity-images", str(options.parity_images * parity)]
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     if done.returncode:
@@ -100,7 +109,7 @@ def _run_row(options: argparse.Namespace) -> dict[str, Any]:
         images = list(_frames(options.parity_images))
         if images and options.row != EAGER:
             with open_runtime(path, metadata, "torch_cpu") as reference:
-                result["parity"] = dataclasses.asdict(measure_parity(runtime, reference, images, (height, width)))
+                result["parity"] = measure_parity(runtime, reference, images, (height, width), _grouping(metadata)).to_dict()
     return result
 
 
@@ -109,7 +118,7 @@ def _time(run: Callable[[], object], seconds: float) -> list[float]:
         run()
     times_ms: list[float] = []
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times_ms) < 5:
+    while time.perf_counter() < end or len(times_ms) < FEWEST:
         start = time.perf_counter()
         run()
         times_ms.append(1000 * (time.perf_counter() - start))
@@ -136,14 +145,20 @@ def _compiled(path: Path, picture: NDArray[np.uint8]) -> Callable[[], object]:
     return run
 
 
-def _others() -> Iterator[str]:
+def _others(model: str) -> Iterator[str]:
     for entry in RUNTIMES.values():
         for precision in entry.precisions:
-            if entry.automatic and not entry.needs_gpu:
+            if entry.automatic and not entry.needs_gpu and (precision != "int8" or model == "lite"):
                 yield f"{entry.name} {precision}"
 
 
-def _export(model: str, weights: Path | None, folder: Path) -> Path:
+def _grouping(metadata: ModelMetadata) -> Callable[[PoseMaps], NDArray[np.float32]]:
+    least = GroupingConfig(min_person_score=metadata.model.min_person_score)
+    grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=least)
+    return lambda maps: maps.alignment.to_image(grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints)
+
+
+def _export(model: str, weights: Path | None, folder: str) -> Path:
     network = load_network(model)
     if weights is not None and model == "lite":
         load_checkpoint(network, weights)
@@ -154,7 +169,7 @@ def _export(model: str, weights: Path | None, folder: Path) -> Path:
                 torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             elif isinstance(module, torch.nn.BatchNorm2d):
                 torch.nn.init.constant_(module.weight, 0.5)
-    path = folder / f"{model}.onnx"
+    path = Path(folder) / f"{model}.onnx"
     export_onnx(network, path)
     return path
 
@@ -178,9 +193,8 @@ def _picture(height: int, width: int) -> NDArray[np.uint8]:
 def _describe(parity: dict[str, Any] | None) -> str:
     if parity is None:
         return ""
-    return (
-        "{heatmap_max:.2g}, {tag_max:.2g}; {peaks_lost}/{peaks_gained} of {peaks}; {peak_drift_px:.2f}".format(**parity)
-    )
+    numbers = "{people_lost}/{people_gained} of {people}; {people_drift_median_px:.2f}, {people_drift_p95_px:.2f}"
+    return "{heatmap_max:11.2g} {tag_max:8.2g}  ".format(**parity) + numbers.format(**parity)
 
 
 def _parse() -> argparse.Namespace:
@@ -188,9 +202,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=["lite", "w32_512"], metavar="NAME")
     parser.add_argument("--sizes", nargs="+", type=int, default=[256, 320, 384], metavar="N", help="short sides, for lite")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint for lite")
-    parser.add_argument("--seconds", type=float, default=6.0, help="time for each row, in two turns")
+    parser.add_argument("--seconds", type=float, default=4.0, help="time for each row, in two turns")
     parser.add_argument("--parity-images", type=int, default=3, metavar="N", help="frames of the demo clip")
-    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out; it takes minutes for HRNet")
+    parser.add_argument("--compile", nargs="*", default=["lite"], metavar="NAME", help="with torch.compile: minutes for HRNet")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--model-file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--input", type=int, nargs=2, help=argparse.SUPPRESS)
