@@ -7,9 +7,11 @@ slot, so that one image is uploaded while another is computed. Nothing here wait
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from engine.metadata import ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, one_line, output_shapes
 from engine.tensorrt_build import Profile
 from engine.tensorrt_library import LIBRARIES, load_library
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -44,7 +48,7 @@ class TensorRt(Runtime):
 
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
         library = load_library(self.name)
-        self._cuda, self._context, self.device = _open_gpu(self.name)
+        self._cuda, self._context, self.device = open_gpu(self.name)
         self.precision = precision
         self.metadata = metadata
         self._closed = False
@@ -65,6 +69,7 @@ class TensorRt(Runtime):
         # One execution context for each size of input: a CUDA graph is of one size, and scratch memory is kept between frames.
         self._contexts: dict[tuple[int, ...], Any] = {}
         self._graphs: list[CudaGraph] = []
+        self._records = True  # until TensorRT has work that cannot be recorded
 
     @property
     def max_batch(self) -> int:
@@ -73,7 +78,7 @@ class TensorRt(Runtime):
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         shapes = output_shapes(self.metadata, height, width, batch)
         image_shape = (batch, height, width, 3)
-        with self._current():
+        with self._current(f"cannot prepare for images {image_shape}; if memory is short, take a smaller input size"):
             self._execution(image_shape)
             host = {name: self._cuda.pagelocked_empty(shapes[name], kind) for name, kind in OUTPUT_TYPES.items()}
             images = self._cuda.pagelocked_empty(image_shape, np.uint8)
@@ -89,7 +94,7 @@ class TensorRt(Runtime):
 
     def submit(self, slot: Slot) -> Slot:
         device: _Device = slot.handle
-        with self._current():
+        with self._current(f"could not start on images {slot.images.shape}"):
             self._cuda.memcpy_htod_async(device.buffers[INPUT_NAME], slot.images, self._up)
             device.uploaded.record(self._up)
             self._compute.wait_for_event(device.uploaded)
@@ -102,11 +107,8 @@ class TensorRt(Runtime):
         return slot
 
     def result(self, ticket: Slot) -> Slot:
-        with self._current():
-            try:
-                ticket.handle.downloaded.synchronize()
-            except self._cuda.Error as error:
-                raise ExecutionError(f"{self.name} failed on images {ticket.images.shape}: {one_line(error)}") from error
+        with self._current(f"failed on images {ticket.images.shape}"):
+            ticket.handle.downloaded.synchronize()
         return ticket
 
     def close(self) -> None:
@@ -122,7 +124,6 @@ class TensorRt(Runtime):
             # Contexts before the engine, the engine before its runtime: TensorRT's order of destruction.
             self._contexts.clear()
             del self._engine, self._runtime, self._up, self._compute, self._down
-        self._context.detach()
 
     def _enqueue(self, slot: Slot, device: _Device) -> None:
         if device.graph is not None:
@@ -134,8 +135,13 @@ class TensorRt(Runtime):
         # Once outside of the graph: TensorRT may still allocate in the first run of a shape.
         if not execution.execute_async_v3(self._compute.handle):
             raise ExecutionError(f"{self.name} could not start on images {slot.images.shape}; its log says why")
-        device.graph = CudaGraph(self._compute.handle, lambda: bool(execution.execute_async_v3(self._compute.handle)))
-        self._graphs.append(device.graph)
+        if self._records:
+            try:
+                device.graph = CudaGraph(self._compute.handle, lambda: bool(execution.execute_async_v3(self._compute.handle)))
+                self._graphs.append(device.graph)
+            except ExecutionError as error:
+                self._records = False
+                _log.warning("%s runs without CUDA graphs: %s", self.name, error)
 
     def _execution(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._contexts:
@@ -148,11 +154,13 @@ class TensorRt(Runtime):
         return self._contexts[shape]
 
     @contextmanager
-    def _current(self) -> Iterator[None]:
-        """Makes the GPU's context the calling thread's, for as long as the block lasts."""
+    def _current(self, what: str = "cannot start") -> Iterator[None]:
+        """Makes the GPU's context the calling thread's, for as long as the block lasts; CUDA's errors are ExecutionErrors."""
         self._context.push()
         try:
             yield
+        except self._cuda.Error as error:
+            raise ExecutionError(f"{self.name} {what}: {one_line(error)}") from error
         finally:
             self._context.pop()
 
@@ -165,13 +173,15 @@ class TensorRtRtx(TensorRt):
 
 def describe_gpu(name: str) -> str:
     """Name and compute capability of the first GPU. Raises RuntimeUnavailableError without pycuda or a GPU."""
-    _, context, device = _open_gpu(name)
-    context.detach()
-    return device
+    return open_gpu(name)[2]
 
 
-def _open_gpu(name: str) -> tuple[Any, Any, str]:
-    """pycuda's driver module, the primary context of the first GPU (torch uses the same one), and what the GPU is."""
+@cache
+def open_gpu(name: str) -> tuple[Any, Any, str]:
+    """pycuda's driver module, the primary context of the first GPU (torch uses the same one), and what the GPU is.
+
+    The context is kept until the process ends: maps that somebody still holds lie in its pinned memory, and would go with it.
+    """
     try:
         import pycuda.driver as cuda
     except (ImportError, OSError) as error:

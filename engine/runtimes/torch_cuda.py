@@ -48,7 +48,10 @@ class TorchCuda(Runtime):
         kind = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
         network = load_exported_network(path).to(kind)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._graph = PoseGraph(network, metadata.map_stride).to("cuda")
+        try:
+            self._graph: Any = PoseGraph(network, metadata.map_stride).to("cuda")
+        except RuntimeError as error:  # out of memory, or a GPU that this build of torch has no kernels for
+            raise ExecutionError(f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}") from error
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
@@ -68,12 +71,15 @@ class TorchCuda(Runtime):
 
     def submit(self, slot: Slot) -> Slot:
         device: _Device = slot.handle
-        with self._torch.cuda.stream(self._stream):
-            device.images.copy_(device.host_images, non_blocking=True)
-            device.graph.replay()
-            for name, tensor in device.host_outputs.items():
-                tensor.copy_(getattr(device.outputs, name), non_blocking=True)
-            device.downloaded.record(self._stream)
+        try:
+            with self._torch.cuda.stream(self._stream):
+                device.images.copy_(device.host_images, non_blocking=True)
+                device.graph.replay()
+                for name, tensor in device.host_outputs.items():
+                    tensor.copy_(getattr(device.outputs, name), non_blocking=True)
+                device.downloaded.record(self._stream)
+        except RuntimeError as error:
+            raise ExecutionError(f"torch could not start on images {slot.images.shape}: {one_line(error)}") from error
         return slot
 
     def result(self, ticket: Slot) -> Slot:
@@ -85,14 +91,19 @@ class TorchCuda(Runtime):
 
     def close(self) -> None:
         self._stream.synchronize()
+        self._graph = None  # slots that are still held keep their own memory
 
     def _record(self, images: Any) -> tuple[Any, Any]:
         torch = self._torch
-        with torch.inference_mode(), torch.cuda.stream(self._stream):
-            for _ in range(_WARM_UP):
-                self._graph(images)
-        self._stream.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(graph, stream=self._stream):
-            outputs = self._graph(images)
+        # cuDNN tries its algorithms in the first run of a shape; TF32 is not the single precision that was asked for.
+        choosing = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=self.precision != "fp32")
+        with torch.inference_mode(), choosing:
+            with torch.cuda.stream(self._stream):
+                for _ in range(_WARM_UP):
+                    self._graph(images)
+            self._stream.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            # Other threads may use the GPU meanwhile: a second source's estimator, for one.
+            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                outputs = self._graph(images)
         return graph, outputs
