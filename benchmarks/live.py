@@ -4,6 +4,7 @@
     python benchmarks/live.py pair                    two cameras, one killed: frame intervals of the other
     python benchmarks/live.py latency --seconds 300   capture-to-sink latency and drift, an engine that keeps up, and a slow one
                         [--engine slow]               only one of them
+    python benchmarks/live.py company                 two cameras, one engine: what the batch window gains and costs
 
 Pictures carry their number. Drift compares when a picture was handed to the sink with when its number was due, in the first
 30 s and in the last 30 s; what it cannot see is the constant part, from the server to our socket. What FFmpeg looked at to know
@@ -24,12 +25,15 @@ from typing import Any
 
 import numpy as np
 
-from configs.run import SourceConfig
+from configs.run import BATCH_WINDOW_MS, SourceConfig
 from engine import PoseMaps, align
 from grouping import People
 from stream.frame import Frame
+from stream.options import PipelineOptions
 from stream.pipeline import Pipeline
 from stream.sources import open_source
+from stream.sources.pattern import FPS as PATTERN_FPS
+from stream.sources.pattern import PatternSource
 from stream.summary import Summary
 from tests.stream.media import BITS, make_clip, read_number
 from tests.stream.servers import RtspServer
@@ -185,6 +189,44 @@ def report(name: str, sink: Notes, summary: Summary) -> None:
         print(f"  behind the burnt-in clock, {part} {part_s:.0f} s: p50 {p50:.1f}, p99 {p99:.1f} ms over the least", flush=True)
 
 
+class PairEngine(Engine):
+    """Takes as long for two pictures as for one, as a GPU that has room does."""
+
+    batch_size = 2
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(delay_s)
+        self.batches: list[int] = []
+        self._due_s = 0.0
+
+    def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
+        self.batches.append(len(images_bgr))
+        self._due_s = time.monotonic() + self._delay_s
+        return super().submit_batch(images_bgr)
+
+    def result(self, ticket: None) -> PoseMaps:
+        time.sleep(max(0.0, self._due_s - time.monotonic()))
+        return self._maps
+
+
+def company(seconds: float) -> None:
+    for apart_ms in (1.0, 500 / PATTERN_FPS):
+        for window_ms in (0.0, BATCH_WINDOW_MS, 5.0):
+            engine, sources = PairEngine(ENGINES_S["fast"]), [PatternSource(), PatternSource()]
+            options = PipelineOptions(frames=round(seconds * PATTERN_FPS), batch_window_ms=window_ms)
+            with Pipeline(sources, engine, nobody, options=options) as pipeline:
+                sources[0].open()
+                time.sleep(apart_ms * 1e-3)
+                sources[1].open()
+                summary = pipeline.run()
+            time_ms, pairs = summary.latency_ms, np.mean(np.array(engine.batches) == 2)
+            print(
+                f"cameras {apart_ms:4.1f} ms apart, window {window_ms:.0f} ms: {pairs:4.0%} of batches are of two; latency "
+                f"p50 {time_ms.p50:.1f}, p95 {time_ms.p95:.1f} ms; drops {summary.drops}",
+                flush=True,
+            )
+
+
 def resident_mib() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -196,11 +238,14 @@ def open_files() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("question", choices=("kills", "pair", "latency"))
+    parser.add_argument("question", choices=("kills", "pair", "latency", "company"))
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--engine", choices=tuple(ENGINES_S), help="latency: only this one")
     options = parser.parse_args()
+    if options.question == "company":
+        company(options.seconds)
+        return
     seconds = {"kills": 60, "pair": 2 * options.seconds + 10, "latency": options.seconds + 10}[options.question]
     encoder = {"tune": "zerolatency", "preset": "ultrafast"}
     with tempfile.TemporaryDirectory() as folder:

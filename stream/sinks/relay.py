@@ -18,7 +18,7 @@ from stream.sinks.containers import OUTPUT_ERRORS
 
 _PROCESS = Path(__file__).with_name("relay_process.py")
 _PATIENCE_S = 10  # a server that does not answer, or takes nothing, for this long is gone
-_FINISH_S = 1.5  # for the last packets and the farewell; Ctrl-C promises to be done within two seconds
+_FINISH_S = 1.2  # for the last packets and the farewell; Ctrl-C promises to be done within two seconds
 
 
 class Relay:
@@ -63,7 +63,7 @@ class Relay:
         return b"connected" in self._told
 
     def close(self) -> None:
-        """Ends the stream and waits until the server has all of it, 1.5 s at most. May be called twice."""
+        """Ends the stream and waits until the server has all of it, 1.2 s at most. May be called twice."""
         with contextlib.suppress(*OUTPUT_ERRORS):  # the process is gone, and says why
             self.container.close()
         self._close_input()
@@ -73,11 +73,12 @@ class Relay:
             told, reason = self._process.communicate(timeout=_FINISH_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            told, _ = self._process.communicate()
-            reason = b"no answer"
+            told, reason = self._process.communicate()
         self._told += told
         if self._process.returncode == -signal.SIGALRM:
             self.reason = f"no answer within {_PATIENCE_S} s"
+        elif self._process.returncode == -signal.SIGKILL:
+            self.reason = "no answer until the end"
         elif self._process.returncode:
             self.reason = reason.decode(errors="replace").strip() or "the stream broke off"
 

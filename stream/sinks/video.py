@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 # One picture being encoded, one waiting, one being copied, and one to absorb a key frame that takes longer than the others.
 _SLOTS = 4
 # No picture was finished for this long: the disk or the receiver is gone, and close must not wait for ever.
-_STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 1.0
+_STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 0.7
 
 
 class VideoSink:
