@@ -58,7 +58,7 @@ class StreamOut:
 
     def close(self, *, all_audio: bool) -> bool:
         """Ends the stream; tells whether there was one. Raises SinkError if the receiver did not get all of it."""
-        file, self._file = self._file, None
+        file = self._file
         if file is not None:
             try:
                 file.close(audio_until_s=None if all_audio else file.end_s)
@@ -66,6 +66,8 @@ class StreamOut:
                 if not self._goes_on(file):
                     raise
                 self.lost += self._unsure
+            finally:
+                self._file = None  # not before: `kill` has to find it while it waits for the receiver
         return True
 
     def kill(self) -> None:

@@ -1,4 +1,7 @@
-"""Live sources against real servers on loopback: what is lost comes back, and what is wrong is said in time."""
+"""Live sources against real servers on loopback: what is lost comes back, and what is wrong is said in time.
+
+The RTSP server is killed and restarted twice; POSE_STREAM_KILLS=20 for a long look.
+"""
 
 import itertools
 import logging
@@ -32,6 +35,7 @@ from tests.stream.plaza_engine import no_people
 from tests.stream.servers import RtspServer, free_port, tcp_server, web_server
 
 ROOT = Path(__file__).resolve().parents[3]
+KILLS = int(os.environ.get("POSE_STREAM_KILLS", "2"))
 QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
 
 
@@ -50,10 +54,10 @@ def transport(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @contextmanager
-def opened(address: str, config: SourceConfig = QUICK) -> Iterator[Source]:
-    """The source, interrupted after 20 s so that a test that fails does not hang."""
+def opened(address: str, config: SourceConfig = QUICK, limit_s: float = 20.0) -> Iterator[Source]:
+    """The source, interrupted after `limit_s` so that a test that fails does not hang."""
     with open_source(address, config) as source:
-        watchdog = threading.Timer(20, source.interrupt)
+        watchdog = threading.Timer(limit_s, source.interrupt)
         watchdog.start()
         try:
             yield source
@@ -315,10 +319,10 @@ def test_a_wrong_path_is_told(clip: Path) -> None:
 
 def test_a_server_that_is_killed_and_restarted_costs_a_gap_and_nothing_else(clip: Path) -> None:
     threads = threading.active_count()
-    with RtspServer(clip) as server, opened(server.url) as source:
+    with RtspServer(clip) as server, opened(server.url, limit_s=10.0 * (KILLS + 1)) as source:
         frames = take(source, 5)
         files = len(list(Path("/proc/self/fd").iterdir()))
-        for _ in range(2):
+        for _ in range(KILLS):
             server.kill()
             server.start()
             frames += take(source, 40)
@@ -326,7 +330,7 @@ def test_a_server_that_is_killed_and_restarted_costs_a_gap_and_nothing_else(clip
         health = source.health
     indices = [frame.index for frame in frames]
     assert indices == sorted(set(indices))
-    assert health.reconnects == frames[-1].epoch == 2
+    assert health.reconnects == frames[-1].epoch == KILLS
     assert all(later.time_s > earlier.time_s for earlier, later in pairwise(frames))
     time.sleep(0.1)
     assert threading.active_count() <= threads + 1  # the watchdog's
