@@ -10,6 +10,7 @@ OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
 EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8"]
 SYNTHETIC = ["scikit-image>=0.22"]
+QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 DEVELOPMENT = [
     "pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "jsonschema>=4", "types-PyYAML",
@@ -50,7 +51,8 @@ setup(
         "train": TORCH + EVALUATION,
         "synthetic": SYNTHETIC,
         "profile": PROFILE,
-        "dev": OPENVINO + TORCH + EVALUATION + SYNTHETIC + PROFILE + DEVELOPMENT,
+        "quantize": QUANTIZE,
+        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + PROFILE + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

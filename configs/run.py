@@ -56,7 +56,7 @@ class RunConfig:
     model: str = option("lite", help="preset, ONNX file or checkpoint", metavar="NAME|PATH")
     weights: str | None = option(None, help="checkpoint for the preset that --model names", metavar="FILE")
     runtime: str = option("auto", help="auto, tensorrt, torch, openvino or onnxruntime", metavar="NAME")
-    precision: str = option("auto", help="auto, fp32, fp16 or bf16", metavar="NAME")
+    precision: str = option("auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME")
     input_size: str | None = option(None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW")
     flip: bool = option(False, help="average with the mirrored picture: slower, a little more accurate")
     scales: tuple[float, ...] = option((1.0,), help="average over these sizes of the picture", metavar="S")

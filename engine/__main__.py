@@ -9,7 +9,6 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -199,9 +198,9 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _grouping(metadata: ModelMetadata) -> GroupPeople:
     """Maps to the people whom runs show. This command is a door: it hands grouping to the engine, which does not know it."""
-    grouping = import_module("grouping")
+    from grouping import Grouper
     config = GroupingConfig(min_person_score=metadata.model.min_person_score)
-    grouper = grouping.Grouper(metadata.model.keypoint_set, mode="tuned", config=config)
+    grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=config)
 
     def group(maps: PoseMaps) -> NDArray[np.float32]:
         return maps.alignment.to_image(grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints)
