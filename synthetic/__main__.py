@@ -10,41 +10,36 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from configs.errors import PoseStreamError
-from configs.flags import FlagParser, add_flags, from_namespace
+from configs.flags import FlagParser, add_flags, from_namespace, run_command
 from synthetic.bodies import BODIES
 from synthetic.clip import ClipConfig, write_clip
 from synthetic.images import ImagesConfig, write_images
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 0, or 2 after `error: ...` on stderr, or 130 after Ctrl-C."""
+    """Runs one command; 0, or 2 after `error: ...` on stderr, or 130 after Ctrl-C; what was finished is on disk."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    try:
-        options = _parser().parse_args(arguments)
-        if options.command == "images":
-            images = from_namespace(ImagesConfig, options)
-            with _progress() as progress:
-                task = progress.add_task("images", total=images.count)
-                path = write_images(images, options.output, lambda done: progress.update(task, completed=done))
-            print(f"wrote {images.count} images and {path}")
-        elif options.command == "clip":
-            clip = from_namespace(ClipConfig, options)
-            with _progress() as progress:
-                task = progress.add_task("frames", total=clip.frames)
-                write_clip(clip, options.output, options.truth, lambda done: progress.update(task, completed=done))
-            print(f"wrote {options.output}" + (f" and {options.truth}" if options.truth else ""))
-        else:
-            from synthetic.bake import bake_bodies
+    return run_command(lambda: _run(_parser().parse_args(arguments)))
 
-            bake_bodies(options.output)
-            print(f"wrote {options.output}")
-    except PoseStreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: what was finished is on disk", file=sys.stderr)
-        return 130
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "images":
+        images = from_namespace(ImagesConfig, options)
+        with _progress() as progress:
+            task = progress.add_task("images", total=images.count)
+            path = write_images(images, options.output, lambda done: progress.update(task, completed=done))
+        print(f"wrote {images.count} images and {path}")
+    elif options.command == "clip":
+        clip = from_namespace(ClipConfig, options)
+        with _progress() as progress:
+            task = progress.add_task("frames", total=clip.frames)
+            write_clip(clip, options.output, options.truth, lambda done: progress.update(task, completed=done))
+        print(f"wrote {options.output}" + (f" and {options.truth}" if options.truth else ""))
+    else:
+        from synthetic.bake import bake_bodies
+
+        bake_bodies(options.output)
+        print(f"wrote {options.output}")
     return 0
 
 
