@@ -93,10 +93,11 @@ def turn_about(axis: NDArray[np.floating], angle: float) -> Rotation:
 def shortest_turn(start: NDArray[np.floating], end: NDArray[np.floating]) -> Rotation:
     """The smallest rotation that takes the direction `start` to the direction `end`."""
     start, end = unit(start), unit(end)
-    axis, cosine = np.cross(start, end), float(start @ end)
+    (x, y, z), cosine = np.cross(start, end), float(start @ end)
     if cosine < -0.9999:
-        return turn_about(unit(np.cross(start, [0.31, 0.52, 0.79])), np.pi)
-    x, y, z = axis
+        # The axis vanishes where the two are opposite: half a turn about any axis across, and what is left from there.
+        across = np.cross(start, np.eye(3)[np.argmin(np.abs(start))])
+        return np.asarray(shortest_turn(-start, end) @ turn_about(unit(across), np.pi))
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.asarray(np.eye(3) + cross + cross @ cross / (1 + cosine))
 
