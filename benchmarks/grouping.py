@@ -86,7 +86,9 @@ def draw_maps(
     for joint in range(joints):
         for _ in range(stray):
             tag = rng.uniform(-people - 2, people + 2, tag_length)
-            add_peak(joint, rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.15, 0.5), tag)
+            add_peak(
+                joint, rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.15, 0.5), tag
+            )
     return heatmaps, tags.transpose(0, 2, 3, 1)
 
 
@@ -97,7 +99,9 @@ def _distinct_tags(rng: np.random.Generator, people: int, tag_length: int) -> ND
     return tags
 
 
-def time_stages(grouper: Grouper, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> list[float]:
+def time_stages(
+    grouper: Grouper, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]
+) -> list[float]:
     """Milliseconds of each of STAGES, run one by one, and of a whole call."""
     times_ms: list[float] = []
 
@@ -117,7 +121,10 @@ def time_stages(grouper: Grouper, heatmaps: NDArray[np.float32], tags: NDArray[n
 
 
 def measure(
-    grouper: Grouper, frames: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]], repeats: int, baseline_repeats: int
+    grouper: Grouper,
+    frames: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    repeats: int,
+    baseline_repeats: int,
 ) -> tuple[NDArray[np.float64], float]:
     """Times in ms (repeats, stages and total), the frames taken in turns, and the baseline's best on the same frames."""
     frames = list(frames)
@@ -127,20 +134,35 @@ def measure(
     baseline_ms = []
     for repeat in range(baseline_repeats):
         began = time.perf_counter()
-        grouping_reference.decode(*frames[repeat % len(frames)], grouper.keypoint_set.visiting_order)
+        grouping_reference.decode(
+            *frames[repeat % len(frames)], grouper.keypoint_set.visiting_order
+        )
         baseline_ms.append((time.perf_counter() - began) * 1e3)
     return np.array(times_ms), min(baseline_ms, default=float("nan"))
 
 
 def main() -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--people", type=int, nargs="*", default=[1, 5, 30])
     parser.add_argument("--tag-length", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--stray", type=int, nargs="*", default=[0, 3], help="stray peaks per joint")
-    parser.add_argument("--repeats", type=int, default=200, help="calls per case, over 4 different frames")
-    parser.add_argument("--baseline-repeats", type=int, default=2, help="calls of the NumPy decoder per case, 0 for none")
-    parser.add_argument("--background", choices=("noise", "people"), default="noise", help="what is between people")
+    parser.add_argument(
+        "--stray", type=int, nargs="*", default=[0, 3], help="stray peaks per joint"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=200, help="calls per case, over 4 different frames"
+    )
+    parser.add_argument(
+        "--baseline-repeats",
+        type=int,
+        default=2,
+        help="calls of the NumPy decoder per case, 0 for none",
+    )
+    parser.add_argument(
+        "--background", choices=("noise", "people"), default="noise", help="what is between people"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.baseline_repeats and (problem := grouping_reference.munkres_missing()):
@@ -149,7 +171,10 @@ def main() -> int:
 
     grouper = Grouper("coco")
     columns = ["map", "L", "people", "stray", "found", "total p50", "total p99"]
-    columns += [f"{stage} {percentile}" for stage in STAGES for percentile in ("p50", "p99")] + ["NumPy", "ratio"]
+    columns += [f"{stage} {percentile}" for stage in STAGES for percentile in ("p50", "p99")] + [
+        "NumPy",
+        "ratio",
+    ]
     print("|" + "|".join(columns) + "|")
     print("|" + "---|" * len(columns))
     for height, width in SIZES:
@@ -157,12 +182,25 @@ def main() -> int:
             for people in options.people:
                 for stray in options.stray:
                     rng = np.random.default_rng((options.seed, height, tag_length, people, stray))
-                    how = {"tag_length": tag_length, "stray": stray, "background": options.background}
+                    how = {
+                        "tag_length": tag_length,
+                        "stray": stray,
+                        "background": options.background,
+                    }
                     frames = [draw_maps(rng, people, height, width, **how) for _ in range(4)]
-                    times_ms, baseline_ms = measure(grouper, frames, options.repeats, options.baseline_repeats)
+                    times_ms, baseline_ms = measure(
+                        grouper, frames, options.repeats, options.baseline_repeats
+                    )
                     *stages, total = np.percentile(times_ms, (50, 99), axis=0).T
                     found = len(grouper(*frames[0]))
-                    cells = [f"{width}x{height}", tag_length, people, stray, found, *(f"{time_ms:.2f}" for time_ms in total)]
+                    cells = [
+                        f"{width}x{height}",
+                        tag_length,
+                        people,
+                        stray,
+                        found,
+                        *(f"{time_ms:.2f}" for time_ms in total),
+                    ]
                     cells += [f"{time_ms:.3f}" for stage in stages for time_ms in stage]
                     cells += [f"{baseline_ms:.0f}", f"{baseline_ms / total[0]:.0f}"]
                     print("|" + "|".join(map(str, cells)) + "|", flush=True)

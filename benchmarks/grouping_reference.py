@@ -52,7 +52,12 @@ def find_candidates(heatmaps: Array, tags: Array, count: int = 30, radius: int =
     return np.concatenate((place, tags[joint, y, x]), axis=-1).astype(np.float32)
 
 
-def match(candidates: Array, visiting_order: Sequence[int], threshold: float = 0.1, tag_threshold: float = 1.0) -> Array:
+def match(
+    candidates: Array,
+    visiting_order: Sequence[int],
+    threshold: float = 0.1,
+    tag_threshold: float = 1.0,
+) -> Array:
     """Groups (P, J, 3+L), in a dictionary under the first component of the tag that opened the group."""
     from munkres import Munkres
 

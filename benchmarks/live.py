@@ -48,12 +48,21 @@ CONFIG = SourceConfig(open_timeout_s=5, read_timeout_s=2)
 class Engine:
     """Finds nobody, in `delay_s`: a device that computes elsewhere."""
 
-    model, runtime, precision, keypoint_set, in_flight, batch_size = "none", "none", "none", "coco", 2, 1
+    model, runtime, precision, keypoint_set, in_flight, batch_size = (
+        "none",
+        "none",
+        "none",
+        "coco",
+        2,
+        1,
+    )
 
     def __init__(self, delay_s: float) -> None:
         self._delay_s = delay_s
         alignment = align((64, 96), 64).with_map_size((16, 24))
-        self._maps = PoseMaps(np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment)
+        self._maps = PoseMaps(
+            np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment
+        )
 
     def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
         return [None] * len(images_bgr)
@@ -64,7 +73,9 @@ class Engine:
 
 
 def nobody(*arguments: object) -> People:
-    return People(np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
+    return People(
+        np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
+    )
 
 
 class Notes:
@@ -84,7 +95,9 @@ class Notes:
     def close(self) -> None:
         pass
 
-    def write(self, frame: Frame, people: People, picture: Any, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self, frame: Frame, people: People, picture: Any, *, latency_ms: float, drops: int
+    ) -> None:
         self.times_s.append(time.monotonic())
         self.numbers.append(read_number(frame.image))
         self.indices.append(frame.index)
@@ -114,7 +127,9 @@ def wait_for_frames(sink: Notes, count: int, limit_s: float = 30.0) -> None:
     target, deadline_s = len(sink.times_s) + count, time.monotonic() + limit_s
     while len(sink.times_s) < target:
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"{target - len(sink.times_s)} frames are missing after {limit_s:g} s")
+            raise TimeoutError(
+                f"{target - len(sink.times_s)} frames are missing after {limit_s:g} s"
+            )
         time.sleep(0.01)
 
 
@@ -129,18 +144,34 @@ def kills(clip: Path, times: int) -> None:
             last_s = sink.times_s[-1]
             server.start()
             wait_for_frames(sink, 30)
-            gaps_s.append(max(b - a for a, b in zip(sink.times_s, sink.times_s[1:], strict=False) if b > last_s))
+            gaps_s.append(
+                max(
+                    b - a
+                    for a, b in zip(sink.times_s, sink.times_s[1:], strict=False)
+                    if b > last_s
+                )
+            )
         end = threading.active_count(), open_files(), resident_mib()
         (source,) = pipeline.summary().sources
     in_order = sink.indices == sorted(set(sink.indices)) and sink.epochs == sorted(sink.epochs)
-    print(f"{times} kills, {source.health.reconnects} reconnects, {len(sink.times_s)} frames, in order: {in_order}")
-    print(f"threads {begin[0]} -> {end[0]}, open files {begin[1]} -> {end[1]}, resident {begin[2]:.1f} -> {end[2]:.1f} MiB")
-    print(f"gap, restart of the server included: median {np.median(gaps_s):.2f} s, longest {max(gaps_s):.2f} s")
+    print(
+        f"{times} kills, {source.health.reconnects} reconnects, {len(sink.times_s)} frames, in order: {in_order}"
+    )
+    print(
+        f"threads {begin[0]} -> {end[0]}, open files {begin[1]} -> {end[1]}, resident {begin[2]:.1f} -> {end[2]:.1f} MiB"
+    )
+    print(
+        f"gap, restart of the server included: median {np.median(gaps_s):.2f} s, longest {max(gaps_s):.2f} s"
+    )
 
 
 def pair(clip: Path, seconds: float) -> None:
     sinks = [Notes(), Notes()]
-    with RtspServer(clip) as steady, RtspServer(clip) as doomed, running([steady.url, doomed.url], sinks, 0.0):
+    with (
+        RtspServer(clip) as steady,
+        RtspServer(clip) as doomed,
+        running([steady.url, doomed.url], sinks, 0.0),
+    ):
         wait_for_frames(sinks[0], 60)
         wait_for_frames(sinks[1], 60)
         begin_s = time.monotonic()
@@ -155,7 +186,9 @@ def pair(clip: Path, seconds: float) -> None:
     after = intervals_ms[(times_s[1:] > killed_s) & (times_s[1:] < end_s)]
     for name, values in (("both alive", before), ("other killed", after)):
         p50, p99 = np.percentile(values, (50, 99))
-        print(f"{name:12} {len(values)} frames, interval p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {values.max():.1f} ms")
+        print(
+            f"{name:12} {len(values)} frames, interval p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {values.max():.1f} ms"
+        )
     print(f"p99 after / before {np.percentile(after, 99) / np.percentile(before, 99):.3f}")
 
 
@@ -178,7 +211,9 @@ def report(name: str, sink: Notes, summary: Summary) -> None:
     part_s = min(PART_S, (end_s - begin_s) / 2)
     time_ms, delay_ms = summary.latency_ms, ENGINES_S[name] * 1e3
     span_s = end_s - times_s[0]
-    print(f"{name} engine, {delay_ms:.0f} ms a picture: {summary.frames} frames in {span_s:.0f} s, drops {summary.drops}")
+    print(
+        f"{name} engine, {delay_ms:.0f} ms a picture: {summary.frames} frames in {span_s:.0f} s, drops {summary.drops}"
+    )
     print(
         f"  capture to sink p50 {time_ms.p50:.1f}, p95 {time_ms.p95:.1f}, p99 {time_ms.p99:.1f}, max {time_ms.max:.1f} ms; "
         f"one frame and one inference are {1e3 / FPS + delay_ms:.1f} ms"
@@ -186,7 +221,10 @@ def report(name: str, sink: Notes, summary: Summary) -> None:
     for part, first_s in (("first", begin_s), ("last", end_s - part_s)):
         chosen = lateness_ms[(times_s >= first_s) & (times_s <= first_s + part_s)]
         p50, p99 = np.percentile(chosen, (50, 99))
-        print(f"  behind the burnt-in clock, {part} {part_s:.0f} s: p50 {p50:.1f}, p99 {p99:.1f} ms over the least", flush=True)
+        print(
+            f"  behind the burnt-in clock, {part} {part_s:.0f} s: p50 {p50:.1f}, p99 {p99:.1f} ms over the least",
+            flush=True,
+        )
 
 
 class PairEngine(Engine):
@@ -213,7 +251,9 @@ def company(seconds: float) -> None:
     for apart_ms in (1.0, 500 / PATTERN_FPS):
         for window_ms in (0.0, BATCH_WINDOW_MS, 5.0):
             engine, sources = PairEngine(ENGINES_S["fast"]), [PatternSource(), PatternSource()]
-            options = PipelineOptions(frames=round(seconds * PATTERN_FPS), batch_window_ms=window_ms)
+            options = PipelineOptions(
+                frames=round(seconds * PATTERN_FPS), batch_window_ms=window_ms
+            )
             with Pipeline(sources, engine, nobody, options=options) as pipeline:
                 sources[0].open()
                 time.sleep(apart_ms * 1e-3)
@@ -237,7 +277,9 @@ def open_files() -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("question", choices=("kills", "pair", "latency", "company"))
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30)
@@ -246,10 +288,14 @@ def main() -> None:
     if options.question == "company":
         company(options.seconds)
         return
-    seconds = {"kills": 60, "pair": 2 * options.seconds + 10, "latency": options.seconds + 10}[options.question]
+    seconds = {"kills": 60, "pair": 2 * options.seconds + 10, "latency": options.seconds + 10}[
+        options.question
+    ]
     encoder = {"tune": "zerolatency", "preset": "ultrafast"}
     with tempfile.TemporaryDirectory() as folder:
-        clip = make_clip(Path(folder) / "clip.mp4", frames=round(seconds * FPS), fps=FPS, gop=15, options=encoder)
+        clip = make_clip(
+            Path(folder) / "clip.mp4", frames=round(seconds * FPS), fps=FPS, gop=15, options=encoder
+        )
         if options.question == "kills":
             kills(clip, options.times)
         elif options.question == "pair":

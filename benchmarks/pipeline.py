@@ -110,14 +110,26 @@ class WorkSource(Source):
         slot.resize(*SIZE)
         time_s, now_ns = self._index / 25, time.monotonic_ns()
         slot.describe(
-            source=self.name, index=self._index, time_s=time_s, pts=None, time_base=Fraction(1, 25), capture_ns=now_ns
+            source=self.name,
+            index=self._index,
+            time_s=time_s,
+            pts=None,
+            time_base=Fraction(1, 25),
+            capture_ns=now_ns,
         )
 
 
 class WorkEngine:
     """An estimator whose every picture takes `work`; `maps` are its answers, in turns."""
 
-    model, runtime, precision, keypoint_set, in_flight, batch_size = "work", "none", "none", "coco", 2, 1
+    model, runtime, precision, keypoint_set, in_flight, batch_size = (
+        "work",
+        "none",
+        "none",
+        "coco",
+        2,
+        1,
+    )
 
     def __init__(self, work: Callable[[], None], maps: list[PoseMaps]) -> None:
         self._work, self._maps = work, itertools.cycle(maps)
@@ -161,8 +173,14 @@ class WorkRenderer(Renderer):
 
 def fps_of_pipeline(work: dict[str, Callable[[], None]], frames: int) -> float:
     """Frames a second through all five stages."""
-    maps = [PoseMaps(np.zeros((17, 8, 8), np.float32), np.zeros((17, 8, 8, 1), np.float32), align(SIZE, 512))]
-    nobody = People(np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
+    maps = [
+        PoseMaps(
+            np.zeros((17, 8, 8), np.float32), np.zeros((17, 8, 8, 1), np.float32), align(SIZE, 512)
+        )
+    ]
+    nobody = People(
+        np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
+    )
 
     def group(*arguments: object) -> People:
         work["group"]()
@@ -211,9 +229,15 @@ def compare(slowest: str, kind: str, frames: int, rounds: int) -> float:
         together.append(fps_of_pipeline(work, frames))
         beside.append(fps_side_by_side(work, frames))
     ratio = statistics.median(map(operator.truediv, together, alone))
-    fps = [f"{name} {statistics.median(values):6.1f} FPS" for name, values in (("alone", alone), ("pipeline", together))]
+    fps = [
+        f"{name} {statistics.median(values):6.1f} FPS"
+        for name, values in (("alone", alone), ("pipeline", together))
+    ]
     to_beside = statistics.median(map(operator.truediv, together, beside))
-    print(f"{slowest:8} {kind:10} {fps[0]}  {fps[1]}  ratio {ratio:.3f}  to loops side by side {to_beside:.3f}", flush=True)
+    print(
+        f"{slowest:8} {kind:10} {fps[0]}  {fps[1]}  ratio {ratio:.3f}  to loops side by side {to_beside:.3f}",
+        flush=True,
+    )
     return ratio
 
 
@@ -226,7 +250,9 @@ def memory(frames: int) -> None:
     for _ in range(4):
         heatmaps = np.zeros(shape, np.float32)
         for joint, _person in itertools.product(range(17), range(5)):
-            heatmaps[joint, random.integers(5, shape[1] - 5), random.integers(5, shape[2] - 5)] = random.uniform(0.3, 1)
+            heatmaps[joint, random.integers(5, shape[1] - 5), random.integers(5, shape[2] - 5)] = (
+                random.uniform(0.3, 1)
+            )
         tags = random.integers(0, 5, (*shape, 1)).astype(np.float32)
         maps.append(PoseMaps(heatmaps, tags, alignment.with_map_size(shape[1:])))
     samples: list[tuple[int, float]] = []
@@ -241,13 +267,17 @@ def memory(frames: int) -> None:
         sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderer = Renderer(load_keypoint_set("coco"))
         engine = WorkEngine(lambda: None, maps)
-        with Pipeline([source], engine, Grouper("coco"), sinks=[sinks], renderers=[renderer]) as pipeline:
+        with Pipeline(
+            [source], engine, Grouper("coco"), sinks=[sinks], renderers=[renderer]
+        ) as pipeline:
             print(pipeline.run(look))
     for count, size_mib in samples:
         print(f"after {count:6d} frames {size_mib:7.1f} MiB")
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     growth = samples[-1][1] - samples[1][1]
-    print(f"growth from the second sample to the last {growth:+.1f} MiB; peak of the process {peak_mib:.1f} MiB")
+    print(
+        f"growth from the second sample to the last {growth:+.1f} MiB; peak of the process {peak_mib:.1f} MiB"
+    )
 
 
 def resident_mib() -> float:
@@ -257,10 +287,14 @@ def resident_mib() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=150, help="frames per run")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each comparison")
-    parser.add_argument("--memory", type=int, metavar="FRAMES", help="measure memory over so many frames instead")
+    parser.add_argument(
+        "--memory", type=int, metavar="FRAMES", help="measure memory over so many frames instead"
+    )
     options = parser.parse_args()
     if options.memory is not None:
         memory(options.memory)

@@ -39,18 +39,30 @@ from stream.sources import Source, open_source
 from stream.timing import StageTimer, Timings
 
 FACTS = RunFacts(command="benchmark", model="work", runtime="none", precision="none")
-NOBODY = People(np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
+NOBODY = People(
+    np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
+)
 Work = Callable[[], None]
 
 
 class Engine:
     """Two pictures under way, each of which takes `work`."""
 
-    model, runtime, precision, keypoint_set, in_flight, batch_size, min_person_score = "work", "none", "none", "coco", 2, 1, 0.0
+    model, runtime, precision, keypoint_set, in_flight, batch_size, min_person_score = (
+        "work",
+        "none",
+        "none",
+        "coco",
+        2,
+        1,
+        0.0,
+    )
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._maps = PoseMaps(np.zeros((17, 8, 8), np.float32), np.zeros((17, 8, 8, 1), np.float32), align(SIZE, 512))
+        self._maps = PoseMaps(
+            np.zeros((17, 8, 8), np.float32), np.zeros((17, 8, 8, 1), np.float32), align(SIZE, 512)
+        )
 
     def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
         return [None] * len(images_bgr)
@@ -101,13 +113,19 @@ def event_ns(count: int = 20_000, repeats: int = 7) -> tuple[float, float]:
     return min(times[False]), min(times[True]) - min(times[False])
 
 
-def measure(make: Callable[[], tuple[Source, Any, Any]], work: Work, *, profiled: bool) -> tuple[float, float]:
+def measure(
+    make: Callable[[], tuple[Source, Any, Any]], work: Work, *, profiled: bool
+) -> tuple[float, float]:
     """Frames a second of one run, and the processor time that a frame took, in ms."""
     profiler = Profiler(ProfileConfig(benchmark=True)) if profiled else None
     source, engine, group = make()
     timings = Timings() if profiler is None else profiler.timings
     sinks, watched = [[Sink(work)]], profiler or nullcontext()
-    with source, Pipeline([source], engine, group, sinks=sinks, timings=timings) as pipeline, watched:
+    with (
+        source,
+        Pipeline([source], engine, group, sinks=sinks, timings=timings) as pipeline,
+        watched,
+    ):
         begin_s = time.process_time()
         summary = pipeline.run()
         return summary.fps, (time.process_time() - begin_s) / summary.frames * 1e3
@@ -128,7 +146,9 @@ def cost(options: argparse.Namespace) -> None:
         compare(lambda: (open_source("demo"), estimator, grouper), lambda: None, options)
 
 
-def compare(make: Callable[[], tuple[Source, Any, Any]], work: Work, options: argparse.Namespace) -> None:
+def compare(
+    make: Callable[[], tuple[Source, Any, Any]], work: Work, options: argparse.Namespace
+) -> None:
     """Prints the ratios of frame rates and of processor time; the latter holds on a machine that is not idle, too."""
     measure(make, work, profiled=False)  # warm-up
     rounds: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
@@ -146,9 +166,14 @@ def compare(make: Callable[[], tuple[Source, Any, Any]], work: Work, options: ar
     added_us = float(np.median(with_it[:, 1] - without[:, 1])) * 1e3
     print(f"processor time added: {added_us:.1f} us a frame")
     period_ms = 1000 / float(np.median(with_it[:, 0]))
-    events, threads = 9, 5  # 6 pieces of work, 3 queues, in a frame without drawing; a delivery beside them
+    events, threads = (
+        9,
+        5,
+    )  # 6 pieces of work, 3 queues, in a frame without drawing; a delivery beside them
     share = (events + 1) * event_ns()[1] * 1e-6 / period_ms
-    print(f"by the cost of its events: {share * 100:.3f} % of one core at this frame rate, spread over {threads} threads")
+    print(
+        f"by the cost of its events: {share * 100:.3f} % of one core at this frame rate, spread over {threads} threads"
+    )
 
 
 def truth(options: argparse.Namespace) -> None:
@@ -169,18 +194,36 @@ def truth(options: argparse.Namespace) -> None:
     source = WorkSource(options.frames, stages["decode"])
     engine = Engine(stages["infer: wait"])
     sinks = [[Sink(stages["write"])]]
-    with source, Pipeline([source], engine, group, sinks=sinks, timings=profiler.timings) as pipeline, profiler:
+    with (
+        source,
+        Pipeline([source], engine, group, sinks=sinks, timings=profiler.timings) as pipeline,
+        profiler,
+    ):
         pipeline.run()
     found = profiler.document(FACTS, pipeline.summary())
     entries = {entry["name"]: entry for entry in [*found["stages"], *found["parts"]]}
     worst = 0.0
-    print(f"{'':12} {'mean':>16} {'p50':>16} {'p95':>16} {'p99':>16} {'max':>16} {'busy':>16}   ms, profile / own clock")
+    print(
+        f"{'':12} {'mean':>16} {'p50':>16} {'p95':>16} {'p99':>16} {'max':>16} {'busy':>16}   ms, profile / own clock"
+    )
     for name, clocked in stages.items():
         own_ms = np.array(clocked.took_ms)
-        own = [own_ms.mean(), *np.percentile(own_ms, (50, 95, 99)), own_ms.max(), own_ms.sum() / found["elapsed_s"] / 1e3]
-        told = [entries[name][figure] for figure in ("mean", "p50", "p95", "p99", "max", "busy_share")]
-        worst = max(worst, *(abs(one - other) / other for one, other in zip(told, own, strict=True)))
-        print(f"{name:12} " + " ".join(f"{one:8.3f}/{other:7.3f}" for one, other in zip(told, own, strict=True)))
+        own = [
+            own_ms.mean(),
+            *np.percentile(own_ms, (50, 95, 99)),
+            own_ms.max(),
+            own_ms.sum() / found["elapsed_s"] / 1e3,
+        ]
+        told = [
+            entries[name][figure] for figure in ("mean", "p50", "p95", "p99", "max", "busy_share")
+        ]
+        worst = max(
+            worst, *(abs(one - other) / other for one, other in zip(told, own, strict=True))
+        )
+        print(
+            f"{name:12} "
+            + " ".join(f"{one:8.3f}/{other:7.3f}" for one, other in zip(told, own, strict=True))
+        )
     verdict = "within" if worst <= 0.02 else "NOT within"
     print(f"largest difference {worst * 100:.2f} %, {verdict} 2 %, over {options.frames} frames")
     if worst > 0.02:
@@ -188,15 +231,26 @@ def truth(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("question", choices=("cost", "truth"))
     parser.add_argument("--engine", default="work", help="work, or a model")
-    parser.add_argument("--work-ms", type=float, default=2.0, help="what every stage computes for a frame, with --engine work")
-    parser.add_argument("--frames", type=int, default=300, help="frames of a run, with --engine work")
+    parser.add_argument(
+        "--work-ms",
+        type=float,
+        default=2.0,
+        help="what every stage computes for a frame, with --engine work",
+    )
+    parser.add_argument(
+        "--frames", type=int, default=300, help="frames of a run, with --engine work"
+    )
     parser.add_argument("--rounds", type=int, default=12, help="pairs of runs")
     options = parser.parse_args()
     (cost if options.question == "cost" else truth)(options)
-    print(f"{os.cpu_count()} cores, {threading.active_count()} thread left, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{os.cpu_count()} cores, {threading.active_count()} thread left, load {os.getloadavg()[0]:.1f}"
+    )
 
 
 if __name__ == "__main__":

@@ -44,8 +44,30 @@ PEOPLE = (1, 10, 30)
 CLIP = Path(stream.__file__).parent / "data" / "plaza.mp4"
 
 # Somebody who stands, as shares of the body's height from the nose down.
-ACROSS = np.array([0, 0.03, -0.03, 0.06, -0.06, 0.13, -0.13, 0.16, -0.16, 0.17, -0.17, 0.08, -0.08, 0.08, -0.08, 0.08, -0.08])
-DOWN = np.array([0, -0.02, -0.02, 0, 0, 0.15, 0.15, 0.35, 0.35, 0.52, 0.52, 0.5, 0.5, 0.75, 0.75, 1, 1])
+ACROSS = np.array(
+    [
+        0,
+        0.03,
+        -0.03,
+        0.06,
+        -0.06,
+        0.13,
+        -0.13,
+        0.16,
+        -0.16,
+        0.17,
+        -0.17,
+        0.08,
+        -0.08,
+        0.08,
+        -0.08,
+        0.08,
+        -0.08,
+    ]
+)
+DOWN = np.array(
+    [0, -0.02, -0.02, 0, 0, 0.15, 0.15, 0.35, 0.35, 0.52, 0.52, 0.5, 0.5, 0.75, 0.75, 1, 1]
+)
 
 
 def make_crowd(count: int, height: int, width: int) -> People:
@@ -69,7 +91,9 @@ def draw_with_opencv(picture: NDArray[np.uint8], people: People) -> None:
             for first, second in load_keypoint_set("coco").links:
                 cv2.line(picture, points[first], points[second], colour, width + more, cv2.LINE_AA)
             for point in points:
-                cv2.circle(picture, point, round(0.72 * width + more / 2), colour, cv2.FILLED, cv2.LINE_AA)
+                cv2.circle(
+                    picture, point, round(0.72 * width + more / 2), colour, cv2.FILLED, cv2.LINE_AA
+                )
         for point in points:
             cv2.circle(picture, point, round(0.3 * width), (255, 255, 255), cv2.FILLED, cv2.LINE_AA)
 
@@ -88,7 +112,9 @@ def times_ms(call: Callable[[], object], repeats: int) -> NDArray[np.float64]:
 def drawing(sizes: list[int], crowds: list[int], repeats: int) -> None:
     """Prints a row for each size and number of people."""
     status = Status(fps=29.7, latency_ms=34.2, drops=0, runtime="lite, openvino bf16")
-    print(f"{'drawing':<14}{'people':>7}{'p50 ms':>9}{'p99 ms':>9}{'OpenCV x':>10}{'extras p50':>12}")
+    print(
+        f"{'drawing':<14}{'people':>7}{'p50 ms':>9}{'p99 ms':>9}{'OpenCV x':>10}{'extras p50':>12}"
+    )
     for height in sizes:
         picture = np.full((height, WIDTHS[height], 3), 128, np.uint8)
         for count in crowds:
@@ -96,7 +122,9 @@ def drawing(sizes: list[int], crowds: list[int], repeats: int) -> None:
             plain = Renderer(load_keypoint_set("coco"))
             rich = Renderer(
                 load_keypoint_set("coco"),
-                options=RenderOptions(boxes=True, ids=True, scores=True, trails=25, blur_faces=True),
+                options=RenderOptions(
+                    boxes=True, ids=True, scores=True, trails=25, blur_faces=True
+                ),
             )
             plain.warm_up()
             ours = times_ms(partial(plain.draw, picture, people, status), repeats)
@@ -104,17 +132,24 @@ def drawing(sizes: list[int], crowds: list[int], repeats: int) -> None:
             extras = times_ms(partial(rich.draw, picture, people, status), repeats)
             p50, p99 = np.percentile(ours, (50, 99))
             ratio = np.median(theirs) / p50
-            print(f"{WIDTHS[height]}x{height:<9}{count:>7}{p50:>9.2f}{p99:>9.2f}{ratio:>10.1f}{np.median(extras):>12.2f}")
+            print(
+                f"{WIDTHS[height]}x{height:<9}{count:>7}{p50:>9.2f}{p99:>9.2f}{ratio:>10.1f}{np.median(extras):>12.2f}"
+            )
 
 
 def encoding(sizes: list[int], frames: int) -> None:
     """Prints a row for each size."""
     options = VideoOptions()
     name = choose_encoder(options.video_codec, options.video_encoder)
-    print(f"\n{'encoding':<14}{'encoder':>10}{'ms/frame':>10}{'CPU ms':>9}{'FPS':>8}{'Mbit/s':>8}{'JPEG ms':>9}")
+    print(
+        f"\n{'encoding':<14}{'encoder':>10}{'ms/frame':>10}{'CPU ms':>9}{'FPS':>8}{'Mbit/s':>8}{'JPEG ms':>9}"
+    )
     for height in sizes:
         size = WIDTHS[height], height
-        pictures = [cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC) for picture in read_clip(frames)]
+        pictures = [
+            cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
+            for picture in read_clip(frames)
+        ]
         video = VideoFormat(
             container="mp4", size=size, time_base=Fraction(1, 25), fps=25.0, options=options
         )
@@ -139,12 +174,19 @@ def encoding(sizes: list[int], frames: int) -> None:
 def read_clip(count: int) -> list[NDArray[np.uint8]]:
     """The first pictures of the demo clip."""
     with av.open(str(CLIP)) as container:
-        return [frame.to_ndarray(format="bgr24") for frame, _ in zip(container.decode(video=0), range(count), strict=False)]
+        return [
+            frame.to_ndarray(format="bgr24")
+            for frame, _ in zip(container.decode(video=0), range(count), strict=False)
+        ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, choices=WIDTHS, help="lines of the picture (default: all)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--size", type=int, choices=WIDTHS, help="lines of the picture (default: all)"
+    )
     parser.add_argument("--people", type=int, help="number of people (default: 1, 10, 30)")
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--frames", type=int, default=60, help="pictures to encode")

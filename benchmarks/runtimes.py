@@ -52,16 +52,22 @@ def main() -> None:
     if options.row:
         print(json.dumps(_run_row(options)))
         return
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
             ships = model == "lite" and options.weights is None
             path = find_model(model).path if ships else _export(model, options.weights, folder)
-            for size in options.sizes if model == "lite" else (read_metadata(path).model.input_size,):
+            for size in (
+                options.sizes if model == "lite" else (read_metadata(path).model.input_size,)
+            ):
                 _print_table(model, path, align(IMAGE_SIZE, size).input_size, options)
 
 
-def _print_table(model: str, path: Path, size: tuple[int, int], options: argparse.Namespace) -> None:
+def _print_table(
+    model: str, path: Path, size: tuple[int, int], options: argparse.Namespace
+) -> None:
     rows = [EAGER] + [COMPILED] * (model in options.compile) + list(_others(model))
     results: dict[str, list[dict[str, Any]]] = {row: [] for row in rows}
     for turn in range(TURNS):
@@ -69,16 +75,22 @@ def _print_table(model: str, path: Path, size: tuple[int, int], options: argpars
             if turn == 0 or row != COMPILED:
                 results[row].append(_in_a_process(row, path, size, options, parity=turn == 0))
     print(f"\n{model} {size[0]}x{size[1]}")
-    print(f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  {'maps off by':>11} {'tags':>8}  people; drift px")
+    print(
+        f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  {'maps off by':>11} {'tags':>8}  people; drift px"
+    )
     if "error" in results[EAGER][0]:
-        raise SystemExit(f"error: {EAGER}, which the others are compared with, failed: {results[EAGER][0]['error']}")
+        raise SystemExit(
+            f"error: {EAGER}, which the others are compared with, failed: {results[EAGER][0]['error']}"
+        )
     eager = float(np.median(np.concatenate([each["times_ms"] for each in results[EAGER]])))
     for row in rows:
         failed = next((each["error"] for each in results[row] if "error" in each), None)
         if failed:
             print(f"{row:18} {failed}")
             continue
-        p50, p99 = np.percentile(np.concatenate([each["times_ms"] for each in results[row]]), [50, 99])
+        p50, p99 = np.percentile(
+            np.concatenate([each["times_ms"] for each in results[row]]), [50, 99]
+        )
         parity = _describe(results[row][0].get("parity"))
         print(f"{row:18} {p50:8.1f} {p99:8.1f} {1000 / p50:7.1f} {eager / p50:8.2f}  {parity}")
 
@@ -86,9 +98,22 @@ def _print_table(model: str, path: Path, size: tuple[int, int], options: argpars
 def _in_a_process(
     row: str, path: Path, size: tuple[int, int], options: argparse.Namespace, parity: bool
 ) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.runtimes", "--row", row, "--model-file", str(path.resolve())]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.runtimes",
+        "--row",
+        row,
+        "--model-file",
+        str(path.resolve()),
+    ]
     command += ["--input", *map(str, size)]
-    command += ["--seconds", str(options.seconds / TURNS), "--parity-images", str(options.parity_images * parity)]
+    command += [
+        "--seconds",
+        str(options.seconds / TURNS),
+        "--parity-images",
+        str(options.parity_images * parity),
+    ]
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     if done.returncode:
@@ -109,7 +134,9 @@ def _run_row(options: argparse.Namespace) -> dict[str, Any]:
         images = list(_frames(options.parity_images))
         if images and options.row != EAGER:
             with open_runtime(path, metadata, "torch_cpu") as reference:
-                result["parity"] = measure_parity(runtime, reference, images, (height, width), _grouping(metadata)).to_dict()
+                result["parity"] = measure_parity(
+                    runtime, reference, images, (height, width), _grouping(metadata)
+                ).to_dict()
     return result
 
 
@@ -155,7 +182,9 @@ def _others(model: str) -> Iterator[str]:
 def _grouping(metadata: ModelMetadata) -> Callable[[PoseMaps], NDArray[np.float32]]:
     least = GroupingConfig(min_person_score=metadata.model.min_person_score)
     grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=least)
-    return lambda maps: maps.alignment.to_image(grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints)
+    return lambda maps: maps.alignment.to_image(
+        grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints
+    )
 
 
 def _export(model: str, weights: Path | None, folder: str) -> Path:
@@ -200,11 +229,28 @@ def _describe(parity: dict[str, Any] | None) -> str:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["lite", "w32_512"], metavar="NAME")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[256, 320, 384], metavar="N", help="short sides, for lite")
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        type=int,
+        default=[256, 320, 384],
+        metavar="N",
+        help="short sides, for lite",
+    )
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint for lite")
-    parser.add_argument("--seconds", type=float, default=4.0, help="time for each row, in two turns")
-    parser.add_argument("--parity-images", type=int, default=3, metavar="N", help="frames of the demo clip")
-    parser.add_argument("--compile", nargs="*", default=["lite"], metavar="NAME", help="with torch.compile: minutes for HRNet")
+    parser.add_argument(
+        "--seconds", type=float, default=4.0, help="time for each row, in two turns"
+    )
+    parser.add_argument(
+        "--parity-images", type=int, default=3, metavar="N", help="frames of the demo clip"
+    )
+    parser.add_argument(
+        "--compile",
+        nargs="*",
+        default=["lite"],
+        metavar="NAME",
+        help="with torch.compile: minutes for HRNet",
+    )
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--model-file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--input", type=int, nargs=2, help=argparse.SUPPRESS)

@@ -55,7 +55,9 @@ class Watch:
         self._seconds = seconds
 
     def look(self, progress: Progress) -> None:
-        if progress.finished or (self.samples and progress.elapsed_s < self.samples[-1].time_s + PERIOD_S):
+        if progress.finished or (
+            self.samples and progress.elapsed_s < self.samples[-1].time_s + PERIOD_S
+        ):
             return
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         tasks, files = (len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("task", "fd"))
@@ -82,7 +84,10 @@ def _minutes(samples: list[Sample]) -> list[float]:
 
 def report(samples: list[Sample]) -> None:
     settled = [sample for sample in samples if sample.time_s >= SETTLED_S] or samples
-    minutes = [next(sample for sample in settled if sample.time_s >= time_s) for time_s in _minutes(settled)]
+    minutes = [
+        next(sample for sample in settled if sample.time_s >= time_s)
+        for time_s in _minutes(settled)
+    ]
     for sample in [*minutes, settled[-1]]:
         print(
             f"after {sample.time_s:5.0f} s: {sample.resident_mib:7.1f} MiB resident, {sample.threads} threads, "
@@ -94,14 +99,22 @@ def report(samples: list[Sample]) -> None:
     half = settled[len(settled) // 2 :]
     if len(half) > 2:
         slope, error = growth(half)
-        print(f"memory grows {slope:+.1f} +- {2 * error:.1f} MiB an hour; a day: {24 * slope:+.0f} +- {48 * error:.0f} MiB")
-    threads, files = ({getattr(sample, name) for sample in settled} for name in ("threads", "open_files"))
-    print(f"threads seen {min(threads)}..{max(threads)}, open files seen {min(files)}..{max(files)}")
+        print(
+            f"memory grows {slope:+.1f} +- {2 * error:.1f} MiB an hour; a day: {24 * slope:+.0f} +- {48 * error:.0f} MiB"
+        )
+    threads, files = (
+        {getattr(sample, name) for sample in settled} for name in ("threads", "open_files")
+    )
+    print(
+        f"threads seen {min(threads)}..{max(threads)}, open files seen {min(files)}..{max(files)}"
+    )
     print(f"after the run: {threading.active_count()} Python threads")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--model", default="lite")
     parser.add_argument("--runtime", default="auto")
@@ -117,11 +130,18 @@ def main() -> None:
         sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderers = [Renderer(grouper.keypoint_set)]
         with Pipeline(
-            [source], estimator, grouper, sinks=[sinks], renderers=renderers, options=PipelineOptions()
+            [source],
+            estimator,
+            grouper,
+            sinks=[sinks],
+            renderers=renderers,
+            options=PipelineOptions(),
         ) as watch.pipeline:
             begin_s = time.monotonic()
             print(f"{estimator.model}, {estimator.runtime} {estimator.precision}", flush=True)
-            print(watch.pipeline.run(watch.look), f"({time.monotonic() - begin_s:.0f} s)", flush=True)
+            print(
+                watch.pipeline.run(watch.look), f"({time.monotonic() - begin_s:.0f} s)", flush=True
+            )
     report(watch.samples)
 
 

@@ -29,7 +29,9 @@ _SETTINGS = (("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True))
 
 def main() -> None:
     """Prints one row for each setting."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="lite")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=8)
@@ -42,7 +44,9 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     if arguments.data:
         _time_data(arguments.data, arguments.size)
-    print(f"{arguments.model} at {arguments.size} px, batch {arguments.batch}, {torch.get_num_threads()} threads")
+    print(
+        f"{arguments.model} at {arguments.size} px, batch {arguments.batch}, {torch.get_num_threads()} threads"
+    )
     baseline = None
     for precision, channels_last in _SETTINGS:
         images_per_s, images_per_core_s = _time_training(arguments, precision, channels_last)
@@ -52,7 +56,9 @@ def main() -> None:
         print(f"{precision} {layout:14s} {speeds} {images_per_core_s / baseline:6.2f}x", flush=True)
 
 
-def _time_training(arguments: argparse.Namespace, precision: str, channels_last: bool) -> tuple[float, float]:
+def _time_training(
+    arguments: argparse.Namespace, precision: str, channels_last: bool
+) -> tuple[float, float]:
     torch.manual_seed(0)
     device = torch.device(arguments.device)
     model = load_model_config(arguments.model)
@@ -101,7 +107,9 @@ def _time_data(paths: list[Path], size: int) -> None:
         for number in range(count):
             dataset[SampleKey(number, number, size)]
         took_ms = (time.perf_counter() - started) / count * 1e3
-        print(f"preparing an image, {'decoded before' if cached else 'decoded anew'}: {took_ms:.2f} ms")
+        print(
+            f"preparing an image, {'decoded before' if cached else 'decoded anew'}: {took_ms:.2f} ms"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,13 @@ from configs.loading import build
 T = TypeVar("T")
 
 
-def option(default: Any = dataclasses.MISSING, *, help: str, metavar: str | None = None, short: str | None = None) -> Any:
+def option(
+    default: Any = dataclasses.MISSING,
+    *,
+    help: str,
+    metavar: str | None = None,
+    short: str | None = None,
+) -> Any:
     """A dataclass field that is also a command-line flag; `help` is its line in `--help`."""
     metadata = {"help": help, "metavar": metavar, "short": short}
     if isinstance(default, (list, dict)):
@@ -69,7 +75,11 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     names = {field.name for field in fields}
     given = {name: value for name, value in vars(namespace).items() if name in names} | values
-    missing = [_flag(field) for field in fields if field.default is dataclasses.MISSING and field.name not in given]
+    missing = [
+        _flag(field)
+        for field in fields
+        if field.default is dataclasses.MISSING and field.name not in given
+    ]
     if missing:
         raise ConfigError(f"command line: {' and '.join(missing)} must be given")
     return build(cls, given, "command line")

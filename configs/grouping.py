@@ -38,6 +38,8 @@ class GroupingConfig:
         if self.nms_kernel_px % 2 == 0 or self.nms_kernel_px < 1:
             raise ConfigError(f"nms_kernel_px must be odd, not {self.nms_kernel_px}")
         if self.detection_threshold < 0:
-            raise ConfigError(f"detection_threshold must not be negative, not {self.detection_threshold}")
+            raise ConfigError(
+                f"detection_threshold must not be negative, not {self.detection_threshold}"
+            )
         if self.max_people < 1:
             raise ConfigError(f"max_people must be at least 1, not {self.max_people}")

@@ -33,7 +33,9 @@ class KeypointSet:
     def __post_init__(self) -> None:
         count = len(self.names)
         if len(self.sigmas) != count:
-            raise ConfigError(f"sigmas must have {count} entries, one a joint, not {len(self.sigmas)}")
+            raise ConfigError(
+                f"sigmas must have {count} entries, one a joint, not {len(self.sigmas)}"
+            )
         if sorted(self.visiting_order) != list(range(count)):
             raise ConfigError(f"visiting_order must name every joint 0..{count - 1} once")
         for pair in (*self.flip_pairs, *self.links):

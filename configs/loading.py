@@ -46,7 +46,9 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     for key in values:
         if key not in fields:
             raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), fields)}")
-    arguments = {key: _convert(value, hints[key], f"{where}: {key}") for key, value in values.items()}
+    arguments = {
+        key: _convert(value, hints[key], f"{where}: {key}") for key, value in values.items()
+    }
     missing = [
         name
         for name, field in fields.items()
@@ -84,7 +86,9 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is typing.Literal:
         if value not in arguments:
             known = [str(item) for item in arguments]
-            raise ConfigError(f"{where} must be one of {', '.join(known)}, not {value!r}{_hint_near(value, known)}")
+            raise ConfigError(
+                f"{where} must be one of {', '.join(known)}, not {value!r}{_hint_near(value, known)}"
+            )
         return value
     if origin is tuple:
         return _convert_tuple(value, arguments, where)
@@ -100,7 +104,9 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return float(value)
     if hint is Path and isinstance(value, str):
         return Path(value)
-    if hint is not Any and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
+    if hint is not Any and (
+        not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)
+    ):
         raise ConfigError(f"{where} must be {_name(hint)}, not {value!r}")
     return value
 
@@ -109,11 +115,14 @@ def _convert_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[
     if not isinstance(value, (list, tuple)):
         raise ConfigError(f"{where} must be a list, not {value!r}")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_convert(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value))
+        return tuple(
+            _convert(item, arguments[0], f"{where}[{index}]") for index, item in enumerate(value)
+        )
     if len(value) != len(arguments):
         raise ConfigError(f"{where} must have {len(arguments)} entries, not {len(value)}")
     return tuple(
-        _convert(item, hint, f"{where}[{index}]") for index, (item, hint) in enumerate(zip(value, arguments, strict=True))
+        _convert(item, hint, f"{where}[{index}]")
+        for index, (item, hint) in enumerate(zip(value, arguments, strict=True))
     )
 
 
@@ -123,4 +132,10 @@ def _hint_near(value: Any, known: list[str]) -> str:
 
 
 def _name(hint: Any) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}.get(hint, str(hint))
+    return {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+        Path: "a path",
+    }.get(hint, str(hint))

@@ -49,11 +49,19 @@ class ModelConfig:
     weights: str | None = None
 
     def __post_init__(self) -> None:
-        for field, low, high in (("width", 1, 256), ("deconvolutions", 0, 2), ("residual_blocks", 0, 16)):
+        for field, low, high in (
+            ("width", 1, 256),
+            ("deconvolutions", 0, 2),
+            ("residual_blocks", 0, 16),
+        ):
             if not low <= getattr(self, field) <= high:
-                raise ConfigError(f"{field} must be between {low} and {high}, not {getattr(self, field)}")
+                raise ConfigError(
+                    f"{field} must be between {low} and {high}, not {getattr(self, field)}"
+                )
         if self.tag_unit_px is not None and (self.tag_dimensions != 2 or self.tag_unit_px <= 0):
-            raise ConfigError("tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the person's centre)")
+            raise ConfigError(
+                "tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the person's centre)"
+            )
         if not 0 <= self.min_person_score < 1:
             raise ConfigError(f"min_person_score must be in [0, 1), not {self.min_person_score}")
         if self.tag_dimensions < 1:

@@ -12,10 +12,13 @@ from configs.flags import option
 class ProfileConfig:
     """Nothing is measured but the summary, unless one of these is given."""
 
-    profile: str | None = option(None, help="write profile.json, trace.json and report.html to this folder", metavar="DIR")
+    profile: str | None = option(
+        None, help="write profile.json, trace.json and report.html to this folder", metavar="DIR"
+    )
     trace_gzip: bool = option(False, help="with --profile: compress the trace, to trace.json.gz")
     benchmark: bool = option(
-        False, help="print the figures as one line of JSON on standard output; without -o nothing is drawn or written"
+        False,
+        help="print the figures as one line of JSON on standard output; without -o nothing is drawn or written",
     )
 
     def __post_init__(self) -> None:

@@ -19,13 +19,23 @@ BATCH_WINDOW_MS = 2.0
 class SourceConfig:
     """How sources are opened and kept open."""
 
-    open_timeout_s: float = option(10.0, help="give up opening a camera or a network stream after this", metavar="SECONDS")
-    read_timeout_s: float = option(5.0, help="a live source that sends nothing for this long has stalled", metavar="SECONDS")
-    reconnect: int = option(-1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N")
+    open_timeout_s: float = option(
+        10.0, help="give up opening a camera or a network stream after this", metavar="SECONDS"
+    )
+    read_timeout_s: float = option(
+        5.0, help="a live source that sends nothing for this long has stalled", metavar="SECONDS"
+    )
+    reconnect: int = option(
+        -1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N"
+    )
     rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries pictures")
-    camera_size: str | None = option(None, help="size to ask a camera for, such as 1280x720", metavar="WxH")
+    camera_size: str | None = option(
+        None, help="size to ask a camera for, such as 1280x720", metavar="WxH"
+    )
     camera_fps: float | None = option(None, help="frame rate to ask a camera for", metavar="FPS")
-    camera_format: str | None = option(None, help="pixel format to ask a camera for, such as mjpeg or yuyv422", metavar="NAME")
+    camera_format: str | None = option(
+        None, help="pixel format to ask a camera for, such as mjpeg or yuyv422", metavar="NAME"
+    )
     deinterlace: Literal["auto", "on", "off"] = option(
         "auto", help="interlaced video: auto looks at what the stream says of each picture"
     )
@@ -34,9 +44,13 @@ class SourceConfig:
     def __post_init__(self) -> None:
         for field in ("open_timeout_s", "read_timeout_s"):
             if not 0 < getattr(self, field) < 3600:
-                raise ConfigError(f"{field} must be a positive number of seconds, not {getattr(self, field)}")
+                raise ConfigError(
+                    f"{field} must be a positive number of seconds, not {getattr(self, field)}"
+                )
         if self.reconnect < -1:
-            raise ConfigError(f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}")
+            raise ConfigError(
+                f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}"
+            )
         if self.camera_size is not None:
             parse_size(self.camera_size, "camera_size")
         if self.camera_fps is not None and not 0 < self.camera_fps < 1000:
@@ -54,23 +68,45 @@ class RunConfig:
     sources: tuple[str, ...] = ()
     output: tuple[str, ...] = ()
     model: str = option("lite", help="preset, ONNX file or checkpoint", metavar="NAME|PATH")
-    weights: str | None = option(None, help="checkpoint for the preset that --model names", metavar="FILE")
-    runtime: str = option("auto", help="auto, tensorrt, torch, openvino or onnxruntime", metavar="NAME")
-    precision: str = option("auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME")
-    input_size: str | None = option(None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW")
-    flip: bool = option(False, help="average with the mirrored picture: slower, a little more accurate")
-    scales: tuple[float, ...] = option((1.0,), help="average over these sizes of the picture", metavar="S")
+    weights: str | None = option(
+        None, help="checkpoint for the preset that --model names", metavar="FILE"
+    )
+    runtime: str = option(
+        "auto", help="auto, tensorrt, torch, openvino or onnxruntime", metavar="NAME"
+    )
+    precision: str = option(
+        "auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME"
+    )
+    input_size: str | None = option(
+        None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW"
+    )
+    flip: bool = option(
+        False, help="average with the mirrored picture: slower, a little more accurate"
+    )
+    scales: tuple[float, ...] = option(
+        (1.0,), help="average over these sizes of the picture", metavar="S"
+    )
     min_score: float | None = option(
-        None, help="leave out people whose joints score less on average; default: what suits the model", metavar="0..1"
+        None,
+        help="leave out people whose joints score less on average; default: what suits the model",
+        metavar="0..1",
     )
     policy: str | None = option(
-        None, help="every-frame, latest or max-age=300ms; default: latest for live sources, else every-frame", metavar="NAME"
+        None,
+        help="every-frame, latest or max-age=300ms; default: latest for live sources, else every-frame",
+        metavar="NAME",
     )
-    frames: int | None = option(None, help="stop after this many frames of each source", metavar="N")
+    frames: int | None = option(
+        None, help="stop after this many frames of each source", metavar="N"
+    )
     stride: int = option(1, help="use every n-th frame", metavar="N")
-    max_fps: float | None = option(None, help="use at most this many frames a second of stream time", metavar="FPS")
+    max_fps: float | None = option(
+        None, help="use at most this many frames a second of stream time", metavar="FPS"
+    )
     batch_window_ms: float = option(
-        BATCH_WINDOW_MS, help="several sources: how long an idle engine waits for frames to infer together", metavar="MS"
+        BATCH_WINDOW_MS,
+        help="several sources: how long an idle engine waits for frames to infer together",
+        metavar="MS",
     )
     show: bool = option(False, help="open a window")
     verbose: bool = option(False, help="log what happens", short="-v")

@@ -32,7 +32,9 @@ class DataSource:
 
     def __post_init__(self) -> None:
         if not self.images:
-            raise ConfigError(f"{str(self.annotations)!r} needs at least one folder or zip archive of images")
+            raise ConfigError(
+                f"{str(self.annotations)!r} needs at least one folder or zip archive of images"
+            )
         if self.weight <= 0:
             raise ConfigError(f"weight must be above 0, not {self.weight}")
 
@@ -44,16 +46,28 @@ class ScheduleConfig:
     Of time budget, steps and epochs, the first that is set counts.
     """
 
-    time_budget_s: float | None = option(None, help="end after so much wall-clock time", metavar="S")
+    time_budget_s: float | None = option(
+        None, help="end after so much wall-clock time", metavar="S"
+    )
     steps: int | None = option(None, help="end after so many optimiser steps", metavar="N")
     epochs: int | None = option(None, help="end after so many epochs", metavar="N")
-    learning_rate: float = option(1e-3, help="learning rate after warm-up, for everything but the backbone")
+    learning_rate: float = option(
+        1e-3, help="learning rate after warm-up, for everything but the backbone"
+    )
     decay: Literal["milestones", "cosine"] = option("cosine", help="how the learning rate falls")
-    milestones: tuple[float, ...] = option((200 / 300, 260 / 300), help="when it falls tenfold, 0..1", metavar="F")
+    milestones: tuple[float, ...] = option(
+        (200 / 300, 260 / 300), help="when it falls tenfold, 0..1", metavar="F"
+    )
     floor: float = option(0.01, help="last learning rate of the cosine, as a part of the first")
-    warmup_steps: int = option(0, help="steps over which the learning rate rises linearly", metavar="N")
-    input_sizes_px: tuple[int, ...] = option((), help="crop sides, one after another; the model's where empty", metavar="PX")
-    input_sizes_until: tuple[float, ...] = option((), help="fraction of the training at which each ends", metavar="F")
+    warmup_steps: int = option(
+        0, help="steps over which the learning rate rises linearly", metavar="N"
+    )
+    input_sizes_px: tuple[int, ...] = option(
+        (), help="crop sides, one after another; the model's where empty", metavar="PX"
+    )
+    input_sizes_until: tuple[float, ...] = option(
+        (), help="fraction of the training at which each ends", metavar="F"
+    )
 
     def __post_init__(self) -> None:
         if self.time_budget_s is None and self.steps is None and self.epochs is None:
@@ -74,15 +88,29 @@ class ScheduleConfig:
 class OptimizerConfig:
     """The optimiser, and what of the network it moves."""
 
-    weight_decay: float = option(0.0, help="decoupled weight decay on everything but biases and batch norm; 0 is plain Adam")
-    backbone_learning_rate_factor: float = option(1.0, help="learning rate of the backbone as a part of the head's")
-    freeze_backbone_steps: int = option(0, help="steps at the start during which the backbone stays as it is", metavar="N")
-    freeze: tuple[str, ...] = option((), help="parameters that stay as they are, by the start of their names", metavar="NAME")
-    batch_norm_momentum: float | None = option(None, help="momentum of running statistics; the network's own where unset")
-    freeze_batch_norm: bool = option(False, help="use and keep the running statistics of batch norm")
+    weight_decay: float = option(
+        0.0, help="decoupled weight decay on everything but biases and batch norm; 0 is plain Adam"
+    )
+    backbone_learning_rate_factor: float = option(
+        1.0, help="learning rate of the backbone as a part of the head's"
+    )
+    freeze_backbone_steps: int = option(
+        0, help="steps at the start during which the backbone stays as it is", metavar="N"
+    )
+    freeze: tuple[str, ...] = option(
+        (), help="parameters that stay as they are, by the start of their names", metavar="NAME"
+    )
+    batch_norm_momentum: float | None = option(
+        None, help="momentum of running statistics; the network's own where unset"
+    )
+    freeze_batch_norm: bool = option(
+        False, help="use and keep the running statistics of batch norm"
+    )
     sync_batch_norm: bool = option(False, help="batch statistics over all GPUs")
     gradient_clip: float = option(0.0, help="largest gradient norm; 0 does not clip")
-    ema_decay: float = option(0.0, help="decay of the averaged weights that are validated and exported; 0 keeps none")
+    ema_decay: float = option(
+        0.0, help="decay of the averaged weights that are validated and exported; 0 keeps none"
+    )
 
     def __post_init__(self) -> None:
         if not 0 <= self.ema_decay < 1:
@@ -96,21 +124,37 @@ class LossConfig:
     Balance heatmaps and tags by their gradients (`gradient_heatmaps`, `gradient_tags` in scalars.csv), not by their values.
     """
 
-    sigma_px: float = option(2.0, help="spread of the target peaks in map pixels, the same at every resolution")
+    sigma_px: float = option(
+        2.0, help="spread of the target peaks in map pixels, the same at every resolution"
+    )
     heatmap_factor: float = option(1.0, help="factor of the heatmap error")
-    foreground_weight: float = option(1.0, help="weight of a pixel at a target peak relative to background; 1 is the paper")
+    foreground_weight: float = option(
+        1.0, help="weight of a pixel at a target peak relative to background; 1 is the paper"
+    )
     push_factor: float = option(1e-3, help="factor of the push between people")
     pull_factor: float = option(1e-3, help="factor of the pull to a person's mean tag")
-    push: Literal["exp", "max"] = option("exp", help="exp: the paper's; max: hinge with margin push_margin")
+    push: Literal["exp", "max"] = option(
+        "exp", help="exp: the paper's; max: hinge with margin push_margin"
+    )
     push_margin: float = option(1.0, help="tag distance above which the hinge is 0")
-    position_factor: float = option(0.0, help="factor of the position code: tags learn the person's centre / tag_unit_px")
-    position_radius_px: int = option(1, help="map pixels around a joint where its tag learns the position code", metavar="PX")
-    position_from: float = option(1.0, help="fraction of the training at which push and pull begin to take over")
-    position_until: float = option(1.0, help="fraction of the training at which the position code is gone")
+    position_factor: float = option(
+        0.0, help="factor of the position code: tags learn the person's centre / tag_unit_px"
+    )
+    position_radius_px: int = option(
+        1, help="map pixels around a joint where its tag learns the position code", metavar="PX"
+    )
+    position_from: float = option(
+        1.0, help="fraction of the training at which push and pull begin to take over"
+    )
+    position_until: float = option(
+        1.0, help="fraction of the training at which the position code is gone"
+    )
 
     def __post_init__(self) -> None:
         if self.position_until < self.position_from:
-            raise ConfigError(f"position_until ({self.position_until}) must not be below position_from ({self.position_from})")
+            raise ConfigError(
+                f"position_until ({self.position_until}) must not be below position_from ({self.position_from})"
+            )
         if self.foreground_weight < 1:
             raise ConfigError(f"foreground_weight must be at least 1, not {self.foreground_weight}")
 
@@ -120,38 +164,62 @@ class AugmentationConfig:
     """What is drawn at random for every image; defaults of the geometry are the paper's (reference code, transforms.py)."""
 
     rotation_degrees: float = option(30.0, help="largest rotation to either side")
-    scale_min: float = option(0.75, help="smallest crop side relative to the image's short side (zooms in)")
-    scale_max: float = option(1.5, help="largest crop side relative to the image's short side (zooms out)")
-    translation: float = option(0.2, help="largest shift of the crop's centre on each axis, relative to the crop side")
+    scale_min: float = option(
+        0.75, help="smallest crop side relative to the image's short side (zooms in)"
+    )
+    scale_max: float = option(
+        1.5, help="largest crop side relative to the image's short side (zooms out)"
+    )
+    translation: float = option(
+        0.2, help="largest shift of the crop's centre on each axis, relative to the crop side"
+    )
     flip_probability: float = option(0.5, help="how often the image is mirrored")
     brightness: float = option(0.0, help="largest relative change of brightness")
     contrast: float = option(0.0, help="largest relative change of contrast")
     saturation: float = option(0.0, help="largest relative change of saturation")
     hue_degrees: float = option(0.0, help="largest turn of the hue")
-    centre_on_person: float = option(0.0, help="how often the crop lies around a labelled person, not the image's centre")
+    centre_on_person: float = option(
+        0.0, help="how often the crop lies around a labelled person, not the image's centre"
+    )
 
     def __post_init__(self) -> None:
         if not 0 < self.scale_min <= self.scale_max:
-            raise ConfigError(f"scale_min ({self.scale_min}) must be above 0 and not above scale_max ({self.scale_max})")
+            raise ConfigError(
+                f"scale_min ({self.scale_min}) must be above 0 and not above scale_max ({self.scale_max})"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionConfig:
     """How and where it runs. These keys may change when a run is resumed."""
 
-    output: Path | None = option(None, help="folder of the run; runs/NAME, or the resumed checkpoint's folder, where unset")
+    output: Path | None = option(
+        None, help="folder of the run; runs/NAME, or the resumed checkpoint's folder, where unset"
+    )
     device: str = option("auto", help="cpu, cuda, cuda:N; auto takes a GPU where there is one")
-    workers: int = option(0, help="processes that prepare images; 0 prepares them between steps", metavar="N")
-    cache_images: bool = option(False, help="keep all decoded images in memory (0.4 MB each at 512 px)")
-    threads: int | None = option(None, help="CPU threads of the network; all cores where unset", metavar="N")
+    workers: int = option(
+        0, help="processes that prepare images; 0 prepares them between steps", metavar="N"
+    )
+    cache_images: bool = option(
+        False, help="keep all decoded images in memory (0.4 MB each at 512 px)"
+    )
+    threads: int | None = option(
+        None, help="CPU threads of the network; all cores where unset", metavar="N"
+    )
     precision: Literal["fp32", "bf16"] = option("fp32", help="bf16: mixed precision by autocast")
     channels_last: bool = option(False, help="channels-last memory layout")
     compile: bool = option(False, help="compile the network with torch.compile")
     log_steps: int = option(20, help="steps between two rows of scalars.csv", metavar="N")
     checkpoint_s: float = option(300.0, help="seconds between two checkpoints", metavar="S")
-    validate_s: float | None = option(None, help="seconds between two validations; after every epoch where unset", metavar="S")
-    validate_images: int = option(100, help="validation images used during training; 0 validates nothing", metavar="N")
-    validate_ap: bool = option(True, help="measure AP when validating, and call the checkpoint with the highest AP best")
+    validate_s: float | None = option(
+        None, help="seconds between two validations; after every epoch where unset", metavar="S"
+    )
+    validate_images: int = option(
+        100, help="validation images used during training; 0 validates nothing", metavar="N"
+    )
+    validate_ap: bool = option(
+        True, help="measure AP when validating, and call the checkpoint with the highest AP best"
+    )
     sample_images: int = option(8, help="predictions drawn at every validation", metavar="N")
 
 
@@ -164,8 +232,12 @@ class TrainingConfig:
     model: str = option("lite", help="model preset, or a YAML file with one")
     batch_size: int = option(16, help="images per step, over all processes", metavar="N")
     seed: int = option(0, help="seed of everything random", metavar="N")
-    initial_weights: Path | None = option(None, help="checkpoint whose weights the training starts from", metavar="PATH")
-    initial_backbone: Path | None = option(None, help="weights that only the backbone starts from", metavar="PATH")
+    initial_weights: Path | None = option(
+        None, help="checkpoint whose weights the training starts from", metavar="PATH"
+    )
+    initial_backbone: Path | None = option(
+        None, help="weights that only the backbone starts from", metavar="PATH"
+    )
     data: tuple[DataSource, ...] = ()
     validation: DataSource | None = None
     schedule: ScheduleConfig
@@ -239,4 +311,6 @@ def _beside(config: TrainingConfig, folder: Path) -> TrainingConfig:
         return dataclasses.replace(source, annotations=folder / source.annotations, images=images)
 
     validation = resolve(config.validation) if config.validation is not None else None
-    return dataclasses.replace(config, data=tuple(resolve(source) for source in config.data), validation=validation)
+    return dataclasses.replace(
+        config, data=tuple(resolve(source) for source in config.data), validation=validation
+    )

@@ -44,7 +44,10 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = FlagParser(prog="python -m engine", description="Models, checkpoints, engines and the runtimes that execute them.")
+    parser = FlagParser(
+        prog="python -m engine",
+        description="Models, checkpoints, engines and the runtimes that execute them.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=FlagParser)
 
     convert = commands.add_parser("convert", help="rewrite a checkpoint in another layout")
@@ -53,56 +56,133 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("target", type=Path, metavar="OUT")
     convert.add_argument("--to", required=True, choices=("official", "mmpose"))
 
-    export = commands.add_parser("export", help="write a network as an ONNX model with its metadata")
+    export = commands.add_parser(
+        "export", help="write a network as an ONNX model with its metadata"
+    )
     export.set_defaults(command=_export)
     export.add_argument("model", metavar="PRESET|CHECKPOINT")
     export.add_argument("output", type=Path, metavar="OUT.onnx")
     export.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint for the preset")
-    export.add_argument("--input-size", metavar="N|HxW", help="what runtimes use it at (default: the preset's)")
-    export.add_argument("--static", action="store_true", help="for that size alone, which must be HxW")
-    export.add_argument("--map-stride", type=int, default=2, choices=(1, 2), help="input pixels per map pixel (default: 2)")
-    export.add_argument("--fp16-weights", action="store_true", help="half the file; arithmetic stays single precision")
-    export.add_argument("--ap", type=float, metavar="PERCENT", help="measured average precision, to travel with the model")
-    export.add_argument("--ap-measured-on", default="", metavar="TEXT", help="on what it was measured")
-    export.add_argument("--provenance", metavar="TEXT", help="where the weights come from (default: the checkpoint's name)")
+    export.add_argument(
+        "--input-size", metavar="N|HxW", help="what runtimes use it at (default: the preset's)"
+    )
+    export.add_argument(
+        "--static", action="store_true", help="for that size alone, which must be HxW"
+    )
+    export.add_argument(
+        "--map-stride",
+        type=int,
+        default=2,
+        choices=(1, 2),
+        help="input pixels per map pixel (default: 2)",
+    )
+    export.add_argument(
+        "--fp16-weights",
+        action="store_true",
+        help="half the file; arithmetic stays single precision",
+    )
+    export.add_argument(
+        "--ap",
+        type=float,
+        metavar="PERCENT",
+        help="measured average precision, to travel with the model",
+    )
+    export.add_argument(
+        "--ap-measured-on", default="", metavar="TEXT", help="on what it was measured"
+    )
+    export.add_argument(
+        "--provenance",
+        metavar="TEXT",
+        help="where the weights come from (default: the checkpoint's name)",
+    )
 
     build = commands.add_parser("build", help="make and measure an engine for a runtime")
     build.set_defaults(command=_build)
     _add_model(build)
-    build.add_argument("--runtime", required=True, choices=("tensorrt", "tensorrt_rtx", "openvino", "onnxruntime"))
-    build.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
-    build.add_argument("--smallest", default="256x256", metavar="HxW", help="TensorRT: smallest input (default: 256x256)")
-    build.add_argument("--largest", default="1024x1920", metavar="HxW", help="TensorRT: largest input (default: 1024x1920)")
-    batch = ("MIN", "OPT", "MAX")
-    build.add_argument("--batch", nargs=3, type=int, default=(1, 1, 1), metavar=batch, help="TensorRT: images at once")
-    build.add_argument("--builder", default="parser", choices=BUILDERS, help="TensorRT: who builds (default: parser)")
     build.add_argument(
-        "--calibration", nargs="+", type=Path, default=(), metavar="IMAGES", help="int8: files, folders, zips to learn from"
+        "--runtime", required=True, choices=("tensorrt", "tensorrt_rtx", "openvino", "onnxruntime")
     )
-    build.add_argument("--calibration-limit", type=int, default=300, metavar="N", help="int8: images of those (default: 300)")
-    build.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: a place in the user's cache")
+    build.add_argument("--precision", default="auto", choices=("auto", *PRECISIONS))
+    build.add_argument(
+        "--smallest",
+        default="256x256",
+        metavar="HxW",
+        help="TensorRT: smallest input (default: 256x256)",
+    )
+    build.add_argument(
+        "--largest",
+        default="1024x1920",
+        metavar="HxW",
+        help="TensorRT: largest input (default: 1024x1920)",
+    )
+    batch = ("MIN", "OPT", "MAX")
+    build.add_argument(
+        "--batch",
+        nargs=3,
+        type=int,
+        default=(1, 1, 1),
+        metavar=batch,
+        help="TensorRT: images at once",
+    )
+    build.add_argument(
+        "--builder",
+        default="parser",
+        choices=BUILDERS,
+        help="TensorRT: who builds (default: parser)",
+    )
+    build.add_argument(
+        "--calibration",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="IMAGES",
+        help="int8: files, folders, zips to learn from",
+    )
+    build.add_argument(
+        "--calibration-limit",
+        type=int,
+        default=300,
+        metavar="N",
+        help="int8: images of those (default: 300)",
+    )
+    build.add_argument(
+        "-o", "--output", type=Path, metavar="FOLDER", help="default: a place in the user's cache"
+    )
     _add_images(build)
 
     inspect = commands.add_parser("inspect", help="what is in a model or an engine")
     inspect.set_defaults(command=_inspect)
     inspect.add_argument("path", type=Path, metavar="MODEL.onnx|FOLDER")
 
-    check = commands.add_parser("verify", help="compare a runtime's maps with torch's in single precision")
+    check = commands.add_parser(
+        "verify", help="compare a runtime's maps with torch's in single precision"
+    )
     check.set_defaults(command=_verify)
     _add_model(check)
     check.add_argument("--runtime", default="auto")
     check.add_argument("--precision", default="auto")
     _add_images(check)
 
-    commands.add_parser("list", help="presets, and engines in the cache").set_defaults(command=_list)
-    commands.add_parser("runtimes", help="which runtimes work here, and why others do not").set_defaults(command=_runtimes)
+    commands.add_parser("list", help="presets, and engines in the cache").set_defaults(
+        command=_list
+    )
+    commands.add_parser(
+        "runtimes", help="which runtimes work here, and why others do not"
+    ).set_defaults(command=_runtimes)
     return parser
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="lite", metavar="NAME|PATH", help="preset, ONNX model or checkpoint (default: lite)")
+    parser.add_argument(
+        "--model",
+        default="lite",
+        metavar="NAME|PATH",
+        help="preset, ONNX model or checkpoint (default: lite)",
+    )
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint for the preset")
-    parser.add_argument("--input-size", metavar="N|HxW", help="input to measure at (default: the model's)")
+    parser.add_argument(
+        "--input-size", metavar="N|HxW", help="input to measure at (default: the model's)"
+    )
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +206,9 @@ def _export(options: argparse.Namespace) -> int:
 
     is_preset = options.model in model_names() or options.model.endswith((".yaml", ".yml"))
     if is_preset and options.weights is None:
-        raise ConfigError(f"exporting {options.model!r} needs its weights: give a checkpoint with --weights")
+        raise ConfigError(
+            f"exporting {options.model!r} needs its weights: give a checkpoint with --weights"
+        )
     weights = options.weights if is_preset else Path(options.model)
     config = load_model_config(options.model) if is_preset else checkpoint_config(weights)
     size = parse_input_size(options.input_size) if options.input_size else None
@@ -151,7 +233,9 @@ def _export(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     source = find_model(options.model, options.weights)
-    size = parse_input_size(options.input_size) if options.input_size else source.metadata.input_size
+    size = (
+        parse_input_size(options.input_size) if options.input_size else source.metadata.input_size
+    )
     wanted = BuildOptions(
         runtime=options.runtime,
         precision=options.precision,
@@ -163,8 +247,12 @@ def _build(options: argparse.Namespace) -> int:
         calibration=tuple(options.calibration),
         calibration_limit=options.calibration_limit,
     )
-    sidecar, folder = build_artefact(source, wanted, options.output, options.images, _grouping(source.metadata))
-    print(f"{folder}: {sidecar.key.library} {sidecar.key.version}, {sidecar.key.precision}, for {sidecar.key.gpu}")
+    sidecar, folder = build_artefact(
+        source, wanted, options.output, options.images, _grouping(source.metadata)
+    )
+    print(
+        f"{folder}: {sidecar.key.library} {sidecar.key.version}, {sidecar.key.precision}, for {sidecar.key.gpu}"
+    )
     print(f"parity: {_one_line(sidecar.parity) if sidecar.parity else 'not measured, no GPU here'}")
     if sidecar.latency_ms:
         print(f"latency: {_one_line(sidecar.latency_ms)} ms")
@@ -175,7 +263,9 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.path.is_dir():
         sidecar = read_sidecar(options.path)
         if sidecar is None:
-            raise ConfigError(f"{str(options.path)!r} holds no engine with a description that can be read")
+            raise ConfigError(
+                f"{str(options.path)!r} holds no engine with a description that can be read"
+            )
         print(json.dumps(dataclasses.asdict(sidecar), indent=2))
     else:
         print(json.dumps(dataclasses.asdict(read_metadata(options.path)), indent=2))
@@ -184,14 +274,20 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     source = find_model(options.model, options.weights)
-    size = parse_input_size(options.input_size) if options.input_size else source.metadata.input_size
+    size = (
+        parse_input_size(options.input_size) if options.input_size else source.metadata.input_size
+    )
     images = load_images(options.images)
     group = _grouping(source.metadata)
-    runtime, precision, parity = verify(source, options.runtime, options.precision, images, size, group)
+    runtime, precision, parity = verify(
+        source, options.runtime, options.precision, images, size, group
+    )
     print(f"{source.name} on {runtime} in {precision}: {_one_line(parity.to_dict())}")
     wrong = TOLERANCES[precision].exceeded_by(parity)
     if wrong:
-        raise ExecutionError(f"{source.name} on {runtime} is out of tolerance for {precision}: {wrong}")
+        raise ExecutionError(
+            f"{source.name} on {runtime} is out of tolerance for {precision}: {wrong}"
+        )
     print("within tolerance")
     return 0
 
@@ -199,6 +295,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _grouping(metadata: ModelMetadata) -> GroupPeople:
     """Maps to the people whom runs show. This command is a door: it hands grouping to the engine, which does not know it."""
     from grouping import Grouper
+
     config = GroupingConfig(min_person_score=metadata.model.min_person_score)
     grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=config)
 
@@ -214,7 +311,9 @@ def _list(options: argparse.Namespace) -> int:
         print(f"{name:30} {config.description}{'' if config.weights else ' (needs --weights)'}")
     for folder in sorted((cache_folder() / "engines").glob("*/")):
         sidecar = read_sidecar(folder)
-        print(f"{folder}  {'damaged' if sidecar is None else f'{sidecar.source}, {sidecar.key.gpu}, {sidecar.created}'}")
+        print(
+            f"{folder}  {'damaged' if sidecar is None else f'{sidecar.source}, {sidecar.key.gpu}, {sidecar.created}'}"
+        )
     return 0
 
 

@@ -22,7 +22,10 @@ def merge_resolutions(outputs: Sequence[Tensor], config: ModelConfig) -> tuple[T
     if not config.aggregate_heatmaps:
         return outputs[-1][:, :joints], tags
     # Heatmaps and tags part before they are enlarged: splitting the large maps cost OpenVINO 5.7 ms of 20 (lite, 320x448).
-    enlarged = [enlarge(output[:, :joints], 2 ** (doublings - index), joints) for index, output in enumerate(outputs)]
+    enlarged = [
+        enlarge(output[:, :joints], 2 ** (doublings - index), joints)
+        for index, output in enumerate(outputs)
+    ]
     total = enlarged[0]
     for maps in enlarged[1:]:
         total = total + maps
@@ -39,7 +42,9 @@ def enlarge(maps: Tensor, factor: float, joints: int) -> Tensor:
         return maps
     channels, rows, columns = maps.shape[1:]
     grouped = maps.reshape(-1, joints, rows, columns)
-    enlarged = functional.interpolate(grouped, scale_factor=float(factor), mode="bilinear", align_corners=False)
+    enlarged = functional.interpolate(
+        grouped, scale_factor=float(factor), mode="bilinear", align_corners=False
+    )
     return enlarged.reshape(-1, channels, *enlarged.shape[2:])
 
 

@@ -41,7 +41,11 @@ class BuildKey:
     def difference(self, other: BuildKey) -> str:
         """What differs, in words; empty if nothing does."""
         ours, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
-        return ", ".join(f"{name} {theirs[name]!r} instead of {ours[name]!r}" for name in ours if ours[name] != theirs[name])
+        return ", ".join(
+            f"{name} {theirs[name]!r} instead of {ours[name]!r}"
+            for name in ours
+            if ours[name] != theirs[name]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +78,26 @@ def cached_artefacts(model: str, library: str, precision: str) -> list[tuple[Pat
     """Folders of the cache with engines of this model, the newest first, and their descriptions where they can be read."""
     folders = (cache_folder() / "engines").glob(f"{glob.escape(model)}-{library}-{precision}-*/")
     found = [(folder, read_sidecar(folder)) for folder in folders]
-    return sorted(found, key=lambda each: each[1].created if each[1] is not None else "", reverse=True)
+    return sorted(
+        found, key=lambda each: each[1].created if each[1] is not None else "", reverse=True
+    )
 
 
-def write_artefact(folder: Path, key: BuildKey, plan: bytes, source: str, **details: Any) -> Sidecar:
+def write_artefact(
+    folder: Path, key: BuildKey, plan: bytes, source: str, **details: Any
+) -> Sidecar:
     """Writes engine and description; an artefact that was there stops being valid before its engine changes."""
     (folder / SIDECAR_NAME).unlink(missing_ok=True)
     with atomic_path(folder / PLAN_NAME) as path:
         path.write_bytes(plan)
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-    sidecar = Sidecar(key=key, source=source, engine_sha256=hashlib.sha256(plan).hexdigest(), created=now, **details)
+    sidecar = Sidecar(
+        key=key,
+        source=source,
+        engine_sha256=hashlib.sha256(plan).hexdigest(),
+        created=now,
+        **details,
+    )
     write_sidecar(folder, sidecar)
     return sidecar
 
@@ -111,7 +125,10 @@ def load_plan(folder: Path, key: BuildKey) -> bytes | None:
         return None
     sidecar = read_sidecar(folder)
     if sidecar is None:
-        _log.warning("the engine in %s was not finished or its description is damaged: it is built again", folder)
+        _log.warning(
+            "the engine in %s was not finished or its description is damaged: it is built again",
+            folder,
+        )
         return None
     difference = key.difference(sidecar.key)
     if difference:
@@ -120,7 +137,9 @@ def load_plan(folder: Path, key: BuildKey) -> bytes | None:
     try:
         plan = (folder / PLAN_NAME).read_bytes()
     except OSError as error:
-        _log.warning("the engine in %s cannot be read (%s): it is built again", folder, error.strerror)
+        _log.warning(
+            "the engine in %s cannot be read (%s): it is built again", folder, error.strerror
+        )
         return None
     if hashlib.sha256(plan).hexdigest() != sidecar.engine_sha256:
         _log.warning("the engine in %s is damaged: it is built again", folder)

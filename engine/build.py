@@ -61,11 +61,17 @@ def build_artefact(
     entry = RUNTIMES[options.runtime]
     precision = entry.precisions[0] if options.precision == "auto" else options.precision
     if precision not in entry.precisions:
-        raise ConfigError(f"{entry.name} does not compute in {precision}, but in {' and '.join(entry.precisions)}")
+        raise ConfigError(
+            f"{entry.name} does not compute in {precision}, but in {' and '.join(entry.precisions)}"
+        )
     if options.runtime not in LIBRARIES and options.builder != "parser":
-        raise ConfigError(f"--builder {options.builder} is for runtime tensorrt, not for {options.runtime}")
+        raise ConfigError(
+            f"--builder {options.builder} is for runtime tensorrt, not for {options.runtime}"
+        )
     if (precision == "int8") != bool(options.calibration):
-        raise ConfigError("int8 needs images to take ranges from (--calibration IMAGES), and only int8 does")
+        raise ConfigError(
+            "int8 needs images to take ranges from (--calibration IMAGES), and only int8 does"
+        )
     if options.runtime in LIBRARIES:
         sidecar, folder = _build_engine(source, options, precision, folder)
     elif precision == "int8":
@@ -80,7 +86,10 @@ def _build_engine(
 ) -> tuple[Sidecar, Path]:
     low, usual, high = options.batch
     profile = Profile(
-        smallest=options.smallest, usual=_usual_size(options), largest=options.largest, batch=(low, usual, high)
+        smallest=options.smallest,
+        usual=_usual_size(options),
+        largest=options.largest,
+        batch=(low, usual, high),
     )
     library = load_library(options.runtime)
     gpu = "any"
@@ -100,13 +109,17 @@ def _build_engine(
     return build(request, folder)
 
 
-def _quantise(source: ModelSource, options: BuildOptions, folder: Path | None) -> tuple[Sidecar, Path]:
+def _quantise(
+    source: ModelSource, options: BuildOptions, folder: Path | None
+) -> tuple[Sidecar, Path]:
     entries = find_pictures(options.calibration, options.calibration_limit)
     packed = quantise(source.path, read_pictures(entries), len(entries), options.input_size)
     key = quantised_key(source.path)
     folder = folder or artefact_folder(source.metadata.model.name, key)
     tools = {name: version(name) for name in ("nncf", "openvino")}
-    sidecar = write_artefact(folder, key, packed, source.path.name, tools=tools, calibration_images=len(entries))
+    sidecar = write_artefact(
+        folder, key, packed, source.path.name, tools=tools, calibration_images=len(entries)
+    )
     return sidecar, folder
 
 
@@ -117,7 +130,9 @@ def _describe_model(
     try:
         installed = version(options.runtime)
     except PackageNotFoundError as error:
-        raise RuntimeUnavailableError(f"{options.runtime} is not installed: pip install {options.runtime}") from error
+        raise RuntimeUnavailableError(
+            f"{options.runtime} is not installed: pip install {options.runtime}"
+        ) from error
     height, width = _usual_size(options)
     key = BuildKey(
         library=options.runtime,
@@ -153,11 +168,15 @@ def _measure(
     write_sidecar(folder, measured)
     wrong = TOLERANCES[precision].exceeded_by(parity)
     if wrong:
-        raise ExecutionError(f"the engine in {str(folder)!r} is out of tolerance for {precision}: {wrong}")
+        raise ExecutionError(
+            f"the engine in {str(folder)!r} is out of tolerance for {precision}: {wrong}"
+        )
     return measured
 
 
-def _open_built(source: ModelSource, options: BuildOptions, folder: Path, precision: str) -> Runtime:
+def _open_built(
+    source: ModelSource, options: BuildOptions, folder: Path, precision: str
+) -> Runtime:
     """What is in `folder`, not what the cache may have."""
     if precision != "int8":
         return open_runtime(source.path, source.metadata, options.runtime, precision)

@@ -68,7 +68,11 @@ def load_backbone(network: nn.Module, path: str | Path) -> None:
     everything = network.state_dict()
     own = {name: tensor for name, tensor in everything.items() if not name.startswith(_HEAD)}
     given = {_match(name, own): tensor for name, tensor in read_state_dict(path).items()}
-    backbone = {name: given.get(name, own[name]) for name in own if name in given or name.endswith("num_batches_tracked")}
+    backbone = {
+        name: given.get(name, own[name])
+        for name in own
+        if name in given or name.endswith("num_batches_tracked")
+    }
     problem = _difference(own, backbone)
     if problem:
         raise CheckpointError(
@@ -85,7 +89,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     content = read_checkpoint(path)
     state = _unwrap(content)
     if state is None:
-        keys = f" (it has {', '.join(repr(key) for key in list(content)[:5])})" if isinstance(content, Mapping) else ""
+        keys = (
+            f" (it has {', '.join(repr(key) for key in list(content)[:5])})"
+            if isinstance(content, Mapping)
+            else ""
+        )
         raise CheckpointError(f"{str(path)!r} is a PyTorch file without weights in it{keys}")
     return state
 
@@ -97,7 +105,9 @@ def read_checkpoint(path: str | Path) -> Any:
         with torch.serialization.safe_globals(_NUMBERS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointError(f"cannot read the checkpoint {str(path)!r}: {error.strerror}") from error
+        raise CheckpointError(
+            f"cannot read the checkpoint {str(path)!r}: {error.strerror}"
+        ) from error
     except UnpicklingError as error:
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
         if refused:
@@ -105,10 +115,22 @@ def read_checkpoint(path: str | Path) -> Any:
                 f"{str(path)!r} holds a {refused[1]}, which is code rather than weights and is not loaded; save its state dict "
                 "alone with torch.save(model.state_dict(), path)"
             ) from error
-        raise CheckpointError(f"{str(path)!r} is not a PyTorch file: {describe_file(path)}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{str(path)!r} is not a PyTorch file: {describe_file(path)}"
+        ) from error
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        TypeError,
+    ) as error:
         # torch.load has no error of its own: a damaged file surfaces as whatever its reader tripped over.
-        raise CheckpointError(f"{str(path)!r} is not a PyTorch file: {describe_file(path)}") from error
+        raise CheckpointError(
+            f"{str(path)!r} is not a PyTorch file: {describe_file(path)}"
+        ) from error
 
 
 def strip_prefixes(name: str) -> str:

@@ -11,7 +11,10 @@ from configs import keypoint_set_names, load_keypoint_set
 
 _FUSE = "stage4.0.fuse_layers.0.1.0.weight"  # every HRNet has it, and its first side is the width
 _BEGINNINGS = (
-    (b"version https://git-lfs", "it is a Git LFS pointer, fetch the file itself with git lfs pull"),
+    (
+        b"version https://git-lfs",
+        "it is a Git LFS pointer, fetch the file itself with git lfs pull",
+    ),
     (b"<", "it looks like a web page, the download has failed"),
     (b"PK\x03\x04", "it is damaged or cut off, fetch it again"),
     (b"\x80", "it is damaged or cut off, fetch it again"),
@@ -39,11 +42,21 @@ def describe_state_dict(state: Mapping[str, Tensor]) -> str:
     if "final_layers.0.weight" not in state:
         if not is_hrnet:
             return "another network"
-        purpose = "for image classification" if any(name.startswith("classifier.") for name in state) else "alone"
+        purpose = (
+            "for image classification"
+            if any(name.startswith("classifier.") for name in state)
+            else "alone"
+        )
         return f"HRNet-W{state[_FUSE].shape[0]} {purpose} (no pose head)"
-    deconvolutions = len({name.split(".")[1] for name in state if name.startswith("deconv_layers.")})
+    deconvolutions = len(
+        {name.split(".")[1] for name in state if name.startswith("deconv_layers.")}
+    )
     channels, width = state["final_layers.0.weight"].shape[:2]
-    joints = state["final_layers.1.weight"].shape[0] if "final_layers.1.weight" in state else channels // 2
+    joints = (
+        state["final_layers.1.weight"].shape[0]
+        if "final_layers.1.weight" in state
+        else channels // 2
+    )
     tags = channels // joints - 1
     known = [name for name in keypoint_set_names() if len(load_keypoint_set(name)) == joints]
     sets = f" for {' or '.join(known)}" if known else ""
@@ -54,4 +67,3 @@ def describe_state_dict(state: Mapping[str, Tensor]) -> str:
     if tags != 1:
         details.append(f"{tags} tag dimensions")
     return f"{backbone}{sets} ({', '.join(details)})"
-

@@ -28,7 +28,8 @@ def to_mmpose(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under mmpose 0.x's names."""
     official = to_official(state)
     return {
-        ("keypoint_head." if name.startswith(("final_layers.", "deconv_layers.")) else "backbone.") + name: tensor
+        ("keypoint_head." if name.startswith(("final_layers.", "deconv_layers.")) else "backbone.")
+        + name: tensor
         for name, tensor in official.items()
     }
 
@@ -41,7 +42,9 @@ def convert_checkpoint(source: str | Path, target: str | Path, to: Layout) -> No
     """
     state = read_state_dict(source)
     if "final_layers.0.weight" not in to_official(state):
-        raise CheckpointError(f"{str(source)!r} holds no HigherHRNet: final_layers.0.weight is not in it")
+        raise CheckpointError(
+            f"{str(source)!r} holds no HigherHRNet: final_layers.0.weight is not in it"
+        )
     with atomic_path(Path(target)) as path:
         if to == "official":
             torch.save(to_official(state), path)

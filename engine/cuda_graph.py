@@ -32,7 +32,12 @@ class CudaGraph:
         try:
             if not enqueued:
                 raise ExecutionError("the engine's work cannot be recorded as a CUDA graph")
-            _call("cuGraphInstantiateWithFlags", ctypes.byref(self._executable), graph, ctypes.c_ulonglong(0))
+            _call(
+                "cuGraphInstantiateWithFlags",
+                ctypes.byref(self._executable),
+                graph,
+                ctypes.c_ulonglong(0),
+            )
         finally:
             _call("cuGraphDestroy", graph)
 

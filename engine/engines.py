@@ -8,7 +8,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.artefact import BuildKey, Sidecar, artefact_folder, cached_artefacts, load_plan, write_artefact
+from engine.artefact import (
+    BuildKey,
+    Sidecar,
+    artefact_folder,
+    cached_artefacts,
+    load_plan,
+    write_artefact,
+)
 from engine.atomic import atomic_path
 from engine.cache import cache_folder, hash_file
 from engine.progress import BuildProgress
@@ -76,14 +83,18 @@ def get_engine(request: EngineRequest, progress: Progress | None = None) -> Engi
         if plan is not None:
             return Engine(plan=plan, folder=folder, shapes=wanted.shapes)
     for difference in dict.fromkeys(differences):
-        _log.warning("there is an engine of %s, but with %s: another is built", request.model, difference)
+        _log.warning(
+            "there is an engine of %s, but with %s: another is built", request.model, difference
+        )
     _, folder = build(request, None, progress)
     plan = load_plan(folder, key)
     assert plan is not None
     return Engine(plan=plan, folder=folder, shapes=key.shapes)
 
 
-def build(request: EngineRequest, folder: Path | None = None, progress: Progress | None = None) -> tuple[Sidecar, Path]:
+def build(
+    request: EngineRequest, folder: Path | None = None, progress: Progress | None = None
+) -> tuple[Sidecar, Path]:
     """Builds the engine, whatever is in `folder` (default: its place in the cache), and writes it there.
 
     Shows a progress bar unless another way to show progress is given. Raises what `build_engine` and `build_with_torch2trt`
@@ -92,16 +103,30 @@ def build(request: EngineRequest, folder: Path | None = None, progress: Progress
     key = request.key
     folder = folder or artefact_folder(request.model, key)
     library = request.library
-    _log.info("building %s with %s %s in %s", request.model, library.name, library.version, request.precision)
+    _log.info(
+        "building %s with %s %s in %s",
+        request.model,
+        library.name,
+        library.version,
+        request.precision,
+    )
     if request.builder == "torch2trt":
         engine = build_with_torch2trt(library, request.path, request.profile, request.precision)
     else:
-        cache_path = cache_folder() / "timing" / f"{library.name}-{library.version}-{request.gpu.replace(' ', '_')}.cache"
+        cache_path = (
+            cache_folder()
+            / "timing"
+            / f"{library.name}-{library.version}-{request.gpu.replace(' ', '_')}.cache"
+        )
         timings = cache_path.read_bytes() if cache_path.is_file() else None
         with BuildProgress() if progress is None else nullcontext(progress) as shown:
-            engine = build_engine(library, request.path, request.profile, request.precision, timings, shown)
+            engine = build_engine(
+                library, request.path, request.profile, request.precision, timings, shown
+            )
         if engine.timing_cache is not None:
             with atomic_path(cache_path) as path:
                 path.write_bytes(engine.timing_cache)
     tools = {"builder": request.builder}
-    return write_artefact(folder, key, engine.plan, request.path.name, layers=engine.count(), tools=tools), folder
+    return write_artefact(
+        folder, key, engine.plan, request.path.name, layers=engine.count(), tools=tools
+    ), folder

@@ -22,7 +22,9 @@ from engine.runtimes import Runtime, Slot, open_runtime
 from engine.scales import check_scales
 from engine.views import View, combine_views, slot_maps
 
-_IN_FLIGHT = 2  # one is worked on while the next is laid into its buffer; more would only add latency
+_IN_FLIGHT = (
+    2  # one is worked on while the next is laid into its buffer; more would only add latency
+)
 
 
 @dataclass(slots=True)
@@ -71,7 +73,9 @@ class Estimator:
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
         self.min_person_score = runtime.metadata.model.min_person_score
         self.input_size = input_size
-        self.batch_size = runtime.usual_batch if batch_size is None else min(batch_size, runtime.max_batch)
+        self.batch_size = (
+            runtime.usual_batch if batch_size is None else min(batch_size, runtime.max_batch)
+        )
         self._runtime = runtime
         self._flip = flip
         self._scales = tuple(sorted(scales, reverse=True))
@@ -94,9 +98,13 @@ class Estimator:
         tickets: dict[int, Ticket] = {}
         for members in groups.values():
             for chosen in _split(members, self.batch_size):
-                batch = self._start([images_bgr[index] for index in chosen], [alignments[index] for index in chosen])
+                batch = self._start(
+                    [images_bgr[index] for index in chosen], [alignments[index] for index in chosen]
+                )
                 for place, index in enumerate(chosen):
-                    base = align(images_bgr[index].shape[:2], self.input_size, min_scale=min(self._scales))
+                    base = align(
+                        images_bgr[index].shape[:2], self.input_size, min_scale=min(self._scales)
+                    )
                     tickets[index] = Ticket(base, batch, place)
         return [tickets[index] for index in range(len(images_bgr))]
 
@@ -115,7 +123,9 @@ class Estimator:
         slot = batch.views[0].slot
         if len(batch.views) == 1 and slot.heatmaps.shape[2:] == (rows, columns):
             return slot_maps(slot, index, alignment, lambda: self._release(batch))
-        heatmaps, tags = combine_views(batch.views, index, (rows, columns), self.keypoint_set.flip_indices)
+        heatmaps, tags = combine_views(
+            batch.views, index, (rows, columns), self.keypoint_set.flip_indices
+        )
         self._release(batch)
         return PoseMaps(heatmaps, tags, alignment)
 
@@ -130,16 +140,24 @@ class Estimator:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
     def _align(self, image_size: tuple[int, int]) -> list[Alignment]:
         """One a scale, the largest first."""
         smallest = min(self._scales)
-        return [align(image_size, self.input_size, scale=scale, min_scale=smallest) for scale in self._scales]
+        return [
+            align(image_size, self.input_size, scale=scale, min_scale=smallest)
+            for scale in self._scales
+        ]
 
-    def _start(self, images: Sequence[NDArray[np.uint8]], alignments: Sequence[Sequence[Alignment]]) -> _Batch:
+    def _start(
+        self, images: Sequence[NDArray[np.uint8]], alignments: Sequence[Sequence[Alignment]]
+    ) -> _Batch:
         """Submits images whose inputs have the same size, at every scale and mirrored where that is wanted."""
         batch = _Batch([], [], len(images))
         for level, scale in enumerate(self._scales):
@@ -153,7 +171,9 @@ class Estimator:
                 for place in range(len(images)):
                     cv2.flip(upright.images[place], 1, dst=mirrored.images[place])
                 batch.views.append(View(mirrored, True, keep_tags))
-            batch.pending += [self._runtime.submit(view.slot) for view in batch.views[len(batch.pending) :]]
+            batch.pending += [
+                self._runtime.submit(view.slot) for view in batch.views[len(batch.pending) :]
+            ]
         return batch
 
     def _take_slot(self, shape: tuple[int, ...]) -> Slot:

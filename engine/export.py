@@ -83,12 +83,16 @@ def export_onnx(
     return metadata
 
 
-def trace(network: nn.Module, map_stride: int = 2, static_size: tuple[int, int] | None = None) -> onnx.ModelProto:
+def trace(
+    network: nn.Module, map_stride: int = 2, static_size: tuple[int, int] | None = None
+) -> onnx.ModelProto:
     """The deployable graph of `network` as an ONNX model in memory; the network's mode is left as it is."""
     try:
         import onnx
     except ImportError as error:
-        raise RuntimeUnavailableError("exporting a model needs onnx: pip install 'higherhrnet-stream[torch]'") from error
+        raise RuntimeUnavailableError(
+            "exporting a model needs onnx: pip install 'higherhrnet-stream[torch]'"
+        ) from error
     height, width = static_size or _TRACE_SIZE
     training = network.training
     device = next(network.parameters()).device

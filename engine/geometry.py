@@ -41,18 +41,28 @@ class Alignment:
         """(2, 3), takes image pixels (x, y, 1) to input pixels."""
         height, width = self.input_size
         x, y = self.centre
-        return np.array([[self.zoom, 0, width / 2 - self.zoom * x], [0, self.zoom, height / 2 - self.zoom * y]])
+        return np.array(
+            [[self.zoom, 0, width / 2 - self.zoom * x], [0, self.zoom, height / 2 - self.zoom * y]]
+        )
 
-    def warp(self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def warp(
+        self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """The image (H, W, 3) laid into the network input (h, w, 3), bilinear, black around it.
 
         `out` is written to if given: C-contiguous, of that shape and type; nothing is allocated then. Releases the GIL.
         """
         height, width = self.input_size
-        if out is not None and (out.shape != (height, width, 3) or out.dtype != np.uint8 or not out.flags.c_contiguous):
+        if out is not None and (
+            out.shape != (height, width, 3) or out.dtype != np.uint8 or not out.flags.c_contiguous
+        ):
             # OpenCV would quietly write to an array of its own.
-            raise ValueError(f"out must be a contiguous uint8 array of shape {(height, width, 3)}, not {out.dtype} {out.shape}")
-        result: Any = cv2.warpAffine(image, self.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR)
+            raise ValueError(
+                f"out must be a contiguous uint8 array of shape {(height, width, 3)}, not {out.dtype} {out.shape}"
+            )
+        result: Any = cv2.warpAffine(
+            image, self.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR
+        )
         return result  # type: ignore[no-any-return]
 
     def with_map_size(self, map_size: tuple[int, int]) -> Alignment:
@@ -116,7 +126,9 @@ def align(
             zoom = rows / height
     size = (rows, columns)
     centre = (int(width / 2 + 0.5), int(height / 2 + 0.5))
-    return Alignment(image_size=image_size, input_size=size, map_size=size, zoom=zoom, centre=centre)
+    return Alignment(
+        image_size=image_size, input_size=size, map_size=size, zoom=zoom, centre=centre
+    )
 
 
 def check_input_size(input_size: InputSize) -> None:
@@ -129,7 +141,9 @@ def parse_input_size(text: str) -> InputSize:
     """`512` as the short side, `320x448` as (height, width). Raises ConfigError for anything else."""
     match = re.fullmatch(r"(\d+)(?:\s*[xX×]\s*(\d+))?", text.strip())
     if match is None:
-        raise ConfigError(f"input size must be like 512 (short side) or 320x448 (height x width), not {text!r}")
+        raise ConfigError(
+            f"input size must be like 512 (short side) or 320x448 (height x width), not {text!r}"
+        )
     size = int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
     check_input_size(size)
     return size

@@ -51,13 +51,18 @@ class PoseGraph(nn.Module):
         self.gain: Tensor
         self.offset: Tensor
         self.register_buffer("gain", 1 / (255 * std), persistent=False)
-        self.register_buffer("offset", -torch.tensor(model.mean).view(3, 1, 1) / std, persistent=False)
+        self.register_buffer(
+            "offset", -torch.tensor(model.mean).view(3, 1, 1) / std, persistent=False
+        )
 
     def forward(self, image: Tensor) -> GraphOutputs:
         """Maps and candidates of images (N, H, W, 3) uint8 BGR; H and W are multiples of 32."""
         # The cast comes first: it is the only operation that TensorRT has for uint8.
         pixels = image.to(self.gain.dtype).permute(0, 3, 1, 2)
-        pixels = torch.cat((pixels[:, 2:3], pixels[:, 1:2], pixels[:, 0:1]), dim=1) * self.gain + self.offset
+        pixels = (
+            torch.cat((pixels[:, 2:3], pixels[:, 1:2], pixels[:, 0:1]), dim=1) * self.gain
+            + self.offset
+        )
         # On GPUs the network alone is in half precision (engine/runtimes/torch_cuda.py); otherwise nothing is converted.
         outputs = [output.to(self.gain.dtype) for output in self.network(pixels.to(self.dtype))]
         heatmaps, tags = merge_resolutions(outputs, self.config)
@@ -69,7 +74,9 @@ class PoseGraph(nn.Module):
 def pick_candidates(heatmaps: Tensor, tags: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x, y, score and tag of the highest 5x5 maxima of every heatmap; see GraphOutputs."""
     pooled = functional.max_pool2d(heatmaps, NMS_KERNEL_PX, stride=1, padding=NMS_KERNEL_PX // 2)
-    peaks = torch.where(heatmaps == pooled, heatmaps, torch.zeros((), dtype=heatmaps.dtype, device=heatmaps.device))
+    peaks = torch.where(
+        heatmaps == pooled, heatmaps, torch.zeros((), dtype=heatmaps.dtype, device=heatmaps.device)
+    )
     width = heatmaps.shape[3]
     score, index = peaks.flatten(2).topk(MAX_CANDIDATES, dim=2)
     y = torch.div(index, width, rounding_mode="trunc")

@@ -37,7 +37,9 @@ class HigherHRNet(HRNet):
         The first has J heatmaps, then D tag channels a joint (channel J + j*D + d), at stride 4; each later one doubles the
         resolution and has J heatmaps. Values are regressed: nothing clips them to 0..1.
         """
-        return predict(self.features(image), self.final_layers, self.deconv_layers, self.config.concat_heatmaps)
+        return predict(
+            self.features(image), self.final_layers, self.deconv_layers, self.config.concat_heatmaps
+        )
 
 
 def output_channels(config: ModelConfig) -> list[int]:
@@ -67,7 +69,9 @@ def make_deconv_layers(config: ModelConfig, width: int) -> nn.ModuleList:
     return nn.ModuleList(layers)
 
 
-def predict(features: Tensor, final_layers: nn.ModuleList, deconv_layers: nn.ModuleList, concat: bool) -> list[Tensor]:
+def predict(
+    features: Tensor, final_layers: nn.ModuleList, deconv_layers: nn.ModuleList, concat: bool
+) -> list[Tensor]:
     """The outputs of a head on stride-4 features, coarsest first. The maps are concatenated as they are, tags included."""
     outputs: list[Tensor] = [final_layers[0](features)]
     for deconv, final in zip(deconv_layers, list(final_layers)[1:], strict=True):

@@ -71,7 +71,8 @@ class HighResolutionModule(nn.Module):
     def __init__(self, channels: Sequence[int], outputs: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Sequential(*(BasicBlock(width) for _ in range(BLOCKS_PER_BRANCH))) for width in channels
+            nn.Sequential(*(BasicBlock(width) for _ in range(BLOCKS_PER_BRANCH)))
+            for width in channels
         )
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(_resample(channels, source, target) for source in range(len(channels)))
@@ -103,9 +104,12 @@ class HRNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         expanded = STEM_CHANNELS * Bottleneck.expansion
         self.layer1 = nn.Sequential(
-            Bottleneck(STEM_CHANNELS, STEM_CHANNELS), *(Bottleneck(expanded, STEM_CHANNELS) for _ in range(3))
+            Bottleneck(STEM_CHANNELS, STEM_CHANNELS),
+            *(Bottleneck(expanded, STEM_CHANNELS) for _ in range(3)),
         )
-        self.transition1 = nn.ModuleList((_convolution(expanded, width), nn.Sequential(_convolution(expanded, 2 * width, 2))))
+        self.transition1 = nn.ModuleList(
+            (_convolution(expanded, width), nn.Sequential(_convolution(expanded, 2 * width, 2)))
+        )
         self.stage2 = _stage(2, width)
         self.transition2 = _transition(2, width)
         self.stage3 = _stage(3, width)
@@ -150,7 +154,12 @@ def _stage(branches: int, width: int) -> nn.Sequential:
 def _transition(branches: int, width: int) -> nn.ModuleList:
     """From `branches` to one more; the old ones pass through, but keep their places in the official numbering."""
     coarsest = width * 2 ** (branches - 1)
-    return nn.ModuleList((*(nn.Identity() for _ in range(branches)), nn.Sequential(_convolution(coarsest, 2 * coarsest, 2))))
+    return nn.ModuleList(
+        (
+            *(nn.Identity() for _ in range(branches)),
+            nn.Sequential(_convolution(coarsest, 2 * coarsest, 2)),
+        )
+    )
 
 
 def _channels(branches: int, width: int) -> list[int]:
@@ -170,7 +179,8 @@ def _resample(channels: Sequence[int], source: int, target: int) -> nn.Module:
     halvings = target - source
     steps = [_convolution(channels[source], channels[source], 2) for _ in range(halvings - 1)]
     last = nn.Sequential(
-        nn.Conv2d(channels[source], channels[target], 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(channels[target])
+        nn.Conv2d(channels[source], channels[target], 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(channels[target]),
     )
     return nn.Sequential(*steps, last)
 

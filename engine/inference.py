@@ -52,18 +52,27 @@ def infer_maps(
                 pixels = normalise(alignment.warp(image_bgr), model)
                 keep_tags = scale == 1.0 or len(scales) == 1
                 for mirrored in (False, True) if flip else (False,):
-                    found, ids = merge_resolutions(model(torch.flip(pixels, (3,)) if mirrored else pixels), config)
+                    found, ids = merge_resolutions(
+                        model(torch.flip(pixels, (3,)) if mirrored else pixels), config
+                    )
                     if mirrored:
-                        found, ids = unflip(found, flip_indices), unflip(ids, flip_indices, config.tag_dimensions)
+                        found, ids = (
+                            unflip(found, flip_indices),
+                            unflip(ids, flip_indices, config.tag_dimensions),
+                        )
                     heatmaps.append(resize(found, (rows, columns)))
                     if keep_tags:
                         tags.append(resize(ids, (rows, columns)))
     finally:
         network.train(training)
     mean = torch.stack(heatmaps).mean(dim=0)[0]
-    stacked = torch.cat([ids.view(len(mean), config.tag_dimensions, rows, columns) for ids in tags], dim=1)
+    stacked = torch.cat(
+        [ids.view(len(mean), config.tag_dimensions, rows, columns) for ids in tags], dim=1
+    )
     return PoseMaps(
-        mean.float().cpu().numpy(), stacked.permute(0, 2, 3, 1).float().cpu().numpy(), base.with_map_size((rows, columns))
+        mean.float().cpu().numpy(),
+        stacked.permute(0, 2, 3, 1).float().cpu().numpy(),
+        base.with_map_size((rows, columns)),
     )
 
 
@@ -71,5 +80,8 @@ def normalise(image_bgr: NDArray[np.uint8], network: PoseNetwork) -> Tensor:
     """An image (h, w, 3) uint8 BGR as the network's input (1, 3, h, w), on its device and in its precision."""
     parameter = next(cast(nn.Module, network).parameters())
     pixels = torch.from_numpy(image_bgr).to(parameter.device).permute(2, 0, 1).flip(0).float() / 255
-    mean, std = (torch.tensor(values, device=parameter.device).view(3, 1, 1) for values in (network.mean, network.std))
+    mean, std = (
+        torch.tensor(values, device=parameter.device).view(3, 1, 1)
+        for values in (network.mean, network.std)
+    )
     return ((pixels - mean) / std).to(parameter.dtype)[None]

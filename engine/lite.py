@@ -48,13 +48,21 @@ class TagBranch(nn.Module):
         self.unit_px = unit_px
 
     def forward(self, pyramid: Pyramid) -> Tensor:
-        features = double(self.from_stride_16(pyramid.stride_16)) + self.from_stride_8(pyramid.stride_8)
+        features = double(self.from_stride_16(pyramid.stride_16)) + self.from_stride_8(
+            pyramid.stride_8
+        )
         features = double(features) + self.from_stride_4(pyramid.stride_4)
         offsets: Tensor = self.offsets(self.mix(functional.relu(features)))
         height, width = offsets.shape[-2:]
-        x = ((torch.arange(width, device=offsets.device) + 0.5) * (4 / self.unit_px)).reshape(1, 1, 1, width)
-        y = ((torch.arange(height, device=offsets.device) + 0.5) * (4 / self.unit_px)).reshape(1, 1, height, 1)
-        position = torch.cat((x.expand(1, 1, height, width), y.expand(1, 1, height, width)), dim=1).to(offsets.dtype)
+        x = ((torch.arange(width, device=offsets.device) + 0.5) * (4 / self.unit_px)).reshape(
+            1, 1, 1, width
+        )
+        y = ((torch.arange(height, device=offsets.device) + 0.5) * (4 / self.unit_px)).reshape(
+            1, 1, height, 1
+        )
+        position = torch.cat(
+            (x.expand(1, 1, height, width), y.expand(1, 1, height, width)), dim=1
+        ).to(offsets.dtype)
         return offsets + position.repeat(1, self.joints, 1, 1)
 
 
@@ -66,7 +74,9 @@ class ResidualBlock(nn.Module):
         last = nn.Conv2d(channels, channels, 1)
         _zero(last)
         self.convolutions = nn.Sequential(
-            SeparableConv(channels, channels), Conv3x3(channels, channels, groups=channels, bias=False), last
+            SeparableConv(channels, channels),
+            Conv3x3(channels, channels, groups=channels, bias=False),
+            last,
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,7 +104,9 @@ class LiteHigherHRNet(nn.Module):
         self.config = config
         width = config.width
         self.backbone = MobileNetPyramid()
-        self.trunk = nn.Sequential(SeparableConv(MobileNetPyramid.stride_4_channels, width), SeparableConv(width, width))
+        self.trunk = nn.Sequential(
+            SeparableConv(MobileNetPyramid.stride_4_channels, width), SeparableConv(width, width)
+        )
         self.tags = TagBranch(joints, config.tag_unit_px)
         heatmaps = nn.Conv2d(width + MobileNetPyramid.joints, joints, 1)
         _zero(heatmaps)
@@ -104,11 +116,15 @@ class LiteHigherHRNet(nn.Module):
         if config.deconvolutions:
             # Of the stride-4 predictions only the heatmaps are concatenated: tags are absolute positions, which a convolution
             # has no use for, and leaving them out saves 40 % of the deconvolution.
-            deconvolution = nn.ConvTranspose2d(width + (joints if config.concat_heatmaps else 0), width, 4, stride=2, padding=1)
+            deconvolution = nn.ConvTranspose2d(
+                width + (joints if config.concat_heatmaps else 0), width, 4, stride=2, padding=1
+            )
             if config.concat_heatmaps:
                 _enlarge_bilinearly(deconvolution, first_input=width)
             self.deconv_layers = nn.ModuleList([deconvolution])
-            self.residual_blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(config.residual_blocks)))
+            self.residual_blocks = nn.Sequential(
+                *(ResidualBlock(width) for _ in range(config.residual_blocks))
+            )
             fine_heatmaps = nn.Conv2d(width, joints, 1)
             _zero(fine_heatmaps)
             _pass_through(fine_heatmaps, first_input=0)

@@ -40,7 +40,9 @@ class ModelMetadata:
 
     def to_properties(self) -> dict[str, str]:
         """As the text properties of an ONNX model, one a field."""
-        return {_PREFIX + name: json.dumps(value) for name, value in dataclasses.asdict(self).items()}
+        return {
+            _PREFIX + name: json.dumps(value) for name, value in dataclasses.asdict(self).items()
+        }
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
@@ -50,14 +52,18 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     """
     properties = read_properties(path)
     values: dict[str, Any] = {
-        name[len(_PREFIX) :]: json.loads(value) for name, value in properties.items() if name.startswith(_PREFIX)
+        name[len(_PREFIX) :]: json.loads(value)
+        for name, value in properties.items()
+        if name.startswith(_PREFIX)
     }
     if "schema" not in values:
         raise ModelError(
             f"{str(path)!r} is an ONNX model without this project's metadata: export one with python -m engine export"
         )
     if values["schema"] != SCHEMA:
-        raise ModelError(f"{str(path)!r} has metadata of version {values['schema']}, not {SCHEMA}: export it again")
+        raise ModelError(
+            f"{str(path)!r} has metadata of version {values['schema']}, not {SCHEMA}: export it again"
+        )
     try:
         return build(ModelMetadata, values, str(path))
     except ConfigError as error:

@@ -34,8 +34,12 @@ class Pyramid(NamedTuple):
 class Conv3x3(nn.Conv2d):
     """A 3x3 convolution padded as TensorFlow's 'SAME': at stride 2 on even sides the padding is right and bottom only."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, groups: int = 1, bias: bool = True) -> None:
-        super().__init__(inputs, outputs, 3, stride, padding=1 if stride == 1 else 0, groups=groups, bias=bias)
+    def __init__(
+        self, inputs: int, outputs: int, *, stride: int = 1, groups: int = 1, bias: bool = True
+    ) -> None:
+        super().__init__(
+            inputs, outputs, 3, stride, padding=1 if stride == 1 else 0, groups=groups, bias=bias
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(functional.pad(x, (0, 1, 0, 1)) if self.stride[0] == 2 else x)
@@ -62,7 +66,11 @@ class SeparableConv(nn.Sequential):
     """3x3 depthwise without bias, 1x1 pointwise, ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(Conv3x3(inputs, inputs, groups=inputs, bias=False), nn.Conv2d(inputs, outputs, 1), nn.ReLU())
+        super().__init__(
+            Conv3x3(inputs, inputs, groups=inputs, bias=False),
+            nn.Conv2d(inputs, outputs, 1),
+            nn.ReLU(),
+        )
 
 
 class MobileNetPyramid(nn.Module):
@@ -78,7 +86,9 @@ class MobileNetPyramid(nn.Module):
         self.stem = Conv3x3(3, 32, stride=2)
         blocks, inputs = [], 32
         for index, (outputs, stride) in enumerate(_BLOCKS):
-            blocks.append(InvertedResidual(inputs, outputs, stride=stride, expansion=6 if index else 1))
+            blocks.append(
+                InvertedResidual(inputs, outputs, stride=stride, expansion=6 if index else 1)
+            )
             inputs = outputs
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(320, 1280, 1)

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from configs import ConfigError, ModelConfig, ModelError, RuntimeUnavailableError, load_model_config, model_names
+from configs import (
+    ConfigError,
+    ModelConfig,
+    ModelError,
+    RuntimeUnavailableError,
+    load_model_config,
+    model_names,
+)
 from configs.loading import build
 from engine.cache import cache_folder, hash_file
 from engine.graph_names import GRAPH_VERSION
@@ -32,7 +39,9 @@ class ModelSource:
     metadata: ModelMetadata
 
 
-def find_model(model: str | Path, weights: str | Path | None = None, map_stride: int = 2) -> ModelSource:
+def find_model(
+    model: str | Path, weights: str | Path | None = None, map_stride: int = 2
+) -> ModelSource:
     """The exported model that `model` and `weights` stand for.
 
     model: a preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset is told from its contents.
@@ -45,7 +54,9 @@ def find_model(model: str | Path, weights: str | Path | None = None, map_stride:
     path = Path(model)
     if path.suffix.lower() == ".onnx":
         if weights is not None:
-            raise ConfigError(f"weights are in {str(model)!r} already: leave {str(weights)!r} out, or name a preset")
+            raise ConfigError(
+                f"weights are in {str(model)!r} already: leave {str(weights)!r} out, or name a preset"
+            )
         return ModelSource(name=path.stem, path=path, metadata=read_metadata(path))
     if str(model) in model_names() or path.suffix.lower() in (".yaml", ".yml"):
         config = load_model_config(str(model))
@@ -54,7 +65,9 @@ def find_model(model: str | Path, weights: str | Path | None = None, map_stride:
         return _packaged(config)
     if path.is_file() or path.parent != Path() or path.suffix:
         if weights is not None:
-            raise ConfigError(f"model {str(model)!r} and weights {str(weights)!r} are both files: name the preset as the model")
+            raise ConfigError(
+                f"model {str(model)!r} and weights {str(weights)!r} are both files: name the preset as the model"
+            )
         if not path.is_file():
             raise ModelError(f"no such model file: {str(model)!r}")
         return _exported(checkpoint_config(path), path, map_stride)
@@ -80,10 +93,16 @@ def checkpoint_config(path: Path) -> ModelConfig:
     for name in sorted(model_names(), key=lambda name: (name.startswith("ablation"), name)):
         config = load_model_config(name)
         if _fits(state, config):
-            _log.info("%s looks like %s; name the preset and give the file as weights if it is another", path.name, name)
+            _log.info(
+                "%s looks like %s; name the preset and give the file as weights if it is another",
+                path.name,
+                name,
+            )
             return config
     look = describe_state_dict(state)
-    raise ModelError(f"{str(path)!r} fits no preset: it looks like {look}; write its configuration as a YAML file")
+    raise ModelError(
+        f"{str(path)!r} fits no preset: it looks like {look}; write its configuration as a YAML file"
+    )
 
 
 def _packaged(config: ModelConfig) -> ModelSource:
@@ -94,7 +113,9 @@ def _packaged(config: ModelConfig) -> ModelSource:
         )
     path = _WEIGHTS / config.weights
     if not path.is_file():
-        raise ModelError(f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; install it again")
+        raise ModelError(
+            f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; install it again"
+        )
     return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
 
 
@@ -129,7 +150,9 @@ def _fits(state: dict[str, Tensor], config: ModelConfig) -> bool:
     from engine.network import load_network
 
     first = state.get("final_layers.0.weight")
-    if config.backbone == "hrnet" and (first is None or first.shape[:2] != (output_channels(config)[0], config.width)):
+    if config.backbone == "hrnet" and (
+        first is None or first.shape[:2] != (output_channels(config)[0], config.width)
+    ):
         return False  # told without making a network, which takes half a second
     with torch.device("meta"):
         own = load_network(config).state_dict()
@@ -142,4 +165,6 @@ def _need_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        raise RuntimeUnavailableError("checkpoints need torch to be read: pip install 'higherhrnet-stream[torch]'") from error
+        raise RuntimeUnavailableError(
+            "checkpoints need torch to be read: pip install 'higherhrnet-stream[torch]'"
+        ) from error

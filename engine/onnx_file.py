@@ -27,13 +27,17 @@ def load_onnx(path: str | Path, purpose: str) -> Any:
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError as error:
-        raise RuntimeUnavailableError(f"{purpose} needs onnx: pip install 'higherhrnet-stream[torch]'") from error
+        raise RuntimeUnavailableError(
+            f"{purpose} needs onnx: pip install 'higherhrnet-stream[torch]'"
+        ) from error
     try:
         return onnx.load(path)
     except OSError as error:
         raise ModelError(f"cannot read the model {str(path)!r}: {error.strerror}") from error
     except DecodeError as error:
-        raise ModelError(f"{str(path)!r} is not an ONNX model, or it is damaged or cut off") from error
+        raise ModelError(
+            f"{str(path)!r} is not an ONNX model, or it is damaged or cut off"
+        ) from error
 
 
 def read_properties(path: str | Path) -> dict[str, str]:
@@ -52,7 +56,9 @@ def read_properties(path: str | Path) -> dict[str, str]:
     except OSError as error:
         raise ModelError(f"cannot read the model {str(path)!r}: {error.strerror}") from error
     except (ValueError, KeyError) as error:
-        raise ModelError(f"{str(path)!r} is not an ONNX model, or it is damaged or cut off") from error
+        raise ModelError(
+            f"{str(path)!r} is not an ONNX model, or it is damaged or cut off"
+        ) from error
     if not {_IR_VERSION, _GRAPH} <= seen:
         raise ModelError(f"{str(path)!r} is not an ONNX model")
     return properties

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-NETWORK_SCOPE = "/network/"  # what the exporter puts before the names of the nodes of PoseGraph.network
+NETWORK_SCOPE = (
+    "/network/"  # what the exporter puts before the names of the nodes of PoseGraph.network
+)
 _SMALLEST_STORED = 256  # elements; below, a Cast node takes what is saved
 _FP16_MAX = 65504.0
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
@@ -29,15 +31,25 @@ def store_weights_as_fp16(model: onnx.ModelProto) -> None:
     casts = []
     for initializer in model.graph.initializer:
         dims = initializer.dims
-        if initializer.data_type != TensorProto.FLOAT or len(dims) < 2 or np.prod(dims) < _SMALLEST_STORED:
+        if (
+            initializer.data_type != TensorProto.FLOAT
+            or len(dims) < 2
+            or np.prod(dims) < _SMALLEST_STORED
+        ):
             continue
         values = numpy_helper.to_array(initializer)
         if np.abs(values).max() > _FP16_MAX:
             continue
         name = initializer.name
         initializer.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
-        casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], name=f"{name}.fp32", to=TensorProto.FLOAT))
-    _replace_nodes(model, [*casts, *model.graph.node])  # nodes must stand before those that read them
+        casts.append(
+            helper.make_node(
+                "Cast", [f"{name}.fp16"], [name], name=f"{name}.fp32", to=TensorProto.FLOAT
+            )
+        )
+    _replace_nodes(
+        model, [*casts, *model.graph.node]
+    )  # nodes must stand before those that read them
 
 
 def load_weights_as_fp32(model: onnx.ModelProto) -> None:
@@ -51,7 +63,11 @@ def load_weights_as_fp32(model: onnx.ModelProto) -> None:
         if stored is None or stored.data_type != TensorProto.FLOAT16:
             nodes.append(node)
             continue
-        stored.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(stored).astype(np.float32), node.output[0]))
+        stored.CopyFrom(
+            numpy_helper.from_array(
+                numpy_helper.to_array(stored).astype(np.float32), node.output[0]
+            )
+        )
     _replace_nodes(model, nodes)
 
 
@@ -62,8 +78,13 @@ def fold_batch_normalisation(model: onnx.ModelProto) -> None:
     """
     from onnx import numpy_helper
 
-    values = {initializer.name: numpy_helper.to_array(initializer) for initializer in model.graph.initializer}
-    aliases = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Identity"}
+    values = {
+        initializer.name: numpy_helper.to_array(initializer)
+        for initializer in model.graph.initializer
+    }
+    aliases = {
+        node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "Identity"
+    }
     makers = {node.output[0]: node for node in model.graph.node if node.op_type in _CONVOLUTIONS}
 
     def value(name: str) -> NDArray[Any]:
@@ -76,7 +97,9 @@ def fold_batch_normalisation(model: onnx.ModelProto) -> None:
         if convolution is None:
             nodes.append(node)
             continue
-        epsilon = next((attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5)
+        epsilon = next(
+            (attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5
+        )
         gain, offset, mean, variance = (value(name).astype(np.float64) for name in node.input[1:5])
         factor = gain / np.sqrt(variance + epsilon)
         weight = value(convolution.input[1]).astype(np.float64)
@@ -105,14 +128,24 @@ def cast_network_to_fp16(model: onnx.ModelProto) -> None:
     _constants_to_initializers(model)
     types = _float_tensors(shape_inference.infer_shapes(model))
     halves = _half_precision_nodes(model)
-    made_half = {name for node in model.graph.node if node.output[0] in halves for name in node.output if name in types}
+    made_half = {
+        name
+        for node in model.graph.node
+        if node.output[0] in halves
+        for name in node.output
+        if name in types
+    }
     values = {initializer.name: initializer for initializer in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     ready: set[str] = set()
     for node in model.graph.node:
         half = node.output[0] in halves
         for index, name in enumerate(node.input):
-            if name not in types or node.op_type in _ANY_TYPE or (node.op_type == "Resize" and index > 0):
+            if (
+                name not in types
+                or node.op_type in _ANY_TYPE
+                or (node.op_type == "Resize" and index > 0)
+            ):
                 continue
             if half == (name in made_half):
                 continue
@@ -122,11 +155,17 @@ def cast_network_to_fp16(model: onnx.ModelProto) -> None:
                 if half and name in values:
                     weights = numpy_helper.to_array(values[name])
                     if np.abs(weights).max(initial=0) > _FP16_MAX:
-                        raise ValueError(f"{name} has a weight of {np.abs(weights).max():g}, too large for half precision")
-                    model.graph.initializer.append(numpy_helper.from_array(weights.astype(np.float16), other))
+                        raise ValueError(
+                            f"{name} has a weight of {np.abs(weights).max():g}, too large for half precision"
+                        )
+                    model.graph.initializer.append(
+                        numpy_helper.from_array(weights.astype(np.float16), other)
+                    )
                 else:
                     to = TensorProto.FLOAT16 if half else TensorProto.FLOAT
-                    nodes.append(helper.make_node("Cast", [name], [other], name=f"{other}.cast", to=to))
+                    nodes.append(
+                        helper.make_node("Cast", [name], [other], name=f"{other}.cast", to=to)
+                    )
             node.input[index] = other
         nodes.append(node)
     _replace_nodes(model, nodes)
@@ -152,7 +191,9 @@ def _float_tensors(model: onnx.ModelProto) -> set[str]:
 
     graph = model.graph
     described = (*graph.value_info, *graph.output, *graph.input)
-    floats = {info.name for info in described if info.type.tensor_type.elem_type == TensorProto.FLOAT}
+    floats = {
+        info.name for info in described if info.type.tensor_type.elem_type == TensorProto.FLOAT
+    }
     return floats | {item.name for item in graph.initializer if item.data_type == TensorProto.FLOAT}
 
 

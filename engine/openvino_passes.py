@@ -41,7 +41,10 @@ def _fold_channel_order(model: Any) -> bool:
     output = image.output(0)
     concatenated = False
     while True:
-        nodes = {each.get_node().get_friendly_name(): each.get_node() for each in output.get_target_inputs()}
+        nodes = {
+            each.get_node().get_friendly_name(): each.get_node()
+            for each in output.get_target_inputs()
+        }
         # The three channels are sliced out one by one, and all of the slices lead to one node.
         node = next(iter(nodes.values()))
         kind = node.get_type_name()
@@ -50,7 +53,14 @@ def _fold_channel_order(model: Any) -> bool:
             if values is None or values.size != 3:
                 return False
             scale[kind] = values.reshape(-1)
-        elif kind not in ("Convert", "Transpose", "Slice", "StridedSlice", "VariadicSplit", "Concat"):
+        elif kind not in (
+            "Convert",
+            "Transpose",
+            "Slice",
+            "StridedSlice",
+            "VariadicSplit",
+            "Concat",
+        ):
             break
         concatenated = concatenated or kind == "Concat"
         output = node.output(0)
@@ -60,10 +70,14 @@ def _fold_channel_order(model: Any) -> bool:
         return False
     pixels = ops.convert(image, "f32")
     for kind, operation in (("Multiply", ops.multiply), ("Add", ops.add)):
-        pixels = operation(pixels, ops.constant(np.ascontiguousarray(scale[kind][::-1]).reshape(1, 1, 1, 3)))
+        pixels = operation(
+            pixels, ops.constant(np.ascontiguousarray(scale[kind][::-1]).reshape(1, 1, 1, 3))
+        )
     pixels = ops.transpose(pixels, ops.constant([0, 3, 1, 2]))
     _replace(output.get_target_inputs(), pixels.output(0))
-    convolution.input(1).replace_source_output(ops.constant(np.ascontiguousarray(weights[:, ::-1])).output(0))
+    convolution.input(1).replace_source_output(
+        ops.constant(np.ascontiguousarray(weights[:, ::-1])).output(0)
+    )
     return True
 
 
@@ -75,7 +89,11 @@ def _bypass_splits(model: Any) -> bool:
         while joined.get_type_name() == "Convert":  # from single to single precision
             joined = joined.input_value(0).get_node()
         bounds = [_constant(node.input_value(index)) for index in range(1, 5)]
-        if joined.get_type_name() != "Concat" or joined.get_axis() != 1 or any(each is None for each in bounds):
+        if (
+            joined.get_type_name() != "Concat"
+            or joined.get_axis() != 1
+            or any(each is None for each in bounds)
+        ):
             continue
         start, stop, step, axis = (int(each.reshape(-1)[0]) for each in bounds if each is not None)
         if (step, axis) == (1, 1):
@@ -108,11 +126,17 @@ def _separate_peak_pooling(model: Any) -> bool:
     found = False
     for node in list(_of_type(model, "MaxPool")):
         kernel = tuple(node.get_attributes()["kernel"])
-        if node.input_value(0) != _maps_inside(model, "heatmaps") or kernel[0] != kernel[1] or kernel[0] % 2 == 0:
+        if (
+            node.input_value(0) != _maps_inside(model, "heatmaps")
+            or kernel[0] != kernel[1]
+            or kernel[0] % 2 == 0
+        ):
             continue
         size, around = kernel[0], kernel[0] // 2
         readers = node.output(0).get_target_inputs()
-        along = ops.max_pool(node.input_value(0), [1, 1], [1, 1], [0, around], [0, around], [1, size])
+        along = ops.max_pool(
+            node.input_value(0), [1, 1], [1, 1], [0, around], [0, around], [1, size]
+        )
         across = ops.max_pool(along.output(0), [1, 1], [1, 1], [around, 0], [around, 0], [size, 1])
         _replace(readers, across.output(0))
         found = True
@@ -122,8 +146,12 @@ def _separate_peak_pooling(model: Any) -> bool:
 def _make_planes_by_product(model: Any) -> bool:
     """Planes as the product of the identity and the pixels: 0.3 ms for what reordering takes 2 ms for (17 of 160x224)."""
     heatmaps = _maps_inside(model, "heatmaps")
-    result = [each for each in heatmaps.get_target_inputs() if each.get_node().get_type_name() == "Result"]
-    peaks = [node.output(0) for node in _of_type(model, "Select") if heatmaps in node.input_values()]
+    result = [
+        each for each in heatmaps.get_target_inputs() if each.get_node().get_type_name() == "Result"
+    ]
+    peaks = [
+        node.output(0) for node in _of_type(model, "Select") if heatmaps in node.input_values()
+    ]
     enlarged = model.output("tags").get_node().input_value(0)
     while enlarged.get_node().get_type_name() == "Reshape":
         enlarged = enlarged.get_node().input_value(0)
@@ -144,7 +172,12 @@ def _planes(maps: Any) -> Any:
     # Not moved: in memory this is how they lie.
     pixels = ops.transpose(maps, ops.constant([0, 2, 3, 1]))
     pixels = ops.reshape(pixels, ops.constant([0, -1, channels]), special_zero=True)
-    planes = ops.matmul(ops.constant(np.eye(channels, dtype=np.float32)[None]), pixels, transpose_a=False, transpose_b=True)
+    planes = ops.matmul(
+        ops.constant(np.eye(channels, dtype=np.float32)[None]),
+        pixels,
+        transpose_a=False,
+        transpose_b=True,
+    )
     return ops.reshape(planes, ops.shape_of(maps), special_zero=False).output(0)
 
 

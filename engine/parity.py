@@ -42,7 +42,9 @@ class Parity:
         """Flat, in the order of the fields; without people where they were not compared."""
         values = dataclasses.asdict(self)
         people = values.pop("people") or {}
-        return values | {name if name == "people" else f"people_{name}": value for name, value in people.items()}
+        return values | {
+            name if name == "people" else f"people_{name}": value for name, value in people.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +70,37 @@ class Tolerance:
             # One person more or less is no finding among few: whoever lies at the threshold falls to either side.
             others = max(people.lost + people.gained - 1, 0) / max(people.people, 1)
             checks.append(("share of people lost or gained:", others, self.people_changed))
-            checks.append(("median drift of keypoints in pixels:", people.drift_median_px, self.people_drift_px))
+            checks.append(
+                (
+                    "median drift of keypoints in pixels:",
+                    people.drift_median_px,
+                    self.people_drift_px,
+                )
+            )
         # `not <=` rather than `>`: a value that is not a number is out of tolerance.
         wrong = [(what, value, allowed) for what, value, allowed in checks if not value <= allowed]
-        return ", ".join(f"{what} {value:.3g} (allowed: {allowed:g})" for what, value, allowed in wrong)
+        return ", ".join(
+            f"{what} {value:.3g} (allowed: {allowed:g})" for what, value, allowed in wrong
+        )
 
 
 TOLERANCES = {
-    "fp32": Tolerance(heatmap_max=1e-3, tag_max=5e-3, peaks_changed=0.005, people_changed=0.01, people_drift_px=0.05),
-    "fp16": Tolerance(heatmap_max=0.03, tag_max=0.05, peaks_changed=0.02, people_changed=0.05, people_drift_px=0.5),
-    "bf16": Tolerance(heatmap_max=0.25, tag_max=1.0, peaks_changed=0.2, people_changed=0.3, people_drift_px=1.5),
-    "int8": Tolerance(heatmap_max=0.4, tag_max=3.0, peaks_changed=0.3, people_changed=0.3, people_drift_px=1.5),
+    "fp32": Tolerance(
+        heatmap_max=1e-3,
+        tag_max=5e-3,
+        peaks_changed=0.005,
+        people_changed=0.01,
+        people_drift_px=0.05,
+    ),
+    "fp16": Tolerance(
+        heatmap_max=0.03, tag_max=0.05, peaks_changed=0.02, people_changed=0.05, people_drift_px=0.5
+    ),
+    "bf16": Tolerance(
+        heatmap_max=0.25, tag_max=1.0, peaks_changed=0.2, people_changed=0.3, people_drift_px=1.5
+    ),
+    "int8": Tolerance(
+        heatmap_max=0.4, tag_max=3.0, peaks_changed=0.3, people_changed=0.3, people_drift_px=1.5
+    ),
 }
 """By precision; docs/engines.md has the measurements behind each, and says which were measured at all."""
 

@@ -42,7 +42,9 @@ class PeopleComparison:
     def add(self, found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
         """Compares keypoints (P, J, 3) of one image; people are paired by the nearest joints first."""
         both = (found[None, :, :, 2] > 0) & (expected[:, None, :, 2] > 0)
-        distances = np.where(both, np.linalg.norm(found[None, :, :, :2] - expected[:, None, :, :2], axis=3), 0)
+        distances = np.where(
+            both, np.linalg.norm(found[None, :, :, :2] - expected[:, None, :, :2], axis=3), 0
+        )
         shared = both.sum(axis=2)
         mean = np.where(shared > 0, distances.sum(axis=2) / np.maximum(shared, 1), np.inf)
         relative = mean / np.maximum(_sizes(expected)[:, None], 1)
@@ -74,4 +76,6 @@ def _sizes(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
     seen = keypoints[:, :, 2, None] > 0
     low = np.where(seen, keypoints[:, :, :2], np.inf).min(axis=1, initial=np.inf)
     high = np.where(seen, keypoints[:, :, :2], -np.inf).max(axis=1, initial=-np.inf)
-    return np.where(seen.any(axis=(1, 2)), np.linalg.norm(np.maximum(high - low, 0), axis=1), 0).astype(np.float32)
+    return np.where(
+        seen.any(axis=(1, 2)), np.linalg.norm(np.maximum(high - low, 0), axis=1), 0
+    ).astype(np.float32)

@@ -29,7 +29,9 @@ class Entry:
         """The image (H, W, 3) uint8 BGR, or a clip's first frames. Raises DataError if it is neither."""
         if self.member:
             with zipfile.ZipFile(self.path) as archive:
-                image = cv2.imdecode(np.frombuffer(archive.read(self.member), np.uint8), cv2.IMREAD_COLOR)
+                image = cv2.imdecode(
+                    np.frombuffer(archive.read(self.member), np.uint8), cv2.IMREAD_COLOR
+                )
         else:
             image = cv2.imread(str(self.path))
         frames = _frames(self.path) if image is None and not self.member else [image]
@@ -39,7 +41,9 @@ class Entry:
         return [np.asarray(frame, np.uint8) for frame in frames]
 
 
-def load_images(paths: Sequence[Path] | None = None, limit: int | None = None) -> list[NDArray[np.uint8]]:
+def load_images(
+    paths: Sequence[Path] | None = None, limit: int | None = None
+) -> list[NDArray[np.uint8]]:
     """All images at once; by default of the demo clip. Raises what `find_pictures` and `Entry.read` raise."""
     return list(read_pictures(find_pictures(paths or [DEMO_CLIP], limit)))
 

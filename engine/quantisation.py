@@ -25,14 +25,19 @@ from engine.openvino_passes import PASSES_VERSION, rewrite_for_cpu
 from engine.runtimes.base import one_line
 
 # What the exporter calls the parts of the head; OpenVINO drops the name of the deconvolution itself, told by its type.
-_HEAD = tuple(f"/network/{name}" for name in ("final_layers", "tags", "trunk", "deconv_layers", "residual_blocks"))
+_HEAD = tuple(
+    f"/network/{name}"
+    for name in ("final_layers", "tags", "trunk", "deconv_layers", "residual_blocks")
+)
 _DECONVOLUTION = "ConvolutionBackpropData"
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", _DECONVOLUTION)
 _GRAPH, _WEIGHTS = "model.xml", "model.bin"
 _log = logging.getLogger(__name__)
 
 
-def quantise(path: Path, images: Iterable[NDArray[np.uint8]], count: int, input_size: InputSize) -> bytes:
+def quantise(
+    path: Path, images: Iterable[NDArray[np.uint8]], count: int, input_size: InputSize
+) -> bytes:
     """The exported model at `path` with int8 convolutions, as the bytes that `read_quantised` reads.
 
     images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see; count: of them. Raises
@@ -43,7 +48,9 @@ def quantise(path: Path, images: Iterable[NDArray[np.uint8]], count: int, input_
         import nncf
         import openvino
     except ImportError as error:
-        raise RuntimeUnavailableError(f"int8 needs {error.name}: pip install 'higherhrnet-stream[quantize]'") from error
+        raise RuntimeUnavailableError(
+            f"int8 needs {error.name}: pip install 'higherhrnet-stream[quantize]'"
+        ) from error
     nncf.set_log_level(logging.ERROR)
     model = openvino.Core().read_model(str(path))
     rewrite_for_cpu(model)
@@ -80,7 +87,9 @@ def float_nodes(model: Any) -> list[str]:
         if convolves or name in leading:
             leading.update(value.get_node().get_friendly_name() for value in node.input_values())
     if not heads:
-        raise ModelError("this model has no head under the names that the exporter gives them: export it again")
+        raise ModelError(
+            "this model has no head under the names that the exporter gives them: export it again"
+        )
     return chosen
 
 
@@ -102,7 +111,9 @@ def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
     Raises RuntimeUnavailableError if there is none that fits, with the command that makes it.
     """
     key = quantised_key(path)
-    places = (path.with_suffix(".int8"), artefact_folder(model, key)) if folder is None else (folder,)
+    places = (
+        (path.with_suffix(".int8"), artefact_folder(model, key)) if folder is None else (folder,)
+    )
     for place in places:
         plan = load_plan(place, key)
         if plan is not None:

@@ -38,7 +38,9 @@ class Profile:
         for size in (self.smallest, self.usual, self.largest):
             check_input_size(size)
         low, usual, high = self.batch
-        ordered = all(a <= b <= c for a, b, c in zip(self.smallest, self.usual, self.largest, strict=True))
+        ordered = all(
+            a <= b <= c for a, b, c in zip(self.smallest, self.usual, self.largest, strict=True)
+        )
         if not ordered or not 1 <= low <= usual <= high:
             raise ConfigError(f"a profile must grow from smallest to usual to largest, not {self}")
 
@@ -68,7 +70,9 @@ class BuiltEngine:
 
     def count(self) -> dict[str, int]:
         """Layers by kind and type, such as `CONVOLUTION HALF`."""
-        return dict(sorted(Counter(f"{layer.kind} {layer.output_type}" for layer in self.layers).items()))
+        return dict(
+            sorted(Counter(f"{layer.kind} {layer.output_type}" for layer in self.layers).items())
+        )
 
 
 def build_engine(
@@ -89,7 +93,9 @@ def build_engine(
     network = library.create_network(builder)
     parser = library.module.OnnxParser(network, library.logger)
     if not parser.parse(model):
-        reasons = "; ".join(str(parser.get_error(index).desc()) for index in range(parser.num_errors))
+        reasons = "; ".join(
+            str(parser.get_error(index).desc()) for index in range(parser.num_errors)
+        )
         raise ModelError(f"{library.name} {library.version} refuses {str(path)!r}: {reasons[:300]}")
     layers = _describe(network)
     config = builder.create_builder_config()
@@ -106,8 +112,14 @@ def build_engine(
         config.progress_monitor = monitor
     plan = _run(lambda: builder.build_serialized_network(network, config), stop)
     if plan is None:
-        raise ExecutionError(f"{library.name} {library.version} could not build {str(path)!r}; its log says why")
-    return BuiltEngine(plan=bytes(plan), layers=layers, timing_cache=bytes(cache.serialize()) if cache is not None else None)
+        raise ExecutionError(
+            f"{library.name} {library.version} could not build {str(path)!r}; its log says why"
+        )
+    return BuiltEngine(
+        plan=bytes(plan),
+        layers=layers,
+        timing_cache=bytes(cache.serialize()) if cache is not None else None,
+    )
 
 
 def _prepare(path: Path, precision: str, library: Library) -> bytes:
@@ -118,7 +130,9 @@ def _prepare(path: Path, precision: str, library: Library) -> bytes:
         try:
             cast_network_to_fp16(model)
         except ValueError as error:
-            raise ModelError(f"{str(path)!r} cannot be built in fp16: {error}; build it in fp32") from error
+            raise ModelError(
+                f"{str(path)!r} cannot be built in fp16: {error}; build it in fp32"
+            ) from error
     return bytes(model.SerializeToString())
 
 

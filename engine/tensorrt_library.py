@@ -39,7 +39,9 @@ class Library:
 
     @property
     def strongly_typed(self) -> bool:
-        return hasattr(self.module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") or self.major >= 11
+        return (
+            hasattr(self.module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED") or self.major >= 11
+        )
 
     @property
     def major(self) -> int:
@@ -62,7 +64,11 @@ def load_library(name: str) -> Library:
         module = import_module(name)
     except (ImportError, OSError, RuntimeError) as error:
         # Its bindings load CUDA's libraries when they are imported; what is missing surfaces as any of these.
-        reason = "is not installed" if isinstance(error, ModuleNotFoundError) else f"cannot be loaded ({error})"
+        reason = (
+            "is not installed"
+            if isinstance(error, ModuleNotFoundError)
+            else f"cannot be loaded ({error})"
+        )
         raise RuntimeUnavailableError(f"{name} {reason}: {LIBRARIES[name]}") from error
     library = Library(name, module, _make_logger(module))
     if name == "tensorrt" and _version(library.version) < _OLDEST:

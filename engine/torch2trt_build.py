@@ -21,14 +21,18 @@ _LAST_MAJOR = 10
 _INSTALL = "pip install git+https://github.com/NVIDIA-AI-IOT/torch2trt"
 
 
-def build_with_torch2trt(library: Library, path: Path, profile: Profile, precision: str) -> BuiltEngine:
+def build_with_torch2trt(
+    library: Library, path: Path, profile: Profile, precision: str
+) -> BuiltEngine:
     """Builds the exported model at `path`; cannot be interrupted. fp16 is a wish here: TensorRT chooses each layer's type.
 
     Raises ConfigError for a library that torch2trt does not know, RuntimeUnavailableError without torch2trt, torch or a GPU,
     ExecutionError if the build fails.
     """
     if library.name != "tensorrt":
-        raise ConfigError(f"torch2trt makes engines for tensorrt only, not for {library.name}: take --builder parser")
+        raise ConfigError(
+            f"torch2trt makes engines for tensorrt only, not for {library.name}: take --builder parser"
+        )
     if library.major > _LAST_MAJOR:
         raise ConfigError(
             f"torch2trt sets builder flags that TensorRT {library.version} no longer has: take --builder parser, or TensorRT 10"
@@ -37,16 +41,22 @@ def build_with_torch2trt(library: Library, path: Path, profile: Profile, precisi
         import torch
         from torch2trt import torch2trt
     except ImportError as error:
-        raise RuntimeUnavailableError(f"--builder torch2trt needs {error.name}: {_INSTALL}") from error
+        raise RuntimeUnavailableError(
+            f"--builder torch2trt needs {error.name}: {_INSTALL}"
+        ) from error
     if not torch.cuda.is_available():
-        raise RuntimeUnavailableError("torch2trt runs the network on a CUDA GPU while it builds, and torch finds none")
+        raise RuntimeUnavailableError(
+            "torch2trt runs the network on a CUDA GPU while it builds, and torch finds none"
+        )
     from engine.graph import PoseGraph
     from engine.onnx_weights import load_exported_network
 
     graph = PoseGraph(load_exported_network(path), read_metadata(path).map_stride).to("cuda")
     low, usual, high = profile.shapes
     image = torch.zeros(usual, dtype=torch.uint8, device="cuda")
-    options: dict[str, Any] = {} if low == high else {"min_shapes": [low], "opt_shapes": [usual], "max_shapes": [high]}
+    options: dict[str, Any] = (
+        {} if low == high else {"min_shapes": [low], "opt_shapes": [usual], "max_shapes": [high]}
+    )
     try:
         module = torch2trt(
             graph,
@@ -60,7 +70,9 @@ def build_with_torch2trt(library: Library, path: Path, profile: Profile, precisi
             **options,
         )
     except Exception as error:  # whatever its tracing, exporting and parsing raise
-        raise ExecutionError(f"torch2trt could not build {str(path)!r}: {one_line(error)}") from error
+        raise ExecutionError(
+            f"torch2trt could not build {str(path)!r}: {one_line(error)}"
+        ) from error
     if module.engine is None:
         raise ModelError(f"torch2trt made no engine of {str(path)!r}; TensorRT's log says why")
     return BuiltEngine(plan=bytes(module.engine.serialize()), layers=(), timing_cache=None)

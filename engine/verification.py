@@ -45,7 +45,11 @@ def verify(
         open_runtime(source.path, source.metadata, runtime, precision) as opened,
         open_reference(source, opened) as reference,
     ):
-        return opened.name, opened.precision, measure_parity(opened, reference, images, input_size, group)
+        return (
+            opened.name,
+            opened.precision,
+            measure_parity(opened, reference, images, input_size, group),
+        )
 
 
 def open_reference(source: ModelSource, measured: Runtime) -> Runtime:
@@ -57,12 +61,16 @@ def open_reference(source: ModelSource, measured: Runtime) -> Runtime:
         return open_runtime(source.path, source.metadata, "torch_cpu")
     except RuntimeUnavailableError as error:
         if measured.name == "onnxruntime":
-            raise RuntimeUnavailableError(f"onnxruntime can only be compared with torch here: {error}") from error
+            raise RuntimeUnavailableError(
+                f"onnxruntime can only be compared with torch here: {error}"
+            ) from error
         _log.info("compared with onnxruntime: %s", error)
         return open_runtime(source.path, source.metadata, "onnxruntime")
 
 
-def measure_latency(runtime: Runtime, image: NDArray[np.uint8], input_size: InputSize) -> dict[str, float]:
+def measure_latency(
+    runtime: Runtime, image: NDArray[np.uint8], input_size: InputSize
+) -> dict[str, float]:
     """Median and 95th percentile of one image at a time, in milliseconds, after warming up."""
     alignment = align(image.shape[:2], input_size)
     slot = runtime.make_slot(*alignment.input_size)

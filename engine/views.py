@@ -23,10 +23,18 @@ class View:
     keep_tags: bool
 
 
-def slot_maps(slot: Slot, index: int, alignment: Alignment, give_back: Callable[[], None] | None = None) -> PoseMaps:
+def slot_maps(
+    slot: Slot, index: int, alignment: Alignment, give_back: Callable[[], None] | None = None
+) -> PoseMaps:
     """The maps and candidates of one image of a slot, in the slot's own buffers; alignment: with the size of the maps."""
     candidates = Candidates(slot.x[index], slot.y[index], slot.score[index], slot.tag[index])
-    return PoseMaps(slot.heatmaps[index], slot.tags[index].transpose(0, 2, 3, 1), alignment, candidates, give_back)
+    return PoseMaps(
+        slot.heatmaps[index],
+        slot.tags[index].transpose(0, 2, 3, 1),
+        alignment,
+        candidates,
+        give_back,
+    )
 
 
 def combine_views(
@@ -39,21 +47,29 @@ def combine_views(
     rows, columns = size
     joints, dimensions = views[0].slot.tags.shape[1:3]
     total = np.zeros((joints, rows, columns), np.float32)
-    tags = np.empty((sum(view.keep_tags for view in views), dimensions, joints, rows, columns), np.float32)
+    tags = np.empty(
+        (sum(view.keep_tags for view in views), dimensions, joints, rows, columns), np.float32
+    )
     kept = 0
     for view in views:
         for joint, source in enumerate(flip_indices if view.mirrored else range(joints)):
             total[joint] += _resized(view.slot.heatmaps[index, source], size, view.mirrored)
             if view.keep_tags:
                 for dimension in range(dimensions):
-                    tags[kept, dimension, joint] = _resized(view.slot.tags[index, source, dimension], size, view.mirrored)
+                    tags[kept, dimension, joint] = _resized(
+                        view.slot.tags[index, source, dimension], size, view.mirrored
+                    )
         kept += view.keep_tags
     total /= len(views)
     return total, tags.transpose(2, 3, 4, 0, 1).reshape(joints, rows, columns, -1)
 
 
-def _resized(plane: NDArray[np.float32], size: tuple[int, int], mirrored: bool) -> NDArray[np.float32]:
+def _resized(
+    plane: NDArray[np.float32], size: tuple[int, int], mirrored: bool
+) -> NDArray[np.float32]:
     if plane.shape != size:
         # Half-pixel centres, no smoothing: what torch calls bilinear with align_corners False.
-        plane = np.asarray(cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        plane = np.asarray(
+            cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32
+        )
     return plane[:, ::-1] if mirrored else plane

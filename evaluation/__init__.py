@@ -1,8 +1,8 @@
 """People and labels to AP, and accuracy against time; `python -m evaluation --help`.
 
-    with ImageStore([Path("val2017.zip")]) as images:
-        dataset = load_dataset(Path("person_keypoints_val2017.json"), images, load_keypoint_set("coco"))
-        figures = evaluate(NetworkEstimator(network), Grouper("coco"), dataset)
+with ImageStore([Path("val2017.zip")]) as images:
+    dataset = load_dataset(Path("person_keypoints_val2017.json"), images, load_keypoint_set("coco"))
+    figures = evaluate(NetworkEstimator(network), Grouper("coco"), dataset)
 """
 
 from evaluation.coco import CocoFigures, evaluate, score

@@ -27,9 +27,17 @@ class Command(NamedTuple):
 COMMANDS = {
     "coco": Command(ScoreOptions, run_coco, "COCO keypoint AP on a held-out split"),
     "crowdpose": Command(ScoreOptions, run_crowdpose, "CrowdPose AP: all, easy, medium and hard"),
-    "ablate-grouping": Command(AblationOptions, run_ablation, "what each grouping parameter does to AP"),
-    "speed": Command(SpeedOptions, run_speed, "milliseconds of the network, of grouping, and of the whole way"),
-    "pareto": Command(ParetoOptions, run_pareto, "AP and milliseconds of many settings over the same images, and what pays"),
+    "ablate-grouping": Command(
+        AblationOptions, run_ablation, "what each grouping parameter does to AP"
+    ),
+    "speed": Command(
+        SpeedOptions, run_speed, "milliseconds of the network, of grouping, and of the whole way"
+    ),
+    "pareto": Command(
+        ParetoOptions,
+        run_pareto,
+        "AP and milliseconds of many settings over the same images, and what pays",
+    ),
     "table": Command(TableOptions, run_table, "AP against milliseconds, from stored measurements"),
     "truth": Command(TruthOptions, run_truth, "a run's records against the truth of its clip"),
 }
@@ -45,7 +53,9 @@ def _parser() -> FlagParser:
     parser = FlagParser(prog="python -m evaluation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        add_flags(commands.add_parser(name, help=command.help, description=command.help), command.options)
+        add_flags(
+            commands.add_parser(name, help=command.help, description=command.help), command.options
+        )
     return parser
 
 

@@ -49,10 +49,14 @@ class AblationOptions(SettingOptions, LabelOptions):
     """Flags of `ablate-grouping`; `grouping` is what the variants start from."""
 
     variants: tuple[str, ...] = option(
-        VARIANTS, help="one row each; several parameters of one row are joined by a comma", metavar="KEY=VALUE[,...]"
+        VARIANTS,
+        help="one row each; several parameters of one row are joined by a comma",
+        metavar="KEY=VALUE[,...]",
     )
     map_strides: tuple[int, ...] = option(
-        (), help="also the default grouping of maps at these strides, 1 and 2; needs --weights", metavar="PX"
+        (),
+        help="also the default grouping of maps at these strides, 1 and 2; needs --weights",
+        metavar="PX",
     )
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
     store: Path | None = option(None, help="append the figures", metavar="F.jsonl")
@@ -72,7 +76,10 @@ class Variant:
 
 
 def compare_groupings(
-    estimator: Estimator, groupers: Mapping[str, Grouper], dataset: PoseDataset, progress: Progress | None = None
+    estimator: Estimator,
+    groupers: Mapping[str, Grouper],
+    dataset: PoseDataset,
+    progress: Progress | None = None,
 ) -> dict[str, Variant]:
     """What each grouper makes of the maps of every image; the network runs once an image. Raises what `predict` raises."""
     variants = {name: Variant() for name in groupers}
@@ -100,23 +107,39 @@ def compare_groupings(
 def run_ablation(options: AblationOptions, say: Callable[[str], None]) -> None:
     """Says one row a variant. Raises what `evaluation.scoring.run_coco` raises."""
     check_writable(options.markdown, options.store)
-    configs = {entry: parse_grouping([*options.grouping, *entry.split(",")]) for entry in options.variants}
+    configs = {
+        entry: parse_grouping([*options.grouping, *entry.split(",")]) for entry in options.variants
+    }
     with ImageStore(options.images) as images, open_setting(options) as opened:
-        dataset = load_dataset(options.annotations, images, opened.keypoint_set, limit=options.limit)
-        groupers = {"": opened.grouper(), **{name: opened.grouper(config) for name, config in configs.items()}}
-        with progress_bar(opened.setting.label, len(dataset) * (1 + len(options.map_strides))) as progress:
+        dataset = load_dataset(
+            options.annotations, images, opened.keypoint_set, limit=options.limit
+        )
+        groupers = {
+            "": opened.grouper(),
+            **{name: opened.grouper(config) for name, config in configs.items()},
+        }
+        with progress_bar(
+            opened.setting.label, len(dataset) * (1 + len(options.map_strides))
+        ) as progress:
             variants = compare_groupings(opened.estimator, groupers, dataset, progress)
             for stride in options.map_strides:
                 with _at_stride(options, stride) as strided:
                     only = {f"map stride {stride}": strided.grouper()}
                     variants |= compare_groupings(strided.estimator, only, dataset, progress)
     figures = {name: score(dataset, variant.results) for name, variant in variants.items()}
-    table = _table(f"{opened.setting.label} ({opened.setting.runtime}), {split_name(dataset)}", figures, variants)
+    table = _table(
+        f"{opened.setting.label} ({opened.setting.runtime}), {split_name(dataset)}",
+        figures,
+        variants,
+    )
     say(table)
     if options.store is not None:
         for name, config in configs.items():
             setting = opened.setting.with_grouping(config)
-            append(options.store, measurement("coco", setting, split_name(dataset), figures[name].to_json()))
+            append(
+                options.store,
+                measurement("coco", setting, split_name(dataset), figures[name].to_json()),
+            )
     if options.markdown is not None:
         with replacing(options.markdown) as temporary:
             temporary.write_text(table, encoding="utf-8")

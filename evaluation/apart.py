@@ -69,4 +69,8 @@ def _one_by_one(work: Callable[[str], Outcome], runtimes: Sequence[str]) -> Iter
             try:
                 yield pool.submit(work, runtime).result()
             except BrokenProcessPool as error:
-                yield Outcome(refusals=[(runtime, ExecutionError(f"its process ended without a word: {error}"))])
+                yield Outcome(
+                    refusals=[
+                        (runtime, ExecutionError(f"its process ended without a word: {error}"))
+                    ]
+                )

@@ -22,16 +22,30 @@ _RUNTIMES = ("auto", "torch", *RUNTIMES)
 class AxesOptions:
     """Flags that take several values each; every combination is measured."""
 
-    models: tuple[str, ...] = option(("lite",), help="presets, exported .onnx, or checkpoints", metavar="NAME|PATH")
-    runtimes: tuple[str, ...] = option(
-        ("auto",), help="runtimes; several get a process each; what cannot run here is named and passed over", metavar="NAME"
+    models: tuple[str, ...] = option(
+        ("lite",), help="presets, exported .onnx, or checkpoints", metavar="NAME|PATH"
     )
-    precisions: tuple[str, ...] = option(("auto",), help="auto, fp32, fp16, bf16 or int8, as runtimes have it", metavar="NAME")
-    sizes: tuple[str, ...] = option((), help="input sizes, N or HxW (default: each model's own)", metavar="PX")
-    flip: tuple[Literal["off", "on"], ...] = option(("off",), help="flip test: off, on, or both", metavar="off|on")
-    scales: tuple[str, ...] = option(("1",), help="scales of multi-scale tests, joined by commas", metavar="S[,S...]")
+    runtimes: tuple[str, ...] = option(
+        ("auto",),
+        help="runtimes; several get a process each; what cannot run here is named and passed over",
+        metavar="NAME",
+    )
+    precisions: tuple[str, ...] = option(
+        ("auto",), help="auto, fp32, fp16, bf16 or int8, as runtimes have it", metavar="NAME"
+    )
+    sizes: tuple[str, ...] = option(
+        (), help="input sizes, N or HxW (default: each model's own)", metavar="PX"
+    )
+    flip: tuple[Literal["off", "on"], ...] = option(
+        ("off",), help="flip test: off, on, or both", metavar="off|on"
+    )
+    scales: tuple[str, ...] = option(
+        ("1",), help="scales of multi-scale tests, joined by commas", metavar="S[,S...]"
+    )
     grouping: tuple[str, ...] = option(
-        (DEFAULT,), help=f"grouping parameters such as refine=false, joined by commas, or {DEFAULT}", metavar="KEY=VALUE[,...]"
+        (DEFAULT,),
+        help=f"grouping parameters such as refine=false, joined by commas, or {DEFAULT}",
+        metavar="KEY=VALUE[,...]",
     )
 
     def __post_init__(self) -> None:
@@ -75,12 +89,26 @@ def parse_variant(entry: str) -> GroupingConfig:
 def show(setting: SettingOptions) -> str:
     """What was asked for, for messages."""
     scales = ",".join(f"{scale:g}" for scale in setting.scales)
-    parts = (setting.model, setting.input_size, setting.runtime, setting.precision, "flip" if setting.flip else None)
-    return " ".join([*(part for part in parts if part), *([f"scales {scales}"] if scales != "1" else []), *setting.grouping])
+    parts = (
+        setting.model,
+        setting.input_size,
+        setting.runtime,
+        setting.precision,
+        "flip" if setting.flip else None,
+    )
+    return " ".join(
+        [
+            *(part for part in parts if part),
+            *([f"scales {scales}"] if scales != "1" else []),
+            *setting.grouping,
+        ]
+    )
 
 
 def _parse_scales(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"--scales needs numbers joined by commas, such as 0.5,1,2, not {text!r}") from error
+        raise ConfigError(
+            f"--scales needs numbers joined by commas, such as 0.5,1,2, not {text!r}"
+        ) from error

@@ -44,7 +44,10 @@ def _table(figures: TruthFigures) -> str:
         ["people, one count a frame", str(figures.people)],
         ["found at OKS >= 0.5, %", percent(values["share_found"])],
         ["  of those at least half visible, %", percent(values["share_half_visible_found"])],
-        ["mean OKS of those found", "–" if values["mean_oks"] is None else f"{values['mean_oks']:.3f}"],
+        [
+            "mean OKS of those found",
+            "–" if values["mean_oks"] is None else f"{values['mean_oks']:.3f}",
+        ],
         ["missed", str(figures.missed)],
         ["ghosts", str(figures.ghosts)],
     ]

@@ -48,7 +48,10 @@ class CocoFigures:
 
     def to_json(self) -> dict[str, float | None]:
         """Name -> figure, with none for nan, which JSON does not know."""
-        return {name: None if math.isnan(value) else round(value, 6) for name, value in asdict(self).items()}
+        return {
+            name: None if math.isnan(value) else round(value, 6)
+            for name, value in asdict(self).items()
+        }
 
 
 def evaluate(
@@ -88,7 +91,9 @@ def check_areas(dataset: PoseDataset) -> None:
     """Raises DataError for labels that COCO's figures cannot be had of."""
     for annotation in dataset.annotations:
         if "area" not in annotation:
-            raise DataError(f"annotation {annotation['id']} has no area, which COCO's OKS needs; CrowdPose labels have none")
+            raise DataError(
+                f"annotation {annotation['id']} has no area, which COCO's OKS needs; CrowdPose labels have none"
+            )
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,11 @@ class Curves:
         return _mean(self.recalls[self._at(threshold), self.areas.index(area)])
 
     def _at(self, threshold: float | None) -> Any:
-        return slice(None) if threshold is None else np.flatnonzero(np.isclose(self.thresholds, threshold))
+        return (
+            slice(None)
+            if threshold is None
+            else np.flatnonzero(np.isclose(self.thresholds, threshold))
+        )
 
 
 def accumulate(
@@ -135,12 +144,18 @@ def accumulate(
             "COCO figures need pycocotools: pip install 'higherhrnet-stream[evaluation]'"
         ) from error
     _check_results(dataset, results)
-    images = [{"id": image.id, "width": image.width, "height": image.height} for image in dataset.images]
+    images = [
+        {"id": image.id, "width": image.width, "height": image.height} for image in dataset.images
+    ]
     categories = [{"id": dataset.category_id, "name": "person"}]
     # The evaluator writes into the dictionaries that it is given, and talks to standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         truth, found = COCO(), COCO()
-        truth.dataset = {"images": images, "categories": categories, "annotations": [dict(item) for item in annotations]}
+        truth.dataset = {
+            "images": images,
+            "categories": categories,
+            "annotations": [dict(item) for item in annotations],
+        }
         truth.createIndex()
         if results:
             found = truth.loadRes([dict(result) for result in results])
@@ -157,7 +172,10 @@ def accumulate(
         evaluator.evaluate()
         evaluator.accumulate()
     # (T, R, K, A, M) and (T, K, A, M) with one category K and one limit M
-    precision, recall = evaluator.eval["precision"][:, :, 0, :, 0], evaluator.eval["recall"][:, 0, :, 0]
+    precision, recall = (
+        evaluator.eval["precision"][:, :, 0, :, 0],
+        evaluator.eval["recall"][:, 0, :, 0],
+    )
     return Curves(evaluator.params.iouThrs, precision, recall, tuple(areas))
 
 
@@ -166,7 +184,9 @@ def _check_results(dataset: PoseDataset, results: Sequence[Result]) -> None:
     numbers = 3 * len(dataset.keypoint_set)
     for result in results:
         if result["image_id"] not in known:
-            raise DataError(f"a result is for image {result['image_id']!r}, which is not in {dataset.name!r}")
+            raise DataError(
+                f"a result is for image {result['image_id']!r}, which is not in {dataset.name!r}"
+            )
         if len(result["keypoints"]) != numbers:
             raise DataError(
                 f"a result for image {result['image_id']!r} has {len(result['keypoints'])} keypoint numbers, "

@@ -41,7 +41,10 @@ class CrowdPoseFigures:
 
     def to_json(self) -> dict[str, float | None]:
         """Name -> figure, with none for nan, which JSON does not know."""
-        return {name: None if math.isnan(value) else round(value, 6) for name, value in asdict(self).items()}
+        return {
+            name: None if math.isnan(value) else round(value, 6)
+            for name, value in asdict(self).items()
+        }
 
 
 def evaluate_crowdpose(
@@ -59,11 +62,14 @@ def score_crowdpose(dataset: PoseDataset, results: Sequence[Result]) -> CrowdPos
     is missing.
     """
     annotations = [
-        {**item, "area": BOX_AREA_SHARE * item["bbox"][2] * item["bbox"][3]} for item in dataset.annotations
+        {**item, "area": BOX_AREA_SHARE * item["bbox"][2] * item["bbox"][3]}
+        for item in dataset.annotations
     ]
     overall = accumulate(dataset, annotations, results, areas=("all",))
     splits = {
-        name: accumulate(dataset, annotations, results, areas=("all",), image_ids=image_ids).precision("all")
+        name: accumulate(
+            dataset, annotations, results, areas=("all",), image_ids=image_ids
+        ).precision("all")
         if image_ids
         else math.nan
         for name, image_ids in crowding_of(dataset).items()
@@ -86,9 +92,19 @@ def crowding_of(dataset: PoseDataset) -> dict[str, list[int]]:
     splits: dict[str, list[int]] = {"easy": [], "medium": [], "hard": []}
     for image in dataset.images:
         if image.crowd_index is None:
-            raise DataError(f"image {image.name!r} of {dataset.name!r} has no crowdIndex: is this a CrowdPose file?")
+            raise DataError(
+                f"image {image.name!r} of {dataset.name!r} has no crowdIndex: is this a CrowdPose file?"
+            )
         if not 0 <= image.crowd_index <= 1:
-            raise DataError(f"image {image.name!r} of {dataset.name!r} has crowdIndex {image.crowd_index}; it must be 0 to 1")
-        split = "easy" if image.crowd_index < EASY_BELOW else "medium" if image.crowd_index < HARD_FROM else "hard"
+            raise DataError(
+                f"image {image.name!r} of {dataset.name!r} has crowdIndex {image.crowd_index}; it must be 0 to 1"
+            )
+        split = (
+            "easy"
+            if image.crowd_index < EASY_BELOW
+            else "medium"
+            if image.crowd_index < HARD_FROM
+            else "hard"
+        )
         splits[split].append(image.id)
     return splits

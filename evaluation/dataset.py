@@ -96,7 +96,9 @@ def load_dataset(
     if not images:
         raise DataError(f"{where} names no images")
     _check_unique((image.id for image in images), f"{where}: image")
-    _check_annotations(content["annotations"], {image.id for image in images}, category_id, keypoint_set, where)
+    _check_annotations(
+        content["annotations"], {image.id for image in images}, category_id, keypoint_set, where
+    )
     dataset = PoseDataset(
         name=annotations.stem,
         keypoint_set=keypoint_set,
@@ -122,14 +124,18 @@ def _load_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{str(path)!r} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{str(path)!r} is not in COCO's keypoint format: it holds a {type(content).__name__}")
+        raise DataError(
+            f"{str(path)!r} is not in COCO's keypoint format: it holds a {type(content).__name__}"
+        )
     return content
 
 
 def _category(categories: Sequence[Any], keypoint_set: KeypointSet, where: str) -> int:
     posed = [entry for entry in categories if isinstance(entry, dict) and entry.get("keypoints")]
     if len(posed) != 1 or not isinstance(posed[0].get("id"), int):
-        raise DataError(f"{where} must define exactly one category with keypoints, not {len(posed)}")
+        raise DataError(
+            f"{where} must define exactly one category with keypoints, not {len(posed)}"
+        )
     names = [str(name).lower() for name in posed[0]["keypoints"]]
     if len(names) != len(keypoint_set):
         raise DataError(
@@ -164,16 +170,30 @@ def _image(entry: Any, where: str) -> LabelledImage:
 
 
 def _check_annotations(
-    annotations: Sequence[Any], images: set[int], category_id: int, keypoint_set: KeypointSet, where: str
+    annotations: Sequence[Any],
+    images: set[int],
+    category_id: int,
+    keypoint_set: KeypointSet,
+    where: str,
 ) -> None:
     for entry in annotations:
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int) or not isinstance(entry.get("image_id"), int):
-            raise DataError(f"{where} has an annotation without whole numbers as id and image_id: {str(entry)[:80]!r}")
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(entry.get("id"), int)
+            or not isinstance(entry.get("image_id"), int)
+        ):
+            raise DataError(
+                f"{where} has an annotation without whole numbers as id and image_id: {str(entry)[:80]!r}"
+            )
         name = f"{where}: annotation {entry['id']}"
         if entry.get("category_id") != category_id:
-            raise DataError(f"{name} has the unknown category {entry.get('category_id')!r}; {category_id} has keypoints")
+            raise DataError(
+                f"{name} has the unknown category {entry.get('category_id')!r}; {category_id} has keypoints"
+            )
         if entry["image_id"] not in images:
-            raise DataError(f"{name} belongs to image {entry['image_id']}, which is not among the images")
+            raise DataError(
+                f"{name} belongs to image {entry['image_id']}, which is not among the images"
+            )
         keypoints, box = entry.get("keypoints"), entry.get("bbox")
         if not isinstance(keypoints, list) or len(keypoints) != 3 * len(keypoint_set):
             count = len(keypoints) if isinstance(keypoints, list) else 0
@@ -184,7 +204,9 @@ def _check_annotations(
         entry.setdefault("num_keypoints", sum(value != 0 for value in keypoints[2::3]))
         numbers = [*keypoints, entry.get("area", 0), entry["iscrowd"], entry["num_keypoints"]]
         if not isinstance(box, list) or len(box) != 4 or not _finite([*numbers, *box]):
-            raise DataError(f"{name} has keypoints, a box, an area or counts that are no finite numbers; correct or remove it")
+            raise DataError(
+                f"{name} has keypoints, a box, an area or counts that are no finite numbers; correct or remove it"
+            )
     _check_unique((entry["id"] for entry in annotations), f"{where}: annotation")
 
 

@@ -35,7 +35,9 @@ def draw_maps(
             rows = slice(max(row - reach, 0), min(row + reach + 1, height))
             columns = slice(max(column - reach, 0), min(column + reach + 1, width))
             down, across = np.mgrid[rows, columns]
-            peak = np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * SIGMA_MAP_PX**2)).astype(np.float32)
+            peak = np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * SIGMA_MAP_PX**2)).astype(
+                np.float32
+            )
             around = heatmaps[joint, rows, columns]
             tags[joint, rows, columns][peak > around] = TAG_STEP * person
             np.maximum(around, peak, out=around)
@@ -51,7 +53,11 @@ def scatter_people(
     """
     height, width = size
     extent = height / 3
-    centres = generator.uniform((extent / 2, extent / 2), (max(width - extent / 2, extent), height - extent / 2), (people, 2))
+    centres = generator.uniform(
+        (extent / 2, extent / 2),
+        (max(width - extent / 2, extent), height - extent / 2),
+        (people, 2),
+    )
     offsets = generator.uniform(-extent / 2, extent / 2, (people, joints, 2))
     visible = 2.0 * (generator.random((people, joints, 1)) < 2 / 3)
     return np.concatenate((centres[:, None] + offsets, visible), axis=2)
@@ -69,7 +75,9 @@ def draw_candidates(
         tag=np.zeros((joints, MAX_CANDIDATES, dimensions), np.float32),
     )
     for joint in range(joints):
-        columns, rows = np.rint(keypoints[keypoints[:, joint, 2] > 0, joint, :2] - 0.5).astype(np.int32).T
+        columns, rows = (
+            np.rint(keypoints[keypoints[:, joint, 2] > 0, joint, :2] - 0.5).astype(np.int32).T
+        )
         scores = heatmaps[joint, rows, columns]
         best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
         count = len(best)
@@ -79,17 +87,25 @@ def draw_candidates(
     return found
 
 
-def add_clutter(heatmaps: NDArray[np.float32], tags: NDArray[np.float32], generator: np.random.Generator) -> None:
+def add_clutter(
+    heatmaps: NDArray[np.float32], tags: NDArray[np.float32], generator: np.random.Generator
+) -> None:
     """Adds what a network leaves where nobody is, in place: heat below the detection threshold of 0.1, and stray tags.
 
     Without it a search for missing joints is over at once, and grouping looks faster than it is.
     """
     joints, height, width, dimensions = tags.shape
-    coarse = (joints, -(-height // 8), -(-width // 8))  # as smooth as what a network of stride 32 leaves
+    coarse = (
+        joints,
+        -(-height // 8),
+        -(-width // 8),
+    )  # as smooth as what a network of stride 32 leaves
     heat = generator.uniform(0, 0.05, coarse).astype(np.float32)
     stray = generator.normal(0, TAG_STEP, (*coarse, dimensions)).astype(np.float32)
     for joint in range(joints):
         nobody = heatmaps[joint] < 0.05
         heatmaps[joint] += cv2.resize(heat[joint], (width, height)) * nobody
         for dimension in range(dimensions):
-            tags[joint, ..., dimension] += cv2.resize(stray[joint, ..., dimension], (width, height)) * nobody
+            tags[joint, ..., dimension] += (
+                cv2.resize(stray[joint, ..., dimension], (width, height)) * nobody
+            )

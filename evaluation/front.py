@@ -15,7 +15,13 @@ from evaluation.store import Measurement
 from evaluation.tables import markdown, milliseconds, percent
 
 TimeName = Literal[
-    "latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "latency_ms_mean", "overlapped_ms", "live_ms", "network_ms_p50"
+    "latency_ms_p50",
+    "latency_ms_p95",
+    "latency_ms_p99",
+    "latency_ms_mean",
+    "overlapped_ms",
+    "live_ms",
+    "network_ms_p50",
 ]
 
 
@@ -27,7 +33,9 @@ class FrontOptions:
     """Flags of every command that sets AP against milliseconds."""
 
     time: TimeName = option("latency_ms_p50", help="milliseconds to set AP against")
-    plot: Path | None = option(None, help="draw AP against milliseconds; .png, .svg or .pdf", metavar="pareto.svg")
+    plot: Path | None = option(
+        None, help="draw AP against milliseconds; .png, .svg or .pdf", metavar="pareto.svg"
+    )
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
 
     def check(self) -> None:
@@ -48,7 +56,9 @@ def newest(rows: Sequence[Measurement], kind: str) -> dict[Setting, Measurement]
     }
 
 
-def join(accuracy: dict[Setting, Measurement], speed: dict[Setting, Measurement], time: str) -> list[Point]:
+def join(
+    accuracy: dict[Setting, Measurement], speed: dict[Setting, Measurement], time: str
+) -> list[Point]:
     """Points of the settings that have both, fastest first.
 
     AP that was measured with one runtime stands for the others at the same precision: with the same weights, map stride and
@@ -71,11 +81,16 @@ def mark_best(points: Sequence[Point]) -> list[Point]:
         at_least = other.ap >= point.ap and other.time_ms <= point.time_ms
         return at_least and (other.ap, other.time_ms) != (point.ap, point.time_ms)
 
-    return [replace(point, best=not any(beats(other, point) for other in points)) for point in points]
+    return [
+        replace(point, best=not any(beats(other, point) for other in points)) for point in points
+    ]
 
 
 def report(
-    rows: Sequence[Measurement], points: Sequence[Point], options: FrontOptions, say: Callable[[str], None]
+    rows: Sequence[Measurement],
+    points: Sequence[Point],
+    options: FrontOptions,
+    say: Callable[[str], None],
 ) -> None:
     """Says the table, fastest first, and writes what was asked for.
 
@@ -102,7 +117,14 @@ def _conditions(rows: Sequence[Measurement]) -> str:
 
 def _table(points: Sequence[Point], time: str, conditions: str) -> str:
     """The time that counts first, and what else of `_BESIDE` is known."""
-    times = [time, *(name for name in _BESIDE if name != time and any(name in point.figures for point in points))]
+    times = [
+        time,
+        *(
+            name
+            for name in _BESIDE
+            if name != time and any(name in point.figures for point in points)
+        ),
+    ]
     rows = [
         [
             *point.setting.columns,

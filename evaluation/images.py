@@ -61,7 +61,9 @@ class ImageStore:
         except cv2.error:
             image = None
         if image is None:
-            raise DataError(f"cannot decode image {name!r}: the file is damaged or no image; replace it")
+            raise DataError(
+                f"cannot decode image {name!r}: the file is damaged or no image; replace it"
+            )
         return image.astype(np.uint8, copy=False)
 
     def _add(self, place: Path) -> None:
@@ -71,9 +73,13 @@ class ImageStore:
         try:
             archive = zipfile.ZipFile(place)
         except FileNotFoundError as error:
-            raise DataError(f"no images at {str(place)!r}: give a folder or a zip archive") from error
+            raise DataError(
+                f"no images at {str(place)!r}: give a folder or a zip archive"
+            ) from error
         except (zipfile.BadZipFile, OSError) as error:
-            raise DataError(f"{str(place)!r} is neither a folder nor a readable zip archive") from error
+            raise DataError(
+                f"{str(place)!r} is neither a folder nor a readable zip archive"
+            ) from error
         self._archives.append((place, archive))
         for member in archive.namelist():
             self._members.setdefault(member, (archive, member))

@@ -16,7 +16,9 @@ from evaluation.store import read
 class TableOptions(FrontOptions):
     """Flags of `table`."""
 
-    store: tuple[Path, ...] = option(help="files that `coco`, `speed` and `pareto` appended to", metavar="F.jsonl")
+    store: tuple[Path, ...] = option(
+        help="files that `coco`, `speed` and `pareto` appended to", metavar="F.jsonl"
+    )
 
 
 def run_table(options: TableOptions, say: Callable[[str], None]) -> None:

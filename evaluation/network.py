@@ -24,11 +24,18 @@ class NetworkEstimator:
     runtime = "reference"
 
     def __init__(
-        self, network: nn.Module, *, input_size: InputSize | None = None, scales: Sequence[float] = (1.0,), flip: bool = False
+        self,
+        network: nn.Module,
+        *,
+        input_size: InputSize | None = None,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
     ) -> None:
         """`input_size`: by default the one of the network's configuration."""
         self._network = network
-        self._input_size: InputSize = network.config.input_size if input_size is None else input_size  # type: ignore[union-attr, assignment]
+        self._input_size: InputSize = (
+            network.config.input_size if input_size is None else input_size
+        )  # type: ignore[union-attr, assignment]
         self._scales = tuple(scales)
         self._flip = flip
 

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 
-def object_keypoint_similarity(found: ArrayLike, labelled: ArrayLike, areas: ArrayLike, sigmas: Sequence[float]) -> Floats:
+def object_keypoint_similarity(
+    found: ArrayLike, labelled: ArrayLike, areas: ArrayLike, sigmas: Sequence[float]
+) -> Floats:
     """(P, T) similarity, 0 to 1, of P found people and T labelled ones.
 
     found: (P, J, 2 or more) x, y in pixels. labelled: (T, J, 3) x, y, visibility; joints with visibility 0 do not count.
@@ -57,4 +59,6 @@ def match_people(similarity: Floats, scores: ArrayLike, *, threshold: float = 0.
             pairs.append((int(person), best))
             free[:, best] = -1
     indices = np.array(pairs, dtype=np.intp).reshape(-1, 2)
-    return Matches(indices[:, 0], indices[:, 1], np.asarray(similarity)[indices[:, 0], indices[:, 1]])
+    return Matches(
+        indices[:, 0], indices[:, 1], np.asarray(similarity)[indices[:, 0], indices[:, 1]]
+    )

@@ -35,9 +35,14 @@ class ParetoOptions(AxesOptions, LabelOptions, FrontOptions):
     """Flags of `pareto`."""
 
     store: Path | None = option(
-        None, help="append the figures; the table then has those of earlier runs on this split here too", metavar="F.jsonl"
+        None,
+        help="append the figures; the table then has those of earlier runs on this split here too",
+        metavar="F.jsonl",
     )
-    missing: bool = option(False, help="pass over what the store has from this machine: goes on where a run was broken off")
+    missing: bool = option(
+        False,
+        help="pass over what the store has from this machine: goes on where a run was broken off",
+    )
 
 
 @dataclass
@@ -111,32 +116,47 @@ def _time_image(
 
 
 def _measure(options: ParetoOptions, runtime: str) -> Outcome:
-    stored = read(options.store) if options.missing and options.store is not None and options.store.exists() else []
+    stored = (
+        read(options.store)
+        if options.missing and options.store is not None and options.store.exists()
+        else []
+    )
     with ImageStore(options.images) as images:
-        return try_each(options.settings(runtime), lambda asked: _measure_one(options, asked, images, stored))
+        return try_each(
+            options.settings(runtime), lambda asked: _measure_one(options, asked, images, stored)
+        )
 
 
 def _measure_one(
     options: ParetoOptions, asked: SettingOptions, images: ImageStore, stored: Sequence[Measurement]
 ) -> list[Measurement]:
     with open_setting(asked) as opened:
-        dataset = load_dataset(options.annotations, images, opened.keypoint_set, limit=options.limit)
+        dataset = load_dataset(
+            options.annotations, images, opened.keypoint_set, limit=options.limit
+        )
         check_areas(dataset)
         on = split_name(dataset)
         groupers = dict(_groupers(opened, options.grouping))
         here = describe_hardware()
-        known = {row.setting for row in stored if (row.kind, row.on, row.hardware) == ("speed", on, here)}
+        known = {
+            row.setting for row in stored if (row.kind, row.on, row.hardware) == ("speed", on, here)
+        }
         if known.issuperset(groupers):
             return []
         size = parse_input_size(opened.setting.input_size)
-        with progress_bar(f"{opened.setting.label} {opened.setting.runtime} {opened.setting.precision}", len(dataset)) as bar:
+        with progress_bar(
+            f"{opened.setting.label} {opened.setting.runtime} {opened.setting.precision}",
+            len(dataset),
+        ) as bar:
             measured = time_people(opened.estimator, groupers, dataset, size, bar)
     rows: list[Measurement] = []
     for setting, of in measured.items():
         times = Times(np.empty(0), np.array(of.times_ms)).to_json("latency_ms")
         figures = {name: round(value, 3) for name, value in times.items()}
         rows.append(measurement("coco", setting, on, score(dataset, of.results).to_json()))
-        rows.append(measurement("speed", setting, on, {**figures, "people": len(of.results) / len(dataset)}))
+        rows.append(
+            measurement("speed", setting, on, {**figures, "people": len(of.results) / len(dataset)})
+        )
     if options.store is not None:
         for row in rows:
             append(options.store, row)

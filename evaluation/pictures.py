@@ -24,7 +24,9 @@ def read_pictures(source: Path, count: int) -> Iterator[NDArray[np.uint8]]:
     left = count
     while left > 0:
         delivered = 0
-        for picture in itertools.islice(_folder(source) if source.is_dir() else _clip(source), left):
+        for picture in itertools.islice(
+            _folder(source) if source.is_dir() else _clip(source), left
+        ):
             delivered += 1
             yield picture
         if not delivered:
@@ -37,7 +39,9 @@ def _folder(folder: Path) -> Iterator[NDArray[np.uint8]]:
         if path.suffix.lower() in _IMAGES:
             picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if picture is None:
-                raise DataError(f"cannot decode image {str(path)!r}: the file is damaged or no image")
+                raise DataError(
+                    f"cannot decode image {str(path)!r}: the file is damaged or no image"
+                )
             yield picture.astype(np.uint8, copy=False)
 
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _MARKERS = "osD^vP*Xdh<>p"
 _FRONT = "#1f6fb4"
 _DISTANCES_PT = (5, 9, 14, 20, 27, 36)
-_HORIZONTAL, _VERTICAL = {-1: "right", 0: "center", 1: "left"}, {-1: "top", 0: "center", 1: "bottom"}
+_HORIZONTAL, _VERTICAL = (
+    {-1: "right", 0: "center", 1: "left"},
+    {-1: "top", 0: "center", 1: "bottom"},
+)
 _DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
@@ -51,12 +54,16 @@ def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> Non
         from matplotlib.figure import Figure
         from matplotlib.ticker import LogLocator, NullLocator
     except ImportError as error:
-        raise RuntimeUnavailableError("a plot needs matplotlib: pip install 'higherhrnet-stream[evaluation]'") from error
+        raise RuntimeUnavailableError(
+            "a plot needs matplotlib: pip install 'higherhrnet-stream[evaluation]'"
+        ) from error
     figure = Figure(figsize=(11, 6), layout="constrained")
     kinds = FigureCanvasAgg(figure).get_supported_filetypes()
     kind = path.suffix.lstrip(".").lower()
     if kind not in kinds:
-        raise DataError(f"cannot draw {str(path)!r}: the suffix must be one of {', '.join(sorted(kinds))}")
+        raise DataError(
+            f"cannot draw {str(path)!r}: the suffix must be one of {', '.join(sorted(kinds))}"
+        )
     axes = figure.add_subplot()
     _draw_front(axes, points)
     for number, (name, series) in enumerate(_series(points)):
@@ -94,10 +101,16 @@ def label_points(axes: Axes, points: Sequence[Point]) -> list[Annotation]:
     for point in sorted(points, key=lambda point: not point.best):
         text = _annotate(axes, point)
         for distance, (right, up) in itertools.product(_DISTANCES_PT, _DIRECTIONS):
-            text.set(position=(distance * right, distance * up), ha=_HORIZONTAL[right], va=_VERTICAL[up])
+            text.set(
+                position=(distance * right, distance * up), ha=_HORIZONTAL[right], va=_VERTICAL[up]
+            )
             text.update_positions(renderer)
-            box: Box = tuple(Text.get_window_extent(text, renderer).extents)  # without the line to the point
-            inside = frame[0] < box[0] and frame[1] < box[1] and box[2] < frame[2] and box[3] < frame[3]
+            box: Box = tuple(
+                Text.get_window_extent(text, renderer).extents
+            )  # without the line to the point
+            inside = (
+                frame[0] < box[0] and frame[1] < box[1] and box[2] < frame[2] and box[3] < frame[3]
+            )
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 texts.append(text)
@@ -117,7 +130,13 @@ def _annotate(axes: Axes, point: Point) -> Annotation:
         fontsize=8 if point.best else 7,
         fontweight="bold" if point.best else "normal",
         color=_FRONT if point.best else "0.35",
-        arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
+        arrowprops={
+            "arrowstyle": "-",
+            "color": "0.6",
+            "linewidth": 0.5,
+            "shrinkA": 0,
+            "shrinkB": 3,
+        },
     )
 
 
@@ -140,10 +159,24 @@ def _draw_front(axes: Axes, points: Sequence[Point]) -> None:
 
 def _draw_series(axes: Axes, name: str, series: Sequence[Point], number: int) -> None:
     times, aps = [point.time_ms for point in series], [100 * point.ap for point in series]
-    line = axes.plot(times, aps, linewidth=0.8, alpha=0.6, marker=_MARKERS[number % len(_MARKERS)], markersize=4, label=name)[0]
+    line = axes.plot(
+        times,
+        aps,
+        linewidth=0.8,
+        alpha=0.6,
+        marker=_MARKERS[number % len(_MARKERS)],
+        markersize=4,
+        label=name,
+    )[0]
     best = [(point.time_ms, 100 * point.ap) for point in series if point.best]
     if best:
-        axes.plot(*zip(*best, strict=True), linestyle="", marker=line.get_marker(), markersize=7, color=line.get_color())
+        axes.plot(
+            *zip(*best, strict=True),
+            linestyle="",
+            marker=line.get_marker(),
+            markersize=7,
+            color=line.get_color(),
+        )
 
 
 def _series(points: Sequence[Point]) -> Iterator[tuple[str, list[Point]]]:
@@ -151,8 +184,15 @@ def _series(points: Sequence[Point]) -> Iterator[tuple[str, list[Point]]]:
     groups: dict[Setting, list[Point]] = {}
     for point in points:
         groups.setdefault(replace(point.setting, input_size=""), []).append(point)
-    several = len({(setting.model, setting.weights) for setting in groups}) > len({setting.model for setting in groups})
+    several = len({(setting.model, setting.weights) for setting in groups}) > len(
+        {setting.model for setting in groups}
+    )
     for setting, members in groups.items():
         model = f"{setting.model} #{setting.weights}" if several else setting.model
         name = ", ".join((model, setting.runtime, setting.precision, *setting.treatment))
-        yield name, sorted(members, key=lambda point: (len(point.setting.input_size), point.setting.input_size))
+        yield (
+            name,
+            sorted(
+                members, key=lambda point: (len(point.setting.input_size), point.setting.input_size)
+            ),
+        )

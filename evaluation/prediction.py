@@ -78,7 +78,9 @@ def find_people(maps: Maps, grouper: Grouper) -> People:
 
 
 def stream(
-    estimator: Estimator, images: Iterable[tuple[Key, NDArray[np.uint8]]], group: Callable[[Maps], Found]
+    estimator: Estimator,
+    images: Iterable[tuple[Key, NDArray[np.uint8]]],
+    group: Callable[[Maps], Found],
 ) -> Iterator[tuple[Key, Found]]:
     """What `group` makes of the maps of each image (H, W, 3) uint8 BGR, under the image's key, in order.
 
@@ -115,7 +117,9 @@ def predict(
     Raises DataError for an image that cannot be read, and whatever the estimator raises.
     """
     found: dict[int, list[Result]] = {}
-    for image_id, people in stream(estimator, decoded(dataset), lambda maps: find_people(maps, grouper)):
+    for image_id, people in stream(
+        estimator, decoded(dataset), lambda maps: find_people(maps, grouper)
+    ):
         found[image_id] = to_results(people, image_id, dataset.category_id)
         if progress is not None:
             progress(1)

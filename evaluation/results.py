@@ -71,6 +71,8 @@ def check_writable(*paths: Path | None) -> None:
         if path.is_dir():
             raise SinkError(f"cannot write {str(path)!r}: it is a folder; give a file name")
         if not path.parent.is_dir():
-            raise SinkError(f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first")
+            raise SinkError(
+                f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first"
+            )
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise SinkError(f"cannot write {str(path)!r}: permission denied; choose another place")

@@ -25,7 +25,9 @@ class LabelOptions:
     """Flags that name labels and their images."""
 
     annotations: Path = option(help="labels in COCO's keypoint format", metavar="A.json")
-    images: tuple[Path, ...] = option(help="folders and zip archives that hold the images", metavar="DIR|ZIP")
+    images: tuple[Path, ...] = option(
+        help="folders and zip archives that hold the images", metavar="DIR|ZIP"
+    )
     limit: int | None = option(None, help="use the first images only", metavar="N")
 
 
@@ -33,10 +35,14 @@ class LabelOptions:
 class ScoreOptions(SettingOptions, LabelOptions):
     """Flags of `coco` and `crowdpose`."""
 
-    results: Path | None = option(None, help="write the people found as a COCO results array", metavar="out.json")
+    results: Path | None = option(
+        None, help="write the people found as a COCO results array", metavar="out.json"
+    )
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
     store: Path | None = option(
-        None, help="append the figures; the table then has every row of this split, `table` adds times", metavar="F.jsonl"
+        None,
+        help="append the figures; the table then has every row of this split, `table` adds times",
+        metavar="F.jsonl",
     )
 
 
@@ -65,7 +71,9 @@ def split_name(dataset: PoseDataset) -> str:
 def _run(kind: Kind, options: ScoreOptions, columns: Mapping[str, str], say: Say) -> None:
     check_writable(options.results, options.markdown, options.store)
     with ImageStore(options.images) as images, open_setting(options) as opened:
-        dataset = load_dataset(options.annotations, images, opened.keypoint_set, limit=options.limit)
+        dataset = load_dataset(
+            options.annotations, images, opened.keypoint_set, limit=options.limit
+        )
         # Labels that cannot be scored are refused before the work, not after.
         if kind == "crowdpose":
             crowding_of(dataset)
@@ -75,13 +83,17 @@ def _run(kind: Kind, options: ScoreOptions, columns: Mapping[str, str], say: Say
         with progress_bar(opened.setting.label, len(dataset)) as progress:
             results = predict(opened.estimator, opened.grouper(), dataset, progress)
         seconds = time.perf_counter() - started
-    figures = (score(dataset, results) if kind == "coco" else score_crowdpose(dataset, results)).to_json()
+    figures = (
+        score(dataset, results) if kind == "coco" else score_crowdpose(dataset, results)
+    ).to_json()
     row = measurement(kind, opened.setting, split_name(dataset), figures)
     earlier = read(options.store) if options.store is not None and options.store.exists() else []
     table = _table([*_latest(earlier, row), row], columns)
     # Said before anything is written, so that a full disk does not cost the minutes of work.
     say(table)
-    say(f"{len(dataset)} images in {seconds:.1f} s, {1000 * seconds / len(dataset):.0f} ms an image")
+    say(
+        f"{len(dataset)} images in {seconds:.1f} s, {1000 * seconds / len(dataset):.0f} ms an image"
+    )
     if options.store is not None:
         append(options.store, row)
     if options.results is not None:

@@ -27,19 +27,31 @@ _DIGITS = 8  # of a hash: enough to tell the checkpoints of one table apart
 class SettingOptions:
     """Flags that every command which runs a model has."""
 
-    model: str = option("lite", help="preset, exported .onnx, or checkpoint of this project", metavar="NAME|PATH")
-    weights: Path | None = option(None, help="checkpoint for the preset; official, mmpose and own ones", metavar="FILE")
-    runtime: str = option(
-        "auto", help=f"auto, tensorrt, torch, openvino, onnxruntime, or {REFERENCE} (torch, maps at input size)", metavar="NAME"
+    model: str = option(
+        "lite", help="preset, exported .onnx, or checkpoint of this project", metavar="NAME|PATH"
     )
-    precision: str = option("auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME")
+    weights: Path | None = option(
+        None, help="checkpoint for the preset; official, mmpose and own ones", metavar="FILE"
+    )
+    runtime: str = option(
+        "auto",
+        help=f"auto, tensorrt, torch, openvino, onnxruntime, or {REFERENCE} (torch, maps at input size)",
+        metavar="NAME",
+    )
+    precision: str = option(
+        "auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME"
+    )
     input_size: str | None = option(
-        None, help="short side, the long side follows the image, or HEIGHTxWIDTH (default: the model's)", metavar="PX"
+        None,
+        help="short side, the long side follows the image, or HEIGHTxWIDTH (default: the model's)",
+        metavar="PX",
     )
     flip: bool = option(False, help="flip test: average with the mirrored image")
     scales: tuple[float, ...] = option((1.0,), help="scales of a multi-scale test", metavar="SCALE")
     grouping: tuple[str, ...] = option(
-        (), help="grouping parameters, such as refine=false duplicate_distance_px=4", metavar="KEY=VALUE"
+        (),
+        help="grouping parameters, such as refine=false duplicate_distance_px=4",
+        metavar="KEY=VALUE",
     )
 
 
@@ -111,7 +123,9 @@ class Opened:
     def grouper(self, config: GroupingConfig | None = None) -> Grouper:
         """A grouper with the setting's parameters, or with others."""
         # "tuned" groups as "reference" does unless a parameter asks for something else
-        return Grouper(self.keypoint_set, mode="tuned", config=self.grouping if config is None else config)
+        return Grouper(
+            self.keypoint_set, mode="tuned", config=self.grouping if config is None else config
+        )
 
 
 @contextlib.contextmanager
@@ -189,7 +203,13 @@ def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[_Fou
         scales=options.scales,
         weights=options.weights,
     ) as estimator:
-        yield _Found(estimator, estimator.keypoint_set, estimator.input_size, metadata.map_stride, metadata.weights_sha256)
+        yield _Found(
+            estimator,
+            estimator.keypoint_set,
+            estimator.input_size,
+            metadata.map_stride,
+            metadata.weights_sha256,
+        )
 
 
 def _reference(options: SettingOptions, size: InputSize | None) -> _Found:
@@ -198,7 +218,9 @@ def _reference(options: SettingOptions, size: InputSize | None) -> _Found:
     from engine.export import hash_weights
 
     if options.weights is None:
-        raise ConfigError(f"--runtime {REFERENCE} needs --weights, a checkpoint for {options.model!r}")
+        raise ConfigError(
+            f"--runtime {REFERENCE} needs --weights, a checkpoint for {options.model!r}"
+        )
     network = load_network(options.model)
     load_checkpoint(network, options.weights)
     config: Any = network.config

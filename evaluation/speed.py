@@ -35,12 +35,16 @@ _DECODED_AHEAD = 48  # pictures in memory at most, which take turns: 300 MB at 1
 class SpeedOptions(AxesOptions):
     """Flags of `speed`."""
 
-    people: tuple[int, ...] = option((1, 5, 20), help="people in the maps that grouping alone is timed on", metavar="N")
+    people: tuple[int, ...] = option(
+        (1, 5, 20), help="people in the maps that grouping alone is timed on", metavar="N"
+    )
     source: Path = option(help="clip or folder of images to time the whole way on", metavar="PATH")
     runs: int = option(100, help="pictures that count", metavar="N")
     warm_up: int = option(10, help="pictures before, timed apart", metavar="N")
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
-    store: Path | None = option(None, help="append the times; `table` brings them together with AP", metavar="F.jsonl")
+    store: Path | None = option(
+        None, help="append the times; `table` brings them together with AP", metavar="F.jsonl"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,7 +82,10 @@ class Speed:
             "people": self.people,
         }
         for count, times in self.grouping.items():
-            figures |= {f"{name}_people_{count}": value for name, value in times.to_json("grouping_ms").items()}
+            figures |= {
+                f"{name}_people_{count}": value
+                for name, value in times.to_json("grouping_ms").items()
+            }
         return {name: round(value, 3) for name, value in figures.items()}
 
 
@@ -114,18 +121,24 @@ def _measure(options: SpeedOptions, runtime: str) -> Outcome:
 def time_setting(opened: Opened, options: SpeedOptions) -> Speed:
     """Times of an open setting on the pictures of `options.source`. Raises DataError if there are none."""
     estimator, grouper = opened.estimator, opened.grouper()
-    pictures = list(read_pictures(options.source, min(options.warm_up + options.runs, _DECODED_AHEAD)))
+    pictures = list(
+        read_pictures(options.source, min(options.warm_up + options.runs, _DECODED_AHEAD))
+    )
     started = time.perf_counter()
     maps = estimator.result(estimator.submit(pictures[0]))
     first_ms = 1000 * (time.perf_counter() - started)
     grouping = {count: _time_grouping(maps, grouper, count, options) for count in options.people}
     maps.release()
     turns = itertools.cycle(pictures)
-    network = measure(lambda: _network_only(estimator, next(turns)), runs=options.runs, warm_up=options.warm_up)
+    network = measure(
+        lambda: _network_only(estimator, next(turns)), runs=options.runs, warm_up=options.warm_up
+    )
     turns = itertools.cycle(pictures)
     found: list[int] = []
     latency = measure(
-        lambda: found.append(len(find_people(estimator.result(estimator.submit(next(turns))), grouper))),
+        lambda: found.append(
+            len(find_people(estimator.result(estimator.submit(next(turns))), grouper))
+        ),
         runs=options.runs,
         warm_up=options.warm_up,
     )
@@ -134,7 +147,9 @@ def time_setting(opened: Opened, options: SpeedOptions) -> Speed:
         network=network,
         grouping=grouping,
         latency=latency,
-        overlapped_ms=_overlapped(estimator, grouper, itertools.islice(itertools.cycle(pictures), options.runs)),
+        overlapped_ms=_overlapped(
+            estimator, grouper, itertools.islice(itertools.cycle(pictures), options.runs)
+        ),
         live_ms=_overlapped(estimator, grouper, read_pictures(options.source, options.runs)),
         people=float(np.mean(found)),
     )
@@ -152,12 +167,18 @@ def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, options: Speed
     heatmaps, tags = draw_maps(keypoints, (size[0], size[1]), tag_dimensions=dimensions)
     add_clutter(heatmaps, tags, generator)
     candidates = None if maps.candidates is None else draw_candidates(keypoints, heatmaps, tags)
-    return measure(lambda: grouper(heatmaps, tags, candidates), runs=options.runs, warm_up=options.warm_up)
+    return measure(
+        lambda: grouper(heatmaps, tags, candidates), runs=options.runs, warm_up=options.warm_up
+    )
 
 
-def _overlapped(estimator: Estimator, grouper: Grouper, pictures: Iterable[NDArray[np.uint8]]) -> float:
+def _overlapped(
+    estimator: Estimator, grouper: Grouper, pictures: Iterable[NDArray[np.uint8]]
+) -> float:
     started = time.perf_counter()
-    done = sum(1 for _ in stream(estimator, enumerate(pictures), lambda maps: find_people(maps, grouper)))
+    done = sum(
+        1 for _ in stream(estimator, enumerate(pictures), lambda maps: find_people(maps, grouper))
+    )
     return 1000 * (time.perf_counter() - started) / done
 
 
@@ -167,7 +188,9 @@ def _table(rows: Sequence[Measurement], people: Sequence[int]) -> str:
         **{
             name: title
             for count in people
-            for name, title in _percentiles("grouping_ms", f"grouping, {count} people", f"_people_{count}").items()
+            for name, title in _percentiles(
+                "grouping_ms", f"grouping, {count} people", f"_people_{count}"
+            ).items()
         },
         **_percentiles("latency_ms", "image to people"),
         "overlapped_ms": "overlapped",
@@ -175,7 +198,8 @@ def _table(rows: Sequence[Measurement], people: Sequence[int]) -> str:
         "first_ms": "first image",
     }
     cells = [
-        [*row.setting.columns, *(milliseconds(row.figures.get(name)) for name in columns)] for row in rows
+        [*row.setting.columns, *(milliseconds(row.figures.get(name)) for name in columns)]
+        for row in rows
     ]
     title = f"Milliseconds an image on {rows[0].on} ({rows[0].hardware}, {rows[0].date})"
     legend = (
@@ -187,4 +211,8 @@ def _table(rows: Sequence[Measurement], people: Sequence[int]) -> str:
 
 
 def _percentiles(name: str, title: str, suffix: str = "") -> dict[str, str]:
-    return {f"{name}_p50{suffix}": f"{title} p50", f"{name}_p95{suffix}": "p95", f"{name}_p99{suffix}": "p99"}
+    return {
+        f"{name}_p50{suffix}": f"{title} p50",
+        f"{name}_p95{suffix}": "p95",
+        f"{name}_p99{suffix}": "p99",
+    }

@@ -33,10 +33,14 @@ class Measurement:
     date: str
 
 
-def measurement(kind: Kind, setting: Setting, on: str, figures: dict[str, float | None]) -> Measurement:
+def measurement(
+    kind: Kind, setting: Setting, on: str, figures: dict[str, float | None]
+) -> Measurement:
     """A row of today on this machine."""
     date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    return Measurement(kind=kind, setting=setting, on=on, figures=figures, hardware=describe_hardware(), date=date)
+    return Measurement(
+        kind=kind, setting=setting, on=on, figures=figures, hardware=describe_hardware(), date=date
+    )
 
 
 def append(path: Path, row: Measurement) -> None:
@@ -56,7 +60,11 @@ def read(path: Path) -> list[Measurement]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise DataError(f"cannot read measurements {str(path)!r}: {reason}") from error
-    return [_row(line, f"{str(path)!r}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    return [
+        _row(line, f"{str(path)!r}, line {number}")
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
 
 
 def describe_hardware() -> str:
@@ -66,7 +74,9 @@ def describe_hardware() -> str:
 
 
 def _processor() -> str:
-    board = _text(Path("/proc/device-tree/model")).rstrip("\0")  # Jetson's own name, such as "NVIDIA Jetson Orin Nano"
+    board = _text(Path("/proc/device-tree/model")).rstrip(
+        "\0"
+    )  # Jetson's own name, such as "NVIDIA Jetson Orin Nano"
     named = re.search(r"^model name\s*:\s*(.+)$", _text(Path("/proc/cpuinfo")), re.MULTILINE)
     return board or (named[1].strip() if named else platform.processor() or platform.machine())
 
@@ -74,7 +84,11 @@ def _processor() -> str:
 def _gpus() -> list[str]:
     """Model names that the driver tells; it lists no GPU of a Jetson, where the board's name says enough."""
     texts = [_text(path) for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
-    return [found[1].strip() for text in texts if (found := re.search(r"^Model:\s*(.+)$", text, re.MULTILINE))]
+    return [
+        found[1].strip()
+        for text in texts
+        if (found := re.search(r"^Model:\s*(.+)$", text, re.MULTILINE))
+    ]
 
 
 def _text(path: Path) -> str:

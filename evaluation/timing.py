@@ -32,7 +32,10 @@ class Times:
 
     def to_json(self, name: str) -> dict[str, float]:
         """`NAME_mean`, `_p50`, `_p95` and `_p99` of the runs that count, in milliseconds."""
-        return {f"{name}_mean": self.mean_ms, **{f"{name}_p{share}": self.percentile_ms(share) for share in (50, 95, 99)}}
+        return {
+            f"{name}_mean": self.mean_ms,
+            **{f"{name}_p{share}": self.percentile_ms(share) for share in (50, 95, 99)},
+        }
 
 
 def measure(step: Callable[[], Any], *, runs: int, warm_up: int) -> Times:

@@ -67,15 +67,27 @@ class TruthFigures:
 
     def to_json(self) -> dict[str, float | int | None]:
         """Name -> figure, shares included, with none for nan, which JSON does not know."""
-        values = {**asdict(self), "share_found": self.share_found, "share_half_visible_found": self.share_half_visible_found}
+        values = {
+            **asdict(self),
+            "share_found": self.share_found,
+            "share_half_visible_found": self.share_half_visible_found,
+        }
         return {
-            name: None if math.isnan(value) else round(value, 6) if isinstance(value, float) else value
+            name: None
+            if math.isnan(value)
+            else round(value, 6)
+            if isinstance(value, float)
+            else value
             for name, value in values.items()
         }
 
 
 def compare_with_truth(
-    records: dict[int, Found], truth: list[Labels], keypoint_set: KeypointSet, *, threshold: float = 0.5
+    records: dict[int, Found],
+    truth: list[Labels],
+    keypoint_set: KeypointSet,
+    *,
+    threshold: float = 0.5,
 ) -> TruthFigures:
     """Matches the people of each recorded frame with the labels of that frame.
 
@@ -83,14 +95,18 @@ def compare_with_truth(
     """
     beyond = [frame for frame in records if not 0 <= frame < len(truth)]
     if beyond:
-        raise DataError(f"the records have frame {beyond[0]}, but the truth ends at frame {len(truth) - 1}: another clip?")
+        raise DataError(
+            f"the records have frame {beyond[0]}, but the truth ends at frame {len(truth) - 1}: another clip?"
+        )
     people = found = ghosts = half_visible = half_visible_found = 0
     similarities: list[NDArray[np.float64]] = []
     for frame, seen in records.items():
         labels = truth[frame]
         present = (labels.keypoints[:, :, 2] > 0).any(axis=1)
         clear = (labels.keypoints[:, :, 2] == 2).mean(axis=1) >= 0.5
-        similarity = object_keypoint_similarity(seen.keypoints, labels.keypoints, labels.areas, keypoint_set.sigmas)
+        similarity = object_keypoint_similarity(
+            seen.keypoints, labels.keypoints, labels.areas, keypoint_set.sigmas
+        )
         matches = match_people(similarity, seen.scores, threshold=threshold)
         people += int(present.sum())
         found += len(matches.found)
@@ -127,7 +143,9 @@ def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
             raise DataError(f"{where} must hold a list of people, not {type(people).__name__}")
         frames.append(
             Labels(
-                keypoints=_keypoints([_get(person, "keypoints", where) for person in people], keypoint_set, where),
+                keypoints=_keypoints(
+                    [_get(person, "keypoints", where) for person in people], keypoint_set, where
+                ),
                 areas=_numbers([_get(person, "area", where) for person in people], where),
             )
         )
@@ -145,15 +163,21 @@ def read_records(path: Path, keypoint_set: KeypointSet) -> dict[int, Found]:
         if "keypoint_set" in entry:
             if entry["keypoint_set"] != keypoint_set.name:
                 other = entry["keypoint_set"]
-                raise DataError(f"{str(path)!r} was made with keypoint set {other!r}, the truth is for {keypoint_set.name!r}")
+                raise DataError(
+                    f"{str(path)!r} was made with keypoint set {other!r}, the truth is for {keypoint_set.name!r}"
+                )
             continue
         if "frame" not in entry or "people" not in entry:
             if "schema" in entry:
                 continue
-            raise DataError(f"{where} is no record of a frame: it has no 'frame' and 'people'; give the .jsonl of a run")
+            raise DataError(
+                f"{where} is no record of a frame: it has no 'frame' and 'people'; give the .jsonl of a run"
+            )
         people = entry["people"]
         records[int(entry["frame"])] = Found(
-            keypoints=_keypoints([_get(person, "keypoints", where) for person in people], keypoint_set, where),
+            keypoints=_keypoints(
+                [_get(person, "keypoints", where) for person in people], keypoint_set, where
+            ),
             scores=_numbers([_get(person, "score", where) for person in people], where),
         )
     if not records:
@@ -188,7 +212,9 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except ValueError as error:
             raise DataError(f"{str(path)!r}, line {number} is not valid JSON: {error}") from error
         if not isinstance(entry, dict):
-            raise DataError(f"{str(path)!r}, line {number} is no record: it holds a {type(entry).__name__}")
+            raise DataError(
+                f"{str(path)!r}, line {number} is no record: it holds a {type(entry).__name__}"
+            )
         yield number, entry
 
 
@@ -202,7 +228,9 @@ def _keypoints(rows: list[Any], keypoint_set: KeypointSet, where: str) -> NDArra
     try:
         keypoints = np.array(rows, dtype=np.float64).reshape(len(rows), len(keypoint_set), 3)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{where} has a person without {len(keypoint_set)} keypoints of three numbers each") from error
+        raise DataError(
+            f"{where} has a person without {len(keypoint_set)} keypoints of three numbers each"
+        ) from error
     return keypoints
 
 

@@ -9,7 +9,9 @@ from grouping.kernels import kernel
 
 
 @kernel
-def place_joint(heatmap: NDArray[np.float32], x: int, y: int, keypoint: NDArray[np.float32]) -> None:
+def place_joint(
+    heatmap: NDArray[np.float32], x: int, y: int, keypoint: NDArray[np.float32]
+) -> None:
     """Writes x, y of the centre of a pixel, moved a quarter pixel to its higher neighbour (on ties to the lower index)."""
     height, width = heatmap.shape
     right = heatmap[y, min(x + 1, width - 1)] > heatmap[y, max(x - 1, 0)]

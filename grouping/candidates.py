@@ -49,7 +49,10 @@ class CandidateBuffer(NamedTuple):
 
 
 def take_candidates(
-    candidates: Candidates, threshold: np.float32, map_size: tuple[int, int], buffer: CandidateBuffer
+    candidates: Candidates,
+    threshold: np.float32,
+    map_size: tuple[int, int],
+    buffer: CandidateBuffer,
 ) -> None:
     """Fills `buffer` with the first K candidates per joint, K its capacity, less those below `threshold` or not usable.
 
@@ -113,7 +116,9 @@ def keep_usable(candidates: CandidateBuffer, threshold: np.float32, height: int,
 
 
 @kernel
-def gather_tags(tags: NDArray[np.float32], strides: tuple[int, int, int, int], candidates: CandidateBuffer) -> None:
+def gather_tags(
+    tags: NDArray[np.float32], strides: tuple[int, int, int, int], candidates: CandidateBuffer
+) -> None:
     """Fills `candidates.tag` from the tag maps (see maps.TagMaps) at the candidates' places."""
     for joint in range(candidates.x.shape[0]):
         for place in range(candidates.counts[joint]):

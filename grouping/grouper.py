@@ -15,7 +15,13 @@ from configs.grouping import GroupingConfig
 from configs.keypoint_set import KeypointSet, load_keypoint_set
 from grouping.adjustment import adjust_joints
 from grouping.assignment import Assignment
-from grouping.candidates import CandidateBuffer, Candidates, gather_tags, keep_usable, take_candidates
+from grouping.candidates import (
+    CandidateBuffer,
+    Candidates,
+    gather_tags,
+    keep_usable,
+    take_candidates,
+)
 from grouping.maps import check_maps, flatten_tags, read_only_heatmaps
 from grouping.matching import Groups, collect_people, match_by_tag
 from grouping.peaks import find_peaks
@@ -41,7 +47,9 @@ class _Buffers(NamedTuple):
     column_maxima: NDArray[np.float32]
 
     @classmethod
-    def allocate(cls, joints: int, max_people: int, height: int, width: int, tag_length: int) -> _Buffers:
+    def allocate(
+        cls, joints: int, max_people: int, height: int, width: int, tag_length: int
+    ) -> _Buffers:
         """Room for maps of that size and for every candidate to be a person of its own."""
         return cls(
             candidates=CandidateBuffer.allocate(joints, max_people, tag_length),
@@ -82,7 +90,9 @@ class Grouper:
         mode: Literal["reference", "tuned"] = "reference",
         config: GroupingConfig | None = None,
     ) -> None:
-        self.keypoint_set = load_keypoint_set(keypoint_set) if isinstance(keypoint_set, str) else keypoint_set
+        self.keypoint_set = (
+            load_keypoint_set(keypoint_set) if isinstance(keypoint_set, str) else keypoint_set
+        )
         self.mode = mode
         self.config = GroupingConfig() if config is None else config
         _check_options(mode, self.config)
@@ -109,7 +119,10 @@ class Grouper:
             logger.info("grouping kernels compiled in %.1f s; later starts load them", passed_s)
 
     def __call__(
-        self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32], candidates: Candidates | None = None
+        self,
+        heatmaps: NDArray[np.float32],
+        tags: NDArray[np.float32],
+        candidates: Candidates | None = None,
     ) -> People:
         """The people in one frame, in pixels of the map (pixel centres at +0.5); nobody is a normal answer.
 
@@ -123,7 +136,9 @@ class Grouper:
         if candidates is None:
             self._find_candidates(frame)
         else:
-            take_candidates(candidates, self._threshold, frame.heatmaps.shape[1:], frame.buffers.candidates)
+            take_candidates(
+                candidates, self._threshold, frame.heatmaps.shape[1:], frame.buffers.candidates
+            )
         people = self._match(frame)
         if self.config.adjust:
             self._adjust(frame, people)
@@ -165,7 +180,11 @@ class Grouper:
             tags=np.empty((count, candidates.tag.shape[2]), np.float32),
         )
         collect_people(candidates, groups, people.keypoints, people.scores, people.tags)
-        return _only(people, people.scores >= config.min_person_score) if config.min_person_score > 0 else people
+        return (
+            _only(people, people.scores >= config.min_person_score)
+            if config.min_person_score > 0
+            else people
+        )
 
     def _adjust(self, frame: _Frame, people: People) -> None:
         """Moves found joints to where their peak is, in place."""

@@ -39,5 +39,8 @@ def kernel(function: Function) -> Function:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError as error:
         # Neither the package nor the user's cache folder can be written (read-only images, other users' installations).
-        logger.warning("kernels are compiled anew at every start, set NUMBA_CACHE_DIR to a writable folder: %s", error)
+        logger.warning(
+            "kernels are compiled anew at every start, set NUMBA_CACHE_DIR to a writable folder: %s",
+            error,
+        )
         return numba.njit(**options)(function)  # type: ignore[no-any-return]

@@ -21,17 +21,25 @@ class TagMaps(NamedTuple):
     strides: tuple[int, int, int, int]
 
 
-def check_maps(heatmaps: NDArray[np.float32], tags: NDArray[np.float32], joints: int, keypoint_set: str) -> None:
+def check_maps(
+    heatmaps: NDArray[np.float32], tags: NDArray[np.float32], joints: int, keypoint_set: str
+) -> None:
     """Raises DataError unless `heatmaps` is float32 (joints, h, w) and `tags` float32 (joints, h, w, L)."""
     for name, array, axes in (("heatmaps", heatmaps, "(J, h, w)"), ("tags", tags, "(J, h, w, L)")):
         if not isinstance(array, np.ndarray):
-            raise DataError(f"{name} must be a numpy array of shape {axes}, not {type(array).__name__}")
+            raise DataError(
+                f"{name} must be a numpy array of shape {axes}, not {type(array).__name__}"
+            )
         if array.dtype != np.float32:
-            raise DataError(f"{name} must be float32, not {array.dtype}: convert them with .astype(numpy.float32)")
+            raise DataError(
+                f"{name} must be float32, not {array.dtype}: convert them with .astype(numpy.float32)"
+            )
         if array.ndim != axes.count(",") + 1 or 0 in array.shape:
             raise DataError(f"{name} must have shape {axes}, not {array.shape}")
     if tags.shape[:3] != heatmaps.shape:
-        raise DataError(f"tags of shape {tags.shape} do not fit heatmaps of shape {heatmaps.shape}: J, h and w must be equal")
+        raise DataError(
+            f"tags of shape {tags.shape} do not fit heatmaps of shape {heatmaps.shape}: J, h and w must be equal"
+        )
     if heatmaps.shape[0] != joints:
         raise DataError(
             f"the maps have {heatmaps.shape[0]} joints, but keypoint set {keypoint_set!r} has {joints}: "
@@ -51,9 +59,16 @@ def read_only_heatmaps(heatmaps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def flatten_tags(tags: NDArray[np.float32]) -> TagMaps:
     """`tags` (J, h, w, L) without a copy, except where an axis runs backwards or values are not aligned."""
-    if min(tags.strides) < 0 or any(stride % tags.itemsize for stride in tags.strides) or not tags.flags.aligned:
+    if (
+        min(tags.strides) < 0
+        or any(stride % tags.itemsize for stride in tags.strides)
+        or not tags.flags.aligned
+    ):
         tags = np.ascontiguousarray(tags)
     joint, row, column, dimension = (stride // tags.itemsize for stride in tags.strides)
-    span = 1 + sum((length - 1) * (stride // tags.itemsize) for length, stride in zip(tags.shape, tags.strides, strict=True))
+    span = 1 + sum(
+        (length - 1) * (stride // tags.itemsize)
+        for length, stride in zip(tags.shape, tags.strides, strict=True)
+    )
     flat = np.lib.stride_tricks.as_strided(tags, (span,), (tags.itemsize,), writeable=False)
     return TagMaps(flat, (joint, row, column, dimension))

@@ -54,7 +54,16 @@ def _mean(values: NDArray[np.float32], count: int, in_blocks: bool) -> np.float3
     total = np.float32(0)
     first_single = 0
     if in_blocks and count >= 8:
-        sums = (values[0], values[1], values[2], values[3], values[4], values[5], values[6], values[7])
+        sums = (
+            values[0],
+            values[1],
+            values[2],
+            values[3],
+            values[4],
+            values[5],
+            values[6],
+            values[7],
+        )
         first_single = 8
         while first_single + 8 <= count:
             i = first_single
@@ -63,14 +72,18 @@ def _mean(values: NDArray[np.float32], count: int, in_blocks: bool) -> np.float3
                 sums[4] + values[i + 4], sums[5] + values[i + 5], sums[6] + values[i + 6], sums[7] + values[i + 7],
             )  # fmt: skip
             first_single += 8
-        total = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
+        total = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + (
+            (sums[4] + sums[5]) + (sums[6] + sums[7])
+        )
     for i in range(first_single, count):
         total += values[i]
     return total / np.float32(count)
 
 
 @kernel
-def _open_group(groups: Groups, count: int, candidates: CandidateBuffer, joint: int, place: int) -> int:
+def _open_group(
+    groups: Groups, count: int, candidates: CandidateBuffer, joint: int, place: int
+) -> int:
     """Opens a group with one candidate; returns the number of groups.
 
     The official parser keeps its groups in a dictionary under the tag's first component. So where that key is taken, the group
@@ -100,23 +113,36 @@ def _join(groups: Groups, group: int, candidates: CandidateBuffer, joint: int, p
 
 
 @kernel
-def _measure_distances(groups: Groups, compared: int, candidates: CandidateBuffer, joint: int) -> None:
+def _measure_distances(
+    groups: Groups, compared: int, candidates: CandidateBuffer, joint: int
+) -> None:
     """Fills `groups.mean` and `groups.distance` for the first `compared` groups and the joint's candidates."""
-    of_group, of_candidate, mean, distance = groups.tag, candidates.tag, groups.mean, groups.distance
+    of_group, of_candidate, mean, distance = (
+        groups.tag,
+        candidates.tag,
+        groups.mean,
+        groups.distance,
+    )
     places, tag_length = candidates.counts[joint], mean.shape[1]
     for group in range(compared):
         for dimension in range(tag_length):
-            mean[group, dimension] = _mean(of_group[group, :, dimension], groups.tag_count[group], tag_length == 1)
+            mean[group, dimension] = _mean(
+                of_group[group, :, dimension], groups.tag_count[group], tag_length == 1
+            )
         for place in range(places):
             total = 0.0
             for dimension in range(tag_length):
-                difference = np.float64(of_candidate[joint, place, dimension]) - np.float64(mean[group, dimension])
+                difference = np.float64(of_candidate[joint, place, dimension]) - np.float64(
+                    mean[group, dimension]
+                )
                 total += difference * difference
             distance[group, place] = np.sqrt(total)
 
 
 @kernel
-def _distance_factor(groups: Groups, group: int, candidates: CandidateBuffer, joint: int, place: int) -> float:
+def _distance_factor(
+    groups: Groups, group: int, candidates: CandidateBuffer, joint: int, place: int
+) -> float:
     """Pixel distance of a candidate to the centre of a group's joints so far."""
     x = y = 0.0
     members = 0
@@ -126,7 +152,9 @@ def _distance_factor(groups: Groups, group: int, candidates: CandidateBuffer, jo
             x += candidates.x[other, index]
             y += candidates.y[other, index]
             members += 1
-    return float(np.hypot(candidates.x[joint, place] - x / members, candidates.y[joint, place] - y / members))
+    return float(
+        np.hypot(candidates.x[joint, place] - x / members, candidates.y[joint, place] - y / members)
+    )
 
 
 @kernel
@@ -164,7 +192,9 @@ def match_by_tag(
             if reweight_by_distance:
                 _reweight(groups, column, candidates, joint, tag_threshold, cost[column])
             for row in range(rows):
-                cost[column, row] = np.rint(cost[column, row]) * 100 - np.float64(candidates.score[joint, row])
+                cost[column, row] = np.rint(cost[column, row]) * 100 - np.float64(
+                    candidates.score[joint, row]
+                )
         size = max(rows, columns)
         cost[columns:size, :size] = _PADDING_COST
         cost[:size, rows:size] = 0.0
@@ -180,7 +210,12 @@ def match_by_tag(
 
 @kernel
 def _reweight(
-    groups: Groups, group: int, candidates: CandidateBuffer, joint: int, tag_threshold: float, distance: NDArray[np.float64]
+    groups: Groups,
+    group: int,
+    candidates: CandidateBuffer,
+    joint: int,
+    tag_threshold: float,
+    distance: NDArray[np.float64],
 ) -> None:
     """Multiplies the `distance` of each candidate near a group by its pixel distance relative to the nearest one's."""
     nearest = np.inf
@@ -189,7 +224,9 @@ def _reweight(
             nearest = min(nearest, _distance_factor(groups, group, candidates, joint, place))
     for place in range(candidates.counts[joint]):
         if groups.distance[group, place] < tag_threshold:
-            distance[place] *= _distance_factor(groups, group, candidates, joint, place) / max(nearest, 1e-10)
+            distance[place] *= _distance_factor(groups, group, candidates, joint, place) / max(
+                nearest, 1e-10
+            )
 
 
 @kernel
@@ -206,7 +243,9 @@ def collect_people(
     """
     joints = keypoints.shape[1]
     tag_length = tags.shape[1]
-    found_tags = groups.tag  # matching is over, so this is free to hold the tags in the order of the joints
+    found_tags = (
+        groups.tag
+    )  # matching is over, so this is free to hold the tags in the order of the joints
     for person in range(keypoints.shape[0]):
         for joint in range(joints):
             place = groups.member[person, joint]
@@ -224,4 +263,6 @@ def collect_people(
                 if place >= 0:
                     found_tags[person, found, dimension] = candidates.tag[joint, place, dimension]
                     found += 1
-            tags[person, dimension] = _mean(found_tags[person, :, dimension], found, tag_length == 1)
+            tags[person, dimension] = _mean(
+                found_tags[person, :, dimension], found, tag_length == 1
+            )

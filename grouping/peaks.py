@@ -15,7 +15,9 @@ def _is_peak(heatmaps: NDArray[np.float32], joint: int, y: int, x: int, radius: 
     height, width = heatmaps.shape[1:]
     value = heatmaps[joint, y, x]
     # The nearest neighbours first: they turn down nearly every pixel of a slope.
-    if (x > 0 and heatmaps[joint, y, x - 1] > value) or (x + 1 < width and heatmaps[joint, y, x + 1] > value):
+    if (x > 0 and heatmaps[joint, y, x - 1] > value) or (
+        x + 1 < width and heatmaps[joint, y, x + 1] > value
+    ):
         return radius == 0
     for near_y in range(max(y - radius, 0), min(y + radius + 1, height)):
         for near_x in range(max(x - radius, 0), min(x + radius + 1, width)):
@@ -86,8 +88,14 @@ def find_peaks(
                 for x in range(tile_x * TILE_WIDTH_PX, min((tile_x + 1) * TILE_WIDTH_PX, width)):
                     if not column_maxima[x] >= threshold:
                         continue
-                    for y in range(tile_y * TILE_HEIGHT_PX, min((tile_y + 1) * TILE_HEIGHT_PX, height)):
+                    for y in range(
+                        tile_y * TILE_HEIGHT_PX, min((tile_y + 1) * TILE_HEIGHT_PX, height)
+                    ):
                         score = heatmaps[joint, y, x]
-                        if threshold <= score <= LARGEST_VALUE and _is_peak(heatmaps, joint, y, x, radius):
-                            count = _insert_peak(joint, count, x, y, score, peak_x, peak_y, peak_score)
+                        if threshold <= score <= LARGEST_VALUE and _is_peak(
+                            heatmaps, joint, y, x, radius
+                        ):
+                            count = _insert_peak(
+                                joint, count, x, y, score, peak_x, peak_y, peak_score
+                            )
         peak_count[joint] = count

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from grouping.adjustment import place_joint
 from grouping.candidates import CandidateBuffer
 from grouping.kernels import LARGEST_VALUE, kernel
-from grouping.tiles import TILE_HEIGHT_PX, TILE_PIXELS, TILE_WIDTH_PX, load_tile, measure_columns, measure_tag_range
+from grouping.tiles import (
+    TILE_HEIGHT_PX,
+    TILE_PIXELS,
+    TILE_WIDTH_PX,
+    load_tile,
+    measure_columns,
+    measure_tag_range,
+)
 
 _INFINITY = np.float32(np.inf)
 _NOWHERE = 2**62
@@ -113,10 +120,16 @@ def _measure_values(
 
 @kernel
 def _offer(
-    worth: np.float32, pixel: int, best_value: NDArray[np.float32], best_pixel: NDArray[np.int64], searcher: int
+    worth: np.float32,
+    pixel: int,
+    best_value: NDArray[np.float32],
+    best_pixel: NDArray[np.int64],
+    searcher: int,
 ) -> None:
     """Takes a pixel if it is worth more than the best so far, or as much and comes first in row-major order."""
-    if worth > best_value[searcher] or (worth == best_value[searcher] and pixel < best_pixel[searcher]):
+    if worth > best_value[searcher] or (
+        worth == best_value[searcher] and pixel < best_pixel[searcher]
+    ):
         best_value[searcher] = worth
         best_pixel[searcher] = pixel
 
@@ -208,8 +221,19 @@ def _search_joint(
 ) -> None:
     """Everybody's search for one joint; see fill_missing_joints."""
     height, width = heatmaps.shape[1:]
-    own_tag, best_value, best_pixel, bound = search.own_tag, search.best_value, search.best_pixel, search.bound
-    lanes, tag_range, score, tag, value = search.lanes, search.tag_range, search.score, search.tag, search.value
+    own_tag, best_value, best_pixel, bound = (
+        search.own_tag,
+        search.best_value,
+        search.best_pixel,
+        search.bound,
+    )
+    lanes, tag_range, score, tag, value = (
+        search.lanes,
+        search.tag_range,
+        search.score,
+        search.tag,
+        search.value,
+    )
     weakest = _smallest(best_value, searching)
     below = _INFINITY
     for least in _PASSES:
@@ -233,18 +257,44 @@ def _search_joint(
                 left = tile_x * TILE_WIDTH_PX
                 columns = min(TILE_WIDTH_PX, width - left)
                 if not is_dense:
-                    measure_columns(tags, strides, tag.shape[0], start + left * strides[2], rows, left, columns, lanes)
+                    measure_columns(
+                        tags,
+                        strides,
+                        tag.shape[0],
+                        start + left * strides[2],
+                        rows,
+                        left,
+                        columns,
+                        lanes,
+                    )
                 measure_tag_range(strides, left, columns, lanes, tag_range)
                 if _measure_bounds(largest_score, tag_range, own_tag, best_value, searching, bound):
                     load_tile(heatmaps, tags, strides, joint, top, left, score, tag)
-                    if _search_tile(top, left, width, searching, own_tag, best_value, best_pixel, bound, score, tag, value):
+                    if _search_tile(
+                        top,
+                        left,
+                        width,
+                        searching,
+                        own_tag,
+                        best_value,
+                        best_pixel,
+                        bound,
+                        score,
+                        tag,
+                        value,
+                    ):
                         weakest = _smallest(best_value, searching)
         below = least
 
 
 @kernel
 def _fill(
-    heatmaps: NDArray[np.float32], joint: int, floor: float, search: Search, searching: int, keypoints: NDArray[np.float32]
+    heatmaps: NDArray[np.float32],
+    joint: int,
+    floor: float,
+    search: Search,
+    searching: int,
+    keypoints: NDArray[np.float32],
 ) -> None:
     """Writes what the search has found."""
     heatmap = heatmaps[joint]
@@ -276,7 +326,9 @@ def fill_missing_joints(
     tiles whose largest heatmap value (`tile_maxima`), less their distance from somebody's tag, can beat what they have.
     """
     for joint in range(heatmaps.shape[0]):
-        searching = _begin_search(heatmaps, tags, strides, joint, candidates, keypoints, person_tags, search)
+        searching = _begin_search(
+            heatmaps, tags, strides, joint, candidates, keypoints, person_tags, search
+        )
         if searching > 0:
             _search_joint(heatmaps, tags, strides, joint, tile_maxima, search, searching)
             _fill(heatmaps, joint, floor, search, searching, keypoints)

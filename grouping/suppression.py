@@ -10,7 +10,10 @@ from grouping.kernels import kernel
 
 @kernel
 def find_duplicates(
-    keypoints: NDArray[np.float32], scores: NDArray[np.float32], distance_px: float, kept: NDArray[np.bool_]
+    keypoints: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    distance_px: float,
+    kept: NDArray[np.bool_],
 ) -> None:
     """Fills `kept` (P,): false for the weaker of two people whose common joints are nearer than `distance_px` on average.
 
@@ -22,7 +25,10 @@ def find_duplicates(
         person = order[rank]
         kept[person] = True
         for stronger in order[:rank]:
-            if kept[stronger] and _mean_distance(keypoints[person], keypoints[stronger]) < distance_px:
+            if (
+                kept[stronger]
+                and _mean_distance(keypoints[person], keypoints[stronger]) < distance_px
+            ):
                 kept[person] = False
                 break
 

@@ -43,7 +43,9 @@ def measure_tile_row(
         column_maxima[x] = best
     for tile_x in range(tile_maxima.shape[2]):
         best = -_INFINITY
-        for x in range(np.uintp(tile_x * TILE_WIDTH_PX), np.uintp(min((tile_x + 1) * TILE_WIDTH_PX, width))):
+        for x in range(
+            np.uintp(tile_x * TILE_WIDTH_PX), np.uintp(min((tile_x + 1) * TILE_WIDTH_PX, width))
+        ):
             best = max(best, column_maxima[x])
         tile_maxima[joint, tile_y, tile_x] = best
 
@@ -78,7 +80,12 @@ def _measure_run(
     Indices are unsigned, and there are no views of rows: Numba's care for negative indices and its reference counts would each
     keep LLVM from vectorising. A row too many is the last one again, so that the inner loop has a constant length.
     """
-    start, stride, last, target = np.uintp(first), np.uintp(row_stride), np.uintp(rows - 1), np.uintp(first_lane)
+    start, stride, last, target = (
+        np.uintp(first),
+        np.uintp(row_stride),
+        np.uintp(rows - 1),
+        np.uintp(first_lane),
+    )
     if step == 1:  # the usual layouts: a constant that LLVM vectorises
         for lane in range(np.uintp(count)):
             lowest, highest = _INFINITY, -_INFINITY
@@ -112,17 +119,25 @@ def measure_columns(
 ) -> None:
     """Fills `lanes` for columns of one row of tiles; `start` is where the first of them begins, at x `left`."""
     if strides[2] == tag_length and strides[3] == 1:  # interleaved: one run
-        _measure_run(tags, start, strides[1], 1, rows, columns * tag_length, lanes, left * tag_length)
+        _measure_run(
+            tags, start, strides[1], 1, rows, columns * tag_length, lanes, left * tag_length
+        )
     else:
         plane = lanes.shape[1] // tag_length
         for dimension in range(tag_length):
             first = start + dimension * strides[3]
-            _measure_run(tags, first, strides[1], strides[2], rows, columns, lanes, dimension * plane + left)
+            _measure_run(
+                tags, first, strides[1], strides[2], rows, columns, lanes, dimension * plane + left
+            )
 
 
 @kernel
 def measure_tag_range(
-    strides: tuple[int, int, int, int], left: int, columns: int, lanes: NDArray[np.float32], tag_range: NDArray[np.float32]
+    strides: tuple[int, int, int, int],
+    left: int,
+    columns: int,
+    lanes: NDArray[np.float32],
+    tag_range: NDArray[np.float32],
 ) -> None:
     """Fills `tag_range` with the smallest and the largest tags in `columns` columns from `left` on."""
     tag_length = tag_range.shape[1]
@@ -154,10 +169,18 @@ def load_tile(
 
     Heatmap values become -inf where they are not usable, and where the tile reaches over the edge of the map.
     """
-    rows, columns = min(TILE_HEIGHT_PX, heatmaps.shape[1] - top), min(TILE_WIDTH_PX, heatmaps.shape[2] - left)
+    rows, columns = (
+        min(TILE_HEIGHT_PX, heatmaps.shape[1] - top),
+        min(TILE_WIDTH_PX, heatmaps.shape[2] - left),
+    )
     if rows * columns < TILE_PIXELS:
         score[:] = -_INFINITY
-    channel, x, count, step = np.uintp(joint), np.uintp(left), np.uintp(columns), np.uintp(strides[2])
+    channel, x, count, step = (
+        np.uintp(joint),
+        np.uintp(left),
+        np.uintp(columns),
+        np.uintp(strides[2]),
+    )
     for row in range(rows):
         y, target = np.uintp(top + row), np.uintp(row * TILE_WIDTH_PX)
         for column in range(count):
@@ -167,7 +190,12 @@ def load_tile(
         depth = np.uintp(dimension)
         for row in range(rows):
             target = np.uintp(row * TILE_WIDTH_PX)
-            source = np.uintp(joint * strides[0] + (top + row) * strides[1] + left * strides[2] + dimension * strides[3])
+            source = np.uintp(
+                joint * strides[0]
+                + (top + row) * strides[1]
+                + left * strides[2]
+                + dimension * strides[3]
+            )
             # The same loop thrice: LLVM vectorises the first two, whose strides it knows. They are those of the usual layouts.
             if step == 1:
                 for column in range(count):

@@ -6,7 +6,15 @@ import logging
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
@@ -51,18 +59,29 @@ class ProgressBar:
     def update(self, progress: Progress) -> None:
         """Takes what a pipeline tells of its progress."""
         frames, elapsed_s = self._last
-        fps = (progress.frames - frames) / (progress.elapsed_s - elapsed_s) if progress.elapsed_s > elapsed_s else 0.0
+        fps = (
+            (progress.frames - frames) / (progress.elapsed_s - elapsed_s)
+            if progress.elapsed_s > elapsed_s
+            else 0.0
+        )
         if progress.elapsed_s - elapsed_s > 1.0:
             self._last = (progress.frames, progress.elapsed_s)
             self._bar.update(self._task, fps=fps)
         drops = f"{progress.drops} dropped" if progress.drops else ""
-        self._bar.update(self._task, completed=progress.frames, total=progress.expected, drops=drops)
+        self._bar.update(
+            self._task, completed=progress.frames, total=progress.expected, drops=drops
+        )
 
     def __enter__(self) -> ProgressBar:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._bar.stop()
 
 

@@ -47,8 +47,17 @@ class Worker(threading.Thread, ABC):
     `outboxes` are closed, so that the stages behind it finish what they have and end. An error goes to `outcome`.
     """
 
-    def __init__(self, name: str, outcome: Outcome, *, inboxes: Sequence[End] = (), outboxes: Sequence[End] = ()) -> None:
-        super().__init__(name=name, daemon=True)  # a stage that hangs in native code must not keep the process alive
+    def __init__(
+        self,
+        name: str,
+        outcome: Outcome,
+        *,
+        inboxes: Sequence[End] = (),
+        outboxes: Sequence[End] = (),
+    ) -> None:
+        super().__init__(
+            name=name, daemon=True
+        )  # a stage that hangs in native code must not keep the process alive
         self._outcome = outcome
         self._inboxes = tuple(inboxes)
         self._outboxes = tuple(outboxes)

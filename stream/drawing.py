@@ -79,7 +79,10 @@ def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ig
             inside, outside = 1.0, 0.0
         if slanted:
             cut = x0 - down * cut_slope
-            inside, outside = max(inside, min(cut, cut + cut_length)), min(outside, max(cut, cut + cut_length))
+            inside, outside = (
+                max(inside, min(cut, cut + cut_length)),
+                min(outside, max(cut, cut + cut_length)),
+            )
         elif squared == 0:
             half_chord = math.sqrt(max(0.0, inner * inner - down * down))
             inside, outside = max(inside, x0 - half_chord), min(outside, x0 + half_chord)
@@ -114,7 +117,9 @@ def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ig
             weight = opacity * min(1.0, reach - distance)
             pixel = picture[row, column]
             for channel in range(3):
-                pixel[channel] = np.uint8(pixel[channel] + (colour[channel] - pixel[channel]) * weight + 0.5)
+                pixel[channel] = np.uint8(
+                    pixel[channel] + (colour[channel] - pixel[channel]) * weight + 0.5
+                )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -147,7 +152,9 @@ def draw_people(picture, keypoints, order, colours, skeleton, style, outline, ce
         radius = 0.5 * min(style.limb_max_px, max(style.limb_min_px, style.limb_width * size))
         for dark in (True, False):
             if not dark or style.outline_opacity > 0:
-                _draw_person(picture, joints, shades, skeleton, style, outline, centre, radius, dark)
+                _draw_person(
+                    picture, joints, shades, skeleton, style, outline, centre, radius, dark
+                )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -209,4 +216,14 @@ def draw_trails(picture, places, newest, colours, radius, opacity):  # type: ign
                 rest = 1.0 - age / (count - 1)
                 x0, y0 = places[person, earlier, end, 0], places[person, earlier, end, 1]
                 x1, y1 = places[person, later, end, 0], places[person, later, end, 1]
-                capsule(picture, x0, y0, x1, y1, max(0.5, radius * rest), colours[person, 0], opacity * rest * rest, 0.0)
+                capsule(
+                    picture,
+                    x0,
+                    y0,
+                    x1,
+                    y1,
+                    max(0.5, radius * rest),
+                    colours[person, 0],
+                    opacity * rest * rest,
+                    0.0,
+                )

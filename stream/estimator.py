@@ -46,7 +46,11 @@ class Group(Protocol):
     """Maps to people, in map pixels; `grouping.Grouper` is one."""
 
     def __call__(
-        self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32], candidates: Candidates | None = None, /
+        self,
+        heatmaps: NDArray[np.float32],
+        tags: NDArray[np.float32],
+        candidates: Candidates | None = None,
+        /,
     ) -> People: ...
 
 
@@ -56,4 +60,6 @@ def suitable_grouper(estimator: Estimator, min_score: float | None = None) -> Gr
     Raises ConfigError for a keypoint set that is not known.
     """
     least = estimator.min_person_score if min_score is None else min_score
-    return Grouper(estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least))
+    return Grouper(
+        estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least)
+    )

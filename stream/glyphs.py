@@ -40,7 +40,9 @@ def text_width(glyphs: Glyphs, text: str) -> int:
 def text_codes(text: str) -> NDArray[np.uint8]:
     """`text` as indices of characters; what is not printable ASCII becomes a question mark."""
     codes = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
-    return np.where((codes >= _FIRST) & (codes <= _LAST), codes - _FIRST, ord("?") - _FIRST).astype(np.uint8)
+    return np.where((codes >= _FIRST) & (codes <= _LAST), codes - _FIRST, ord("?") - _FIRST).astype(
+        np.uint8
+    )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -56,7 +58,9 @@ def draw_text(picture, glyphs, codes, x, y, colour, opacity):  # type: ignore[no
                 weight = opacity * mask[row, column] / 255.0
                 pixel = picture[y + row, x + column]
                 for channel in range(3):
-                    pixel[channel] = np.uint8(pixel[channel] + (colour[channel] - pixel[channel]) * weight + 0.5)
+                    pixel[channel] = np.uint8(
+                        pixel[channel] + (colour[channel] - pixel[channel]) * weight + 0.5
+                    )
         x += glyphs.advances[codes[index]]
     return x
 
@@ -72,6 +76,15 @@ def _draw_character(mask: NDArray[np.uint8], character: str) -> int:
         return max(1, int(end[0]) - 1) if character != " " else max(2, round(0.26 * height))
     scale = height / 32
     thickness = max(1, round(height / 18))
-    cv2.putText(mask, character, (1, baseline), cv2.FONT_HERSHEY_SIMPLEX, scale, (255,), thickness, cv2.LINE_AA)
+    cv2.putText(
+        mask,
+        character,
+        (1, baseline),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        scale,
+        (255,),
+        thickness,
+        cv2.LINE_AA,
+    )
     (advance, _), _ = cv2.getTextSize(character, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     return advance

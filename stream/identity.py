@@ -27,7 +27,9 @@ class PersonIds:
     def assign(self, keypoints: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
         """(P,) numbers of the people (P, J, 3) x, y, score; joints below `threshold` are not compared."""
         ids = np.empty(len(keypoints), np.int64)
-        self._next = _match(keypoints, threshold, self._keypoints, self._ids, self._unseen, self._next, ids)
+        self._next = _match(
+            keypoints, threshold, self._keypoints, self._ids, self._unseen, self._next, ids
+        )
         return ids
 
 
@@ -39,7 +41,9 @@ def _match(keypoints, threshold, known, known_ids, unseen, next_id, ids):  # typ
         ids[person] = -1
         for other in range(capacity):
             there = known_ids[other] >= 0
-            distances[person, other] = _distance(keypoints[person], known[other], threshold) if there else np.inf
+            distances[person, other] = (
+                _distance(keypoints[person], known[other], threshold) if there else np.inf
+            )
     matched = np.zeros(capacity, np.bool_)
     for _ in range(min(people, capacity)):
         # Plain loops: NumPy's argmin and slices take seconds to compile, and this is rarely more than ten by ten.
@@ -83,7 +87,9 @@ def _distance(first, second, threshold):  # type: ignore[no-untyped-def]
             left, right = min(left, first[joint, 0]), max(right, first[joint, 0])
             top, bottom = min(top, first[joint, 1]), max(bottom, first[joint, 1])
             if second[joint, 2] >= threshold:
-                total += np.hypot(first[joint, 0] - second[joint, 0], first[joint, 1] - second[joint, 1])
+                total += np.hypot(
+                    first[joint, 0] - second[joint, 0], first[joint, 1] - second[joint, 1]
+                )
                 count += 1
     if count == 0:
         return np.inf

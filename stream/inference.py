@@ -52,7 +52,9 @@ class InferWorker(Worker):
         in_flight: int,
         batch_window_s: float,
     ) -> None:
-        super().__init__("infer", outcome, inboxes=[channel.ring for channel in channels], outboxes=(outbox,))
+        super().__init__(
+            "infer", outcome, inboxes=[channel.ring for channel in channels], outboxes=(outbox,)
+        )
         self._reader = reader
         self._channels = tuple(channels)
         self._estimator = estimator
@@ -105,7 +107,9 @@ class InferWorker(Worker):
         first, lease = found[0]
         try:
             with self._submit.measure(lease.slot.frame.index, first) as submit:
-                tickets = self._estimator.submit_batch([lease.slot.frame.image for _, lease in found])
+                tickets = self._estimator.submit_batch(
+                    [lease.slot.frame.image for _, lease in found]
+                )
         except BaseException:
             for _, lease in found:
                 lease.release()
@@ -131,7 +135,9 @@ class InferWorker(Worker):
                 with self._wait.measure(frame.index, item.channel) as wait:
                     parcel.maps = self._estimator.result(item.ticket)
                 spent_ns = item.spent_ns + wait.spent_ns
-                self._timer.add(item.begin_ns, wait.end_ns, frame.index, item.channel, spent_ns=spent_ns)
+                self._timer.add(
+                    item.begin_ns, wait.end_ns, frame.index, item.channel, spent_ns=spent_ns
+                )
                 frame.left_ns["infer"] = time.monotonic_ns()
                 send(parcel, self._outbox)
         finally:

@@ -33,9 +33,15 @@ def iterate(
     ConfigError and whatever the engine raises. Leaving the loop ends the background work.
     """
     with ExitStack() as stack:
-        opened = stack.enter_context(open_source(source, source_config)) if isinstance(source, str) else source
+        opened = (
+            stack.enter_context(open_source(source, source_config))
+            if isinstance(source, str)
+            else source
+        )
         if isinstance(model, str):
-            from engine import open_estimator  # late: a program that brings its own estimator needs no runtime
+            from engine import (
+                open_estimator,
+            )  # late: a program that brings its own estimator needs no runtime
 
             estimator: Estimator = stack.enter_context(open_estimator(model))
         else:

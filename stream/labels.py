@@ -59,7 +59,17 @@ class Lettering:
         y = picture.shape[0] - gap - line
         background, opacity = bgr(theme.text_background), theme.text_background_opacity
         middle = y + 0.5 * (line - 1)
-        capsule(picture, float(x), middle, float(x + width), middle, 0.5 * line + 2.0, background, opacity, 0.0)
+        capsule(
+            picture,
+            float(x),
+            middle,
+            float(x + width),
+            middle,
+            0.5 * line + 2.0,
+            background,
+            opacity,
+            0.0,
+        )
         text, warning = bgr(theme.text), bgr(theme.warning)
         for word, code in zip(words, codes, strict=True):
             late = status.drops > 0 and word.endswith("dropped")
@@ -77,7 +87,15 @@ class Lettering:
         """Draws number and score of every person above its box (P, 4) x, y, width, height, in place."""
         no_ids, no_scores = np.empty(0, np.int64), np.empty(0, np.float32)
         numbers = no_ids if ids is None else ids
-        _draw_labels(picture, self.glyphs, boxes, order, colours, numbers, no_scores if scores is None else scores)
+        _draw_labels(
+            picture,
+            self.glyphs,
+            boxes,
+            order,
+            colours,
+            numbers,
+            no_scores if scores is None else scores,
+        )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -101,10 +119,25 @@ def _draw_labels(picture, glyphs, boxes, order, colours, ids, scores):  # type: 
         width = 0
         for place in range(count):
             width += glyphs.advances[codes[place]]
-        x = int(min(picture.shape[1] - width - line // 2, max(line // 2, boxes[person, 0] + 0.5 * (boxes[person, 2] - width))))
+        x = int(
+            min(
+                picture.shape[1] - width - line // 2,
+                max(line // 2, boxes[person, 0] + 0.5 * (boxes[person, 2] - width)),
+            )
+        )
         y = int(min(picture.shape[0] - line, max(2, boxes[person, 1] - 1.25 * line)))
         middle = y + 0.5 * (line - 1)
-        capsule(picture, float(x), middle, float(x + width), middle, 0.5 * line, colours[person, 0], 0.85, 0.0)
+        capsule(
+            picture,
+            float(x),
+            middle,
+            float(x + width),
+            middle,
+            0.5 * line,
+            colours[person, 0],
+            0.85,
+            0.0,
+        )
         draw_text(picture, glyphs, codes[:count], x, y, ink, 1.0)
 
 
@@ -122,5 +155,8 @@ def _put_number(codes, count, number):  # type: ignore[no-untyped-def]
 def _put_score(codes, count, score):  # type: ignore[no-untyped-def]
     hundredths = int(100 * min(1.0, max(0.0, score)) + 0.5)
     codes[count], codes[count + 1] = np.uint8(_ZERO + hundredths // 100), _DOT
-    codes[count + 2], codes[count + 3] = np.uint8(_ZERO + hundredths // 10 % 10), np.uint8(_ZERO + hundredths % 10)
+    codes[count + 2], codes[count + 3] = (
+        np.uint8(_ZERO + hundredths // 10 % 10),
+        np.uint8(_ZERO + hundredths % 10),
+    )
     return count + 4

@@ -41,7 +41,9 @@ def draw_maps(picture: NDArray[np.uint8], maps: Maps, kind: str) -> None:
     strength, value = _flatten(maps.heatmaps, maps.tags, _TAG_RANGE)
     corners = np.array([[[0, 0, 1], [1, 0, 1], [0, 1, 1]]], np.float32)
     placed = maps.alignment.to_image(corners)[0, :, :2].astype(np.float32)
-    matrix = cv2.getAffineTransform(np.ascontiguousarray(corners[0, :, :2]), np.ascontiguousarray(placed))
+    matrix = cv2.getAffineTransform(
+        np.ascontiguousarray(corners[0, :, :2]), np.ascontiguousarray(placed)
+    )
     size = picture.shape[1], picture.shape[0]
     strength = cv2.warpAffine(strength, matrix, size, flags=cv2.INTER_LINEAR)
     if kind == "tags":
@@ -81,4 +83,6 @@ def _lay_over(picture, strength, value, colours, most):  # type: ignore[no-untyp
             weight = most * np.sqrt(share / 255.0)
             for channel in range(3):
                 before = picture[row, column, channel]
-                picture[row, column, channel] = np.uint8(before + (colours[value[row, column], channel] - before) * weight)
+                picture[row, column, channel] = np.uint8(
+                    before + (colours[value[row, column], channel] - before) * weight
+                )

@@ -32,7 +32,12 @@ class Parcel:
 
     def take(self, other: Parcel) -> None:
         """Moves everything from `other` here."""
-        self.channel, self.lease, self.maps, self.people = other.channel, other.lease, other.maps, other.people
+        self.channel, self.lease, self.maps, self.people = (
+            other.channel,
+            other.lease,
+            other.maps,
+            other.people,
+        )
         self.drawn = other.drawn
         other.lease = other.maps = other.people = None
         other.drawn = False

@@ -31,7 +31,9 @@ from stream.workers import DecodeWorker, GroupWorker, RenderWorker, WriteWorker
 
 _LOG = logging.getLogger(__name__)
 
-_WAITING = 2  # frames that may wait in front of a stage: evens out jitter; more only adds delay and memory
+_WAITING = (
+    2  # frames that may wait in front of a stage: evens out jitter; more only adds delay and memory
+)
 _TICK_S = 0.1  # how often progress is told, and how soon a signal is seen
 _STOP_S = 1.0  # for what is under way to be finished after `stop`
 _JOIN_S = 0.5  # for threads to see that everything is closed
@@ -64,7 +66,9 @@ class Pipeline:
         options = options or PipelineOptions()
         for index, source in enumerate(sources):
             if not renderers and sinks and any(sink.needs_picture for sink in sinks[index]):
-                raise ValueError(f"a sink of {source.name!r} wants pictures, and there is no renderer to draw them")
+                raise ValueError(
+                    f"a sink of {source.name!r} wants pictures, and there is no renderer to draw them"
+                )
         self.timings = timings or Timings()
         self._estimator = estimator
         self._group = group
@@ -75,9 +79,13 @@ class Pipeline:
         self._stopping = False
         self.left_behind: tuple[str, ...] = ()
         self._used = False
-        policies = [options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources]
+        policies = [
+            options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources
+        ]
         self._waiting = _WAITING if EVERY_FRAME in policies else 1
-        self._in_flight = options.in_flight or (estimator.in_flight if EVERY_FRAME in policies else 1)
+        self._in_flight = options.in_flight or (
+            estimator.in_flight if EVERY_FRAME in policies else 1
+        )
         self._batch_window_s = options.batch_window_ms * 1e-3
         signal = threading.Condition()
         self._channels = [
@@ -86,14 +94,20 @@ class Pipeline:
                 ring=self._frame_ring(f"frames of {source.name}", policies[index], signal),
                 sinks=sinks[index] if sinks else (),
                 renderer=renderers[index] if renderers else None,
-                thinning=Thinning(limit=options.frames, stride=options.stride, max_fps=options.max_fps),
+                thinning=Thinning(
+                    limit=options.frames, stride=options.stride, max_fps=options.max_fps
+                ),
                 label=str(index) if len(sources) > 1 else "",
             )
             for index, source in enumerate(sources)
         ]
         for channel in self._channels:
             if channel.renderer is not None:
-                controls = Controls(renderer=channel.renderer, stop=self.stop, stopping=lambda: self._stop_at_s is not None)
+                controls = Controls(
+                    renderer=channel.renderer,
+                    stop=self.stop,
+                    stopping=lambda: self._stop_at_s is not None,
+                )
                 for sink in channel.sinks:
                     if isinstance(sink, Interactive):
                         sink.attach(controls)
@@ -111,7 +125,9 @@ class Pipeline:
         if any(channel.draws for channel in self._channels):
             pictures = self._ring("pictures")
             runtime = f"{run.model}, {run.runtime} {run.precision}"
-            self._workers.append(RenderWorker(self._channels, runtime, people, pictures, self._outcome, self.timings))
+            self._workers.append(
+                RenderWorker(self._channels, runtime, people, pictures, self._outcome, self.timings)
+            )
             people = pictures
         writer = WriteWorker(self._channels, run, people, self._outcome, self.timings)
         self._workers.append(writer)
@@ -153,7 +169,11 @@ class Pipeline:
                     assert people is not None
                     frame = parcel.frame
                     self.timings.delivered(
-                        frame.index, parcel.channel, capture_ns=frame.capture_ns, people=len(people), drops=channel.ring.dropped
+                        frame.index,
+                        parcel.channel,
+                        capture_ns=frame.capture_ns,
+                        people=len(people),
+                        drops=channel.ring.dropped,
                     )
                     channel.frames += 1
                     channel.people += len(people)
@@ -197,7 +217,12 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._shut_down()
 
     def _make_front(self) -> RingBuffer[Parcel]:
@@ -206,8 +231,12 @@ class Pipeline:
             raise RuntimeError("a pipeline runs once; make a new one")
         self._used = True
         batch = min(self._estimator.batch_size, len(self._channels))
-        maps = self._ring("maps", self._waiting * batch)  # room for all of a batch, so that the next one is submitted at once
-        self._workers += [DecodeWorker(channel, self._outcome, self.timings) for channel in self._channels]
+        maps = self._ring(
+            "maps", self._waiting * batch
+        )  # room for all of a batch, so that the next one is submitted at once
+        self._workers += [
+            DecodeWorker(channel, self._outcome, self.timings) for channel in self._channels
+        ]
         self._workers.append(
             InferWorker(
                 self._reader,
@@ -224,16 +253,24 @@ class Pipeline:
 
     def _make_group(self, maps: RingBuffer[Parcel]) -> RingBuffer[Parcel]:
         people = self._ring("people")
-        self._workers.append(GroupWorker(self._group, self._channels, maps, people, self._outcome, self.timings))
+        self._workers.append(
+            GroupWorker(self._group, self._channels, maps, people, self._outcome, self.timings)
+        )
         return people
 
-    def _frame_ring(self, name: str, policy: Policy, signal: threading.Condition) -> RingBuffer[FrameSlot]:
+    def _frame_ring(
+        self, name: str, policy: Policy, signal: threading.Condition
+    ) -> RingBuffer[FrameSlot]:
         # Waiting to be read, being written, with the engine, and one waiting and one at work in every stage behind it.
         count = _WAITING + 2 + self._in_flight + 3 * (self._waiting + 1)
-        return RingBuffer([FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal)
+        return RingBuffer(
+            [FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal
+        )
 
     def _ring(self, name: str, count: int | None = None) -> RingBuffer[Parcel]:
-        ring = RingBuffer([Parcel() for _ in range(count or self._waiting)], name=name, on_drop=Parcel.clear)
+        ring = RingBuffer(
+            [Parcel() for _ in range(count or self._waiting)], name=name, on_drop=Parcel.clear
+        )
         self._rings.append(ring)
         return ring
 
@@ -248,7 +285,9 @@ class Pipeline:
             model=self._estimator.model,
             runtime=self._estimator.runtime,
             precision=self._estimator.precision,
-            keypoint_set=keypoint_set if isinstance(keypoint_set, KeypointSet) else load_keypoint_set(keypoint_set),
+            keypoint_set=keypoint_set
+            if isinstance(keypoint_set, KeypointSet)
+            else load_keypoint_set(keypoint_set),
         )
 
     def _progress(self, *, finished: bool) -> Progress:

@@ -39,12 +39,18 @@ def parse_policy(text: str) -> Policy:
     """
     kind, separator, age = text.partition("=")
     if kind == "max-age":
-        return Policy(kind="max-age", max_age_s=_seconds(age, text)) if separator else Policy(kind="max-age")
+        return (
+            Policy(kind="max-age", max_age_s=_seconds(age, text))
+            if separator
+            else Policy(kind="max-age")
+        )
     if not separator and kind == "latest":
         return LATEST
     if not separator and kind == "every-frame":
         return EVERY_FRAME
-    raise ConfigError(f"--policy must be every-frame, latest or max-age=TIME (300ms, 0.5s), not {text!r}")
+    raise ConfigError(
+        f"--policy must be every-frame, latest or max-age=TIME (300ms, 0.5s), not {text!r}"
+    )
 
 
 def _seconds(age: str, text: str) -> float:

@@ -28,7 +28,11 @@ class HeadJoints(NamedTuple):
 def head_joints(keypoint_set: KeypointSet) -> HeadJoints:
     """The joints of `keypoint_set` that tell where a head is."""
     names = keypoint_set.names
-    face = [joint for joint, name in enumerate(names) if name in ("nose", "head") or name.endswith(("_eye", "_ear"))]
+    face = [
+        joint
+        for joint, name in enumerate(names)
+        if name in ("nose", "head") or name.endswith(("_eye", "_ear"))
+    ]
 
     def pair(part: str) -> NDArray[np.int32]:
         wanted = (f"left_{part}", f"right_{part}")
@@ -42,7 +46,9 @@ def blur_background(picture: NDArray[np.uint8]) -> None:
     height, width = picture.shape[:2]
     size = max(1, width // _BLUR_REDUCTION), max(1, height // _BLUR_REDUCTION)
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    cv2.resize(cv2.blur(small, (3, 3)), (width, height), dst=picture, interpolation=cv2.INTER_LINEAR)
+    cv2.resize(
+        cv2.blur(small, (3, 3)), (width, height), dst=picture, interpolation=cv2.INTER_LINEAR
+    )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -92,7 +98,11 @@ def _between(joints, pair):  # type: ignore[no-untyped-def]
     has_right = right >= 0 and joints[right, 2] >= FACE_THRESHOLD
     if has_left and has_right:
         apart = math.hypot(joints[left, 0] - joints[right, 0], joints[left, 1] - joints[right, 1])
-        return 0.5 * (joints[left, 0] + joints[right, 0]), 0.5 * (joints[left, 1] + joints[right, 1]), apart
+        return (
+            0.5 * (joints[left, 0] + joints[right, 0]),
+            0.5 * (joints[left, 1] + joints[right, 1]),
+            apart,
+        )
     if has_left:
         return joints[left, 0], joints[left, 1], 0.0
     if has_right:

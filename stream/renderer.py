@@ -31,7 +31,10 @@ class Renderer:
     """
 
     def __init__(
-        self, keypoint_set: KeypointSet, theme: str | Theme | None = None, options: RenderOptions | None = None
+        self,
+        keypoint_set: KeypointSet,
+        theme: str | Theme | None = None,
+        options: RenderOptions | None = None,
     ) -> None:
         self.options = options or RenderOptions()
         self.theme = theme if isinstance(theme, Theme) else load_theme(theme or self.options.theme)
@@ -56,7 +59,12 @@ class Renderer:
             spare.draw(np.zeros((64, 64, 3), np.uint8), people, status)
 
     def draw(
-        self, picture: NDArray[np.uint8], people: People, status: Status | None = None, *, maps: Maps | None = None
+        self,
+        picture: NDArray[np.uint8],
+        people: People,
+        status: Status | None = None,
+        *,
+        maps: Maps | None = None,
     ) -> None:
         """Draws `people`, in pixels of `picture` (H, W, 3) uint8 BGR, into it. Only options that show maps need `maps`."""
         options = self.options
@@ -74,7 +82,12 @@ class Renderer:
         if status is not None and options.status:
             self._letters(picture).draw_status(picture, status, len(people))
 
-    def _draw_people(self, picture: NDArray[np.uint8], keypoints: NDArray[np.float64], scores: NDArray[np.float32]) -> None:
+    def _draw_people(
+        self,
+        picture: NDArray[np.uint8],
+        keypoints: NDArray[np.float64],
+        scores: NDArray[np.float32],
+    ) -> None:
         options = self.options
         style = make_style(self.theme, picture.shape[0], options.joint_threshold)
         ids = self._ids.assign(keypoints, options.joint_threshold)
@@ -86,10 +99,24 @@ class Renderer:
         if options.boxes:
             draw_boxes(picture, boxes, order, colours, 0.4 * style.limb_min_px, 0.9)
         if options.skeletons:
-            draw_people(picture, keypoints, order, colours, self._skeleton, style, self._outline, self._centre)
+            draw_people(
+                picture,
+                keypoints,
+                order,
+                colours,
+                self._skeleton,
+                style,
+                self._outline,
+                self._centre,
+            )
         if options.ids or options.scores:
             self._letters(picture).draw_labels(
-                picture, boxes, order, colours, ids if options.ids else None, scores if options.scores else None
+                picture,
+                boxes,
+                order,
+                colours,
+                ids if options.ids else None,
+                scores if options.scores else None,
             )
 
     def _letters(self, picture: NDArray[np.uint8]) -> Lettering:
@@ -123,8 +150,14 @@ def make_skeleton(keypoint_set: KeypointSet) -> Skeleton:
         sides[left], sides[right] = LEFT, RIGHT
     links = np.array(keypoint_set.links, np.int32).reshape(-1, 2)
     first, second = sides[links[:, 0]], sides[links[:, 1]]
-    link_sides = np.where(first == second, first, np.where(first == MIDDLE, second, np.where(second == MIDDLE, first, MIDDLE)))
-    weights = np.clip(np.array(keypoint_set.sigmas, np.float32) / _FULL_WIDTH_SIGMA, _SMALLEST_WEIGHT, 1)
+    link_sides = np.where(
+        first == second,
+        first,
+        np.where(first == MIDDLE, second, np.where(second == MIDDLE, first, MIDDLE)),
+    )
+    weights = np.clip(
+        np.array(keypoint_set.sigmas, np.float32) / _FULL_WIDTH_SIGMA, _SMALLEST_WEIGHT, 1
+    )
     return Skeleton(links, link_sides.astype(np.int32), sides, weights.astype(np.float32))
 
 
@@ -155,5 +188,10 @@ def _boxes(keypoints, threshold):  # type: ignore[no-untyped-def]
                 top, bottom = min(top, y), max(bottom, y)
         if right >= left:
             margin = 0.05 * sizes[person] + 2
-            boxes[person] = (left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin)
+            boxes[person] = (
+                left - margin,
+                top - margin,
+                right - left + 2 * margin,
+                bottom - top + 2 * margin,
+            )
     return boxes, sizes

@@ -26,7 +26,16 @@ class Lease(Generic[T]):
 
     __slots__ = ("_ring", "_writing", "index", "sequence", "slot", "stamp_ns")
 
-    def __init__(self, ring: RingBuffer[T], index: int, slot: T, *, sequence: int, stamp_ns: int, writing: bool) -> None:
+    def __init__(
+        self,
+        ring: RingBuffer[T],
+        index: int,
+        slot: T,
+        *,
+        sequence: int,
+        stamp_ns: int,
+        writing: bool,
+    ) -> None:
         self._ring: RingBuffer[T] | None = ring
         self._writing = writing
         self.index = index
@@ -53,7 +62,12 @@ class Lease(Generic[T]):
     def __enter__(self) -> T:
         return self.slot
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.release()
 
 
@@ -112,7 +126,9 @@ class RingBuffer(Generic[T]):
             if self._writing:
                 raise RuntimeError(f"{self.name}: the writer already holds a slot")
             if self.policy.kind == "every-frame":
-                self._signal.wait_for(lambda: bool(self._free) or self._closed is not None, timeout_s)
+                self._signal.wait_for(
+                    lambda: bool(self._free) or self._closed is not None, timeout_s
+                )
             if self._closed is not None:
                 raise RingClosed(self._closed)
             if not self._free and self.policy.kind != "every-frame":
@@ -124,7 +140,9 @@ class RingBuffer(Generic[T]):
                 return None
             index = self._free.popleft()
             self._writing = True
-            return Lease(self, index, self._slots[index], sequence=self._committed, stamp_ns=0, writing=True)
+            return Lease(
+                self, index, self._slots[index], sequence=self._committed, stamp_ns=0, writing=True
+            )
 
     def acquire(self, timeout_s: float | None = None) -> Lease[T] | None:
         """The oldest unread slot, waiting at most `timeout_s` for one; None when the time is over.
@@ -205,7 +223,9 @@ class RingBuffer(Generic[T]):
             return None
         index, sequence, stamp_ns = self._unread.popleft()
         self._leased += 1
-        return Lease(self, index, self._slots[index], sequence=sequence, stamp_ns=stamp_ns, writing=False)
+        return Lease(
+            self, index, self._slots[index], sequence=sequence, stamp_ns=stamp_ns, writing=False
+        )
 
     def _drop_oldest(self, cause: str) -> None:
         index, _, _ = self._unread.popleft()
@@ -226,7 +246,9 @@ class RingBuffer(Generic[T]):
             if self.policy.kind == "latest":
                 while self._unread:
                     self._drop_oldest("superseded")
-            self._unread.append((index, self._committed, self._clock_ns() if stamp_ns is None else stamp_ns))
+            self._unread.append(
+                (index, self._committed, self._clock_ns() if stamp_ns is None else stamp_ns)
+            )
             self._committed += 1
             self._signal.notify_all()
             return True

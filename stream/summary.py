@@ -25,7 +25,11 @@ class SourceSummary:
     @property
     def troubles(self) -> list[str]:
         """What people should know of, in words; nothing where all is well."""
-        found = [f"{count} pictures not in {output!r}" for output, count in self.left_out.items() if count]
+        found = [
+            f"{count} pictures not in {output!r}"
+            for output, count in self.left_out.items()
+            if count
+        ]
         if self.health.state == "failed":
             found.append(self.health.message)
         elif not self.frames and self.health.message:

@@ -68,7 +68,14 @@ class Theme:
     def __post_init__(self) -> None:
         if not self.palette:
             raise ConfigError("palette must name at least one colour")
-        for colour in (*self.palette, self.outline, self.joint_centre, self.text, self.text_background, self.warning):
+        for colour in (
+            *self.palette,
+            self.outline,
+            self.joint_centre,
+            self.text,
+            self.text_background,
+            self.warning,
+        ):
             _bgr(colour)
 
     def shades(self) -> NDArray[np.float32]:

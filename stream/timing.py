@@ -69,7 +69,9 @@ class Series:
     __slots__ = ("_count", "_max", "_total", "_values")
 
     def __init__(self, window: int = WINDOW) -> None:
-        self._values = np.full(window, 0.0)  # touched now: memory that grows for half an hour looks like a leak
+        self._values = np.full(
+            window, 0.0
+        )  # touched now: memory that grows for half an hour looks like a leak
         self._count = 0
         self._total = 0.0
         self._max = 0.0
@@ -99,7 +101,9 @@ class Series:
         count = self._count
         if count == 0:
             return Statistics()
-        p50, p95, p99 = np.percentile(self._values[: min(count, len(self._values))], (50, 95, 99)) * scale
+        p50, p95, p99 = (
+            np.percentile(self._values[: min(count, len(self._values))], (50, 95, 99)) * scale
+        )
         return Statistics(
             n=count,
             mean=self._total / count * scale,
@@ -133,7 +137,9 @@ class StageTimer:
         ...
     """
 
-    def __init__(self, name: str, observer: Observer | None = None, ranges: Ranges | None = None) -> None:
+    def __init__(
+        self, name: str, observer: Observer | None = None, ranges: Ranges | None = None
+    ) -> None:
         self.name = name
         self.ranges = ranges
         self._series = Series()
@@ -155,7 +161,15 @@ class StageTimer:
         finally:
             self.ranges.pop()
 
-    def add(self, begin_ns: int, end_ns: int, index: int, source: int = 0, *, spent_ns: int | None = None) -> None:
+    def add(
+        self,
+        begin_ns: int,
+        end_ns: int,
+        index: int,
+        source: int = 0,
+        *,
+        spent_ns: int | None = None,
+    ) -> None:
         """Counts work that was timed with `time.perf_counter_ns()`.
 
         spent_ns: how much of that time the thread spent on it, if it did something else in between.
@@ -207,7 +221,9 @@ class Timings:
             self.depths[name] = Depth(name, self._observer)
         return self.depths[name]
 
-    def delivered(self, index: int, source: int, *, capture_ns: int, people: int, drops: int) -> int:
+    def delivered(
+        self, index: int, source: int, *, capture_ns: int, people: int, drops: int
+    ) -> int:
         """A frame captured at `capture_ns` (`time.monotonic_ns()`) is handed to the sinks now: its latency in ns."""
         latency_ns = time.monotonic_ns() - capture_ns
         self.latency_ns.add(latency_ns)
@@ -269,7 +285,12 @@ class Measurement:
         self.begin_ns = time.perf_counter_ns()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.end_ns = time.perf_counter_ns()
         self._timer.add(self.begin_ns, self.end_ns, self._index, self._source)
         if self._timer.ranges is not None:

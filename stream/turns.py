@@ -75,6 +75,11 @@ class TurnReader(Generic[T]):
                 found.append((index, lease))
                 self._next = index + 1
 
-    def _more_to_come(self, found: list[tuple[int, Lease[T]]], awaited: Callable[[int], bool]) -> bool:
+    def _more_to_come(
+        self, found: list[tuple[int, Lease[T]]], awaited: Callable[[int], bool]
+    ) -> bool:
         taken = {index for index, _ in found}
-        return any(ring.closed is None and index not in taken and awaited(index) for index, ring in enumerate(self._rings))
+        return any(
+            ring.closed is None and index not in taken and awaited(index)
+            for index, ring in enumerate(self._rings)
+        )

@@ -41,7 +41,9 @@ class DecodeWorker(Worker):
             health = self._channel.source.health
             health.state, health.message = "failed", str(error)
             if self._channel.label:
-                _LOG.error("%s", error)  # now: the other sources may go on for days before it is raised
+                _LOG.error(
+                    "%s", error
+                )  # now: the other sources may go on for days before it is raised
             raise
 
     def _decode(self) -> None:
@@ -110,7 +112,13 @@ class GroupWorker(ParcelWorker):
     stage = "group"
 
     def __init__(
-        self, group: Group, channels: Sequence[Channel], inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings
+        self,
+        group: Group,
+        channels: Sequence[Channel],
+        inbox: Ring,
+        outbox: Ring,
+        outcome: Outcome,
+        timings: Timings,
     ) -> None:
         super().__init__(inbox, outbox, outcome, timings)
         self._group = group
@@ -120,7 +128,9 @@ class GroupWorker(ParcelWorker):
         maps = parcel.maps
         assert maps is not None
         people = self._group(maps.heatmaps, maps.tags, maps.candidates)
-        parcel.people = People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
+        parcel.people = People(
+            maps.alignment.to_image(people.keypoints), people.scores, people.tags
+        )
         if not self._channels[parcel.channel].draws_maps:
             maps.release()
             parcel.maps = None
@@ -132,7 +142,13 @@ class RenderWorker(ParcelWorker):
     stage = "render"
 
     def __init__(
-        self, channels: Sequence[Channel], runtime: str, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings
+        self,
+        channels: Sequence[Channel],
+        runtime: str,
+        inbox: Ring,
+        outbox: Ring,
+        outcome: Outcome,
+        timings: Timings,
     ) -> None:
         super().__init__(inbox, outbox, outcome, timings)
         self._channels = tuple(channels)
@@ -143,7 +159,9 @@ class RenderWorker(ParcelWorker):
         channel, people = self._channels[parcel.channel], parcel.people
         assert people is not None
         if channel.draws and channel.renderer is not None:
-            channel.renderer.draw(parcel.frame.image, people, self._status(parcel), maps=parcel.maps)
+            channel.renderer.draw(
+                parcel.frame.image, people, self._status(parcel), maps=parcel.maps
+            )
             parcel.drawn = True
         if parcel.maps is not None:
             parcel.maps.release()
@@ -166,7 +184,12 @@ class WriteWorker(Worker):
     """Results to the sinks of their source; sinks are opened, written and closed by this thread alone."""
 
     def __init__(
-        self, channels: Sequence[Channel], run: RunInfo, inbox: Ring, outcome: Outcome, timings: Timings
+        self,
+        channels: Sequence[Channel],
+        run: RunInfo,
+        inbox: Ring,
+        outcome: Outcome,
+        timings: Timings,
     ) -> None:
         super().__init__("write", outcome, inboxes=(inbox,))
         self._inbox = inbox
@@ -218,7 +241,11 @@ class WriteWorker(Worker):
             self._open(parcel.channel)
         drops = channel.ring.dropped
         latency_ns = self._timings.delivered(
-            frame.index, parcel.channel, capture_ns=frame.capture_ns, people=len(people), drops=drops
+            frame.index,
+            parcel.channel,
+            capture_ns=frame.capture_ns,
+            people=len(people),
+            drops=drops,
         )
         with self._timer.measure(frame.index, parcel.channel):
             for sink in channel.sinks:

@@ -27,13 +27,20 @@ def _run(options: argparse.Namespace) -> int:
         images = from_namespace(ImagesConfig, options)
         with _progress() as progress:
             task = progress.add_task("images", total=images.count)
-            path = write_images(images, options.output, lambda done: progress.update(task, completed=done))
+            path = write_images(
+                images, options.output, lambda done: progress.update(task, completed=done)
+            )
         print(f"wrote {images.count} images and {path}")
     elif options.command == "clip":
         clip = from_namespace(ClipConfig, options)
         with _progress() as progress:
             task = progress.add_task("frames", total=clip.frames)
-            write_clip(clip, options.output, options.truth, lambda done: progress.update(task, completed=done))
+            write_clip(
+                clip,
+                options.output,
+                options.truth,
+                lambda done: progress.update(task, completed=done),
+            )
         print(f"wrote {options.output}" + (f" and {options.truth}" if options.truth else ""))
     else:
         from synthetic.bake import bake_bodies
@@ -50,23 +57,43 @@ def _parser() -> argparse.ArgumentParser:
     images = commands.add_parser("images", help="random pictures with people, and a COCO file")
     add_flags(images, ImagesConfig)
     images.add_argument(
-        "-o", "--output", type=Path, required=True, help="folder for the pictures and annotations.json", metavar="DIR"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="folder for the pictures and annotations.json",
+        metavar="DIR",
     )
 
-    clip = commands.add_parser("clip", help="a film of people who walk about, and where their keypoints are")
+    clip = commands.add_parser(
+        "clip", help="a film of people who walk about, and where their keypoints are"
+    )
     add_flags(clip, ClipConfig)
     clip.add_argument("-o", "--output", type=Path, required=True, help="the film", metavar="MP4")
     clip.add_argument("--truth", type=Path, help="where the keypoints go", metavar="JSON.GZ")
 
-    bodies = commands.add_parser("bodies", help="bake the bodies anew from the package anny (needs torch)")
+    bodies = commands.add_parser(
+        "bodies", help="bake the bodies anew from the package anny (needs torch)"
+    )
     bodies.add_argument(
-        "-o", "--output", type=Path, default=BODIES, help="default: where this program reads them", metavar="NPZ"
+        "-o",
+        "--output",
+        type=Path,
+        default=BODIES,
+        help="default: where this program reads them",
+        metavar="NPZ",
     )
     return parser
 
 
 def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        transient=True,
+    )
 
 
 if __name__ == "__main__":

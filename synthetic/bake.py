@@ -62,17 +62,29 @@ def _bake(anny: Any) -> dict[str, NDArray[Any]]:
     model = anny.Anny(topology="anny-full", phenotypes="all", skinning_method="lbs")
     identity = torch.eye(4)[None, None].repeat(1, model.bone_count, 1, 1)
     faces, texture = _read_obj(data / "mpfb2" / "3dobjs" / "base.obj", len(model.template_vertices))
-    parts = {"body": model.faces.numpy(), **{name: faces[f"helper-{name}"] for name in ("tights", "skirt", "hair")}}
-    weights, bones = _strongest(model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy())
+    parts = {
+        "body": model.faces.numpy(),
+        **{name: faces[f"helper-{name}"] for name in ("tights", "skirt", "hair")},
+    }
+    weights, bones = _strongest(
+        model.vertex_bone_weights.numpy(), model.vertex_bone_indices.numpy()
+    )
     regressor = anny.KeypointsRegressor.coco(model).regression_weights.numpy()[:_KEYPOINTS]
 
-    used = np.unique(np.concatenate([part.ravel() for part in parts.values()] + [np.nonzero(regressor.any(0))[0]]))
+    used = np.unique(
+        np.concatenate(
+            [part.ravel() for part in parts.values()] + [np.nonzero(regressor.any(0))[0]]
+        )
+    )
     renumbered = np.zeros(len(model.template_vertices), np.int64)
     renumbered[used] = np.arange(len(used))
 
     positions, heads = [], []
     for phenotype in PHENOTYPES:
-        rest = model(pose_parameters=identity, phenotype_kwargs=_anny_arguments(phenotype, model.phenotype_labels))
+        rest = model(
+            pose_parameters=identity,
+            phenotype_kwargs=_anny_arguments(phenotype, model.phenotype_labels),
+        )
         vertices, head = rest["rest_vertices"][0].numpy(), rest["rest_bone_heads"][0].numpy()
         body_height = vertices[parts["body"], 2]
         # Heights vary oddly with the other parameters: people get theirs when they are drawn.
@@ -90,7 +102,9 @@ def _bake(anny: Any) -> dict[str, NDArray[Any]]:
         "bone_parents": np.array(model.bone_parents, np.int16),
         "skin_weights": np.round(weights[used] * 255).astype(np.uint8),
         "skin_bones": bones[used].astype(np.uint8),
-        "lips": np.round(_texture_at(data / "mpfb2" / "textures" / "mpfb_lips.jpg", texture)[used].mean(1)).astype(np.uint8),
+        "lips": np.round(
+            _texture_at(data / "mpfb2" / "textures" / "mpfb_lips.jpg", texture)[used].mean(1)
+        ).astype(np.uint8),
         "eyes": _eyes(data / "segmentation" / "body_parts_segmentation.png", texture)[used],
         "keypoint": keypoint.astype(np.uint8),
         "keypoint_vertex": renumbered[vertex].astype(np.uint16),
@@ -100,8 +114,17 @@ def _bake(anny: Any) -> dict[str, NDArray[Any]]:
 
 
 def _anny_arguments(phenotype: Phenotype, labels: list[str]) -> dict[str, float]:
-    values = {"height": 0.5, "african": 0.0, "asian": 0.0, "caucasian": 0.0, phenotype.ancestry: 1.0}
-    return {label: values[label] if label in values else float(getattr(phenotype, label)) for label in labels}
+    values = {
+        "height": 0.5,
+        "african": 0.0,
+        "asian": 0.0,
+        "caucasian": 0.0,
+        phenotype.ancestry: 1.0,
+    }
+    return {
+        label: values[label] if label in values else float(getattr(phenotype, label))
+        for label in labels
+    }
 
 
 def _strongest(weights: NDArray[Any], bones: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -110,7 +133,9 @@ def _strongest(weights: NDArray[Any], bones: NDArray[Any]) -> tuple[NDArray[Any]
     return strongest / strongest.sum(1, keepdims=True), np.take_along_axis(bones, order, 1)
 
 
-def _read_obj(path: Path, vertex_count: int) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.float64]]:
+def _read_obj(
+    path: Path, vertex_count: int
+) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.float64]]:
     """Triangles of every group of MakeHuman's base mesh, and one texture coordinate (u, v) per vertex."""
     triangles: dict[str, list[tuple[int, int, int]]] = {}
     coordinates: list[tuple[float, float]] = []
@@ -137,7 +162,9 @@ def _read_obj(path: Path, vertex_count: int) -> tuple[dict[str, NDArray[np.int64
 def _texture_at(path: Path, texture: NDArray[np.float64]) -> NDArray[np.float64]:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise DataError(f"the package anny lacks {path.name!r}; install version 0.6.2, which this was written for")
+        raise DataError(
+            f"the package anny lacks {path.name!r}; install version 0.6.2, which this was written for"
+        )
     image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.float64)
     height, width = image.shape[:2]
     row = np.clip(np.round((1 - texture[:, 1]) * (height - 1)), 0, height - 1).astype(int)

@@ -17,7 +17,11 @@ from synthetic.skeleton import Skeleton
 BODIES = Path(__file__).with_name("data") / "bodies.npz"
 
 _METRE = 10_000  # stored positions are multiples of 0.1 mm, for a body of 1 m (synthetic/bake.py)
-_STATURE_M: dict[Group, tuple[float, float]] = {"man": (1.76, 0.08), "woman": (1.64, 0.07), "child": (1.28, 0.13)}
+_STATURE_M: dict[Group, tuple[float, float]] = {
+    "man": (1.76, 0.08),
+    "woman": (1.64, 0.07),
+    "child": (1.28, 0.13),
+}
 _REGIONS: dict[str, tuple[str, ...]] = {
     "head": ("head", "neck", "eye"),
     "upper_arm": ("upperarm",),
@@ -75,7 +79,9 @@ class BodyLibrary:
         heads /= np.float32(shares[shares > 0.01].sum())
         skin_height = vertices[: self._skin_end, 2]
         scale = np.float32(height_m / (skin_height.max() - skin_height.min()))
-        return Body(self, self.groups[int(np.argmax(shares))], height_m, vertices * scale, heads * scale)
+        return Body(
+            self, self.groups[int(np.argmax(shares))], height_m, vertices * scale, heads * scale
+        )
 
     def sample(self, rng: np.random.Generator, group: Group | None = None) -> Body:
         """A random body: two or three of one group mixed, with a height to suit."""
@@ -86,7 +92,13 @@ class BodyLibrary:
         if rng.random() < 0.3:  # a little of anybody
             shares = 0.8 * shares + 0.2 * rng.dirichlet(np.full(len(self.groups), 0.3))
         mean_m, deviation_m = _STATURE_M[group]
-        height_m = float(np.clip(rng.normal(mean_m, deviation_m), mean_m - 2.5 * deviation_m, mean_m + 2.5 * deviation_m))
+        height_m = float(
+            np.clip(
+                rng.normal(mean_m, deviation_m),
+                mean_m - 2.5 * deviation_m,
+                mean_m + 2.5 * deviation_m,
+            )
+        )
         return self.blend(shares, height_m)
 
     @property
@@ -103,7 +115,10 @@ def load_bodies(path: Path = BODIES) -> BodyLibrary:
     try:
         with np.load(path) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        skeleton = Skeleton(tuple(str(name) for name in arrays["bone_names"]), arrays["bone_parents"].astype(np.int32))
+        skeleton = Skeleton(
+            tuple(str(name) for name in arrays["bone_names"]),
+            arrays["bone_parents"].astype(np.int32),
+        )
         weights = arrays["skin_weights"].astype(np.float32)
         weights /= weights.sum(1, keepdims=True)
         vertices, keypoint_vertices = np.unique(arrays["keypoint_vertex"], return_inverse=True)
@@ -117,8 +132,14 @@ def load_bodies(path: Path = BODIES) -> BodyLibrary:
             heads=arrays["heads"],
             weights=weights,
             bones=arrays["skin_bones"],
-            faces={name: arrays[f"faces_{name}"].astype(np.int32) for name in ("body", "tights", "skirt", "hair")},
-            region={name: _share(weights, arrays["skin_bones"], skeleton, prefixes) for name, prefixes in _REGIONS.items()},
+            faces={
+                name: arrays[f"faces_{name}"].astype(np.int32)
+                for name in ("body", "tights", "skirt", "hair")
+            },
+            region={
+                name: _share(weights, arrays["skin_bones"], skeleton, prefixes)
+                for name, prefixes in _REGIONS.items()
+            },
             lips=arrays["lips"].astype(np.float32) / 255,
             eyes=arrays["eyes"],
             keypoint_vertices=vertices.astype(np.intp),
@@ -130,6 +151,8 @@ def load_bodies(path: Path = BODIES) -> BodyLibrary:
         ) from error
 
 
-def _share(weights: Floats, bones: NDArray[np.uint8], skeleton: Skeleton, prefixes: tuple[str, ...]) -> Floats:
+def _share(
+    weights: Floats, bones: NDArray[np.uint8], skeleton: Skeleton, prefixes: tuple[str, ...]
+) -> Floats:
     belongs = np.array([name.startswith(prefixes) for name in skeleton.names])
     return np.asarray((weights * belongs[bones]).sum(1), np.float32)

@@ -46,7 +46,9 @@ class Camera:
         The inverse depth is 0 for what is behind the camera.
         """
         seen = (points - self.position) @ self.axes.T
-        inverse = np.where(seen[:, 2] > _NEAR_M, 1 / np.maximum(seen[:, 2], _NEAR_M), 0).astype(np.float32)
+        inverse = np.where(seen[:, 2] > _NEAR_M, 1 / np.maximum(seen[:, 2], _NEAR_M), 0).astype(
+            np.float32
+        )
         projected = np.empty(seen.shape, np.float32)
         projected[:, 0] = seen[:, 0] * inverse * self.focal_px + (self.width / 2 - 0.5)
         projected[:, 1] = seen[:, 1] * inverse * self.focal_px + (self.height / 2 - 0.5)

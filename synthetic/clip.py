@@ -89,7 +89,10 @@ class ClipMaker:
 
 
 def write_clip(
-    config: ClipConfig, path: Path, truth_path: Path | None = None, progress: Callable[[int], None] = lambda _: None
+    config: ClipConfig,
+    path: Path,
+    truth_path: Path | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Writes an H.264 film and, if wanted, its truth as gzipped JSON.
 
@@ -104,7 +107,9 @@ def write_clip(
     truth: list[list[dict[str, Any]]] = []
     try:
         with av.open(str(partial), "w") as container:
-            stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
+            stream = container.add_stream(
+                "libx264", rate=Fraction(config.fps).limit_denominator(1001)
+            )
             stream.width, stream.height, stream.pix_fmt = maker.width, maker.height, "yuv420p"
             stream.options = {"crf": str(config.quality), "preset": "slow"}
             for index in range(config.frames):
@@ -120,7 +125,9 @@ def write_clip(
             unfinished.write_bytes(gzip.compress(json.dumps(truth).encode(), mtime=0))
             unfinished.replace(truth_path)
     except (OSError, av.FFmpegError) as error:
-        raise SinkError(f"cannot write the clip {str(path)!r}: {error.strerror or error}") from error
+        raise SinkError(
+            f"cannot write the clip {str(path)!r}: {error.strerror or error}"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -128,7 +135,9 @@ def write_clip(
 def _record(label: Label) -> dict[str, Any]:
     return {
         "person": label.person,
-        "keypoints": [[round(float(x), 2), round(float(y), 2), float(seen)] for x, y, seen in label.keypoints],
+        "keypoints": [
+            [round(float(x), 2), round(float(y), 2), float(seen)] for x, y, seen in label.keypoints
+        ],
         "bbox": [round(edge, 2) for edge in label.box],
         "amodal_bbox": [round(edge, 2) for edge in label.full_box],
         "area": round(label.area, 2),

@@ -16,11 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthetic.bodies import Body
-from synthetic.mesh import Faces, Floats, faces_touching, faces_within, smoothed, subdivided, vertex_normals
+from synthetic.mesh import (
+    Faces,
+    Floats,
+    faces_touching,
+    faces_within,
+    smoothed,
+    subdivided,
+    vertex_normals,
+)
 
 Mask = NDArray[np.bool_]
 
-_HEIGHT_M = 1.7  # every length below is in metres for an adult of this height, and shrinks with the person
+_HEIGHT_M = (
+    1.7  # every length below is in metres for an adult of this height, and shrinks with the person
+)
 _EYE_OFFSET_M = 0.030  # from the middle of that adult's face to an eye; the head is measured by it
 # Hairline: height over the eyes at distances behind the ears (negative: in front of them).
 _HAIRLINE_BEHIND_M = (-0.09, -0.04, -0.01, 0.02, 0.10)
@@ -92,7 +102,14 @@ class _Piece:
 def dress(body: Body, cut: Cut) -> Figure:
     """The body in clothes and hair."""
     tailor = _Tailor(body, cut)
-    pieces = [tailor.skin(), *tailor.bottoms(), tailor.top(), *tailor.shoes(), *tailor.hair(), *tailor.hat()]
+    pieces = [
+        tailor.skin(),
+        *tailor.bottoms(),
+        tailor.top(),
+        *tailor.shoes(),
+        *tailor.hair(),
+        *tailor.hat(),
+    ]
     return _assemble(body, [piece for piece in pieces if len(piece.faces)])
 
 
@@ -131,10 +148,18 @@ class _Tailor:
         """Skin and eyes, less what clothes hide well inside their edges."""
         region, scale = self._region, self._scale
         margin = 0.03 * scale
-        hidden = self._top_region & (self._z < self._neck_z - 0.05 * scale) & (region["hand"] < 0.05)
+        hidden = (
+            self._top_region & (self._z < self._neck_z - 0.05 * scale) & (region["hand"] < 0.05)
+        )
         for hem in self._top_hems:
-            hidden &= ~hem.where | (self._vertices @ hem.direction.astype(np.float32) < hem.end - margin)
-        trousers = (self._z < self._hip_z + 0.05 * scale) & (self._z > self._trouser_hem_z + margin) & (self._arms < 0.05)
+            hidden &= ~hem.where | (
+                self._vertices @ hem.direction.astype(np.float32) < hem.end - margin
+            )
+        trousers = (
+            (self._z < self._hip_z + 0.05 * scale)
+            & (self._z > self._trouser_hem_z + margin)
+            & (self._arms < 0.05)
+        )
         hidden |= trousers
         if self._cut.shoes != "none":
             hidden |= (region["foot"] > 0.6) & (self._z < self._ankle_z + 0.01 * scale)
@@ -151,25 +176,37 @@ class _Tailor:
         scale, cut = self._scale, self._cut
         if cut.bottom == "skirt":
             hem_z = self._knee_z + (0.05 - cut.bottom_hem_m) * scale
-            waist_z = self._top_hem_z + 0.012 * scale  # higher up it would only poke through the top
+            waist_z = (
+                self._top_hem_z + 0.012 * scale
+            )  # higher up it would only poke through the top
             faces = faces_within(self._faces["skirt"], self._z > hem_z)
             faces = faces_touching(faces, self._z < waist_z)
-            flared = self._vertices + vertex_normals(self._vertices, faces) * np.float32(0.014 * scale)
+            flared = self._vertices + vertex_normals(self._vertices, faces) * np.float32(
+                0.014 * scale
+            )
             flared[:, 2] = np.minimum(flared[:, 2], waist_z)
             return [_Piece(Part.SKIRT, faces, flared, fine=True)]
-        hem = _Hem(np.array([0.0, 0.0, -1.0]), -self._trouser_hem_z, np.ones(len(self._z), np.bool_))
+        hem = _Hem(
+            np.array([0.0, 0.0, -1.0]), -self._trouser_hem_z, np.ones(len(self._z), np.bool_)
+        )
         region = (self._z < self._hip_z + 0.12 * scale) & (self._arms < 0.05)
         down = np.clip((self._hip_z - self._z) / (self._hip_z - self._ankle_z), 0, 1)
         flare = np.where(self._region["leg"] > 0.5, down, 0) * 1.4 * cut.bottom_ease_m * scale
-        return [self._garment(Part.BOTTOM, region, [hem], cut.bottom_ease_m * scale + flare, rounds=4)]
+        return [
+            self._garment(Part.BOTTOM, region, [hem], cut.bottom_ease_m * scale + flare, rounds=4)
+        ]
 
     def shoes(self) -> list[_Piece]:
         if self._cut.shoes == "none":
             return []
         shaft_m = 0.035 if self._cut.shoes == "low" else 0.16
-        region = (self._z < self._ankle_z + shaft_m * self._scale) & (self._region["foot"] + self._region["leg"] > 0.5)
+        region = (self._z < self._ankle_z + shaft_m * self._scale) & (
+            self._region["foot"] + self._region["leg"] > 0.5
+        )
         faces = faces_within(self._faces["tights"], region)
-        grown = smoothed(self._vertices, faces, 2) + self._tights_normals * np.float32(0.010 * self._scale)
+        grown = smoothed(self._vertices, faces, 2) + self._tights_normals * np.float32(
+            0.010 * self._scale
+        )
         return [_Piece(Part.SHOES, faces, grown)]
 
     def hair(self) -> list[_Piece]:
@@ -195,9 +232,13 @@ class _Tailor:
         if cut.hat == "none":
             return []
         height, behind = self._over_eyes / unit, self._behind_ears / unit
-        brim = np.interp(behind, (-0.09, 0.09), (0.048, 0.012) if cut.hat == "cap" else (0.040, 0.0))
+        brim = np.interp(
+            behind, (-0.09, 0.09), (0.048, 0.012) if cut.hat == "cap" else (0.040, 0.0)
+        )
         covered = self._is_head & (height > brim) & (self._ear_distance > 0.02 * unit)
-        piece = self._head_shell(Part.HAT, covered, np.full(len(height), (0.014 + cut.hair_volume_m) * unit))
+        piece = self._head_shell(
+            Part.HAT, covered, np.full(len(height), (0.014 + cut.hair_volume_m) * unit)
+        )
         if cut.hat == "cap":  # the visor: the lowest front of the shell, drawn forwards
             front = covered & (behind < -0.055) & (height < brim + 0.022)
             piece.vertices[front] += np.array([0.0, -0.055, -0.012], np.float32) * np.float32(unit)
@@ -206,28 +247,45 @@ class _Tailor:
     def _cut_top(self) -> tuple[Mask, list[_Hem]]:
         """What the top covers were its hems not there, and its hems."""
         body, region, scale = self._body, self._region, self._scale
-        covered = (self._z < self._neck_z + 0.02 * scale) & (region["head"] < 0.6) & (region["foot"] < 0.1)
+        covered = (
+            (self._z < self._neck_z + 0.02 * scale)
+            & (region["head"] < 0.6)
+            & (region["foot"] < 0.1)
+        )
         hems = [_Hem(np.array([0.0, 0.0, -1.0]), -self._top_hem_z, self._arms < 0.5)]
         for suffix in (".L", ".R"):
-            shoulder, elbow, wrist = (body.joint(bone + suffix) for bone in ("upperarm01", "lowerarm01", "wrist"))
-            start, end, share = (elbow, wrist, 0.93) if self._cut.sleeve == "long" else (shoulder, elbow, 0.62)
+            shoulder, elbow, wrist = (
+                body.joint(bone + suffix) for bone in ("upperarm01", "lowerarm01", "wrist")
+            )
+            start, end, share = (
+                (elbow, wrist, 0.93) if self._cut.sleeve == "long" else (shoulder, elbow, 0.62)
+            )
             if self._cut.sleeve == "none":
                 share = 0.06
             direction = (end - start) / np.linalg.norm(end - start)
             this_arm = (self._arms > 0.1) & (np.sign(self._vertices[:, 0]) == np.sign(shoulder[0]))
-            hems.append(_Hem(direction, float(direction @ (start + share * (end - start))), this_arm))
+            hems.append(
+                _Hem(direction, float(direction @ (start + share * (end - start))), this_arm)
+            )
         return np.asarray(covered), hems
 
-    def _garment(self, part: Part, region: Mask, hems: list[_Hem], ease: NDArray[np.floating], rounds: int) -> _Piece:
+    def _garment(
+        self, part: Part, region: Mask, hems: list[_Hem], ease: NDArray[np.floating], rounds: int
+    ) -> _Piece:
         """The region of the tights up to its hems, smoothed but nowhere inside the body, and `ease` (n,) away from it.
 
         What reaches over a hem is drawn back to it, so that hems are straight however coarse the mesh is.
         """
-        over = [np.where(hem.where, self._vertices @ hem.direction.astype(np.float32) - hem.end, 0) for hem in hems]
+        over = [
+            np.where(hem.where, self._vertices @ hem.direction.astype(np.float32) - hem.end, 0)
+            for hem in hems
+        ]
         inside = np.max(over, axis=0) <= 0
         cloth_faces = faces_within(self._faces["tights"], region)
         faces = faces_touching(cloth_faces, inside)
-        smooth = smoothed(self._vertices, cloth_faces, rounds)  # past the hems as well: free edges would shrink
+        smooth = smoothed(
+            self._vertices, cloth_faces, rounds
+        )  # past the hems as well: free edges would shrink
         sunk = np.maximum(0, ((self._vertices - smooth) * self._tights_normals).sum(1))
         cloth = smooth + self._tights_normals * (sunk + ease)[:, None]
         for hem in hems:
@@ -285,7 +343,13 @@ def _assemble(body: Body, pieces: list[_Piece]) -> Figure:
     bones, faces, parts = [], [], []
     count = 0
     for piece in pieces:
-        mesh, positions, weights, piece_bones, piece_marks = piece.faces, piece.vertices, library.weights, library.bones, marks
+        mesh, positions, weights, piece_bones, piece_marks = (
+            piece.faces,
+            piece.vertices,
+            library.weights,
+            library.bones,
+            marks,
+        )
         if piece.fine:
             mesh, pairs = subdivided(mesh, len(positions))
             positions = np.concatenate([positions, positions[pairs].mean(1)])
@@ -300,7 +364,13 @@ def _assemble(body: Body, pieces: list[_Piece]) -> Figure:
         renumbered[kept] = np.arange(count, count + len(kept), dtype=np.int32)
         normals = vertex_normals(positions, mesh)
         columns.append(
-            (positions[kept], normals[kept], (positions[kept] - between_eyes) / scale, piece_marks[kept], weights[kept])
+            (
+                positions[kept],
+                normals[kept],
+                (positions[kept] - between_eyes) / scale,
+                piece_marks[kept],
+                weights[kept],
+            )
         )
         bones.append(piece_bones[kept])
         faces.append(renumbered[mesh])

@@ -26,10 +26,17 @@ class CocoFile:
     def add(self, file_name: str, width: int, height: int, labels: list[Label]) -> None:
         """One picture and its people; those of whom next to nothing is seen are left out."""
         image_id = len(self._images) + 1
-        self._images.append({"id": image_id, "file_name": file_name, "width": width, "height": height})
+        self._images.append(
+            {"id": image_id, "file_name": file_name, "width": width, "height": height}
+        )
         for label in labels:
             if label.area >= _SMALLEST_AREA_PX:
-                annotation = {"id": len(self._annotations) + 1, "image_id": image_id, "category_id": 1, "iscrowd": 0}
+                annotation = {
+                    "id": len(self._annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": 1,
+                    "iscrowd": 0,
+                }
                 self._annotations.append(annotation | _person(label))
 
     def write(self, path: Path) -> None:
@@ -54,7 +61,11 @@ def _person(label: Label) -> dict[str, Any]:
         visibility = visibility * OUTSIDE
     keypoints: list[float] = []
     for (x, y, _), seen in zip(label.keypoints, visibility, strict=True):
-        keypoints += [round(float(x), 2), round(float(y), 2), int(seen)] if seen >= HIDDEN else [0.0, 0.0, OUTSIDE]
+        keypoints += (
+            [round(float(x), 2), round(float(y), 2), int(seen)]
+            if seen >= HIDDEN
+            else [0.0, 0.0, OUTSIDE]
+        )
     return {
         "bbox": [round(edge, 2) for edge in label.box],
         "area": round(label.area, 2),

@@ -39,7 +39,9 @@ def develop(rendering: Rendering, film: Film, rng: np.random.Generator) -> NDArr
     picture = np.empty(image.shape, np.uint8)
     starts = rng.integers(0, _GRAINS, size=(image.shape[0], 2))
     gain = np.asarray(film.balance, np.float32) * np.float32(film.exposure)
-    _expose(image, gain, _curve(round(film.contrast, 2)), _grain(), starts, 255 * film.grain, picture)
+    _expose(
+        image, gain, _curve(round(film.contrast, 2)), _grain(), starts, 255 * film.grain, picture
+    )
     return picture
 
 
@@ -61,7 +63,9 @@ def _expose(
             for k in range(3):
                 step = int(min(1.0, max(0.0, image[row, column, k] * gain[k])) * 4095)
                 speck = common + 0.5 * grain[(starts[row, 1] + 3 * column + k) & 0xFFFF]
-                picture[row, column, 2 - k] = np.uint8(min(255.0, max(0.0, curve[step] + grain_size * speck + 0.5)))
+                picture[row, column, 2 - k] = np.uint8(
+                    min(255.0, max(0.0, curve[step] + grain_size * speck + 0.5))
+                )
 
 
 @lru_cache(maxsize=64)

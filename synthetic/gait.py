@@ -92,7 +92,9 @@ class Gait:
         """Swings against the leg of its side."""
         swing = -np.cos(2 * np.pi * phase) * self.amplitude
         shoulder, elbow = (
-            (0.75 * swing - 0.15, 1.5 + 0.25 * swing) if self.running else (0.42 * swing + 0.02, 0.3 + 0.18 * swing)
+            (0.75 * swing - 0.15, 1.5 + 0.25 * swing)
+            if self.running
+            else (0.42 * swing + 0.02, 0.3 + 0.18 * swing)
         )
         forearm = shoulder + elbow
         return Arm(
@@ -128,8 +130,13 @@ class Stride:
 
     def distance_m(self, time_s: float) -> float:
         """How far the person has walked since time 0, so that the standing foot stays where it is."""
-        return self._along(self.gait.phase + time_s * self.gait.cadence_hz) - self._along(self.gait.phase)
+        return self._along(self.gait.phase + time_s * self.gait.cadence_hz) - self._along(
+            self.gait.phase
+        )
 
     def _along(self, phase: float) -> float:
         whole = np.floor(phase)
-        return float(whole * self.metres[-1] + np.interp(phase - whole, np.linspace(0, 1, len(self.metres)), self.metres))
+        return float(
+            whole * self.metres[-1]
+            + np.interp(phase - whole, np.linspace(0, 1, len(self.metres)), self.metres)
+        )

@@ -28,7 +28,9 @@ class Ground:
     """How much of the light on a photographed ground the sun's shadow takes away."""
 
 
-def lay_ground(image: Floats, ground: Ground, camera: Camera, light: Light, shadows: ShadowMap, atlas: Floats) -> None:
+def lay_ground(
+    image: Floats, ground: Ground, camera: Camera, light: Light, shadows: ShadowMap, atlas: Floats
+) -> None:
     """Paints the ground and the shadows on it into `image` (h, w, 3), linear light."""
     sun, colours = light.table[0], light.table[1:]
     level = colours[1] + colours[0] * max(0.0, float(sun[2]))

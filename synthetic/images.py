@@ -25,14 +25,22 @@ ANNOTATIONS = "annotations.json"
 @dataclass(frozen=True, kw_only=True)
 class ImagesConfig:
     count: int = option(100, help="how many pictures")
-    size: tuple[str, ...] = option(("480x640",), help="height and width in pixels; of several, one at random", metavar="HxW")
+    size: tuple[str, ...] = option(
+        ("480x640",), help="height and width in pixels; of several, one at random", metavar="HxW"
+    )
     seed: int = option(0, help="picture i depends on the seed and on i alone")
-    backgrounds: tuple[str, ...] = option((), help="folders, zip archives or files with photographs to stand people before")
+    backgrounds: tuple[str, ...] = option(
+        (), help="folders, zip archives or files with photographs to stand people before"
+    )
     people: tuple[str, ...] = option(
-        (), help="COCO files with the people in those photographs: backgrounds are cut beside them", metavar="JSON"
+        (),
+        help="COCO files with the people in those photographs: backgrounds are cut beside them",
+        metavar="JSON",
     )
     bodies: str = option(
-        "", help="bodies made with `python -m synthetic bodies` (default: those that come along)", metavar="NPZ"
+        "",
+        help="bodies made with `python -m synthetic bodies` (default: those that come along)",
+        metavar="NPZ",
     )
     supersampling: int = option(1, help="samples per pixel each way")
     quality: int = option(90, help="JPEG quality")
@@ -40,11 +48,18 @@ class ImagesConfig:
     def __post_init__(self) -> None:
         for size in self.size:
             parse_size(size)
-        for name, low, high in (("count", 1, 10_000_000), ("seed", 0, 2**63), ("supersampling", 1, 4), ("quality", 1, 100)):
+        for name, low, high in (
+            ("count", 1, 10_000_000),
+            ("seed", 0, 2**63),
+            ("supersampling", 1, 4),
+            ("quality", 1, 100),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
         if self.people and not self.backgrounds:
-            raise ConfigError("people says where people are in the backgrounds: give backgrounds as well")
+            raise ConfigError(
+                "people says where people are in the backgrounds: give backgrounds as well"
+            )
 
 
 def parse_size(size: str) -> tuple[int, int]:
@@ -65,7 +80,9 @@ class ImageMaker:
         self._config = config
         self._sizes = [parse_size(size) for size in config.size]
         self._library = load_bodies(Path(config.bodies) if config.bodies else BODIES)
-        photos = PhotoLibrary.open(config.backgrounds, config.people) if config.backgrounds else None
+        photos = (
+            PhotoLibrary.open(config.backgrounds, config.people) if config.backgrounds else None
+        )
         self._backgrounds = Backgrounds(photos, PhotoLibrary.textures())
 
     def __enter__(self) -> ImageMaker:
@@ -83,7 +100,9 @@ class ImageMaker:
         return take(scene, random_film(rng), rng, self._config.supersampling)
 
 
-def write_images(config: ImagesConfig, folder: Path, progress: Callable[[int], None] = lambda _: None) -> Path:
+def write_images(
+    config: ImagesConfig, folder: Path, progress: Callable[[int], None] = lambda _: None
+) -> Path:
     """Writes `folder`/000000.jpg ... and the COCO file `folder`/annotations.json, whose path it returns.
 
     What was finished before an error or an interrupt is labelled all the same. Raises SinkError if the folder cannot be

@@ -12,4 +12,6 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def kernel(function: _Function) -> _Function:
     """`function` compiled at its first call; its annotations stay true for callers and for mypy."""
-    return cast(_Function, numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")(function))
+    return cast(
+        _Function, numba.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")(function)
+    )

@@ -18,7 +18,26 @@ _REACH_PX = 2
 # How far beneath the visible surface a keypoint may lie and still count as seen (metres, adult of 1.7 m): noses, eyes and ears
 # lie on it, shoulders and hips deep inside, all under clothes of up to 5 cm. Order of COCO-17.
 _TOLERANCE_M = np.array(
-    [0.03, 0.03, 0.03, 0.035, 0.035, 0.14, 0.14, 0.10, 0.10, 0.085, 0.085, 0.19, 0.19, 0.13, 0.13, 0.11, 0.11], np.float32
+    [
+        0.03,
+        0.03,
+        0.03,
+        0.035,
+        0.035,
+        0.14,
+        0.14,
+        0.10,
+        0.10,
+        0.085,
+        0.085,
+        0.19,
+        0.19,
+        0.13,
+        0.13,
+        0.11,
+        0.11,
+    ],
+    np.float32,
 )
 
 
@@ -47,7 +66,9 @@ def label_people(rendering: Rendering, actors: list[Actor], supersampling: int =
         keypoints = np.empty((len(screen), 3))
         keypoints[:, :2] = _shrunk(screen[:, :2], supersampling)
         tolerance = _TOLERANCE_M * np.float32(actor.scale)
-        keypoints[:, 2] = _visibility(screen, tolerance, rendering.owner, rendering.nearness, index, _REACH_PX * supersampling)
+        keypoints[:, 2] = _visibility(
+            screen, tolerance, rendering.owner, rendering.nearness, index, _REACH_PX * supersampling
+        )
         left, top, right, bottom = (float(edge) / supersampling for edge in boxes[index])
         outline = camera.project(actor.vertices)
         outline = _shrunk(outline[outline[:, 2] > 0, :2], supersampling)
@@ -57,7 +78,12 @@ def label_people(rendering: Rendering, actors: list[Actor], supersampling: int =
                 person=index,
                 keypoints=keypoints,
                 box=(left, top, right - left, bottom - top),
-                full_box=(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1])),
+                full_box=(
+                    float(low[0]),
+                    float(low[1]),
+                    float(high[0] - low[0]),
+                    float(high[1] - low[1]),
+                ),
                 area=float(areas[index]) / supersampling**2,
             )
         )
@@ -70,7 +96,12 @@ def _shrunk(points: Floats, supersampling: int) -> Floats:
 
 @kernel
 def _visibility(
-    screen: Floats, tolerance: Floats, owner: NDArray[np.int16], nearness: Floats, person: int, reach: int
+    screen: Floats,
+    tolerance: Floats,
+    owner: NDArray[np.int16],
+    nearness: Floats,
+    person: int,
+    reach: int,
 ) -> NDArray[np.int64]:
     height, width = owner.shape
     seen = np.zeros(len(screen), np.int64)

@@ -30,7 +30,9 @@ class Light:
     def table(self) -> Floats:
         """(4, 3): unit vector to the sun, then the colours of sun, sky and ground."""
         direction = np.asarray(self.sun) / np.linalg.norm(self.sun)
-        return np.asarray([direction, self.sun_colour, self.sky_colour, self.ground_colour], np.float32)
+        return np.asarray(
+            [direction, self.sun_colour, self.sky_colour, self.ground_colour], np.float32
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ class ShadowMap:
 
 
 @kernel
-def shadow(nearness: Floats, matrix: Floats, x: float, y: float, z: float, bias_m: float, spread_px: float) -> float:
+def shadow(
+    nearness: Floats, matrix: Floats, x: float, y: float, z: float, bias_m: float, spread_px: float
+) -> float:
     """How much of the sun is hidden at a point, 0 to 1, from five taps."""
     column = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
     row = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
@@ -74,7 +78,10 @@ def shadow(nearness: Floats, matrix: Floats, x: float, y: float, z: float, bias_
     for tap in range(5):
         dx = spread_px * (0.0 if tap == 0 else (1.0 if tap == 1 or tap == 2 else -1.0))
         dy = spread_px * (0.0 if tap == 0 else (1.0 if tap == 1 or tap == 3 else -1.0))
-        i, j = min(size - 1, max(0, int(row + dy + 0.5))), min(size - 1, max(0, int(column + dx + 0.5)))
+        i, j = (
+            min(size - 1, max(0, int(row + dy + 0.5))),
+            min(size - 1, max(0, int(column + dx + 0.5))),
+        )
         if nearness[i, j] > depth:
             hidden += 0.2
     return hidden

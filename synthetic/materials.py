@@ -76,12 +76,20 @@ def material_table(materials: list[Material]) -> NDArray[np.float32]:
     """(number of materials, Column.COUNT) float32."""
     table = np.zeros((len(materials), Column.COUNT), np.float32)
     for row, material in zip(table, materials, strict=True):
-        row[Column.KIND], row[Column.PATTERN], row[Column.TEXTURE] = material.kind, material.pattern, material.texture
+        row[Column.KIND], row[Column.PATTERN], row[Column.TEXTURE] = (
+            material.kind,
+            material.pattern,
+            material.texture,
+        )
         row[Column.COLOUR : Column.COLOUR + 3] = linear(material.colour)
         row[Column.SECOND : Column.SECOND + 3] = linear(material.second)
         row[Column.IRIS : Column.IRIS + 3] = linear(material.iris)
         row[Column.EYE : Column.EYE + 3] = material.eye
-        row[Column.REPEATS], row[Column.FOLDS], row[Column.BEARD] = material.repeats, material.folds, material.beard
+        row[Column.REPEATS], row[Column.FOLDS], row[Column.BEARD] = (
+            material.repeats,
+            material.folds,
+            material.beard,
+        )
         row[Column.SPECULAR], row[Column.SHININESS] = material.specular, material.shininess
     return table
 

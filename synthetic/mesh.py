@@ -17,8 +17,16 @@ def vertex_normals(vertices: Floats, faces: Faces) -> Floats:
     normals = np.zeros_like(vertices)
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        ux, uy, uz = (
+            vertices[b, 0] - vertices[a, 0],
+            vertices[b, 1] - vertices[a, 1],
+            vertices[b, 2] - vertices[a, 2],
+        )
+        vx, vy, vz = (
+            vertices[c, 0] - vertices[a, 0],
+            vertices[c, 1] - vertices[a, 1],
+            vertices[c, 2] - vertices[a, 2],
+        )
         nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         for corner in range(3):
             vertex = faces[f, corner]
@@ -74,7 +82,9 @@ def subdivided(faces: Faces, count: int) -> tuple[Faces, NDArray[np.int64]]:
 
     New vertex `count + i` is the mean of pair `i`.
     """
-    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1).astype(np.int64)
+    edges = np.sort(
+        np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1
+    ).astype(np.int64)
     pairs, inverse = np.unique(edges, axis=0, return_inverse=True)
     ab, bc, ca = (inverse.reshape(3, -1) + count).astype(np.int32)
     a, b, c = faces.T
@@ -100,7 +110,11 @@ def skin(
                 weight = weights[v, k]
                 if weight > 0:
                     bone = bones[v, k]
-                    m0, m1, m2 = transforms[bone, row, 0], transforms[bone, row, 1], transforms[bone, row, 2]
+                    m0, m1, m2 = (
+                        transforms[bone, row, 0],
+                        transforms[bone, row, 1],
+                        transforms[bone, row, 2],
+                    )
                     position += weight * (m0 * x + m1 * y + m2 * z + transforms[bone, row, 3])
                     normal += weight * (m0 * nx + m1 * ny + m2 * nz)
             posed[v, row] = position

@@ -17,10 +17,14 @@ _BLUR_CELLS = 1.2
 def noise_table() -> Floats:
     """(64, 64, 64) float32 with mean 0 and standard deviation 1 that repeats seamlessly; the same in every run."""
     white = np.random.default_rng(1).standard_normal((_CELLS,) * 3)
-    frequency = np.fft.fftfreq(_CELLS)[:, None, None] ** 2 + np.fft.fftfreq(_CELLS)[None, :, None] ** 2
+    frequency = (
+        np.fft.fftfreq(_CELLS)[:, None, None] ** 2 + np.fft.fftfreq(_CELLS)[None, :, None] ** 2
+    )
     frequency = frequency + np.fft.rfftfreq(_CELLS)[None, None, :] ** 2
     smooth = np.fft.irfftn(
-        np.fft.rfftn(white) * np.exp(-2 * (np.pi * _BLUR_CELLS) ** 2 * frequency), s=white.shape, axes=(0, 1, 2)
+        np.fft.rfftn(white) * np.exp(-2 * (np.pi * _BLUR_CELLS) ** 2 * frequency),
+        s=white.shape,
+        axes=(0, 1, 2),
     )
     return np.asarray(smooth / smooth.std(), np.float32)
 

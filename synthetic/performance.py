@@ -35,7 +35,9 @@ class Walk:
         look = 0.25 * float(np.sin(0.9 * time_s + 6 * self.stride.gait.phase))
         pose = self.stride.gait.pose(time_s, heading=self.heading, look=look)
         return Moment(
-            pose, self.x_m + distance * float(np.sin(self.heading)), self.y_m - distance * float(np.cos(self.heading))
+            pose,
+            self.x_m + distance * float(np.sin(self.heading)),
+            self.y_m - distance * float(np.cos(self.heading)),
         )
 
 
@@ -63,7 +65,13 @@ class Stand:
         if self.waving:
             swing = 0.45 * float(np.sin(_WAVES_HZ * cycle))
             pose = replace(
-                pose, left_arm=Arm(upper=(0.95, 0.25, 0.25), fore=(0.15 + swing, 0.25, 1.0), pronation=0.2, curl=0.05)
+                pose,
+                left_arm=Arm(
+                    upper=(0.95, 0.25, 0.25),
+                    fore=(0.15 + swing, 0.25, 1.0),
+                    pronation=0.2,
+                    curl=0.05,
+                ),
             )
         else:
             left, right = (0.5 + 0.4 * float(np.sin(0.4 * cycle + shift)) for shift in (0.0, 2.0))
@@ -95,7 +103,10 @@ class Sit:
             look=0.25 * float(np.sin(0.11 * cycle)),
             left_leg=leg,
             right_leg=leg,
-            left_arm=Arm(upper=(0.15, 0.35 + 0.3 * raised, -1), fore=(-0.2 - 0.3 * raised, 1, -0.35 + 0.8 * raised)),
+            left_arm=Arm(
+                upper=(0.15, 0.35 + 0.3 * raised, -1),
+                fore=(-0.2 - 0.3 * raised, 1, -0.35 + 0.8 * raised),
+            ),
             right_arm=Arm(upper=(0.15, 0.35, -1), fore=(-0.2, 1, -0.35)),
         )
         return Moment(pose, self.x_m, self.y_m)

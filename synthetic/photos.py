@@ -92,10 +92,14 @@ class PhotoLibrary:
             raise DataError(f"cannot read {str(path)!r} {member}: {error}".rstrip()) from error
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
-            raise DataError(f"{member or str(path)!r} is not a picture that OpenCV can read; take it out of the backgrounds")
+            raise DataError(
+                f"{member or str(path)!r} is not a picture that OpenCV can read; take it out of the backgrounds"
+            )
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
-    def crop(self, height: int, width: int, rng: np.random.Generator, largest: float = 1.0) -> Image:
+    def crop(
+        self, height: int, width: int, rng: np.random.Generator, largest: float = 1.0
+    ) -> Image:
         """A random, perhaps mirrored part of a random photograph without people, resized to (height, width, 3) RGB.
 
         Raises DataError if no photograph has enough room beside its people.
@@ -113,9 +117,16 @@ class PhotoLibrary:
                 part = part[:, ::-1]
             shrinks = part.shape[0] > height
             return np.asarray(
-                cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC), np.uint8
+                cv2.resize(
+                    part,
+                    (width, height),
+                    interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
+                ),
+                np.uint8,
             )
-        raise DataError(f"the backgrounds have hardly any room without people: none in {_TRIES} of them; give more photographs")
+        raise DataError(
+            f"the backgrounds have hardly any room without people: none in {_TRIES} of them; give more photographs"
+        )
 
     def _window(
         self, image: Image, aspect: float, name: str, largest: float, rng: np.random.Generator
@@ -145,15 +156,23 @@ def _meets(boxes: NDArray[np.float64], window: tuple[int, int, int, int]) -> boo
 
 def _list(source: Path) -> list[tuple[Path, str]]:
     if source.is_dir():
-        return [(path, "") for path in sorted(source.rglob("*")) if path.suffix.lower() in _SUFFIXES]
+        return [
+            (path, "") for path in sorted(source.rglob("*")) if path.suffix.lower() in _SUFFIXES
+        ]
     if source.suffix.lower() == ".zip":
         try:
             with zipfile.ZipFile(source) as archive:
-                return [(source, name) for name in sorted(archive.namelist()) if name.lower().endswith(_SUFFIXES)]
+                return [
+                    (source, name)
+                    for name in sorted(archive.namelist())
+                    if name.lower().endswith(_SUFFIXES)
+                ]
         except (OSError, zipfile.BadZipFile) as error:
             raise DataError(f"cannot open the archive {str(source)!r}: {error}") from error
     if not source.exists():
-        raise DataError(f"no backgrounds at {str(source)!r}: give a folder, a zip archive or a picture")
+        raise DataError(
+            f"no backgrounds at {str(source)!r}: give a folder, a zip archive or a picture"
+        )
     return [(source, "")] if source.suffix.lower() in _SUFFIXES else []
 
 
@@ -166,4 +185,6 @@ def _read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:
             boxes.setdefault(names[annotation["image_id"]], []).append(annotation["bbox"])
         return {name: np.asarray(rows, np.float64).reshape(-1, 4) for name, rows in boxes.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"cannot read people's boxes from the COCO file {str(path)!r}: {error!r}") from error
+        raise DataError(
+            f"cannot read people's boxes from the COCO file {str(path)!r}: {error!r}"
+        ) from error

@@ -52,7 +52,9 @@ class Plaza:
         actors = []
         for player in self.players:
             moment = player.at(time_s)
-            actors.append(Actor.stand(player.figure, player.palette, moment.pose, moment.x_m, moment.y_m))
+            actors.append(
+                Actor.stand(player.figure, player.palette, moment.pose, moment.x_m, moment.y_m)
+            )
         still = self.still
         return Scene(
             camera=still.camera, actors=actors, props=still.props, light=still.light, ground=still.ground,
@@ -72,12 +74,18 @@ def open_plaza(
 ) -> Plaza:
     """A stage with up to `people` players who never walk through each other; before a photograph where there are any."""
     camera = Camera(
-        width=width, height=height, height_m=1.6, field_of_view=0.82 * min(1.0, width / height / 1.33), pitch=-0.085
+        width=width,
+        height=height,
+        height_m=1.6,
+        field_of_view=0.82 * min(1.0, width / height / 1.33),
+        pitch=-0.085,
     )
     names = {path.stem: index for index, (path, _) in enumerate(textures.files)}
     gravel, brick, grass = (textures.read(names[name]) for name in ("gravel", "brick", "grass"))
     atlas = build_atlas([gravel, np.rot90(brick).copy(), grass])
-    light = Light(sun_colour=(1.15, 1.09, 0.98), sky_colour=(0.42, 0.46, 0.52), blur_px=1.2 * height / 480)
+    light = Light(
+        sun_colour=(1.15, 1.09, 0.98), sky_colour=(0.42, 0.46, 0.52), blur_px=1.2 * height / 480
+    )
     if photos is None:
         backdrop, ground, props = (
             _sky(camera),
@@ -90,11 +98,21 @@ def open_plaza(
     for player in players:
         if isinstance(player.performance, Sit):
             props += _bench(player)
-    still = Scene(camera=camera, actors=[], props=props, light=light, ground=ground, backdrop=backdrop, atlas=atlas)
+    still = Scene(
+        camera=camera,
+        actors=[],
+        props=props,
+        light=light,
+        ground=ground,
+        backdrop=backdrop,
+        atlas=atlas,
+    )
     return Plaza(still, players)
 
 
-def _players(people: int, duration_s: float, camera: Camera, library: BodyLibrary, rng: np.random.Generator) -> list[Player]:
+def _players(
+    people: int, duration_s: float, camera: Camera, library: BodyLibrary, rng: np.random.Generator
+) -> list[Player]:
     """Players one after the other, each placed so that nobody who is there already is met."""
     players: list[Player] = []
     times_s = np.linspace(0, duration_s, max(2, int(duration_s * _CHECKS_HZ)))
@@ -105,7 +123,9 @@ def _players(people: int, duration_s: float, camera: Camera, library: BodyLibrar
             player = Player(figure, palette, _performance(index, figure.body, camera, rng))
             track = np.array([(moment.x_m, moment.y_m) for moment in map(player.at, times_s)])
             near_camera = track[:, 1].min() < 0.6 * _NEAREST_M
-            if not near_camera and all(np.hypot(*(track - other).T).min() > _CLEARANCE_M for other in tracks):
+            if not near_camera and all(
+                np.hypot(*(track - other).T).min() > _CLEARANCE_M for other in tracks
+            ):
                 players.append(player)
                 tracks.append(track)
                 break
@@ -141,7 +161,12 @@ def _performance(index: int, body: Body, camera: Camera, rng: np.random.Generato
     )
     side = 1.0 if rng.random() < 0.5 else -1.0
     start = side * edge * float(rng.uniform(0.3, 1.25))
-    return Walk(stride=Stride.of(gait, body), heading=-side * (np.pi / 2 + float(rng.normal(0, 0.08))), x_m=start, y_m=y)
+    return Walk(
+        stride=Stride.of(gait, body),
+        heading=-side * (np.pi / 2 + float(rng.normal(0, 0.08))),
+        x_m=start,
+        y_m=y,
+    )
 
 
 def _sky(camera: Camera) -> Floats:
@@ -155,8 +180,12 @@ def _building(rng: np.random.Generator) -> list[Prop]:
     def plain(red: float, green: float, blue: float, specular: float = 0.0) -> Material:
         return Material(kind=Kind.LEATHER, colour=(red, green, blue), specular=specular)
 
-    brick = Material(kind=Kind.TEXTURE, colour=(1.0, 0.80, 0.70), texture=_BRICK, repeats=0.55, specular=0.0)
-    grass = Material(kind=Kind.TEXTURE, colour=(0.55, 0.80, 0.30), texture=_GRASS, repeats=0.7, specular=0.0)
+    brick = Material(
+        kind=Kind.TEXTURE, colour=(1.0, 0.80, 0.70), texture=_BRICK, repeats=0.55, specular=0.0
+    )
+    grass = Material(
+        kind=Kind.TEXTURE, colour=(0.55, 0.80, 0.30), texture=_GRASS, repeats=0.7, specular=0.0
+    )
     frame, glass = plain(0.85, 0.85, 0.82), plain(0.36, 0.46, 0.58, 0.3)
     props = [
         box((40, 0.5, 3.6), (0, _WALL_M, 0), 0.0, brick),
@@ -166,10 +195,15 @@ def _building(rng: np.random.Generator) -> list[Prop]:
     ]
     for x in np.arange(-9.6, 9.7, 2.4):
         props.append(box((1.3, 0.1, 1.5), (float(x), _WALL_M - 0.26, 1.5), 0.0, frame))
-        props += [box((0.54, 0.1, 1.3), (float(x) + side, _WALL_M - 0.29, 1.6), 0.0, glass) for side in (-0.3, 0.3)]
+        props += [
+            box((0.54, 0.1, 1.3), (float(x) + side, _WALL_M - 0.29, 1.6), 0.0, glass)
+            for side in (-0.3, 0.3)
+        ]
     for _ in range(7):
         x, radius = float(rng.uniform(-7, 7)), float(rng.uniform(0.35, 0.75))
-        leaves = Material(kind=Kind.TEXTURE, colour=(0.55, 0.68, 0.38), texture=_GRASS, repeats=1.3, specular=0.0)
+        leaves = Material(
+            kind=Kind.TEXTURE, colour=(0.55, 0.68, 0.38), texture=_GRASS, repeats=1.3, specular=0.0
+        )
         props.append(ball(radius, (x, _WALL_M - 1.2, 0.7 * radius), leaves))
     return props
 
@@ -185,5 +219,8 @@ def _bench(player: Player) -> list[Prop]:
     legs = [base + side * 0.55 * along for side in (-1, 1)]
     return [
         box((1.5, 0.45, 0.06), (base[0], base[1], seat_m - 0.06), heading, wood),
-        *(box((0.08, 0.4, seat_m - 0.06), (float(x), float(y), 0.0), heading, wood) for x, y in legs),
+        *(
+            box((0.08, 0.4, seat_m - 0.06), (float(x), float(y), 0.0), heading, wood)
+            for x, y in legs
+        ),
     ]

@@ -68,10 +68,17 @@ def bone_rotations(pose: Pose, body: Body) -> dict[str, Rotation]:
     for step, bone in enumerate(_SPINE, start=1):
         share = step / len(_SPINE)
         turned = turn_z((1 - share) * pose.pelvis_turn + share * pose.twist)
-        rotations[bone] = root @ turned @ turn_y(share * pose.side_bend) @ turn_x(-share * pose.bend)
+        rotations[bone] = (
+            root @ turned @ turn_y(share * pose.side_bend) @ turn_x(-share * pose.bend)
+        )
     chest = rotations[_SPINE[-1]]
     for bone, share in (("neck01", 0.25), ("neck02", 0.5), ("neck03", 0.75), ("head", 1.0)):
-        rotations[bone] = chest @ turn_z(share * pose.look) @ turn_y(share * pose.head_roll) @ turn_x(-share * pose.nod)
+        rotations[bone] = (
+            chest
+            @ turn_z(share * pose.look)
+            @ turn_y(share * pose.head_roll)
+            @ turn_x(-share * pose.nod)
+        )
     for arm, suffix, outward in ((pose.left_arm, ".L", 1), (pose.right_arm, ".R", -1)):
         rotations.update(_arm_rotations(arm, body, chest, suffix, outward))
     for leg, suffix, outward in ((pose.left_leg, ".L", 1), (pose.right_leg, ".R", -1)):
@@ -79,8 +86,12 @@ def bone_rotations(pose: Pose, body: Body) -> dict[str, Rotation]:
     return rotations
 
 
-def _arm_rotations(arm: Arm, body: Body, chest: Rotation, suffix: str, outward: int) -> dict[str, Rotation]:
-    shoulder, elbow, wrist = (body.joint(bone + suffix) for bone in ("upperarm01", "lowerarm01", "wrist"))
+def _arm_rotations(
+    arm: Arm, body: Body, chest: Rotation, suffix: str, outward: int
+) -> dict[str, Rotation]:
+    shoulder, elbow, wrist = (
+        body.joint(bone + suffix) for bone in ("upperarm01", "lowerarm01", "wrist")
+    )
     rest_upper, rest_fore = unit(elbow - shoulder), unit(wrist - elbow)
     upper, fore = unit(_in_body(arm.upper, outward)), unit(_in_body(arm.fore, outward))
 
@@ -101,7 +112,9 @@ def _arm_rotations(arm: Arm, body: Body, chest: Rotation, suffix: str, outward: 
         "lowerarm01" + suffix: chest @ forearm,
     }
     for bone, share in (("lowerarm02", 0.5), ("wrist", 1.0)):
-        rotations[bone + suffix] = chest @ forearm @ turn_about(rest_fore, outward * arm.pronation * share)
+        rotations[bone + suffix] = (
+            chest @ forearm @ turn_about(rest_fore, outward * arm.pronation * share)
+        )
     palm = rotations["wrist" + suffix]
     knuckles = unit(body.joint("finger2-1" + suffix) - body.joint("finger5-1" + suffix))
     for phalanx in range(1, 4):
@@ -113,10 +126,14 @@ def _arm_rotations(arm: Arm, body: Body, chest: Rotation, suffix: str, outward: 
     return rotations
 
 
-def _leg_rotations(leg: Leg, body: Body, pelvis: Rotation, suffix: str, outward: int) -> dict[str, Rotation]:
+def _leg_rotations(
+    leg: Leg, body: Body, pelvis: Rotation, suffix: str, outward: int
+) -> dict[str, Rotation]:
     hip, knee, ankle = (body.joint(bone + suffix) for bone in ("upperleg01", "lowerleg01", "foot"))
     down = np.array([0.0, 0.0, -1.0])
-    thigh_frame = pelvis @ turn_x(leg.hip) @ turn_y(-outward * leg.spread) @ turn_z(outward * leg.turn)
+    thigh_frame = (
+        pelvis @ turn_x(leg.hip) @ turn_y(-outward * leg.spread) @ turn_z(outward * leg.turn)
+    )
     shin_frame = thigh_frame @ turn_x(-leg.knee)
     foot_frame = shin_frame @ turn_x(leg.ankle)
     rotations = {

@@ -23,7 +23,9 @@ _GESTURES: dict[str, Arm] = {
     "reach down": Arm(upper=(0.1, 0.6, -0.9), fore=(0.0, 0.7, -0.8), curl=0.5),
     "reach aside": Arm(upper=(1, 0.15, 0.0), fore=(1, 0.3, 0.1), curl=0.1),
     "point": Arm(upper=(0.5, 0.9, 0.05), fore=(0.4, 1, 0.1), curl=0.5),
-    "hand on hip": Arm(upper=(0.85, -0.25, -0.75), fore=(-0.7, 0.35, -0.6), pronation=0.3, curl=0.4),
+    "hand on hip": Arm(
+        upper=(0.85, -0.25, -0.75), fore=(-0.7, 0.35, -0.6), pronation=0.3, curl=0.4
+    ),
     "pocket": Arm(upper=(0.4, -0.35, -1), fore=(-0.1, 0.45, -1), curl=0.3),
     "behind back": Arm(upper=(0.3, -0.6, -1), fore=(-0.6, -0.25, -0.7)),
     "telephone": Arm(upper=(0.35, 0.4, -0.75), fore=(-0.1, 0.3, 1), pronation=0.1, curl=0.7),
@@ -83,7 +85,9 @@ def random_posture(rng: np.random.Generator) -> Posture:
     return Posture(name, pose, seated=name == "sit")
 
 
-def random_arms(rng: np.random.Generator, names: tuple[str, ...] = _STANDING_GESTURES) -> tuple[Arm, Arm]:
+def random_arms(
+    rng: np.random.Generator, names: tuple[str, ...] = _STANDING_GESTURES
+) -> tuple[Arm, Arm]:
     """Left and right: both in one gesture, each in its own, or anywhere a shoulder lets them."""
     kind = rng.random()
     if kind < 0.35:
@@ -97,11 +101,15 @@ def random_arms(rng: np.random.Generator, names: tuple[str, ...] = _STANDING_GES
 
 def _varied(arm: Arm, rng: np.random.Generator) -> Arm:
     upper, fore = (_nudged(direction, rng) for direction in (arm.upper, arm.fore))
-    return replace(arm, upper=upper, fore=fore, curl=max(0.0, arm.curl + float(rng.normal(0, 0.15))))
+    return replace(
+        arm, upper=upper, fore=fore, curl=max(0.0, arm.curl + float(rng.normal(0, 0.15)))
+    )
 
 
 def _nudged(direction: Direction, rng: np.random.Generator, deviation: float = 0.1) -> Direction:
-    out, forward, up = np.asarray(direction) + rng.normal(0, deviation, 3) * np.linalg.norm(direction)
+    out, forward, up = np.asarray(direction) + rng.normal(0, deviation, 3) * np.linalg.norm(
+        direction
+    )
     return float(out), float(forward), float(up)
 
 
@@ -122,7 +130,9 @@ def _anywhere(rng: np.random.Generator) -> Arm:
     )
 
 
-def _with_arms(pose: Pose, rng: np.random.Generator, names: tuple[str, ...] = _STANDING_GESTURES) -> Pose:
+def _with_arms(
+    pose: Pose, rng: np.random.Generator, names: tuple[str, ...] = _STANDING_GESTURES
+) -> Pose:
     left, right = random_arms(rng, names)
     return replace(pose, left_arm=left, right_arm=right)
 
@@ -132,7 +142,13 @@ def _legs(rng: np.random.Generator, leg: Leg, deviation: float) -> tuple[Leg, Le
         hip, knee, ankle = rng.normal(0, deviation, 3)
         knee = max(0.02, leg.knee + float(knee))
         spread = leg.spread + abs(float(rng.normal(0, deviation / 2)))
-        return replace(leg, hip=leg.hip + float(hip), knee=knee, ankle=leg.ankle + 0.5 * float(ankle), spread=spread)
+        return replace(
+            leg,
+            hip=leg.hip + float(hip),
+            knee=knee,
+            ankle=leg.ankle + 0.5 * float(ankle),
+            spread=spread,
+        )
 
     return vary(), vary()
 
@@ -143,7 +159,14 @@ def _stand(rng: np.random.Generator) -> Pose:
     if rng.random() < 0.4:
         left = replace(left, hip=0.25, knee=0.45, ankle=0.1)
     return _with_arms(
-        Pose(left_leg=left, right_leg=right, roll=weight, side_bend=-2 * weight, nod=float(rng.uniform(0, 0.3))), rng
+        Pose(
+            left_leg=left,
+            right_leg=right,
+            roll=weight,
+            side_bend=-2 * weight,
+            nod=float(rng.uniform(0, 0.3)),
+        ),
+        rng,
     )
 
 
@@ -161,7 +184,10 @@ def _sit(rng: np.random.Generator) -> Pose:
     if rng.random() < 0.25:  # one leg over the other
         left = Leg(hip=1.75, knee=1.35, spread=-0.3, ankle=-0.2)
     tilt = float(rng.uniform(-0.3, 0.15))  # leaning back to leaning over
-    left, right = replace(left, hip=left.hip + tilt), replace(right, hip=right.hip + tilt)  # thighs stay level
+    left, right = (
+        replace(left, hip=left.hip + tilt),
+        replace(right, hip=right.hip + tilt),
+    )  # thighs stay level
     pose = Pose(tilt=tilt, bend=0.2, nod=float(rng.uniform(0, 0.4)), left_leg=left, right_leg=right)
     return _with_arms(pose, rng, _SITTING_GESTURES)
 
@@ -173,14 +199,20 @@ def _sit_on_ground(rng: np.random.Generator) -> Pose:
         knee = float(rng.uniform(0.05, 1.6))
         leg = Leg(hip=1.4 + 0.42 * knee, knee=knee, spread=0.15)
     left, right = _legs(rng, leg, 0.06)
-    return _with_arms(Pose(tilt=-0.1, bend=0.35, left_leg=left, right_leg=right), rng, _SITTING_GESTURES)
+    return _with_arms(
+        Pose(tilt=-0.1, bend=0.35, left_leg=left, right_leg=right), rng, _SITTING_GESTURES
+    )
 
 
 def _crouch(rng: np.random.Generator) -> Pose:
     depth = float(rng.uniform(0.35, 1.0))
-    left, right = _legs(rng, Leg(hip=2.0 * depth, knee=2.2 * depth, ankle=0.45 * depth, spread=0.2, turn=0.3), 0.08)
+    left, right = _legs(
+        rng, Leg(hip=2.0 * depth, knee=2.2 * depth, ankle=0.45 * depth, spread=0.2, turn=0.3), 0.08
+    )
     return _with_arms(
-        Pose(tilt=0.45 * depth, bend=0.4, nod=-0.3 * depth, left_leg=left, right_leg=right), rng, _SITTING_GESTURES
+        Pose(tilt=0.45 * depth, bend=0.4, nod=-0.3 * depth, left_leg=left, right_leg=right),
+        rng,
+        _SITTING_GESTURES,
     )
 
 
@@ -205,13 +237,21 @@ def _lunge(rng: np.random.Generator) -> Pose:
     front = Leg(hip=1.3 * depth, knee=1.3 * depth, spread=0.1, ankle=0.1)
     back = Leg(hip=-0.5 * depth, knee=0.4 * depth, ankle=-0.5 * depth, spread=0.15)
     left, right = (front, back) if rng.random() < 0.5 else (back, front)
-    return _with_arms(Pose(tilt=0.2 * depth, twist=float(rng.normal(0, 0.3)), left_leg=left, right_leg=right), rng)
+    return _with_arms(
+        Pose(tilt=0.2 * depth, twist=float(rng.normal(0, 0.3)), left_leg=left, right_leg=right), rng
+    )
 
 
 def _jump(rng: np.random.Generator) -> Pose:
     left, right = _legs(rng, Leg(hip=0.5, knee=0.8, ankle=-0.5, spread=0.15), 0.35)
     return _with_arms(
-        Pose(left_leg=left, right_leg=right, lift_m=float(rng.uniform(0.05, 0.6)), roll=float(rng.normal(0, 0.15))), rng
+        Pose(
+            left_leg=left,
+            right_leg=right,
+            lift_m=float(rng.uniform(0.05, 0.6)),
+            roll=float(rng.normal(0, 0.15)),
+        ),
+        rng,
     )
 
 
@@ -229,7 +269,9 @@ def _lie(rng: np.random.Generator) -> Pose:
     tilt = (np.pi / 2) * (1 if rng.random() < 0.4 else -1)
     left, right = _legs(rng, Leg(hip=0.2, knee=0.3, spread=0.1), 0.25)
     return _with_arms(
-        Pose(tilt=tilt, left_leg=left, right_leg=right, nod=0.0), rng, ("raised", "loose", "spread", "behind head")
+        Pose(tilt=tilt, left_leg=left, right_leg=right, nod=0.0),
+        rng,
+        ("raised", "loose", "spread", "behind head"),
     )
 
 

@@ -27,7 +27,12 @@ class Prop:
     material: Material
 
 
-def box(size: tuple[float, float, float], base: tuple[float, float, float], turn: float, material: Material) -> Prop:
+def box(
+    size: tuple[float, float, float],
+    base: tuple[float, float, float],
+    turn: float,
+    material: Material,
+) -> Prop:
     """A box of `size` (x, y, z) whose bottom is centred on `base`, turned about the vertical."""
     half = np.asarray(size) / 2
     vertices: list[Points] = []
@@ -44,13 +49,19 @@ def box(size: tuple[float, float, float], base: tuple[float, float, float], turn
             start = 4 * len(vertices)
             vertices.append(corners)
             normals.append(np.tile(np.eye(3)[axis] * sign, (4, 1)))
-            texture_points.append(np.stack([corners[:, across], -corners[:, along], np.zeros(4)], axis=1))
+            texture_points.append(
+                np.stack([corners[:, across], -corners[:, along], np.zeros(4)], axis=1)
+            )
             faces.extend([(start, start + 1, start + 2), (start, start + 2, start + 3)])
     raised = np.concatenate(vertices) + np.array([0, 0, half[2]])
-    return _placed(raised, np.concatenate(normals), np.concatenate(texture_points), faces, base, turn, material)
+    return _placed(
+        raised, np.concatenate(normals), np.concatenate(texture_points), faces, base, turn, material
+    )
 
 
-def cylinder(radius_m: float, height_m: float, base: tuple[float, float, float], material: Material) -> Prop:
+def cylinder(
+    radius_m: float, height_m: float, base: tuple[float, float, float], material: Material
+) -> Prop:
     """An upright cylinder with a lid."""
     angle = np.linspace(0, 2 * np.pi, _SIDES + 1)
     around = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
@@ -58,7 +69,9 @@ def cylinder(radius_m: float, height_m: float, base: tuple[float, float, float],
     wall = np.stack([angle * radius_m, np.zeros_like(angle), np.zeros_like(angle)], axis=1)
     vertices = np.concatenate([low, high, high, [[0, 0, height_m]]])
     normals = np.concatenate([around, around, np.tile([0.0, 0, 1], (_SIDES + 2, 1))])
-    texture_points = np.concatenate([wall, wall - [0, height_m, 0], around * radius_m, [[0.0, 0, 0]]])
+    texture_points = np.concatenate(
+        [wall, wall - [0, height_m, 0], around * radius_m, [[0.0, 0, 0]]]
+    )
     row, hub = _SIDES + 1, 3 * (_SIDES + 1)
     faces: list[tuple[int, int, int]] = []
     for side in range(_SIDES):
@@ -71,21 +84,33 @@ def cylinder(radius_m: float, height_m: float, base: tuple[float, float, float],
 
 
 def ball(radius_m: float, centre: tuple[float, float, float], material: Material) -> Prop:
-    meridians, circles = np.linspace(0, 2 * np.pi, _SIDES + 1), np.linspace(-np.pi / 2, np.pi / 2, _SIDES // 2 + 1)
+    meridians, circles = (
+        np.linspace(0, 2 * np.pi, _SIDES + 1),
+        np.linspace(-np.pi / 2, np.pi / 2, _SIDES // 2 + 1),
+    )
     longitude, latitude = np.meshgrid(meridians, circles)
     level = np.cos(latitude)
-    normals = np.stack([level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=-1)
+    normals = np.stack(
+        [level * np.cos(longitude), level * np.sin(longitude), np.sin(latitude)], axis=-1
+    )
     texture_points = np.stack([longitude * radius_m, latitude * radius_m, 0 * latitude], axis=-1)
     faces: list[tuple[int, int, int]] = []
     for ring in range(_SIDES // 2):
         for side in range(_SIDES):
             corner = ring * (_SIDES + 1) + side
-            faces += [(corner, corner + 1, corner + _SIDES + 2), (corner, corner + _SIDES + 2, corner + _SIDES + 1)]
+            faces += [
+                (corner, corner + 1, corner + _SIDES + 2),
+                (corner, corner + _SIDES + 2, corner + _SIDES + 1),
+            ]
     outwards = normals.reshape(-1, 3)
-    return _placed(outwards * radius_m, outwards, texture_points.reshape(-1, 3), faces, centre, 0.0, material)
+    return _placed(
+        outwards * radius_m, outwards, texture_points.reshape(-1, 3), faces, centre, 0.0, material
+    )
 
 
-def chair(seat_m: float, base: tuple[float, float, float], turn: float, material: Material, *, back: bool) -> list[Prop]:
+def chair(
+    seat_m: float, base: tuple[float, float, float], turn: float, material: Material, *, back: bool
+) -> list[Prop]:
     """A seat whose top is `seat_m` high and whose front looks along -y before it is turned, on four legs."""
     rotation = turn_z(turn)
 

@@ -23,9 +23,22 @@ def rasterise(screen: Floats, faces: Faces, nearness: Floats, front: NDArray[np.
         za, zb, zc = screen[a, 2], screen[b, 2], screen[c, 2]
         if za <= 0 or zb <= 0 or zc <= 0:
             continue
-        ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
-        left, right = max(0, int(np.ceil(min(ax, bx, cx)))), min(width - 1, int(np.floor(max(ax, bx, cx))))
-        top, bottom = max(0, int(np.ceil(min(ay, by, cy)))), min(height - 1, int(np.floor(max(ay, by, cy))))
+        ax, ay, bx, by, cx, cy = (
+            screen[a, 0],
+            screen[a, 1],
+            screen[b, 0],
+            screen[b, 1],
+            screen[c, 0],
+            screen[c, 1],
+        )
+        left, right = (
+            max(0, int(np.ceil(min(ax, bx, cx)))),
+            min(width - 1, int(np.floor(max(ax, bx, cx)))),
+        )
+        top, bottom = (
+            max(0, int(np.ceil(min(ay, by, cy)))),
+            min(height - 1, int(np.floor(max(ay, by, cy)))),
+        )
         if left > right or top > bottom:
             continue
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)

@@ -104,13 +104,22 @@ def _gather(scene: Scene) -> _Geometry:
         face_owners.append(np.full(len(figure.faces), owner, np.int16))
         count += len(actor.vertices)
     for prop in scene.props:
-        columns.append((prop.vertices, prop.normals, prop.texture_points, np.zeros((len(prop.vertices), 2), np.float32)))
+        columns.append(
+            (
+                prop.vertices,
+                prop.normals,
+                prop.texture_points,
+                np.zeros((len(prop.vertices), 2), np.float32),
+            )
+        )
         faces.append(prop.faces + np.int32(count))
         face_materials.append(np.full(len(prop.faces), len(materials), np.int32))
         face_owners.append(np.full(len(prop.faces), -1, np.int16))
         materials.append(prop.material)
         count += len(prop.vertices)
-    vertices, normals, texture_points, marks = (np.concatenate(column) for column in zip(*columns, strict=True))
+    vertices, normals, texture_points, marks = (
+        np.concatenate(column) for column in zip(*columns, strict=True)
+    )
     return _Geometry(
         vertices, normals, texture_points, marks, np.concatenate(faces), np.concatenate(face_materials),
         np.concatenate(face_owners), material_table(materials),
@@ -123,7 +132,9 @@ def _darken_hollows(image: Floats, nearness: Floats) -> None:
     small = cv2.resize(nearness, (width // 2, height // 2), interpolation=cv2.INTER_NEAREST)
     depth = 1 / np.maximum(small, 1 / _FAR_M)
     behind = np.clip((depth - cv2.GaussianBlur(depth, (0, 0), 3.0)) * 2.0, 0, 0.3) * (small > 0)
-    factor = cv2.resize(1 - behind.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    factor = cv2.resize(
+        1 - behind.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+    )
     factor[nearness <= 0] = 1
     image *= factor[:, :, None]
 

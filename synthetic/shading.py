@@ -14,12 +14,20 @@ from synthetic.textures import sample
 
 # The kernel reads whole numbers: enumeration members would make it compile more slowly.
 _SKIN, _CLOTH, _HAIR, _LEATHER, _TEXTURE = (int(kind) for kind in Kind)
-_STRIPES, _PINSTRIPES, _CHECKS, _DOTS, _BLOTCHES, _PRINT, _FABRIC = (int(pattern) for pattern in Pattern if pattern)
-_KIND, _COLOUR, _SECOND, _PATTERN = (int(column) for column in (Column.KIND, Column.COLOUR, Column.SECOND, Column.PATTERN))
+_STRIPES, _PINSTRIPES, _CHECKS, _DOTS, _BLOTCHES, _PRINT, _FABRIC = (
+    int(pattern) for pattern in Pattern if pattern
+)
+_KIND, _COLOUR, _SECOND, _PATTERN = (
+    int(column) for column in (Column.KIND, Column.COLOUR, Column.SECOND, Column.PATTERN)
+)
 _REPEATS, _SPECULAR, _SHININESS = int(Column.REPEATS), int(Column.SPECULAR), int(Column.SHININESS)
-_FOLDS, _SLOT, _EYE, _IRIS, _BEARD = (int(c) for c in (Column.FOLDS, Column.TEXTURE, Column.EYE, Column.IRIS, Column.BEARD))
+_FOLDS, _SLOT, _EYE, _IRIS, _BEARD = (
+    int(c) for c in (Column.FOLDS, Column.TEXTURE, Column.EYE, Column.IRIS, Column.BEARD)
+)
 
-_EYE_OFFSET_M = 0.030  # as in clothes: the face below is drawn for eyes this far from its middle, and scaled
+_EYE_OFFSET_M = (
+    0.030  # as in clothes: the face below is drawn for eyes this far from its middle, and scaled
+)
 
 
 @kernel
@@ -56,7 +64,14 @@ def shade(
                 continue
             a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
             # Perspective-correct shares of the corners.
-            ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
+            ax, ay, bx, by, cx, cy = (
+                screen[a, 0],
+                screen[a, 1],
+                screen[b, 0],
+                screen[b, 1],
+                screen[c, 0],
+                screen[c, 1],
+            )
             inverse = 1 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
             sb = ((column - ax) * (cy - ay) - (row - ay) * (cx - ax)) * inverse
             sc = ((bx - ax) * (row - ay) - (by - ay) * (column - ax)) * inverse
@@ -78,7 +93,9 @@ def shade(
             material = materials[face_materials[face]]
             kind = int(material[_KIND])
             pixel_m = 1 / (nearness * focal_px)
-            fine = max(0.0, 1 - 150 * pixel_m)  # grain of a few millimetres would alias in the distance
+            fine = max(
+                0.0, 1 - 150 * pixel_m
+            )  # grain of a few millimetres would alias in the distance
 
             if kind == _SKIN:
                 lip = sa * marks[a, 0] + sb * marks[b, 0] + sc * marks[c, 0]
@@ -86,7 +103,9 @@ def shade(
                 _skin(albedo, material, table, tx, ty, tz, lip, eyeball, fine)
             elif kind == _HAIR:
                 strand = (
-                    1 + 0.30 * fine * noise(table, 260 * tx, 260 * ty, 26 * tz) + 0.12 * noise(table, 60 * tx, 60 * ty, 60 * tz)
+                    1
+                    + 0.30 * fine * noise(table, 260 * tx, 260 * ty, 26 * tz)
+                    + 0.12 * noise(table, 60 * tx, 60 * ty, 60 * tz)
                 )
                 for k in range(3):
                     albedo[k] = material[_COLOUR + k] * min(2.0, max(0.35, strand))
@@ -95,7 +114,14 @@ def shade(
             elif kind == _TEXTURE:
                 for k in range(3):
                     repeats = material[_REPEATS]
-                    texel = sample(atlas, int(material[_SLOT]), tx * repeats, ty * repeats, pixel_m * repeats, k)
+                    texel = sample(
+                        atlas,
+                        int(material[_SLOT]),
+                        tx * repeats,
+                        ty * repeats,
+                        pixel_m * repeats,
+                        k,
+                    )
                     albedo[k] = texel * material[_COLOUR + k]
             else:
                 _cloth(albedo, material, atlas, table, tx, ty, tz, pixel_m, fine)
@@ -111,7 +137,9 @@ def shade(
             length = np.sqrt(vx * vx + vy * vy + vz * vz)
             vx, vy, vz = vx / length, vy / length, vz / length
             inside = 1.0
-            if nx * vx + ny * vy + nz * vz < -0.15:  # the inside of a sleeve or a skirt, or a hollow seen from behind
+            if (
+                nx * vx + ny * vy + nz * vz < -0.15
+            ):  # the inside of a sleeve or a skirt, or a hollow seen from behind
                 nx, ny, nz = -nx, -ny, -nz
                 inside = 1.0 if kind == _SKIN else 0.5
 
@@ -119,10 +147,21 @@ def shade(
             wrap = 0.25 if kind == _SKIN else 0.08  # light goes a little way into skin
             direct = max(0.0, (sun + wrap) / (1 + wrap))
             if direct > 0:
-                direct *= 1 - shadow(shadows, shadow_matrix, px + 0.02 * nx, py + 0.02 * ny, pz + 0.02 * nz, -0.015, 1.2)
+                direct *= 1 - shadow(
+                    shadows,
+                    shadow_matrix,
+                    px + 0.02 * nx,
+                    py + 0.02 * ny,
+                    pz + 0.02 * nz,
+                    -0.015,
+                    1.2,
+                )
             hx, hy, hz = vx + light[0, 0], vy + light[0, 1], vz + light[0, 2]
             length = np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
-            glint = max(0.0, (nx * hx + ny * hy + nz * hz) / length) ** material[_SHININESS] * material[_SPECULAR]
+            glint = (
+                max(0.0, (nx * hx + ny * hy + nz * hz) / length) ** material[_SHININESS]
+                * material[_SPECULAR]
+            )
             rim = 0.25 * material[_SPECULAR] * (1 - abs(nx * vx + ny * vy + nz * vz)) ** 3
             for k in range(3):
                 sky = light[2, k] * (0.5 + 0.5 * nz) + light[3, k] * (0.5 - 0.5 * nz)
@@ -132,14 +171,26 @@ def shade(
 
 @kernel
 def _skin(
-    albedo: Floats, material: Floats, table: Floats, x: float, y: float, z: float, lip: float, eyeball: float, fine: float
+    albedo: Floats,
+    material: Floats,
+    table: Floats,
+    x: float,
+    y: float,
+    z: float,
+    lip: float,
+    eyeball: float,
+    fine: float,
 ) -> None:
     """Skin with lips, eyes, eyebrows, flushed cheeks and beard; x, y, z are texture coordinates (0 between the eyes).
 
     `fine`, here and below, is how much of the finest grain a pixel can show.
     """
     unit = material[_EYE] / _EYE_OFFSET_M
-    mottle = 1 + 0.05 * noise(table, 50 * x, 50 * y, 50 * z) + 0.03 * fine * noise(table, 200 * x, 200 * y, 200 * z)
+    mottle = (
+        1
+        + 0.05 * noise(table, 50 * x, 50 * y, 50 * z)
+        + 0.03 * fine * noise(table, 200 * x, 200 * y, 200 * z)
+    )
     for k in range(3):
         albedo[k] = material[_COLOUR + k] * mottle
     height = z - material[_EYE + 2]
@@ -170,8 +221,12 @@ def _skin(
         albedo[k] *= 1 - cheek
     beard = material[_BEARD]
     if beard > 0 and up < -0.045 and lip < 0.3:
-        edge = min(1.0, (-0.045 - up) / 0.015) * (1.0 if up < -0.075 or abs(x) < 0.03 * unit else 0.4)
-        cover = beard * edge * min(1.0, max(0.0, 0.8 + 0.3 * noise(table, 160 * x, 160 * y, 160 * z)))
+        edge = min(1.0, (-0.045 - up) / 0.015) * (
+            1.0 if up < -0.075 or abs(x) < 0.03 * unit else 0.4
+        )
+        cover = (
+            beard * edge * min(1.0, max(0.0, 0.8 + 0.3 * noise(table, 160 * x, 160 * y, 160 * z)))
+        )
         for k in range(3):
             albedo[k] = albedo[k] * (1 - cover) + cover * material[_SECOND + k]
     if lip > 0.05:
@@ -183,7 +238,15 @@ def _skin(
 
 @kernel
 def _cloth(
-    albedo: Floats, material: Floats, atlas: Floats, table: Floats, x: float, y: float, z: float, pixel_m: float, fine: float
+    albedo: Floats,
+    material: Floats,
+    atlas: Floats,
+    table: Floats,
+    x: float,
+    y: float,
+    z: float,
+    pixel_m: float,
+    fine: float,
 ) -> None:
     """Cloth or leather in its pattern."""
     pattern, repeats = int(material[_PATTERN]), material[_REPEATS]
@@ -193,22 +256,41 @@ def _cloth(
     elif pattern == _PINSTRIPES:
         share = 1.0 if (x * 2 * repeats) % 1.0 < 0.25 else 0.0
     elif pattern == _CHECKS:
-        share = (0.5 if (x * repeats) % 1.0 < 0.5 else 0.0) + (0.5 if (z * repeats) % 1.0 < 0.5 else 0.0)
+        share = (0.5 if (x * repeats) % 1.0 < 0.5 else 0.0) + (
+            0.5 if (z * repeats) % 1.0 < 0.5 else 0.0
+        )
     elif pattern == _DOTS:
-        share = 1.0 if ((x * repeats) % 1.0 - 0.5) ** 2 + ((z * repeats) % 1.0 - 0.5) ** 2 < 0.07 else 0.0
+        share = (
+            1.0
+            if ((x * repeats) % 1.0 - 0.5) ** 2 + ((z * repeats) % 1.0 - 0.5) ** 2 < 0.07
+            else 0.0
+        )
     elif pattern == _BLOTCHES:
         level = noise(table, 3 * repeats * x, 3 * repeats * y, 3 * repeats * z)
         share = 1.0 if level > 0.6 else (0.5 if level < -0.7 else 0.0)
     elif pattern == _PRINT and y < 0 and (x / 0.11) ** 2 + ((z + 0.38) / 0.11) ** 2 < 1:
         share = -1.0
         for k in range(3):
-            albedo[k] = sample(atlas, int(material[_SLOT]), 4.5 * x + 0.5, -4.5 * z - 1.21, 4.5 * pixel_m, k)
+            albedo[k] = sample(
+                atlas, int(material[_SLOT]), 4.5 * x + 0.5, -4.5 * z - 1.21, 4.5 * pixel_m, k
+            )
     elif pattern == _FABRIC:
         share = -1.0
         for k in range(3):
-            fabric = sample(atlas, int(material[_SLOT]), repeats * (x + 0.3 * y), -repeats * z, repeats * pixel_m, k)
+            fabric = sample(
+                atlas,
+                int(material[_SLOT]),
+                repeats * (x + 0.3 * y),
+                -repeats * z,
+                repeats * pixel_m,
+                k,
+            )
             albedo[k] = 0.35 * material[_COLOUR + k] + 0.65 * fabric
-    weave = 1 + 0.06 * noise(table, 12 * x, 12 * y, 12 * z) + 0.03 * fine * noise(table, 300 * x, 300 * y, 300 * z)
+    weave = (
+        1
+        + 0.06 * noise(table, 12 * x, 12 * y, 12 * z)
+        + 0.03 * fine * noise(table, 300 * x, 300 * y, 300 * z)
+    )
     for k in range(3):
         if share >= 0:
             albedo[k] = material[_COLOUR + k] * (1 - share) + material[_SECOND + k] * share

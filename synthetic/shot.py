@@ -13,7 +13,9 @@ from synthetic.labels import Label, label_people
 from synthetic.scene import Scene, render
 
 
-def take(scene: Scene, film: Film, rng: np.random.Generator, supersampling: int = 1) -> tuple[NDArray[np.uint8], list[Label]]:
+def take(
+    scene: Scene, film: Film, rng: np.random.Generator, supersampling: int = 1
+) -> tuple[NDArray[np.uint8], list[Label]]:
     """The picture (h, w, 3) uint8 BGR of the size that the camera says, and a label for every actor."""
     if supersampling == 1:
         rendering = render(scene)
@@ -24,11 +26,15 @@ def take(scene: Scene, film: Film, rng: np.random.Generator, supersampling: int 
     fine = replace(
         scene,
         camera=scene.camera.scaled(supersampling),
-        backdrop=np.asarray(cv2.resize(scene.backdrop, large, interpolation=cv2.INTER_LINEAR), np.float32),
+        backdrop=np.asarray(
+            cv2.resize(scene.backdrop, large, interpolation=cv2.INTER_LINEAR), np.float32
+        ),
         light=replace(scene.light, blur_px=scene.light.blur_px * supersampling),
     )
     rendering = render(fine)
     labels = label_people(rendering, scene.actors, supersampling)
     small = cv2.resize(rendering.image, (width, height), interpolation=cv2.INTER_AREA)
-    smooth = replace(rendering, image=np.asarray(small, np.float32), edges=np.zeros((height, width), np.uint8))
+    smooth = replace(
+        rendering, image=np.asarray(small, np.float32), edges=np.zeros((height, width), np.uint8)
+    )
     return develop(smooth, film, rng), labels

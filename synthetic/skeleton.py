@@ -41,7 +41,9 @@ class Skeleton:
 
 
 @kernel
-def _forward(heads: Floats, parents: NDArray[np.int32], given: NDArray[np.bool_], rotations: Floats) -> Floats:
+def _forward(
+    heads: Floats, parents: NDArray[np.int32], given: NDArray[np.bool_], rotations: Floats
+) -> Floats:
     transforms = np.zeros((heads.shape[0], 3, 4), np.float32)
     for bone in range(heads.shape[0]):
         parent = parents[bone]

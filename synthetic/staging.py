@@ -22,7 +22,9 @@ from synthetic.scene import Scene
 from synthetic.textures import SIZE_PX, build_atlas, to_linear
 from synthetic.wardrobe import Palette, random_colour, random_person
 
-_PEOPLE = np.array([0.24, 0.22, 0.17, 0.13, 0.09, 0.07, 0.05, 0.03])  # shares of pictures with 1 to 8 people
+_PEOPLE = np.array(
+    [0.24, 0.22, 0.17, 0.13, 0.09, 0.07, 0.05, 0.03]
+)  # shares of pictures with 1 to 8 people
 _CLEARANCE_M = 0.5
 _PLACING_TRIES = 30
 _GROUND_SLOT, _PRINT_SLOTS = 0, (1, 2)
@@ -43,7 +45,13 @@ class _Spot:
     y_m: float
 
 
-def random_scene(width: int, height: int, library: BodyLibrary, backgrounds: Backgrounds, rng: np.random.Generator) -> Scene:
+def random_scene(
+    width: int,
+    height: int,
+    library: BodyLibrary,
+    backgrounds: Backgrounds,
+    rng: np.random.Generator,
+) -> Scene:
     """A scene with one to eight people; the same generator state gives the same scene."""
     camera, spots = _frame(width, height, rng)
     photo = _photo(width, height, backgrounds, rng)
@@ -60,7 +68,15 @@ def random_scene(width: int, height: int, library: BodyLibrary, backgrounds: Bac
         actors.append(actor)
         props += furniture
     props += _things(camera, spots, rng)
-    return Scene(camera=camera, actors=actors, props=props, light=light, ground=ground, backdrop=backdrop, atlas=atlas)
+    return Scene(
+        camera=camera,
+        actors=actors,
+        props=props,
+        light=light,
+        ground=ground,
+        backdrop=backdrop,
+        atlas=atlas,
+    )
 
 
 def random_film(rng: np.random.Generator) -> Film:
@@ -70,22 +86,35 @@ def random_film(rng: np.random.Generator) -> Film:
         balance=(1 + float(tint[0]), 1 + float(tint[1]), 1 + float(tint[2])),
         contrast=float(rng.uniform(0.85, 1.2)),
         grain=float(rng.uniform(0.002, 0.02)),
-        blur_px=float(rng.choice([0.0, rng.uniform(0.3, 0.7), rng.uniform(0.7, 1.4)], p=[0.4, 0.45, 0.15])),
+        blur_px=float(
+            rng.choice([0.0, rng.uniform(0.3, 0.7), rng.uniform(0.7, 1.4)], p=[0.4, 0.45, 0.15])
+        ),
     )
 
 
 def _frame(width: int, height: int, rng: np.random.Generator) -> tuple[Camera, list[_Spot]]:
     """A camera, and where people stand in its view; the first is the one it looks at."""
-    height_m = rng.choice([rng.uniform(1.1, 1.9), rng.uniform(0.3, 1.0), rng.uniform(2.0, 4.5)], p=[0.68, 0.16, 0.16])
-    view = Camera(width=width, height=height, height_m=float(height_m), field_of_view=float(rng.uniform(0.5, 1.15)))
+    height_m = rng.choice(
+        [rng.uniform(1.1, 1.9), rng.uniform(0.3, 1.0), rng.uniform(2.0, 4.5)], p=[0.68, 0.16, 0.16]
+    )
+    view = Camera(
+        width=width,
+        height=height,
+        height_m=float(height_m),
+        field_of_view=float(rng.uniform(0.5, 1.15)),
+    )
     count = 1 + int(rng.choice(len(_PEOPLE), p=_PEOPLE))
     largest = 1.7 if count < 4 else 0.9
-    share = float(np.exp(rng.uniform(np.log(0.28), np.log(largest))))  # of the picture's height, for a standing adult
+    share = float(
+        np.exp(rng.uniform(np.log(0.28), np.log(largest)))
+    )  # of the picture's height, for a standing adult
     distance_m = float(np.clip(view.focal_px * 1.7 / (share * height), 0.9, 25))
     aim_m = rng.uniform(0.9, 1.5) if share > 0.9 else rng.uniform(0.5, 1.4)
     camera = replace(
         view,
-        pitch=float(np.clip(-np.arctan2(height_m - aim_m, distance_m), -0.75, 0.5) + rng.normal(0, 0.05)),
+        pitch=float(
+            np.clip(-np.arctan2(height_m - aim_m, distance_m), -0.75, 0.5) + rng.normal(0, 0.05)
+        ),
         roll=float(rng.normal(0, 0.04)),
     )
     half_width = np.tan(view.field_of_view / 2)
@@ -93,10 +122,17 @@ def _frame(width: int, height: int, rng: np.random.Generator) -> tuple[Camera, l
     row = count > 2 and rng.random() < 0.3
     for _ in range(count - 1):
         for _ in range(_PLACING_TRIES):
-            away_m = distance_m + rng.normal(0, 0.15) if row else distance_m * np.exp(rng.normal(0.25, 0.45))
+            away_m = (
+                distance_m + rng.normal(0, 0.15)
+                if row
+                else distance_m * np.exp(rng.normal(0.25, 0.45))
+            )
             away_m = max(float(away_m), 0.8)
             spot = _Spot(float(rng.uniform(-1.05, 1.05) * away_m * half_width), away_m)
-            if all(np.hypot(spot.x_m - other.x_m, spot.y_m - other.y_m) > _CLEARANCE_M for other in spots):
+            if all(
+                np.hypot(spot.x_m - other.x_m, spot.y_m - other.y_m) > _CLEARANCE_M
+                for other in spots
+            ):
                 spots.append(spot)
                 break
     return camera, spots
@@ -112,7 +148,11 @@ def _surfaces(backgrounds: Backgrounds, rng: np.random.Generator) -> list[Image]
     """Pictures of the ground and of two kinds of cloth."""
     slots = [backgrounds.textures.crop(SIZE_PX, SIZE_PX, rng)]
     for _ in _PRINT_SLOTS:
-        source = backgrounds.photos if backgrounds.photos is not None and rng.random() < 0.8 else backgrounds.textures
+        source = (
+            backgrounds.photos
+            if backgrounds.photos is not None and rng.random() < 0.8
+            else backgrounds.textures
+        )
         slots.append(source.crop(SIZE_PX, SIZE_PX, rng, largest=0.7))
     return slots
 
@@ -126,7 +166,12 @@ def _ground(backgrounds: Backgrounds, rng: np.random.Generator) -> Ground:
     if rng.random() < (0.3 if backgrounds.photos is not None else 0.7):
         red, green, blue = 0.5 + 0.8 * np.asarray(random_colour(rng, 0.3, 1.0))
         tint = (float(red), float(green), float(blue))
-        return Ground(texture=_GROUND_SLOT, tile_m=float(rng.uniform(0.6, 3)), tint=tint, reach_m=float(rng.uniform(8, 40)))
+        return Ground(
+            texture=_GROUND_SLOT,
+            tile_m=float(rng.uniform(0.6, 3)),
+            tint=tint,
+            reach_m=float(rng.uniform(8, 40)),
+        )
     return Ground(shadow=float(rng.uniform(0.25, 0.65)))
 
 
@@ -140,7 +185,11 @@ def _light(backdrop: Floats, ground: Ground, atlas: Floats, rng: np.random.Gener
     sunny = rng.beta(1.5, 1.5) if rng.random() < 0.8 else 0.1
     azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.35, 1.35)
     toward_camera = -abs(np.cos(azimuth)) if rng.random() < 0.75 else np.cos(azimuth)
-    sun = (np.sin(azimuth) * np.cos(elevation), toward_camera * np.cos(elevation), np.sin(elevation))
+    sun = (
+        np.sin(azimuth) * np.cos(elevation),
+        toward_camera * np.cos(elevation),
+        np.sin(elevation),
+    )
     warm = 1 + rng.uniform(0, 0.12) * np.array([1.0, 0.0, -1.0])
 
     def colour(strength: float, tint: np.ndarray) -> tuple[float, float, float]:
@@ -160,8 +209,14 @@ def _placed(
     figure: Figure, palette: Palette, posture: Posture, spot: _Spot, rng: np.random.Generator
 ) -> tuple[Actor, list[Prop]]:
     """The person on the spot, with whatever they sit on."""
-    facing = np.arctan2(spot.x_m, spot.y_m)  # heading that looks into the camera, negative to the right
-    heading = float(-facing + rng.normal(0, 0.7)) if rng.random() < 0.6 else float(rng.uniform(-np.pi, np.pi))
+    facing = np.arctan2(
+        spot.x_m, spot.y_m
+    )  # heading that looks into the camera, negative to the right
+    heading = (
+        float(-facing + rng.normal(0, 0.7))
+        if rng.random() < 0.6
+        else float(rng.uniform(-np.pi, np.pi))
+    )
     pose = replace(posture.pose, heading=posture.pose.heading + heading)
     actor = Actor.stand(figure, palette, pose, spot.x_m, spot.y_m)
     furniture: list[Prop] = []
@@ -215,17 +270,27 @@ def _things(camera: Camera, spots: list[_Spot], rng: np.random.Generator) -> lis
 def _thing(x: float, y: float, rng: np.random.Generator) -> Prop:
     kind = rng.random()
     if kind < 0.5:
-        size = (float(rng.uniform(0.2, 1.2)), float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.25, 1.1)))
+        size = (
+            float(rng.uniform(0.2, 1.2)),
+            float(rng.uniform(0.2, 0.6)),
+            float(rng.uniform(0.25, 1.1)),
+        )
         return box(size, (x, y, 0.0), float(rng.uniform(-np.pi, np.pi)), _surface(rng))
     if kind < 0.85:
-        return cylinder(float(rng.uniform(0.03, 0.2)), float(rng.uniform(0.5, 3.0)), (x, y, 0.0), _surface(rng))
+        return cylinder(
+            float(rng.uniform(0.03, 0.2)), float(rng.uniform(0.5, 3.0)), (x, y, 0.0), _surface(rng)
+        )
     radius = float(rng.uniform(0.1, 0.35))
     return ball(radius, (x, y, radius), _surface(rng))
 
 
 def _surface(rng: np.random.Generator) -> Material:
     if rng.random() < 0.5:
-        return Material(kind=Kind.LEATHER, colour=random_colour(rng), specular=float(rng.uniform(0, 0.15)))
+        return Material(
+            kind=Kind.LEATHER, colour=random_colour(rng), specular=float(rng.uniform(0, 0.15))
+        )
     tint = random_colour(rng, 0.7, 1.0)
     repeats = float(rng.uniform(0.7, 2))
-    return Material(kind=Kind.TEXTURE, colour=tint, texture=int(rng.integers(3)), repeats=repeats, specular=0.03)
+    return Material(
+        kind=Kind.TEXTURE, colour=tint, texture=int(rng.integers(3)), repeats=repeats, specular=0.03
+    )

@@ -26,7 +26,11 @@ def build_atlas(images: list[NDArray[np.uint8]]) -> Floats:
     """(number of images, texels, 3) float32 from RGB pictures of any size; level after level, rows first."""
     atlas = np.empty((len(images), _TEXELS, 3), np.float32)
     for slot, image in zip(atlas, images, strict=True):
-        level = to_linear(np.asarray(cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA), np.uint8))
+        level = to_linear(
+            np.asarray(
+                cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA), np.uint8
+            )
+        )
         start = 0
         for _ in range(LEVELS):
             texels = level.shape[0] ** 2

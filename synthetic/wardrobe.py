@@ -22,12 +22,24 @@ _HAIRS: tuple[Colour, ...] = (
     (0.55, 0.26, 0.12), (0.55, 0.54, 0.52), (0.80, 0.79, 0.76),
 )  # fmt: skip
 _HAIR_SHARES = np.array([5, 5, 4, 3, 2, 1.5, 0.7, 1.2, 0.6]) / 23
-_IRISES: tuple[Colour, ...] = ((0.22, 0.13, 0.07), (0.16, 0.10, 0.06), (0.30, 0.40, 0.50), (0.30, 0.36, 0.22))
-_JEANS: tuple[Colour, ...] = ((0.16, 0.21, 0.34), (0.24, 0.33, 0.50), (0.42, 0.52, 0.66), (0.10, 0.11, 0.14))
+_IRISES: tuple[Colour, ...] = (
+    (0.22, 0.13, 0.07),
+    (0.16, 0.10, 0.06),
+    (0.30, 0.40, 0.50),
+    (0.30, 0.36, 0.22),
+)
+_JEANS: tuple[Colour, ...] = (
+    (0.16, 0.21, 0.34),
+    (0.24, 0.33, 0.50),
+    (0.42, 0.52, 0.66),
+    (0.10, 0.11, 0.14),
+)
 _PATTERNS = (Pattern.STRIPES, Pattern.PINSTRIPES, Pattern.CHECKS, Pattern.DOTS, Pattern.BLOTCHES)
 
 
-def random_person(library: BodyLibrary, prints: list[int], rng: np.random.Generator) -> tuple[Figure, Palette]:
+def random_person(
+    library: BodyLibrary, prints: list[int], rng: np.random.Generator
+) -> tuple[Figure, Palette]:
     """A random body in random clothes; `prints` are the atlas slots whose pictures may appear on cloth."""
     body = library.sample(rng)
     cut = random_cut(body.group == "woman" or (body.group == "child" and rng.random() < 0.4), rng)
@@ -59,21 +71,29 @@ def random_cut(feminine: bool, rng: np.random.Generator) -> Cut:
     )
 
 
-def random_palette(figure: Figure, cut: Cut, masculine: bool, prints: list[int], rng: np.random.Generator) -> Palette:
+def random_palette(
+    figure: Figure, cut: Cut, masculine: bool, prints: list[int], rng: np.random.Generator
+) -> Palette:
     """Materials of every part of the figure."""
     skin = _mixed(_SKINS, rng)
     hair = _varied(_HAIRS[rng.choice(len(_HAIRS), p=_HAIR_SHARES)], 0.25, rng)
     top = _cloth(rng, prints, plain=0.45, folds=0.2)
     bottom = _cloth(rng, prints, plain=0.85, folds=0.14)
     if cut.bottom != "skirt" and rng.random() < 0.5:
-        bottom = Material(kind=Kind.CLOTH, colour=_varied(_JEANS[rng.integers(len(_JEANS))], 0.15, rng), folds=0.14)
+        bottom = Material(
+            kind=Kind.CLOTH,
+            colour=_varied(_JEANS[rng.integers(len(_JEANS))], 0.15, rng),
+            folds=0.14,
+        )
     matching = cut.bottom == "skirt" and rng.random() < 0.5  # a dress
     bald = cut.hair == "none"
     return {
         Part.SKIN: Material(
             kind=Kind.SKIN,
             colour=skin,
-            second=_varied(hair, 0.2, rng) if not bald else tuple(0.5 * channel for channel in skin),  # type: ignore[arg-type]
+            second=_varied(hair, 0.2, rng)
+            if not bald
+            else tuple(0.5 * channel for channel in skin),  # type: ignore[arg-type]
             specular=float(rng.uniform(0.02, 0.10)),
             shininess=14,
             eye=(float(figure.eye[0]), float(figure.eye[1]), float(figure.eye[2])),
@@ -83,13 +103,17 @@ def random_palette(figure: Figure, cut: Cut, masculine: bool, prints: list[int],
         Part.TOP: top,
         Part.BOTTOM: bottom,
         Part.SKIRT: top if matching else bottom,
-        Part.SHOES: Material(kind=Kind.LEATHER, colour=_shoe_colour(rng), specular=float(rng.uniform(0.02, 0.15))),
+        Part.SHOES: Material(
+            kind=Kind.LEATHER, colour=_shoe_colour(rng), specular=float(rng.uniform(0.02, 0.15))
+        ),
         Part.HAIR: Material(kind=Kind.HAIR, colour=hair, specular=float(rng.uniform(0.03, 0.14))),
         Part.HAT: _cloth(rng, prints, plain=0.9, folds=0.03),
     }
 
 
-def random_colour(rng: np.random.Generator, darkest: float = 0.08, lightest: float = 0.92) -> Colour:
+def random_colour(
+    rng: np.random.Generator, darkest: float = 0.08, lightest: float = 0.92
+) -> Colour:
     """Half of what people wear is nearly grey, the rest has some colour, a little of it a lot."""
     saturation = rng.uniform(0, 0.12) if rng.random() < 0.4 else rng.beta(1.5, 2.5)
     return colorsys.hsv_to_rgb(rng.random(), saturation, rng.uniform(darkest, lightest))
@@ -124,11 +148,17 @@ def _shoe_colour(rng: np.random.Generator) -> Colour:
 def _mixed(colours: tuple[Colour, ...], rng: np.random.Generator) -> Colour:
     place = rng.uniform(0, len(colours) - 1)
     index = int(place)
-    first, second = np.asarray(colours[index]), np.asarray(colours[min(index + 1, len(colours) - 1)])
+    first, second = (
+        np.asarray(colours[index]),
+        np.asarray(colours[min(index + 1, len(colours) - 1)]),
+    )
     return _varied(tuple(first + (second - first) * (place - index)), 0.04, rng)
 
 
 def _varied(colour: Colour, amount: float, rng: np.random.Generator) -> Colour:
     brightness, *tint = rng.normal(0, amount, 4)
-    red, green, blue = (float(np.clip(c * (1 + brightness + 0.3 * t), 0, 1)) for c, t in zip(colour, tint, strict=True))
+    red, green, blue = (
+        float(np.clip(c * (1 + brightness + 0.3 * t), 0, 1))
+        for c, t in zip(colour, tint, strict=True)
+    )
     return red, green, blue

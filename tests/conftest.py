@@ -30,7 +30,9 @@ def shared() -> Path:
     """The folder beside the repository with golden files, data and media; skips the test where there is none."""
     folder = REPOSITORY.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("needs ../shared: golden files, images and clips that are not part of the repository")
+        pytest.skip(
+            "needs ../shared: golden files, images and clips that are not part of the repository"
+        )
     return folder
 
 

@@ -10,19 +10,40 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOOR = {"run_stream": 3, "stream": 2, "training": 2, "evaluation": 2, "synthetic": 2, "engine": 1, "grouping": 1, "configs": 0}
+FLOOR = {
+    "run_stream": 3,
+    "stream": 2,
+    "training": 2,
+    "evaluation": 2,
+    "synthetic": 2,
+    "engine": 1,
+    "grouping": 1,
+    "configs": 0,
+}
 # The steps sideways, each taken inside a function: validation while training, and the command that builds engines, which hands
 # grouping to the room that measures parity without knowing it.
 SIDEWAYS = {"training": "evaluation", "engine/__main__.py": "grouping"}
 LATE = {
-    *("torch", "tensorrt", "tensorrt_rtx", "pycuda", "torch2trt", "openvino", "onnxruntime", "onnx"),
+    *(
+        "torch",
+        "tensorrt",
+        "tensorrt_rtx",
+        "pycuda",
+        "torch2trt",
+        "openvino",
+        "onnxruntime",
+        "onnx",
+    ),
     *("pycocotools", "matplotlib", "nncf", "pynvml", "nvtx"),
 }
 
 
 def modules() -> list[Path]:
     rooms = [path for name in FLOOR if (path := ROOT / name).is_dir()]
-    return [ROOT / "run_stream.py", *(file for room in rooms for file in sorted(room.rglob("*.py")))]
+    return [
+        ROOT / "run_stream.py",
+        *(file for room in rooms for file in sorted(room.rglob("*.py"))),
+    ]
 
 
 def room_of(path: Path) -> str:
@@ -45,7 +66,9 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
 def test_an_import_goes_down_or_stays_in_its_room(path: Path) -> None:
     room, name = room_of(path), path.relative_to(ROOT).as_posix()
     for other in imports(path) & FLOOR.keys() - {room}:
-        sideways = other in (SIDEWAYS.get(room), SIDEWAYS.get(name)) and other not in imports(path, top_level_only=True)
+        sideways = other in (SIDEWAYS.get(room), SIDEWAYS.get(name)) and other not in imports(
+            path, top_level_only=True
+        )
         assert FLOOR[other] < FLOOR[room] or sideways, f"{name} imports {other}"
 
 

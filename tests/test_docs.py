@@ -42,13 +42,19 @@ def fenced(text: str) -> Iterator[str]:
 
 def inline(text: str) -> list[str]:
     """Code in running text and in tables."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    return re.findall(
+        r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    )
 
 
 def split_commands(line: str) -> Iterator[tuple[str, ...]]:
     """The commands of a line of shell, at pipes and `&&`, without comments, prompts and redirections."""
     try:
-        lexer = shlex.shlex(re.sub(r"\s\d?[<>]{1,2}\s*\S+", "", line.removeprefix("$ ")), posix=True, punctuation_chars="|&;")
+        lexer = shlex.shlex(
+            re.sub(r"\s\d?[<>]{1,2}\s*\S+", "", line.removeprefix("$ ")),
+            posix=True,
+            punctuation_chars="|&;",
+        )
         lexer.whitespace_split = True
         words = list(lexer)
     except ValueError:
@@ -76,7 +82,9 @@ def every(kind: Callable[[tuple[str, ...]], bool]) -> list[Command]:
 
 
 def is_stream(words: tuple[str, ...]) -> bool:
-    return len(words) > 1 and (words[0] in ("run_stream.py", "run-stream") or words[:2] == ("python", "run_stream.py"))
+    return len(words) > 1 and (
+        words[0] in ("run_stream.py", "run-stream") or words[:2] == ("python", "run_stream.py")
+    )
 
 
 def is_room(words: tuple[str, ...]) -> bool:
@@ -95,7 +103,11 @@ def parse(command: Command) -> None:
     """Raises ConfigError for flags that do not exist or values that cannot be; for what is missing only if it is whole."""
     words = command.words
     # `coco ...` leaves the rest out, `--records ...` leaves out a value
-    words = tuple(word for index, word in enumerate(words) if word != ELIDED or words[index - 1].startswith("--"))
+    words = tuple(
+        word
+        for index, word in enumerate(words)
+        if word != ELIDED or words[index - 1].startswith("--")
+    )
     try:
         if is_stream(words):
             parse_stream(words[2 if words[0] == "python" else 1 :])
@@ -127,12 +139,19 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
             linked = page.parent / path if path else page
             assert linked.exists(), f"{page.name} links to {target}"
             if anchor:
-                headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
-                slugs = {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+                headings = re.findall(
+                    r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE
+                )
+                slugs = {
+                    re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+                    for heading in headings
+                }
                 assert anchor in slugs, f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("command", every(lambda words: is_stream(words) or is_room(words)), ids=str)
+@pytest.mark.parametrize(
+    "command", every(lambda words: is_stream(words) or is_room(words)), ids=str
+)
 def test_every_command_parses(command: Command) -> None:
     parse(command)
 
@@ -142,7 +161,9 @@ def test_every_benchmark_is_there_with_its_flags(command: Command) -> None:
     path = ROOT / Path(*command.words[2].split(".")).with_suffix(".py")
     assert path.is_file()
     for flag in command.words[3:]:
-        assert not flag.startswith("--") or f'"{flag}"' in path.read_text(encoding="utf-8"), f"{path.name} has no {flag}"
+        assert not flag.startswith("--") or f'"{flag}"' in path.read_text(encoding="utf-8"), (
+            f"{path.name} has no {flag}"
+        )
 
 
 @pytest.mark.parametrize("command", every(is_docker), ids=str)
@@ -172,7 +193,10 @@ def test_extras_and_scripts_that_are_named_exist(page: Path) -> None:
 def tables(page: Path) -> Iterator[list[list[str]]]:
     """The tables of a page as rows of cells, the header first, the line below it left out."""
     for block in re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE):
-        rows = [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in block.splitlines()]
+        rows = [
+            [cell.strip() for cell in row.strip().strip("|").split("|")]
+            for row in block.splitlines()
+        ]
         yield [rows[0], *rows[2:]]
 
 
@@ -188,7 +212,9 @@ def test_every_figure_has_its_hardware_its_command_and_its_day() -> None:
             assert re.fullmatch(r"\d{4}-\d\d-\d\d|TO-MEASURE", cells["date"]), row
             assert (cells["figure"] == "TO-MEASURE") == (cells["date"] == "TO-MEASURE"), row
             named = [words for code in inline(cells["command"]) for words in split_commands(code)]
-            assert any(is_stream(words) or is_room(words) or is_benchmark(words) for words in named), row
+            assert any(
+                is_stream(words) or is_room(words) or is_benchmark(words) for words in named
+            ), row
             for words in named:
                 if is_stream(words) or is_room(words):
                     parse(Command(PERFORMANCE.name, words, whole=True))

@@ -28,7 +28,13 @@ def command(*arguments: object, engine: str | None = None) -> list[str]:
 
 def run(*arguments: object, engine: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments, engine=engine), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, env=ENVIRONMENT
+        command(*arguments, engine=engine),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=ENVIRONMENT,
     )
 
 
@@ -58,7 +64,15 @@ def test_the_demo_becomes_a_video_and_a_record(tmp_path: Path) -> None:
     assert len(frames) == 200
     assert similarity_of_record(frames) >= 0.95
     assert len(result.stdout.strip().splitlines()) == 1
-    for words in ("200 frames", "FPS", "people", "drops: none", "latency p50", "p95", "slowest stage"):
+    for words in (
+        "200 frames",
+        "FPS",
+        "people",
+        "drops: none",
+        "latency p50",
+        "p95",
+        "slowest stage",
+    ):
         assert words in result.stdout
     import av
 
@@ -71,10 +85,19 @@ def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_p
     here = tmp_path / "here"
     here.mkdir()
     result = subprocess.run(
-        command(clip, engine="blank"), cwd=here, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT
+        command(clip, engine="blank"),
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=ENVIRONMENT,
     )
     assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in here.iterdir()) == ["holiday_pose.jsonl", "holiday_pose.mp4"]
+    assert sorted(path.name for path in here.iterdir()) == [
+        "holiday_pose.jsonl",
+        "holiday_pose.mp4",
+    ]
 
 
 def test_records_can_go_to_standard_output(tmp_path: Path) -> None:
@@ -93,7 +116,9 @@ def test_several_sources_write_files_of_their_own(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert len(read_record(tmp_path / "first.jsonl")[1]) == 10
     assert len(read_record(tmp_path / "second.jsonl")[1]) == 20
-    assert_one_line_error(run(first, second, "-o", tmp_path / "one.jsonl", engine="blank"), "{source}", "one.jsonl")
+    assert_one_line_error(
+        run(first, second, "-o", tmp_path / "one.jsonl", engine="blank"), "{source}", "one.jsonl"
+    )
 
 
 def test_the_output_may_come_before_the_source(tmp_path: Path) -> None:
@@ -106,8 +131,15 @@ def test_people_with_a_low_score_can_be_left_out(tmp_path: Path) -> None:
     counts = []
     for least in (0, 0.5):
         record = tmp_path / f"{least}.jsonl"
-        assert run("demo", "-o", record, "--frames", 60, "--min-score", least, engine="plaza").returncode == 0
-        counts.append([person["score"] for frame in read_record(record)[1] for person in frame["people"]])
+        assert (
+            run(
+                "demo", "-o", record, "--frames", 60, "--min-score", least, engine="plaza"
+            ).returncode
+            == 0
+        )
+        counts.append(
+            [person["score"] for frame in read_record(record)[1] for person in frame["people"]]
+        )
     assert min(counts[0]) < 0.5 <= min(counts[1])
     assert len(counts[1]) == sum(score >= 0.5 for score in counts[0])
 
@@ -141,7 +173,11 @@ def test_a_file_of_zero_bytes(tmp_path: Path) -> None:
 
 
 def test_sound_without_pictures(tmp_path: Path) -> None:
-    assert_one_line_error(run(make_clip(tmp_path / "song.m4a", audio=True, video=False)), "song.m4a", "no video stream")
+    assert_one_line_error(
+        run(make_clip(tmp_path / "song.m4a", audio=True, video=False)),
+        "song.m4a",
+        "no video stream",
+    )
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.avi"])
@@ -199,7 +235,9 @@ def test_a_checkpoint_of_another_width(tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
 )
-def test_bad_flags(flags: tuple[str, ...], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_flags(
+    flags: tuple[str, ...], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     code = run_stream.main(["demo", *flags])
     assert_one_line_error(subprocess.CompletedProcess(flags, code, *capsys.readouterr()), *words)
 
@@ -217,7 +255,14 @@ def test_no_source() -> None:
 
 
 def test_a_stream_that_cannot_be_reached_is_one_line_without_its_password() -> None:
-    result = run("rtsp://viewer:s3cret@127.0.0.1:1/live?token=s3cret", "-o", "-", "--reconnect", 0, engine="blank")
+    result = run(
+        "rtsp://viewer:s3cret@127.0.0.1:1/live?token=s3cret",
+        "-o",
+        "-",
+        "--reconnect",
+        0,
+        engine="blank",
+    )
     assert_one_line_error(result, "rtsp://127.0.0.1:1/live", "refused")
     assert "s3cret" not in result.stdout + result.stderr
 
@@ -225,7 +270,9 @@ def test_a_stream_that_cannot_be_reached_is_one_line_without_its_password() -> N
 # Stopping.
 
 
-def start_and_wait_for_output(record: Path, *arguments: object, engine: str) -> subprocess.Popen[str]:
+def start_and_wait_for_output(
+    record: Path, *arguments: object, engine: str
+) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         command(*arguments, "-o", record, record.with_suffix(".mp4"), engine=engine),
         cwd=ROOT,
@@ -243,7 +290,9 @@ def start_and_wait_for_output(record: Path, *arguments: object, engine: str) -> 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_signal_finishes_everything_within_two_seconds(tmp_path: Path, number: int, code: int) -> None:
+def test_one_signal_finishes_everything_within_two_seconds(
+    tmp_path: Path, number: int, code: int
+) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2000)
     record = tmp_path / "out.jsonl"
     process = start_and_wait_for_output(record, clip, engine="blank:0.02")
@@ -293,7 +342,14 @@ def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
     hold = threading.Event()
     with tcp_server(lambda connection: bool(hold.wait(20))) as port:
         line = command(f"rtsp://127.0.0.1:{port}/live", "-o", "-", engine="blank")
-        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        process = subprocess.Popen(
+            line,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
         time.sleep(4)
         start_s = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -36,19 +36,32 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = FlagParser(prog="python -m training", description="Train a network, or export a trained one.")
+    parser = FlagParser(
+        prog="python -m training", description="Train a network, or export a trained one."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=FlagParser)
     fit = commands.add_parser("fit", help="train a network, or go on training it")
     fit.set_defaults(command=_fit)
     known = ", ".join(training_names())
-    fit.add_argument("--config", metavar="NAME|FILE", help=f"training preset ({known}) or a YAML file (default: short)")
-    fit.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="go on from this checkpoint, with its configuration")
+    fit.add_argument(
+        "--config",
+        metavar="NAME|FILE",
+        help=f"training preset ({known}) or a YAML file (default: short)",
+    )
+    fit.add_argument(
+        "--resume",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="go on from this checkpoint, with its configuration",
+    )
     data = ("ANNOTATIONS", "IMAGES")
     help_text = "COCO keypoint file, and the folders or zip archives with its images; repeat for several sets"
     fit.add_argument("--data", nargs="+", action="append", type=Path, metavar=data, help=help_text)
     help_weights = "how often an epoch shows each set (default: 1)"
     fit.add_argument("--data-weights", nargs="+", type=float, metavar="W", help=help_weights)
-    fit.add_argument("--validation", nargs="+", type=Path, metavar=data, help="held-out set, given like --data")
+    fit.add_argument(
+        "--validation", nargs="+", type=Path, metavar=data, help="held-out set, given like --data"
+    )
     add_flags(fit, TrainingConfig)
     for title, section in SECTIONS.items():
         add_flags(cast(argparse.ArgumentParser, fit.add_argument_group(title)), section)
@@ -64,7 +77,11 @@ def _fit(parsed: argparse.Namespace) -> int:
     from training.run import resumed_config
 
     continues = parsed.resume is not None and parsed.config is None
-    config = resumed_config(parsed.resume) if continues else load_training_config(parsed.config or "short")
+    config = (
+        resumed_config(parsed.resume)
+        if continues
+        else load_training_config(parsed.config or "short")
+    )
     signal = fit(overlay(config, _overrides(parsed), "command line"), parsed.resume)
     return 0 if signal is None else 128 + signal
 
@@ -84,8 +101,12 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
     if parsed.data:
         weights = parsed.data_weights or [1.0] * len(parsed.data)
         if len(weights) != len(parsed.data):
-            raise ConfigError(f"--data-weights needs one number for each --data: {len(parsed.data)}, not {len(weights)}")
-        overrides["data"] = [_source(paths, weight) for paths, weight in zip(parsed.data, weights, strict=True)]
+            raise ConfigError(
+                f"--data-weights needs one number for each --data: {len(parsed.data)}, not {len(weights)}"
+            )
+        overrides["data"] = [
+            _source(paths, weight) for paths, weight in zip(parsed.data, weights, strict=True)
+        ]
     if parsed.validation:
         overrides["validation"] = _source(parsed.validation, 1.0)
     return overrides
@@ -93,7 +114,9 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _source(paths: list[Path], weight: float) -> dict[str, Any]:
     annotations, *images = (path.absolute() for path in paths)
-    return dataclasses.asdict(DataSource(annotations=annotations, images=tuple(images), weight=weight))
+    return dataclasses.asdict(
+        DataSource(annotations=annotations, images=tuple(images), weight=weight)
+    )
 
 
 def _export(parsed: argparse.Namespace) -> int:

@@ -68,7 +68,9 @@ class LabelledImage:
                 cv2.circle(mask, (x, y), round(radius_px), 255, cv2.FILLED)
 
 
-def read_annotations(path: Path, keypoint_set: KeypointSet, *, mask_unlabelled: bool = True) -> list[LabelledImage]:
+def read_annotations(
+    path: Path, keypoint_set: KeypointSet, *, mask_unlabelled: bool = True
+) -> list[LabelledImage]:
     """The images of a COCO keypoint file that have at least one person annotation, sorted by id.
 
     Labelled joints more than a pixel outside their image are taken as unlabelled, and counted in one warning. Raises
@@ -79,7 +81,9 @@ def read_annotations(path: Path, keypoint_set: KeypointSet, *, mask_unlabelled: 
     categories = {category.get("id"): category for category in content["categories"]}
     people = {key for key, category in categories.items() if _is_person(category)}
     if not people:
-        raise DataError(f"{str(path)!r} has no category with keypoints; it must be a COCO keypoint file")
+        raise DataError(
+            f"{str(path)!r} has no category with keypoints; it must be a COCO keypoint file"
+        )
     images = {image["id"]: image for image in content["images"]}
     joints: dict[int, list[NDArray[np.float64]]] = {}
     unlabelled: dict[int, list[Any]] = {}
@@ -88,12 +92,16 @@ def read_annotations(path: Path, keypoint_set: KeypointSet, *, mask_unlabelled: 
         where = f"annotation {annotation.get('id')!r} of {str(path)!r}"
         category = annotation.get("category_id")
         if category not in categories:
-            raise DataError(f"{where} has category {category!r}, which the file does not define; known: {sorted(categories)}")
+            raise DataError(
+                f"{where} has category {category!r}, which the file does not define; known: {sorted(categories)}"
+            )
         if category not in people:
             continue
         image = images.get(annotation.get("image_id"))
         if image is None:
-            raise DataError(f"{where} is for image {annotation.get('image_id')!r}, which the file does not list")
+            raise DataError(
+                f"{where} is for image {annotation.get('image_id')!r}, which the file does not list"
+            )
         person = _joints(annotation, len(keypoint_set), where)
         found = joints.setdefault(image["id"], [])
         if not (person[:, 2] > 0).any():
@@ -101,14 +109,21 @@ def read_annotations(path: Path, keypoint_set: KeypointSet, *, mask_unlabelled: 
                 unlabelled.setdefault(image["id"], []).append(_region(annotation, where))
             continue
         x, y, visible = person.T
-        off = (x < -_EDGE_PX) | (y < -_EDGE_PX) | (x > image["width"] + _EDGE_PX) | (y > image["height"] + _EDGE_PX)
+        off = (
+            (x < -_EDGE_PX)
+            | (y < -_EDGE_PX)
+            | (x > image["width"] + _EDGE_PX)
+            | (y > image["height"] + _EDGE_PX)
+        )
         outside += int((off & (visible > 0)).sum())
         person[off, 2] = 0
         found.append(person)
     if outside:
         logger.warning("%s: %d keypoints lie outside their image and are not used", path, outside)
     if not joints:
-        raise DataError(f"{str(path)!r} has no annotation of a person; nothing can be learnt from it")
+        raise DataError(
+            f"{str(path)!r} has no annotation of a person; nothing can be learnt from it"
+        )
     empty = np.zeros((0, len(keypoint_set), 3))
     return [
         LabelledImage(
@@ -137,7 +152,9 @@ def _load(path: Path) -> Mapping[str, Any]:
     for image in content["images"]:
         for key, kind in (("id", int), ("file_name", str), ("width", int), ("height", int)):
             if not isinstance(image.get(key), kind):
-                raise DataError(f"image {image.get('id')!r} of {str(path)!r} needs {key!r}, which is {image.get(key)!r}")
+                raise DataError(
+                    f"image {image.get('id')!r} of {str(path)!r} needs {key!r}, which is {image.get(key)!r}"
+                )
     return content
 
 
@@ -148,13 +165,17 @@ def _is_person(category: Mapping[str, Any]) -> bool:
 def _joints(annotation: Mapping[str, Any], count: int, where: str) -> NDArray[np.float64]:
     values = annotation.get("keypoints") or [0] * (3 * count)
     if len(values) != 3 * count:
-        raise DataError(f"{where} has {len(values)} keypoint numbers, not {3 * count}; is it of another keypoint set?")
+        raise DataError(
+            f"{where} has {len(values)} keypoint numbers, not {3 * count}; is it of another keypoint set?"
+        )
     try:
         joints = np.asarray(values, dtype=np.float64).reshape(count, 3)
     except (TypeError, ValueError) as error:
         raise DataError(f"{where} has keypoints that are not numbers") from error
     if not np.isfinite(joints).all():
-        raise DataError(f"{where} has a keypoint that is not a finite number; correct or remove the annotation")
+        raise DataError(
+            f"{where} has a keypoint that is not a finite number; correct or remove the annotation"
+        )
     return joints
 
 
@@ -163,8 +184,14 @@ def _region(annotation: Mapping[str, Any], where: str) -> Any:
     if segmentation:
         return segmentation
     box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in box):
-        raise DataError(f"{where} has neither keypoints nor a segmentation nor a box of four finite numbers")
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in box)
+    ):
+        raise DataError(
+            f"{where} has neither keypoints nor a segmentation nor a box of four finite numbers"
+        )
     return tuple(float(value) for value in box)
 
 

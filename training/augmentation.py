@@ -25,7 +25,12 @@ class Crop:
         angle = math.radians(self.rotation_degrees)
         cosine, sine = math.cos(angle) / self.side_px, math.sin(angle) / self.side_px
         x, y = self.centre
-        return np.array([[cosine, -sine, 0.5 - cosine * x + sine * y], [sine, cosine, 0.5 - sine * x - cosine * y]])
+        return np.array(
+            [
+                [cosine, -sine, 0.5 - cosine * x + sine * y],
+                [sine, cosine, 0.5 - sine * x - cosine * y],
+            ]
+        )
 
     def to_map(self, resolution: int) -> NDArray[np.float64]:
         """(2, 3) affine from image pixels to those of a square map, mirrored as x' = R - x - 1 (reference transforms.py)."""
@@ -42,7 +47,11 @@ def whole_image(width: int, height: int) -> Crop:
 
 
 def draw_crop(
-    random: np.random.Generator, width: int, height: int, joints: NDArray[np.float64], config: AugmentationConfig
+    random: np.random.Generator,
+    width: int,
+    height: int,
+    joints: NDArray[np.float64],
+    config: AugmentationConfig,
 ) -> Crop:
     """A crop drawn as the reference does it (transforms.py, RandomAffineTransform).
 
@@ -62,7 +71,9 @@ def draw_crop(
     return Crop((float(centre[0]), float(centre[1])), side_px, rotation, mirrored)
 
 
-def draw_colours(random: np.random.Generator, config: AugmentationConfig) -> NDArray[np.float32] | None:
+def draw_colours(
+    random: np.random.Generator, config: AugmentationConfig
+) -> NDArray[np.float32] | None:
     """(3, 4) float32 affine of BGR colours for `cv2.transform`, or None where the configuration changes no colour."""
     amounts = (config.brightness, config.contrast, config.saturation, config.hue_degrees)
     if not any(amounts):
@@ -79,5 +90,7 @@ def _hue_rotation(angle: float) -> NDArray[np.float64]:
     """(3, 3) rotation of colours around the grey axis (Rodrigues' formula)."""
     third, root = 1 / 3, math.sqrt(1 / 3)
     cross = root * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
-    rotation: NDArray[np.float64] = math.cos(angle) * np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * third
+    rotation: NDArray[np.float64] = (
+        math.cos(angle) * np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * third
+    )
     return rotation

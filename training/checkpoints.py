@@ -53,6 +53,12 @@ def read_training_checkpoint(path: Path) -> dict[str, Any]:
     from engine.checkpoint import read_checkpoint
 
     content = read_checkpoint(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "training" not in content:
-        raise CheckpointError(f"{str(path)!r} is not a training checkpoint; to start from its weights use --initial-weights")
+    if (
+        not isinstance(content, dict)
+        or content.get("format") != FORMAT
+        or "training" not in content
+    ):
+        raise CheckpointError(
+            f"{str(path)!r} is not a training checkpoint; to start from its weights use --initial-weights"
+        )
     return content

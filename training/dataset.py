@@ -53,7 +53,11 @@ class Batch:
         """The batch on `device`."""
         labels = self.labels
         masks = [mask.to(device, non_blocking=True) for mask in labels.masks]
-        moved = Labels(labels.joints_unit.to(device, non_blocking=True), labels.mirrored.to(device, non_blocking=True), masks)
+        moved = Labels(
+            labels.joints_unit.to(device, non_blocking=True),
+            labels.mirrored.to(device, non_blocking=True),
+            masks,
+        )
         return Batch(self.images.to(device, non_blocking=True), moved)
 
     def pin_memory(self) -> Batch:
@@ -92,9 +96,14 @@ class PoseDataset(Dataset[Sample]):
         self._store_of: list[int] = []
         self._flip = list(keypoint_set.flip_indices)
         for number, source in enumerate(sources):
-            images = read_annotations(source.annotations, keypoint_set, mask_unlabelled=source.mask_unlabelled)
+            images = read_annotations(
+                source.annotations, keypoint_set, mask_unlabelled=source.mask_unlabelled
+            )
             if limit is not None and limit < len(images):
-                images = [images[index] for index in np.linspace(0, len(images) - 1, limit).round().astype(int)]
+                images = [
+                    images[index]
+                    for index in np.linspace(0, len(images) - 1, limit).round().astype(int)
+                ]
             store = ImageStore(source.images)
             store.require(image.file_name for image in images)
             self._stores.append(store)
@@ -108,11 +117,15 @@ class PoseDataset(Dataset[Sample]):
 
     def cache(self) -> None:
         """Decodes all images into memory; worker processes that are forked afterwards share it."""
+
         def decode(content: bytes, image: LabelledImage) -> NDArray[np.uint8]:
             return self._checked(decode_image(content, image.file_name), image)
 
         with ThreadPoolExecutor() as pool:
-            futures = [pool.submit(decode, self._encoded(index), image) for index, image in enumerate(self.images)]
+            futures = [
+                pool.submit(decode, self._encoded(index), image)
+                for index, image in enumerate(self.images)
+            ]
             self._decoded = [future.result() for future in futures]
         size_mib = sum(image.nbytes for image in self._decoded) / 2**20
         logger.info("%d images decoded into memory, %.0f MiB", len(self._decoded), size_mib)
@@ -126,7 +139,9 @@ class PoseDataset(Dataset[Sample]):
         if self.augmentation is None:
             crop = whole_image(labelled.width, labelled.height)
         else:
-            crop = draw_crop(random, labelled.width, labelled.height, labelled.joints, self.augmentation)
+            crop = draw_crop(
+                random, labelled.width, labelled.height, labelled.joints, self.augmentation
+            )
             colours = draw_colours(random, self.augmentation)
         side = key.size_px
         picture = cv2.warpAffine(image, crop.to_map(side), (side, side), flags=cv2.INTER_LINEAR)
@@ -138,7 +153,9 @@ class PoseDataset(Dataset[Sample]):
         masks = []
         for level in range(self.outputs):
             resolution = side // STRIDE_PX * 2**level
-            masks.append(cv2.warpAffine(mask, crop.to_map(resolution), (resolution, resolution)) > 127)
+            masks.append(
+                cv2.warpAffine(mask, crop.to_map(resolution), (resolution, resolution)) > 127
+            )
         joints = labelled.joints.copy()
         affine = crop.to_unit()
         joints[..., :2] = joints[..., :2] @ affine[:, :2].T + affine[:, 2]
@@ -173,7 +190,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
     joints = np.zeros((len(samples), people, joint_count, 3))
     for row, sample in zip(joints, samples, strict=True):
         row[: len(sample.joints_unit)] = sample.joints_unit
-    masks = [torch.from_numpy(np.stack(level)) for level in zip(*(sample.masks for sample in samples), strict=True)]
+    masks = [
+        torch.from_numpy(np.stack(level))
+        for level in zip(*(sample.masks for sample in samples), strict=True)
+    ]
     mirrored = torch.tensor([sample.mirrored for sample in samples])
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
     return Batch(images, Labels(torch.from_numpy(joints), mirrored, masks))

@@ -78,7 +78,13 @@ class Fit:
                 draw_curves(folder)
             return signals.received
 
-    def _train(self, signals: StopSignals, progress: RunProgress, log: ScalarLog | None, last_step: int | None) -> None:
+    def _train(
+        self,
+        signals: StopSignals,
+        progress: RunProgress,
+        log: ScalarLog | None,
+        last_step: int | None,
+    ) -> None:
         trainer = self.trainer
         for _ in trainer.steps():
             stop = trainer.agree(signals.received is not None)
@@ -86,7 +92,10 @@ class Fit:
                 self._write_row(log, progress)
             if stop or trainer.step == last_step:
                 return
-            if log is not None and time.monotonic() >= self._checkpoint_at + self.run.config.execution.checkpoint_s:
+            if (
+                log is not None
+                and time.monotonic() >= self._checkpoint_at + self.run.config.execution.checkpoint_s
+            ):
                 self._save("last.pt")
                 self._checkpoint_at = time.monotonic()
             if self._validation_due():
@@ -105,7 +114,12 @@ class Fit:
         means = self.processes.mean(means)
         if log is None:
             return
-        row = {"step": trainer.step, "epoch": trainer.epoch, "elapsed_s": trainer.elapsed_s, "progress": trainer.progress}
+        row = {
+            "step": trainer.step,
+            "epoch": trainer.epoch,
+            "elapsed_s": trainer.elapsed_s,
+            "progress": trainer.progress,
+        }
         row.update(zip(names, means.tolist(), strict=True))
         log.write("scalars", {**row, **notes})
         progress.update(
@@ -145,8 +159,20 @@ class Fit:
         if execution.validate_ap and validation is not None:
             network, images = trainer.validated_network, execution.validate_images
             figures.update(validation_figures(network, validation, run.model.keypoint_set, images))
-        log.write("validation", {"step": trainer.step, "epoch": trainer.epoch, "elapsed_s": trainer.elapsed_s, **figures})
-        logger.info("step %d: %s", trainer.step, ", ".join(f"{name} {value:.5f}" for name, value in figures.items()))
+        log.write(
+            "validation",
+            {
+                "step": trainer.step,
+                "epoch": trainer.epoch,
+                "elapsed_s": trainer.elapsed_s,
+                **figures,
+            },
+        )
+        logger.info(
+            "step %d: %s",
+            trainer.step,
+            ", ".join(f"{name} {value:.5f}" for name, value in figures.items()),
+        )
         pictures = run.folder / "samples" / f"step_{trainer.step:07d}.jpg"
         draw_samples(pictures, trainer.validated_network, run.validation, execution.sample_images)
         score = [figures.get("ap", 0.0), -figures["total"]]

@@ -35,7 +35,12 @@ class ImageStore:
     def __enter__(self) -> ImageStore:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for archive in self._archives.values():
             archive.close()
         self._archives.clear()
@@ -48,7 +53,9 @@ class ImageStore:
         missing = [name for name in names if name not in self._members]
         if missing:
             looked_in = ", ".join(str(source) for source in self.sources)
-            raise DataError(f"{len(missing)} images are missing, the first is {missing[0]!r}; looked in {looked_in}")
+            raise DataError(
+                f"{len(missing)} images are missing, the first is {missing[0]!r}; looked in {looked_in}"
+            )
 
     def read(self, name: str) -> NDArray[np.uint8]:
         """The image, (H, W, 3) uint8 BGR; orientation tags are ignored, because labels are made on the stored pixels.
@@ -66,7 +73,10 @@ class ImageStore:
         try:
             if source.is_dir():
                 return (source / member).read_bytes()
-            key = (os.getpid(), number)  # a forked process must not share its parent's file position
+            key = (
+                os.getpid(),
+                number,
+            )  # a forked process must not share its parent's file position
             if key not in self._archives:
                 self._archives[key] = zipfile.ZipFile(source)
             return self._archives[key].read(member)
@@ -75,12 +85,16 @@ class ImageStore:
 
     def _list(self, source: Path) -> list[str]:
         if source.is_dir():
-            return [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
+            return [
+                path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()
+            ]
         try:
             with zipfile.ZipFile(source) as archive:
                 return [name for name in archive.namelist() if not name.endswith("/")]
         except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"images {str(source)!r} must be a folder or a zip archive: {error}") from error
+            raise DataError(
+                f"images {str(source)!r} must be a folder or a zip archive: {error}"
+            ) from error
 
 
 def decode_image(content: bytes, name: str) -> NDArray[np.uint8]:

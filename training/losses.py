@@ -26,7 +26,9 @@ from training.targets import (
     to_map,
 )
 
-STRIDE_PX = 4  # network-input pixels that a pixel of the coarsest map covers, in every network of the paper
+STRIDE_PX = (
+    4  # network-input pixels that a pixel of the coarsest map covers, in every network of the paper
+)
 
 _BEND = 0.5  # tag distance at which the position error turns from squared to absolute: half of what grouping joins
 
@@ -60,7 +62,9 @@ class Losses:
         return torch.stack((*self.heatmaps, self.push, self.pull, self.position)).sum()
 
 
-def heatmap_loss(prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float = 1.0) -> Tensor:
+def heatmap_loss(
+    prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float = 1.0
+) -> Tensor:
     """Scalar: squared error of (N, J, R, R) heatmaps where the (N, R, R) mask is set, averaged over all of (N, J, R, R).
 
     A pixel counts 1 + (foreground_weight - 1) * target times. Reference section 4.2 (loss.py, HeatmapLoss).
@@ -76,7 +80,9 @@ class _HeatmapError(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(context: Any, prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float) -> Tensor:
+    def forward(
+        context: Any, prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float
+    ) -> Tensor:
         error = prediction.float() - target
         weighted = error * mask[:, None]
         if foreground_weight != 1:
@@ -91,7 +97,9 @@ class _HeatmapError(torch.autograd.Function):
         return (weighted * (gradient * (2 / weighted.numel()))).to(context.dtype), None, None, None
 
 
-def push_pull_loss(tags: Tensor, indices: Tensor, kind: str = "exp", margin: float = 1.0) -> tuple[Tensor, Tensor]:
+def push_pull_loss(
+    tags: Tensor, indices: Tensor, kind: str = "exp", margin: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Scalars push and pull of (N, J, D, R, R) tags at the packed (N, P, J, 2) joint indices, averaged over images.
 
     pull: mean over people of the mean squared distance of their joints' tags to their mean tag. push: how near the mean tags of
@@ -102,7 +110,9 @@ def push_pull_loss(tags: Tensor, indices: Tensor, kind: str = "exp", margin: flo
     flat = tags.transpose(1, 2).reshape(images, dimensions, -1)
     index, used = indices[..., 0], indices[..., 1].to(tags.dtype)
     people = index.shape[1]
-    chosen = flat.gather(2, index.reshape(images, 1, -1).expand(-1, dimensions, -1)).reshape(images, dimensions, people, joints)
+    chosen = flat.gather(2, index.reshape(images, 1, -1).expand(-1, dimensions, -1)).reshape(
+        images, dimensions, people, joints
+    )
     count = used.sum(dim=2)  # (N, P) joints of each person
     present = (count > 0).to(tags.dtype)
     joint_count = count.clamp(min=1)
@@ -113,15 +123,26 @@ def push_pull_loss(tags: Tensor, indices: Tensor, kind: str = "exp", margin: flo
 
     squared = ((mean[:, :, :, None] - mean[:, :, None, :]) ** 2).sum(dim=1)  # (N, P, P)
     # The hinge's root has no gradient at 0, where two tags are equal and must still be parted: hence the small constant.
-    nearness = torch.exp(-squared) if kind == "exp" else (margin - torch.sqrt(squared + 1e-6)).clamp(min=0)
-    others = present[:, :, None] * present[:, None, :] * (1 - torch.eye(people, device=tags.device, dtype=tags.dtype))
+    nearness = (
+        torch.exp(-squared) if kind == "exp" else (margin - torch.sqrt(squared + 1e-6)).clamp(min=0)
+    )
+    others = (
+        present[:, :, None]
+        * present[:, None, :]
+        * (1 - torch.eye(people, device=tags.device, dtype=tags.dtype))
+    )
     pairs = people_count * (people_count - 1)
     push = 0.5 * (nearness * others).sum(dim=(1, 2)) / pairs.clamp(min=1)
     return push.mean(), pull.mean()
 
 
 def position_loss(
-    tags: Tensor, target: Tensor, positions: JointPositions, joints: Tensor, config: LossConfig, unit_px: float
+    tags: Tensor,
+    target: Tensor,
+    positions: JointPositions,
+    joints: Tensor,
+    config: LossConfig,
+    unit_px: float,
 ) -> Tensor:
     """Scalar: smooth L1 between tags near labelled joints and the centre of the joint's person, averaged over images.
 
@@ -132,7 +153,9 @@ def position_loss(
     """
     images, joint_count, _, resolution, _ = tags.shape
     labelled = (joints[..., 2] > 0).to(joints.dtype)
-    centre = (joints[..., :2] * labelled[..., None]).sum(dim=2) / labelled.sum(dim=2).clamp(min=1)[..., None]
+    centre = (joints[..., :2] * labelled[..., None]).sum(dim=2) / labelled.sum(dim=2).clamp(min=1)[
+        ..., None
+    ]
     code = (centre * (STRIDE_PX / unit_px)).to(tags.dtype)
 
     dx, dy = square_offsets(config.position_radius_px, tags.device)
@@ -146,7 +169,10 @@ def position_loss(
 
     predicted = tags.permute(0, 1, 3, 4, 2).reshape(-1, 2)[index]
     expected = code[positions.image, positions.person][:, None].expand_as(predicted)
-    error = functional.smooth_l1_loss(predicted, expected, reduction="none", beta=_BEND).sum(dim=2) * used
+    error = (
+        functional.smooth_l1_loss(predicted, expected, reduction="none", beta=_BEND).sum(dim=2)
+        * used
+    )
     per_image = tags.new_zeros(images).index_add_(0, positions.image, error.sum(dim=1))
     count = tags.new_zeros(images).index_add_(0, positions.image, used.sum(dim=1))
     return (per_image / count.clamp(min=1)).mean()
@@ -157,7 +183,9 @@ class PoseLoss:
 
     def __init__(self, config: LossConfig, model: ModelConfig) -> None:
         if config.position_factor and model.tag_unit_px is None:
-            raise ConfigError(f"position_factor needs a model with tag_unit_px, which {model.name!r} has not; set it to 0")
+            raise ConfigError(
+                f"position_factor needs a model with tag_unit_px, which {model.name!r} has not; set it to 0"
+            )
         self.config = config
         self.unit_px = model.tag_unit_px
         self.tag_dimensions = model.tag_dimensions

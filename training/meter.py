@@ -20,10 +20,17 @@ class Meter:
     def add(self, losses: Losses, gradient_norm: Tensor, images: int) -> None:
         """Counts one step."""
         values = {f"heatmaps_{level}": loss for level, loss in enumerate(losses.heatmaps)}
-        values.update(push=losses.push, pull=losses.pull, position=losses.position, gradient_norm=gradient_norm)
+        values.update(
+            push=losses.push,
+            pull=losses.pull,
+            position=losses.position,
+            gradient_norm=gradient_norm,
+        )
         values["total"] = losses.total
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
+            self._sums[name] = (
+                self._sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
+            )
         self._steps += 1
         self._images += images
 
@@ -49,7 +56,10 @@ class Meter:
 
     def state(self) -> dict[str, Any]:
         """The sums so far, for a checkpoint."""
-        return {"sums": {name: value.cpu() for name, value in self._sums.items()}, "steps": self._steps}
+        return {
+            "sums": {name: value.cpu() for name, value in self._sums.items()},
+            "steps": self._steps,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from `state`."""

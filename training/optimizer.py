@@ -19,7 +19,9 @@ def backbone_parameters(network: nn.Module) -> list[nn.Parameter]:
     backbone = getattr(network, "backbone", None)
     if isinstance(backbone, nn.Module):
         return list(backbone.parameters())
-    return [parameter for name, parameter in network.named_parameters() if not name.startswith(_HEAD)]
+    return [
+        parameter for name, parameter in network.named_parameters() if not name.startswith(_HEAD)
+    ]
 
 
 def freeze_parameters(network: nn.Module, prefixes: Sequence[str]) -> None:
@@ -30,17 +32,25 @@ def freeze_parameters(network: nn.Module, prefixes: Sequence[str]) -> None:
     parameter has.
     """
     for prefix in prefixes:
-        found = [parameter for name, parameter in network.named_parameters() if name.startswith(prefix)]
+        found = [
+            parameter for name, parameter in network.named_parameters() if name.startswith(prefix)
+        ]
         if not found:
             first = next(name for name, _ in network.named_parameters())
-            raise ConfigError(f"no parameter to freeze begins with {prefix!r}; the first parameter is {first!r}")
+            raise ConfigError(
+                f"no parameter to freeze begins with {prefix!r}; the first parameter is {first!r}"
+            )
         for parameter in found:
             parameter.requires_grad_(False)
 
 
 def batch_norms(network: nn.Module) -> list[nn.Module]:
     """Every batch normalisation of the network."""
-    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    return [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+    ]
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:

@@ -14,7 +14,14 @@ from training.dataset import PoseDataset
 
 _HEIGHT_PX = 240
 _COLUMNS = 2
-_COLOURS = ((66, 135, 245), (96, 200, 80), (230, 120, 60), (60, 200, 230), (200, 90, 200), (180, 180, 60))
+_COLOURS = (
+    (66, 135, 245),
+    (96, 200, 80),
+    (230, 120, 60),
+    (60, 200, 230),
+    (200, 90, 200),
+    (180, 180, 60),
+)
 
 
 def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: int) -> None:
@@ -44,7 +51,10 @@ def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: i
 
 
 def _draw_person(
-    picture: NDArray[np.uint8], person: NDArray[np.float32], links: tuple[tuple[int, int], ...], colour: tuple[int, int, int]
+    picture: NDArray[np.uint8],
+    person: NDArray[np.float32],
+    links: tuple[tuple[int, int], ...],
+    colour: tuple[int, int, int],
 ) -> None:
     seen = person[:, 2] > 0.1
     points = [(int(x), int(y)) for x, y in np.clip(np.nan_to_num(person[:, :2]), -9999, 9999)]

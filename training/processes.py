@@ -49,7 +49,9 @@ def open_processes(device: str) -> Iterator[Processes]:
 
     device: `cpu`, `cuda`, `cuda:N` or `auto`. Raises RuntimeUnavailableError if there is no such device.
     """
-    count, rank, local = (int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
+    count, rank, local = (
+        int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK")
+    )
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and count > 1:
@@ -60,7 +62,9 @@ def open_processes(device: str) -> Iterator[Processes]:
         raise ConfigError(f"unknown device {device!r}; use cpu, cuda, cuda:N or auto") from error
     if place.type == "cuda":
         if not torch.cuda.is_available() or (place.index or 0) >= torch.cuda.device_count():
-            raise RuntimeUnavailableError(f"device {device!r} is not there; use --device cpu or torch's CUDA build")
+            raise RuntimeUnavailableError(
+                f"device {device!r} is not there; use --device cpu or torch's CUDA build"
+            )
         torch.cuda.set_device(place)
     if count <= 1:
         yield Processes(0, 1, place)

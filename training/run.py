@@ -10,7 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from configs import CheckpointError, ConfigError, DataError, ModelConfig, load_keypoint_set, load_model_config
+from configs import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    ModelConfig,
+    load_keypoint_set,
+    load_model_config,
+)
 from configs.loading import build
 from configs.training import TrainingConfig, training_config_from_dict, training_config_to_dict
 from training.checkpoints import read_training_checkpoint
@@ -44,25 +51,43 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
     holds a run; DataError and CheckpointError for files that cannot be used.
     """
     state = read_training_checkpoint(resume) if resume is not None else None
-    folder = config.execution.output or (resume.parent if resume is not None else Path("runs") / config.name)
+    folder = config.execution.output or (
+        resume.parent if resume is not None else Path("runs") / config.name
+    )
     if state is None and (folder / "last.pt").exists():
         last = folder / "last.pt"
-        raise ConfigError(f"{str(folder)!r} already holds a run; continue it with --resume {last}, or choose another --output")
+        raise ConfigError(
+            f"{str(folder)!r} already holds a run; continue it with --resume {last}, or choose another --output"
+        )
     if state is not None:
         _check_same(training_config_from_dict(state["training"], str(resume)), config, resume)
     if not config.data:
-        raise ConfigError("nothing to train on; give --data ANNOTATIONS IMAGES, or `data` in the configuration file")
+        raise ConfigError(
+            "nothing to train on; give --data ANNOTATIONS IMAGES, or `data` in the configuration file"
+        )
     model = load_model_config(config.model)
     keypoint_set = load_keypoint_set(model.keypoint_set)
     outputs = model.deconvolutions + 1
-    dataset = PoseDataset(config.data, keypoint_set, outputs=outputs, augmentation=config.augmentation, seed=config.seed)
-    logger.info("%d images, %d people", len(dataset), sum(len(image.joints) for image in dataset.images))
+    dataset = PoseDataset(
+        config.data,
+        keypoint_set,
+        outputs=outputs,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    logger.info(
+        "%d images, %d people", len(dataset), sum(len(image.joints) for image in dataset.images)
+    )
     validation = None
     if config.validation is not None and config.execution.validate_images:
         limit = config.execution.validate_images
-        validation = PoseDataset([config.validation], keypoint_set, outputs=outputs, augmentation=None, limit=limit)
+        validation = PoseDataset(
+            [config.validation], keypoint_set, outputs=outputs, augmentation=None, limit=limit
+        )
     if state is not None and state["set_sizes"] != dataset.set_sizes:
-        raise DataError(f"{str(resume)!r} was trained on sets of {state['set_sizes']} images, not {dataset.set_sizes}")
+        raise DataError(
+            f"{str(resume)!r} was trained on sets of {state['set_sizes']} images, not {dataset.set_sizes}"
+        )
     network = _network(model, config, state, resume)
     stream = SampleStream(dataset.set_sizes, [source.weight for source in config.data], config.seed)
     return Run(config, model, network, dataset, validation, stream, folder, state)
@@ -73,14 +98,18 @@ def resumed_config(resume: Path) -> TrainingConfig:
     return training_config_from_dict(read_training_checkpoint(resume)["training"], str(resume))
 
 
-def _network(model: ModelConfig, config: TrainingConfig, state: dict[str, Any] | None, resume: Path | None) -> nn.Module:
+def _network(
+    model: ModelConfig, config: TrainingConfig, state: dict[str, Any] | None, resume: Path | None
+) -> nn.Module:
     from engine import load_checkpoint, load_network
 
     torch.manual_seed(config.seed)
     network = load_network(model)
     if state is not None:
         if build(ModelConfig, state["model"], str(resume)) != model:
-            raise CheckpointError(f"{str(resume)!r} holds another network than model {model.name!r} now describes")
+            raise CheckpointError(
+                f"{str(resume)!r} holds another network than model {model.name!r} now describes"
+            )
         network.load_state_dict(state["network"])
     elif config.initial_weights is not None:
         load_checkpoint(network, config.initial_weights)
@@ -117,7 +146,9 @@ def _check_same(trained: TrainingConfig, config: TrainingConfig, resume: Path | 
         )
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+def _differences(
+    before: dict[str, Any], now: dict[str, Any], prefix: str = ""
+) -> list[tuple[str, Any, Any]]:
     found: list[tuple[str, Any, Any]] = []
     for key, old in before.items():
         new = now[key]
@@ -128,5 +159,3 @@ def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
         elif old != new:
             found.append((prefix + key, old, new))
     return found
-
-

@@ -20,7 +20,9 @@ class SampleStream:
 
     def __init__(self, set_sizes: Sequence[int], weights: Sequence[float], seed: int) -> None:
         self._sizes = list(set_sizes)
-        self._draws = [max(1, round(size * weight)) for size, weight in zip(set_sizes, weights, strict=True)]
+        self._draws = [
+            max(1, round(size * weight)) for size, weight in zip(set_sizes, weights, strict=True)
+        ]
         self._seed = seed
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
 
@@ -75,6 +77,8 @@ class BatchStream(Sampler[list[SampleKey]]):
         step = self._first_step
         while True:
             side = self._size_px(step)
-            numbers = range(step * self._batch_size + self._rank, (step + 1) * self._batch_size, self._processes)
+            numbers = range(
+                step * self._batch_size + self._rank, (step + 1) * self._batch_size, self._processes
+            )
             yield [SampleKey(self._stream.image(number), number, side) for number in numbers]
             step += 1

@@ -29,10 +29,17 @@ class ScalarLog:
         if importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self._resume_step or None)
+            self._board = SummaryWriter(
+                str(self.folder / "tensorboard"), purge_step=self._resume_step or None
+            )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._board is not None:
             self._board.close()
 
@@ -43,7 +50,10 @@ class ScalarLog:
             self._columns[name] = list(row)
             path.write_text(",".join(row) + "\n", encoding="utf-8")
         if not row.keys() <= set(self._columns[name]):
-            self._widen(path, [*self._columns[name], *(key for key in row if key not in self._columns[name])])
+            self._widen(
+                path,
+                [*self._columns[name], *(key for key in row if key not in self._columns[name])],
+            )
         with path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns[name]).writerow(row)
         if self._board is not None:
@@ -74,7 +84,10 @@ def read_scalars(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+        return [
+            {key: float(value) for key, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
 
 
 def draw_curves(folder: Path) -> None:
@@ -95,7 +108,13 @@ def draw_curves(folder: Path) -> None:
             for name in names:
                 points = [(row["step"], row[name]) for row in source if row.get(name)]
                 if points:
-                    panel.plot(*zip(*points, strict=True), style, markersize=3, linewidth=1, label=name + label)
+                    panel.plot(
+                        *zip(*points, strict=True),
+                        style,
+                        markersize=3,
+                        linewidth=1,
+                        label=name + label,
+                    )
         panel.set(title=title, xlabel="step")
         if title.endswith("error") and panel.lines:
             panel.set_yscale("log")

@@ -24,7 +24,9 @@ class Schedule:
         """0 at the start, 1 when the training is over. elapsed_s: wall-clock time of training so far, over all resumptions."""
         if self.steps is not None:
             return min(step / self.steps, 1.0)
-        assert self.config.time_budget_s is not None  # ScheduleConfig refuses to have none of the three
+        assert (
+            self.config.time_budget_s is not None
+        )  # ScheduleConfig refuses to have none of the three
         return min(elapsed_s / self.config.time_budget_s, 1.0)
 
     def learning_rate(self, step: int, progress: float) -> float:
@@ -32,7 +34,11 @@ class Schedule:
         config = self.config
         warmth = min((step + 1) / config.warmup_steps, 1.0) if config.warmup_steps else 1.0
         if config.decay == "milestones":
-            return config.learning_rate * warmth * 0.1 ** sum(progress >= milestone for milestone in config.milestones)
+            return (
+                config.learning_rate
+                * warmth
+                * 0.1 ** sum(progress >= milestone for milestone in config.milestones)
+            )
         cosine = (1 + math.cos(math.pi * progress)) / 2
         return config.learning_rate * warmth * (config.floor + (1 - config.floor) * cosine)
 

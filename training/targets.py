@@ -84,22 +84,32 @@ def joint_indices(positions: JointPositions, images: int, joints: int) -> Tensor
     Unused slots are (0, 0). Of more than 30 people, the first 30 that have a joint in the map are kept; up to 30, a person's
     row is their place in the annotation.
     """
-    packed = torch.zeros(images, MAX_PEOPLE, joints, 2, dtype=torch.int64, device=positions.x.device)
+    packed = torch.zeros(
+        images, MAX_PEOPLE, joints, 2, dtype=torch.int64, device=positions.x.device
+    )
     if not len(positions.x):
         return packed
     people = int(positions.person.max()) + 1
     counts = torch.zeros(images, people, dtype=torch.int64, device=positions.x.device)
-    counts.index_put_((positions.image, positions.person), torch.ones_like(positions.x), accumulate=True)
+    counts.index_put_(
+        (positions.image, positions.person), torch.ones_like(positions.x), accumulate=True
+    )
     row = positions.person
     if people > MAX_PEOPLE:
         crowded = (torch.arange(people, device=row.device) >= MAX_PEOPLE) & (counts > 0)
-        rank = torch.where(crowded.any(dim=1)[:, None], (counts > 0).cumsum(dim=1) - 1, torch.arange(people, device=row.device))
+        rank = torch.where(
+            crowded.any(dim=1)[:, None],
+            (counts > 0).cumsum(dim=1) - 1,
+            torch.arange(people, device=row.device),
+        )
         row = rank[positions.image, positions.person]
     order = torch.arange(len(row), device=row.device)
     starts = (counts.flatten().cumsum(0) - counts.flatten()).reshape(images, people)
     slot = order - starts[positions.image, positions.person]
     kept = row < MAX_PEOPLE
-    index = (positions.joint * positions.resolution + positions.y) * positions.resolution + positions.x
+    index = (
+        positions.joint * positions.resolution + positions.y
+    ) * positions.resolution + positions.x
     value = torch.stack((index, torch.ones_like(index)), dim=-1)
     packed[positions.image[kept], row[kept], slot[kept]] = value[kept]
     return packed

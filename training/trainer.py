@@ -52,7 +52,9 @@ class Trainer:
         self.meter = Meter()
         self.loss = PoseLoss(config.loss, run.model)
         epoch_steps = run.stream.epoch_samples / config.batch_size
-        self.schedule = Schedule(config.schedule, epoch_steps=epoch_steps, input_size_px=run.model.input_size)
+        self.schedule = Schedule(
+            config.schedule, epoch_steps=epoch_steps, input_size_px=run.model.input_size
+        )
         self.epoch_steps = epoch_steps
         network = run.network.to(processes.device)
         if config.execution.channels_last:
@@ -61,7 +63,11 @@ class Trainer:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         self.network: nn.Module = network
         self.optimizer = make_optimizer(network, config.optimizer)
-        self.averaged = AveragedWeights(network, config.optimizer.ema_decay) if config.optimizer.ema_decay else None
+        self.averaged = (
+            AveragedWeights(network, config.optimizer.ema_decay)
+            if config.optimizer.ema_decay
+            else None
+        )
         self._normalise = Normalise(network, processes.device, config.execution.channels_last)
         self._elapsed_before_s = 0.0
         self._backbone_frozen = False
@@ -141,7 +147,9 @@ class Trainer:
             yield from self._loader()
         except DataError as error:
             # An error in a worker process arrives with that process's traceback as its text; the last line is the message.
-            raise DataError(str(error).strip().splitlines()[-1].split("DataError: ", 1)[-1]) from error
+            raise DataError(
+                str(error).strip().splitlines()[-1].split("DataError: ", 1)[-1]
+            ) from error
 
     def _loader(self) -> DataLoader[Any]:
         config, workers = self.run.config, self.run.config.execution.workers
@@ -149,7 +157,9 @@ class Trainer:
             self.run.stream,
             batch_size=config.batch_size,
             # By the clock, batches that workers prepare ahead have the size of the moment at which they are begun.
-            size_px=lambda step: self.schedule.size_px(self.schedule.progress(step, self.elapsed_s)),
+            size_px=lambda step: self.schedule.size_px(
+                self.schedule.progress(step, self.elapsed_s)
+            ),
             first_step=self.step,
             rank=self.processes.rank,
             processes=self.processes.count,
@@ -194,7 +204,11 @@ class Trainer:
 
     def _forward(self, batch: Batch) -> tuple[list[Tensor], Losses]:
         images = self._normalise(batch.images)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.run.config.execution.precision == "bf16"):
+        with torch.autocast(
+            images.device.type,
+            torch.bfloat16,
+            enabled=self.run.config.execution.precision == "bf16",
+        ):
             outputs = self._model(images)
         return outputs, self.loss(outputs, batch.labels, self.progress)
 
@@ -225,5 +239,7 @@ class Trainer:
 def _start_worker(number: int) -> None:
     import signal
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the main process decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole process group; the main process decides
     cv2.setNumThreads(0)

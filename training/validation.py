@@ -19,7 +19,13 @@ _BATCH_SIZE = 8
 
 @torch.no_grad()
 def validation_losses(
-    network: nn.Module, dataset: PoseDataset, loss: PoseLoss, *, input_size_px: int, progress: float, execution: ExecutionConfig
+    network: nn.Module,
+    dataset: PoseDataset,
+    loss: PoseLoss,
+    *,
+    input_size_px: int,
+    progress: float,
+    execution: ExecutionConfig,
 ) -> dict[str, float]:
     """Mean losses over the whole dataset, each image shown whole in a square; keys as in scalars.csv."""
     device = next(network.parameters()).device
@@ -35,14 +41,18 @@ def validation_losses(
             outputs = network(normalise(batch.images))
         losses = loss(outputs, batch.labels, progress)
         values = {f"heatmaps_{level}": value for level, value in enumerate(losses.heatmaps)}
-        values.update(push=losses.push, pull=losses.pull, position=losses.position, total=losses.total)
+        values.update(
+            push=losses.push, pull=losses.pull, position=losses.position, total=losses.total
+        )
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value.item() * len(batch.images)
     network.train(training)
     return {name: value / len(dataset) for name, value in sums.items()}
 
 
-def validation_figures(network: nn.Module, source: DataSource, keypoint_set: str, images: int) -> dict[str, float]:
+def validation_figures(
+    network: nn.Module, source: DataSource, keypoint_set: str, images: int
+) -> dict[str, float]:
     """COCO's ten figures (`ap`, `ap50`, ...) on the first `images` images, with reference grouping and without flip.
 
     Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that cannot be read.
@@ -54,7 +64,9 @@ def validation_figures(network: nn.Module, source: DataSource, keypoint_set: str
     from grouping import Grouper
 
     with ImageStore(source.images) as store:
-        dataset = load_dataset(source.annotations, store, load_keypoint_set(keypoint_set), limit=images)
+        dataset = load_dataset(
+            source.annotations, store, load_keypoint_set(keypoint_set), limit=images
+        )
         figures = evaluate(NetworkEstimator(network), Grouper(keypoint_set), dataset)
     return dataclasses.asdict(figures)
 

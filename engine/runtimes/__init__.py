@@ -39,14 +39,18 @@ class Entry:
     def check(self) -> None:
         """Raises RuntimeUnavailableError if the machine cannot have it, whatever is installed."""
         if self.needs_gpu and not _has_cuda_driver():
-            raise RuntimeUnavailableError(f"{self.name} needs a CUDA GPU, and this machine has no CUDA driver")
+            raise RuntimeUnavailableError(
+                f"{self.name} needs a CUDA GPU, and this machine has no CUDA driver"
+            )
 
     def open(self, path: Path, metadata: ModelMetadata, precision: str) -> Runtime:
         """The runtime with the exported model at `path`; raises what its constructor raises."""
         self.check()
         # Late: each of these modules imports a large package that need not be there.
         module, factory = self.home.rsplit(".", 1)
-        make: Callable[[Path, ModelMetadata, str], Runtime] = getattr(import_module(f"engine.runtimes.{module}"), factory)
+        make: Callable[[Path, ModelMetadata, str], Runtime] = getattr(
+            import_module(f"engine.runtimes.{module}"), factory
+        )
         return make(path, metadata, self.precisions[0] if precision == "auto" else precision)
 
 
@@ -69,7 +73,9 @@ _GROUPS = {
 }
 
 
-def open_runtime(path: Path, metadata: ModelMetadata, name: str = "auto", precision: str = "auto") -> Runtime:
+def open_runtime(
+    path: Path, metadata: ModelMetadata, name: str = "auto", precision: str = "auto"
+) -> Runtime:
     """The runtime called `name` with the exported model at `path`; the log says what was taken, and what was not and why.
 
     `auto` is the first of all that works, `torch` the GPU's or else the CPU's. Precision `auto` is the runtime's first: half on
@@ -87,7 +93,13 @@ def open_runtime(path: Path, metadata: ModelMetadata, name: str = "auto", precis
             reasons.append(str(error))
             _log.info("runtime %s not taken: %s", entry.name, error)
             continue
-        _log.info("%s runs on %s (%s) in %s", metadata.model.name, runtime.name, runtime.device, runtime.precision)
+        _log.info(
+            "%s runs on %s (%s) in %s",
+            metadata.model.name,
+            runtime.name,
+            runtime.device,
+            runtime.precision,
+        )
         return runtime
     raise RuntimeUnavailableError(f"no runtime can run {str(path)!r}: {'; '.join(reasons)}")
 
@@ -97,10 +109,15 @@ def _choose(name: str, precision: str) -> tuple[Entry, ...]:
     if name not in _GROUPS:
         raise ConfigError(f"unknown runtime {name!r}{nearest(name, _GROUPS)}")
     if precision not in ("auto", *PRECISIONS):
-        raise ConfigError(f"unknown precision {precision!r}{nearest(precision, ('auto', *PRECISIONS))}")
+        raise ConfigError(
+            f"unknown precision {precision!r}{nearest(precision, ('auto', *PRECISIONS))}"
+        )
     able = tuple(entry for entry in _GROUPS[name] if precision in ("auto", *entry.precisions))
     if not able:
-        others = ", ".join(entry.name for entry in RUNTIMES.values() if precision in entry.precisions) or "no runtime"
+        others = (
+            ", ".join(entry.name for entry in RUNTIMES.values() if precision in entry.precisions)
+            or "no runtime"
+        )
         raise ConfigError(f"runtime {name!r} does not compute in {precision}; {others} does")
     return able
 

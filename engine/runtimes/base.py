@@ -99,18 +99,28 @@ class Runtime(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
 
 
-def output_shapes(metadata: ModelMetadata, height: int, width: int, batch: int) -> dict[str, tuple[int, ...]]:
+def output_shapes(
+    metadata: ModelMetadata, height: int, width: int, batch: int
+) -> dict[str, tuple[int, ...]]:
     """Shapes of the graph's outputs for N images of that size. Raises ConfigError for a size that the model does not take."""
     check_input_size((height, width))
     if metadata.static_size is not None and ((height, width) != metadata.static_size or batch != 1):
         rows, columns = metadata.static_size
-        raise ConfigError(f"this model takes one image of {rows}x{columns} only, not {batch} of {height}x{width}")
-    joints, dimensions = len(load_keypoint_set(metadata.model.keypoint_set)), metadata.model.tag_dimensions
+        raise ConfigError(
+            f"this model takes one image of {rows}x{columns} only, not {batch} of {height}x{width}"
+        )
+    joints, dimensions = (
+        len(load_keypoint_set(metadata.model.keypoint_set)),
+        metadata.model.tag_dimensions,
+    )
     rows, columns = height // metadata.map_stride, width // metadata.map_stride
     picked = (batch, joints, MAX_CANDIDATES)
     return {
@@ -126,7 +136,9 @@ def output_shapes(metadata: ModelMetadata, height: int, width: int, batch: int) 
 def allocate_slot(metadata: ModelMetadata, height: int, width: int, batch: int) -> Slot:
     """A slot in ordinary memory."""
     shapes = output_shapes(metadata, height, width, batch)
-    outputs: dict[str, Any] = {name: np.zeros(shapes[name], kind) for name, kind in OUTPUT_TYPES.items()}
+    outputs: dict[str, Any] = {
+        name: np.zeros(shapes[name], kind) for name, kind in OUTPUT_TYPES.items()
+    }
     return Slot(np.zeros((batch, height, width, 3), np.uint8), **outputs)
 
 

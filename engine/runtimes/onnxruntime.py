@@ -22,7 +22,9 @@ class OnnxRuntime(Runtime):
         try:
             import onnxruntime
         except ImportError as error:
-            raise RuntimeUnavailableError("onnxruntime is not installed: pip install onnxruntime") from error
+            raise RuntimeUnavailableError(
+                "onnxruntime is not installed: pip install onnxruntime"
+            ) from error
         self.precision = precision
         self.metadata = metadata
         options = onnxruntime.SessionOptions()
@@ -31,7 +33,9 @@ class OnnxRuntime(Runtime):
         # Its threads would otherwise spin between two frames, and take the cores from decoding, grouping and drawing.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # its exceptions have no common base that is public
             raise ModelError(f"onnxruntime cannot load {str(path)!r}: {one_line(error)}") from error
         self._background = Background(self.name)
@@ -39,7 +43,9 @@ class OnnxRuntime(Runtime):
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         slot = allocate_slot(self.metadata, height, width, batch)
         binding = self._session.io_binding()
-        binding.bind_input(INPUT_NAME, "cpu", 0, slot.images.dtype.type, slot.images.shape, slot.images.ctypes.data)
+        binding.bind_input(
+            INPUT_NAME, "cpu", 0, slot.images.dtype.type, slot.images.shape, slot.images.ctypes.data
+        )
         for name, array in slot.outputs.items():
             binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         slot.handle = binding
@@ -58,5 +64,7 @@ class OnnxRuntime(Runtime):
         try:
             self._session.run_with_iobinding(slot.handle)
         except Exception as error:
-            raise ExecutionError(f"onnxruntime failed on images {slot.images.shape}: {one_line(error)}") from error
+            raise ExecutionError(
+                f"onnxruntime failed on images {slot.images.shape}: {one_line(error)}"
+            ) from error
         return slot

@@ -29,17 +29,23 @@ class OpenVino(Runtime):
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, path: Path, metadata: ModelMetadata, precision: str, quantised: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, metadata: ModelMetadata, precision: str, quantised: Path | None = None
+    ) -> None:
         """quantised: the folder with the int8 form, by default found (`find_quantised`)."""
         try:
             import openvino
         except ImportError as error:
-            raise RuntimeUnavailableError("openvino is not installed: pip install 'higherhrnet-stream[openvino]'") from error
+            raise RuntimeUnavailableError(
+                "openvino is not installed: pip install 'higherhrnet-stream[openvino]'"
+            ) from error
         self.precision = precision
         self.metadata = metadata
         self._tensor: Any = openvino.Tensor
         self._core = openvino.Core()
-        packed = find_quantised(path, metadata.model.name, quantised) if precision == "int8" else None
+        packed = (
+            find_quantised(path, metadata.model.name, quantised) if precision == "int8" else None
+        )
         try:
             with kept_signal_stack():
                 if packed is not None:
@@ -72,7 +78,9 @@ class OpenVino(Runtime):
         try:
             ticket.handle.wait()
         except Exception as error:
-            raise ExecutionError(f"openvino failed on images {ticket.images.shape}: {one_line(error)}") from error
+            raise ExecutionError(
+                f"openvino failed on images {ticket.images.shape}: {one_line(error)}"
+            ) from error
         return ticket
 
     def close(self) -> None:
@@ -94,5 +102,7 @@ class OpenVino(Runtime):
                 with kept_signal_stack():
                     self._compiled[shape] = self._core.compile_model(model, "CPU", config)
             except Exception as error:
-                raise ExecutionError(f"openvino cannot compile the model for images {shape}: {one_line(error)}") from error
+                raise ExecutionError(
+                    f"openvino cannot compile the model for images {shape}: {one_line(error)}"
+                ) from error
         return self._compiled[shape]

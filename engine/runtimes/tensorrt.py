@@ -56,7 +56,12 @@ class TensorRt(Runtime):
         profile = _profile(metadata)
         with self._current():
             request = EngineRequest(
-                library=library, path=path, model=metadata.model.name, precision=precision, profile=profile, gpu=gpu
+                library=library,
+                path=path,
+                model=metadata.model.name,
+                precision=precision,
+                profile=profile,
+                gpu=gpu,
             )
             engine = get_engine(request)
             self._shapes = engine.shapes
@@ -64,7 +69,9 @@ class TensorRt(Runtime):
             self._runtime = library.module.Runtime(library.logger)
             self._engine = self._runtime.deserialize_cuda_engine(engine.plan)
             if self._engine is None:
-                raise ExecutionError(f"{self.name} cannot load the engine in {engine.folder}: remove it to rebuild it")
+                raise ExecutionError(
+                    f"{self.name} cannot load the engine in {engine.folder}: remove it to rebuild it"
+                )
             self._up, self._compute, self._down = (self._cuda.Stream() for _ in range(3))
         # One execution context for each size of input: a CUDA graph is of one size, and scratch memory is kept between frames.
         self._contexts: dict[tuple[int, ...], Any] = {}
@@ -78,9 +85,14 @@ class TensorRt(Runtime):
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         shapes = output_shapes(self.metadata, height, width, batch)
         image_shape = (batch, height, width, 3)
-        with self._current(f"cannot prepare for images {image_shape}; if memory is short, take a smaller input size"):
+        with self._current(
+            f"cannot prepare for images {image_shape}; if memory is short, take a smaller input size"
+        ):
             self._execution(image_shape)
-            host = {name: self._cuda.pagelocked_empty(shapes[name], kind) for name, kind in OUTPUT_TYPES.items()}
+            host = {
+                name: self._cuda.pagelocked_empty(shapes[name], kind)
+                for name, kind in OUTPUT_TYPES.items()
+            }
             images = self._cuda.pagelocked_empty(image_shape, np.uint8)
             images[:] = 0
             arrays = {INPUT_NAME: images, **host}
@@ -134,10 +146,15 @@ class TensorRt(Runtime):
             execution.set_tensor_address(name, int(buffer))
         # Once outside of the graph: TensorRT may still allocate in the first run of a shape.
         if not execution.execute_async_v3(self._compute.handle):
-            raise ExecutionError(f"{self.name} could not start on images {slot.images.shape}; its log says why")
+            raise ExecutionError(
+                f"{self.name} could not start on images {slot.images.shape}; its log says why"
+            )
         if self._records:
             try:
-                device.graph = CudaGraph(self._compute.handle, lambda: bool(execution.execute_async_v3(self._compute.handle)))
+                device.graph = CudaGraph(
+                    self._compute.handle,
+                    lambda: bool(execution.execute_async_v3(self._compute.handle)),
+                )
                 self._graphs.append(device.graph)
             except ExecutionError as error:
                 self._records = False
@@ -147,9 +164,13 @@ class TensorRt(Runtime):
         if shape not in self._contexts:
             execution = self._engine.create_execution_context()
             if execution is None:
-                raise ExecutionError(f"{self.name} has not enough GPU memory for images {shape}: take a smaller input size")
+                raise ExecutionError(
+                    f"{self.name} has not enough GPU memory for images {shape}: take a smaller input size"
+                )
             if not execution.set_input_shape(INPUT_NAME, shape):
-                raise ConfigError(f"images {shape} are outside of the engine's sizes: build one with python -m engine build")
+                raise ConfigError(
+                    f"images {shape} are outside of the engine's sizes: build one with python -m engine build"
+                )
             self._contexts[shape] = execution
         return self._contexts[shape]
 
@@ -185,7 +206,9 @@ def open_gpu(name: str) -> tuple[Any, Any, str]:
     try:
         import pycuda.driver as cuda
     except (ImportError, OSError) as error:
-        raise RuntimeUnavailableError(f"{name} needs pycuda and CUDA's driver: {LIBRARIES[name]}") from error
+        raise RuntimeUnavailableError(
+            f"{name} needs pycuda and CUDA's driver: {LIBRARIES[name]}"
+        ) from error
     try:
         cuda.init()
         device = cuda.Device(0)
@@ -198,7 +221,9 @@ def open_gpu(name: str) -> tuple[Any, Any, str]:
 
 def _profile(metadata: ModelMetadata) -> Profile:
     if metadata.static_size is not None:
-        return Profile(smallest=metadata.static_size, usual=metadata.static_size, largest=metadata.static_size)
+        return Profile(
+            smallest=metadata.static_size, usual=metadata.static_size, largest=metadata.static_size
+        )
     usual = align((480, 640), metadata.input_size).input_size
     default = Profile()
     smallest, largest = (

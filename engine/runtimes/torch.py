@@ -20,7 +20,9 @@ class TorchCpu(Runtime):
         try:
             import torch
         except ImportError as error:
-            raise RuntimeUnavailableError("torch is not installed: pip install 'higherhrnet-stream[torch]'") from error
+            raise RuntimeUnavailableError(
+                "torch is not installed: pip install 'higherhrnet-stream[torch]'"
+            ) from error
         from engine.graph import PoseGraph
         from engine.onnx_weights import load_exported_network
 
@@ -49,5 +51,7 @@ class TorchCpu(Runtime):
                 for name, array in slot.outputs.items():
                     self._torch.from_numpy(array).copy_(getattr(outputs, name))
         except RuntimeError as error:
-            raise ExecutionError(f"torch failed on images {slot.images.shape}: {one_line(error)}") from error
+            raise ExecutionError(
+                f"torch failed on images {slot.images.shape}: {one_line(error)}"
+            ) from error
         return slot

@@ -34,7 +34,9 @@ class TorchCuda(Runtime):
         try:
             import torch
         except ImportError as error:
-            raise RuntimeUnavailableError("torch is not installed: pip install 'higherhrnet-stream[torch]'") from error
+            raise RuntimeUnavailableError(
+                "torch is not installed: pip install 'higherhrnet-stream[torch]'"
+            ) from error
         if not torch.cuda.is_available():
             raise RuntimeUnavailableError("torch finds no CUDA GPU")
         from engine.graph import PoseGraph
@@ -50,24 +52,39 @@ class TorchCuda(Runtime):
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
             self._graph: Any = PoseGraph(network, metadata.map_stride).to("cuda")
-        except RuntimeError as error:  # out of memory, or a GPU that this build of torch has no kernels for
-            raise ExecutionError(f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}") from error
+        except (
+            RuntimeError
+        ) as error:  # out of memory, or a GPU that this build of torch has no kernels for
+            raise ExecutionError(
+                f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}"
+            ) from error
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         torch = self._torch
         shapes = output_shapes(self.metadata, height, width, batch)
-        kinds = {name: torch.int32 if name in ("x", "y") else torch.float32 for name in OUTPUT_TYPES}
-        host = {name: torch.zeros(shapes[name], dtype=kinds[name], pin_memory=True) for name in OUTPUT_TYPES}
+        kinds = {
+            name: torch.int32 if name in ("x", "y") else torch.float32 for name in OUTPUT_TYPES
+        }
+        host = {
+            name: torch.zeros(shapes[name], dtype=kinds[name], pin_memory=True)
+            for name in OUTPUT_TYPES
+        }
         host_images = torch.zeros((batch, height, width, 3), dtype=torch.uint8, pin_memory=True)
         try:
             images = host_images.to("cuda")
             graph, outputs = self._record(images)
         except torch.cuda.OutOfMemoryError as error:
-            raise ExecutionError(f"not enough GPU memory for images {batch}x{height}x{width}: take a smaller size") from error
+            raise ExecutionError(
+                f"not enough GPU memory for images {batch}x{height}x{width}: take a smaller size"
+            ) from error
         event = torch.cuda.Event(blocking=True)
         device = _Device(host_images, host, images, outputs, graph, event)
-        return Slot(host_images.numpy(), **{name: tensor.numpy() for name, tensor in host.items()}, handle=device)
+        return Slot(
+            host_images.numpy(),
+            **{name: tensor.numpy() for name, tensor in host.items()},
+            handle=device,
+        )
 
     def submit(self, slot: Slot) -> Slot:
         device: _Device = slot.handle
@@ -79,14 +96,18 @@ class TorchCuda(Runtime):
                     tensor.copy_(getattr(device.outputs, name), non_blocking=True)
                 device.downloaded.record(self._stream)
         except RuntimeError as error:
-            raise ExecutionError(f"torch could not start on images {slot.images.shape}: {one_line(error)}") from error
+            raise ExecutionError(
+                f"torch could not start on images {slot.images.shape}: {one_line(error)}"
+            ) from error
         return slot
 
     def result(self, ticket: Slot) -> Slot:
         try:
             ticket.handle.downloaded.synchronize()
         except RuntimeError as error:
-            raise ExecutionError(f"torch failed on images {ticket.images.shape}: {one_line(error)}") from error
+            raise ExecutionError(
+                f"torch failed on images {ticket.images.shape}: {one_line(error)}"
+            ) from error
         return ticket
 
     def close(self) -> None:
@@ -96,7 +117,9 @@ class TorchCuda(Runtime):
     def _record(self, images: Any) -> tuple[Any, Any]:
         torch = self._torch
         # cuDNN tries its algorithms in the first run of a shape; TF32 is not the single precision that was asked for.
-        choosing = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=self.precision != "fp32")
+        choosing = torch.backends.cudnn.flags(
+            enabled=True, benchmark=True, allow_tf32=self.precision != "fp32"
+        )
         with torch.inference_mode(), choosing:
             with torch.cuda.stream(self._stream):
                 for _ in range(_WARM_UP):

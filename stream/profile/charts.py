@@ -24,12 +24,18 @@ def _latency(document: dict[str, Any]) -> Chart | None:
     y = axis_for(frames["latency_ms"], "ms")
     plot = Plot(time_axis(document), y, width=WIDE, height=250, title="latency over time")
     plot.dots(frames["t_s"], frames["latency_ms"], "frame", radius=2)
-    plot.line(line["t_s"], line["latency_p95_ms"], "p95").line(line["t_s"], line["latency_p50_ms"], "p50")
+    plot.line(line["t_s"], line["latency_p95_ms"], "p95").line(
+        line["t_s"], line["latency_p50_ms"], "p50"
+    )
     return Chart(
         title="Latency over time",
         note="From the capture of a frame to its delivery to the sinks. A column of dots is a stall.",
         plot=plot,
-        legend=(("frame", "a frame"), ("p50", "p50"), ("p95", f"p95, in steps of {line['step_s']:g} s")),
+        legend=(
+            ("frame", "a frame"),
+            ("p50", "p50"),
+            ("p95", f"p95, in steps of {line['step_s']:g} s"),
+        ),
         wide=True,
     )
 
@@ -42,12 +48,19 @@ def _distribution(document: dict[str, Any]) -> Chart | None:
     low, high = edges[0], max(edges[-1], edges[0] + 1e-3)
     x = Axis(low - (high - low) * 0.02, high, "ms")
     plot = Plot(x, axis_for(counts, "frames", wide=float("inf")), title="distribution")
-    titles = [f"{left:.1f} to {right:.1f} ms: {count}" for (left, right), count in zip(pairwise(edges), counts, strict=True)]
+    titles = [
+        f"{left:.1f} to {right:.1f} ms: {count}"
+        for (left, right), count in zip(pairwise(edges), counts, strict=True)
+    ]
     plot.bars(edges, counts, "frame", titles=titles)
     for row, name in enumerate(("p50", "p95", "p99")):
         plot.marker(latency[name], f"{name} {latency[name]:.1f}", row=row)
     beyond = f", without the slowest {found['beyond']}" if found["beyond"] else ""
-    return Chart(title="Distribution of the latency", note=f"How many frames took how long{beyond}.", plot=plot)
+    return Chart(
+        title="Distribution of the latency",
+        note=f"How many frames took how long{beyond}.",
+        plot=plot,
+    )
 
 
 def _stack(document: dict[str, Any]) -> Chart | None:
@@ -55,24 +68,42 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     stages = [stage["name"] for stage in document["stages"]]
     # Sources are decoded side by side: a frame was decoded once, whichever thread did it.
     decoders = [name for name in stages if name.startswith("decode")]
-    series = [("decode", _mean_of([line["stages_ms"][name] for name in decoders if name in line["stages_ms"]]))]
-    series += [(name, line["stages_ms"][name]) for name in stages if name not in decoders and name in line["stages_ms"]]
+    series = [
+        (
+            "decode",
+            _mean_of([line["stages_ms"][name] for name in decoders if name in line["stages_ms"]]),
+        )
+    ]
+    series += [
+        (name, line["stages_ms"][name])
+        for name in stages
+        if name not in decoders and name in line["stages_ms"]
+    ]
     steps = [index for index, value in enumerate(line["latency_mean_ms"]) if value is not None]
     if not steps:
         return None
     times = [line["t_s"][index] for index in steps]
     heights = [[values[index] or 0.0 for index in steps] for _, values in series]
     tops = [sum(column) for column in zip(*heights, strict=True)]
-    waiting = [max(0.0, line["latency_mean_ms"][index] - top) for index, top in zip(steps, tops, strict=True)]
+    waiting = [
+        max(0.0, line["latency_mean_ms"][index] - top)
+        for index, top in zip(steps, tops, strict=True)
+    ]
     everything = [top + rest for top, rest in zip(tops, waiting, strict=True)]
-    plot = Plot(time_axis(document), axis_for(everything, "ms a frame", wide=float("inf")), title="where the time goes")
+    plot = Plot(
+        time_axis(document),
+        axis_for(everything, "ms a frame", wide=float("inf")),
+        title="where the time goes",
+    )
     floor = [0.0] * len(steps)
     for (name, _), height in zip(series, heights, strict=True):
         top = [low + value for low, value in zip(floor, height, strict=True)]
         plot.band(times, floor, top, stage_style(name), name)
         floor = top
     plot.band(times, floor, everything, "stage-waiting", "waiting between stages")
-    legend = [(stage_style(name), name) for name, _ in series] + [("stage-waiting", "waiting between stages")]
+    legend = [(stage_style(name), name) for name, _ in series] + [
+        ("stage-waiting", "waiting between stages")
+    ]
     note = "What a frame spends in each stage, on average. infer counts from submitting a picture to its result."
     return Chart(title="Where the time goes", note=note, plot=plot, legend=tuple(legend))
 
@@ -89,7 +120,12 @@ def _rates(document: dict[str, Any]) -> Chart | None:
         plot.bars(edges, dropped, "drop")
     plot.line(line["t_s"], line["fps"], "p50")
     legend = (("p50", "delivered"), *((("drop", "dropped"),) if any(dropped) else ()))
-    return Chart(title="Frame rate", note="Frames delivered to the sinks, and given up.", plot=plot, legend=legend)
+    return Chart(
+        title="Frame rate",
+        note="Frames delivered to the sinks, and given up.",
+        plot=plot,
+        legend=legend,
+    )
 
 
 def _queues(document: dict[str, Any]) -> Chart | None:
@@ -97,7 +133,9 @@ def _queues(document: dict[str, Any]) -> Chart | None:
     if not line["queues"]:
         return None
     every = [value for values in line["queues"].values() for value in values]
-    plot = Plot(time_axis(document), axis_for(every, "frames waiting", wide=float("inf")), title="queues")
+    plot = Plot(
+        time_axis(document), axis_for(every, "frames waiting", wide=float("inf")), title="queues"
+    )
     for name, values in line["queues"].items():
         plot.line(line["t_s"], values, stage_style(name))
     legend = tuple((stage_style(name), f"for {name}") for name in line["queues"])
@@ -109,9 +147,17 @@ def _people(document: dict[str, Any]) -> Chart | None:
     line = document["timeline"]
     if not document["people"]:
         return None
-    plot = Plot(time_axis(document), axis_for(line["people"], "people a frame", wide=float("inf")), title="people")
+    plot = Plot(
+        time_axis(document),
+        axis_for(line["people"], "people a frame", wide=float("inf")),
+        title="people",
+    )
     plot.line(line["t_s"], line["people"], "stage-group")
-    return Chart(title="People over time", note="How many people were found in a frame, on average.", plot=plot)
+    return Chart(
+        title="People over time",
+        note="How many people were found in a frame, on average.",
+        plot=plot,
+    )
 
 
 def _grouping(document: dict[str, Any]) -> Chart | None:
@@ -124,12 +170,17 @@ def _grouping(document: dict[str, Any]) -> Chart | None:
     plot = Plot(x, axis_for([highest_ms], "ms"), title="grouping")
     for entry in found:
         plot.span(entry["people"], entry["p50"], entry["p95"], "stage-group")
-    titles = [f"{entry['people']} people, {entry['n']} frames: p50 {entry['p50']:.2f} ms" for entry in found]
+    titles = [
+        f"{entry['people']} people, {entry['n']} frames: p50 {entry['p50']:.2f} ms"
+        for entry in found
+    ]
     plot.dots(people, [entry["p50"] for entry in found], "stage-group", radius=3.2, titles=titles)
     note = "What grouping takes: the dot is the median of the frames with so many people, the line reaches up to p95."
     return Chart(title="People against grouping time", note=note, plot=plot)
 
 
 def _mean_of(series: Sequence[Sequence[Value]]) -> list[Value]:
-    columns = ([value for value in column if value is not None] for column in zip(*series, strict=True))
+    columns = (
+        [value for value in column if value is not None] for column in zip(*series, strict=True)
+    )
     return [sum(known) / len(known) if known else None for known in columns]

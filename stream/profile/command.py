@@ -12,7 +12,9 @@ from configs import redact_url
 _SECRET = ("token",)
 
 
-def shown_command(program: str, sources: Iterable[str], outputs: Iterable[str], configs: Iterable[Any]) -> str:
+def shown_command(
+    program: str, sources: Iterable[str], outputs: Iterable[str], configs: Iterable[Any]
+) -> str:
     """`program` with what differs from the defaults of `configs`, which were made with `configs.flags`; without secrets."""
     outputs = tuple(outputs)
     words = [program, *sources, *(["-o", *outputs] if outputs else [])]

@@ -16,7 +16,15 @@ from stream.profile.nvml_probe import NvmlProbe
 from stream.profile.nvpmodel import parse_jetson_clocks, parse_nvpmodel
 
 _PACKAGES = (
-    *("higherhrnet-stream", "numpy", "numba", "opencv-python", "opencv-python-headless", "av", "onnxruntime"),
+    *(
+        "higherhrnet-stream",
+        "numpy",
+        "numba",
+        "opencv-python",
+        "opencv-python-headless",
+        "av",
+        "onnxruntime",
+    ),
     *("onnxruntime-gpu", "openvino", "torch", "tensorrt", "tensorrt-rtx", "pycuda", "nvidia-ml-py"),
 )
 _BOARD = Path("/proc/device-tree/model")
@@ -112,7 +120,13 @@ def _output(*command: str) -> str:
     if path is None:
         return ""
     try:
-        found = subprocess.run([path, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False)
+        found = subprocess.run(
+            [path, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=5,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.decode("utf-8", "replace")

@@ -53,17 +53,28 @@ def document(
         "environment": asdict(environment),
         **_rates(summary, recorder),
         "latency_ms": asdict(summary.latency_ms),
-        "people_per_frame": asdict(statistics_of(recorder.deliveries.even(recorder.every)["value"])),
-        "stages": [{"name": stage.name, **asdict(stage.time_ms), "busy_share": stage.busy_share} for stage in summary.stages],
+        "people_per_frame": asdict(
+            statistics_of(recorder.deliveries.even(recorder.every)["value"])
+        ),
+        "stages": [
+            {"name": stage.name, **asdict(stage.time_ms), "busy_share": stage.busy_share}
+            for stage in summary.stages
+        ],
         "parts": _parts(timings, recorder, summary.elapsed_s),
         "queues": {name: asdict(figures) for name, figures in summary.depths.items()},
         "drops": summary.drops,
-        "sources": [_source(summary, index, facts.sources) for index in range(len(summary.sources))],
+        "sources": [
+            _source(summary, index, facts.sources) for index in range(len(summary.sources))
+        ],
         "telemetry": {name: asdict(statistics_of(track.values)) for name, track in samples.items()},
         "kept_every": recorder.every,
-        "timeline": timeline(recorder, samples, began_ns=timings.began_ns, elapsed_s=summary.elapsed_s),
+        "timeline": timeline(
+            recorder, samples, began_ns=timings.began_ns, elapsed_s=summary.elapsed_s
+        ),
         "frames": _frames(recorder, timings.began_ns),
-        "slowest_frames": _slowest(recorder, timings.began_ns, [stage.name for stage in summary.stages]),
+        "slowest_frames": _slowest(
+            recorder, timings.began_ns, [stage.name for stage in summary.stages]
+        ),
         "latency_distribution": _distribution(recorder),
         "grouping_by_people": _grouping(recorder),
     }
@@ -75,7 +86,9 @@ def statistics_of(values: NDArray[Any] | Iterable[float]) -> Statistics:
     if not values.size:
         return Statistics()
     p50, p95, p99 = (float(value) for value in np.percentile(values, (50, 95, 99)))
-    return Statistics(n=values.size, mean=float(values.mean()), p50=p50, p95=p95, p99=p99, max=float(values.max()))
+    return Statistics(
+        n=values.size, mean=float(values.mean()), p50=p50, p95=p95, p99=p99, max=float(values.max())
+    )
 
 
 def _run(facts: RunFacts, summary: Summary) -> dict[str, Any]:
@@ -105,7 +118,11 @@ def _rates(summary: Summary, recorder: Recorder) -> dict[str, Any]:
 def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[dict[str, Any]]:
     """Parts of stages, and how long the engine has a picture, which may overlap with the next one."""
     found = [timer.statistics(elapsed_s) for timer in timings.parts.values()]
-    parts = [{"name": part.name, **asdict(part.time_ms), "busy_share": part.busy_share} for part in found if part.time_ms.n]
+    parts = [
+        {"name": part.name, **asdict(part.time_ms), "busy_share": part.busy_share}
+        for part in found
+        if part.time_ms.n
+    ]
     if "infer" in recorder.works:
         rows = recorder.works["infer"].even(recorder.every)
         in_engine = statistics_of((rows["end_ns"] - rows["begin_ns"]) * 1e-6)
@@ -160,7 +177,11 @@ def _slowest(recorder: Recorder, began_ns: int, stages: list[str]) -> list[dict[
             "t_s": round(float(rows["end_ns"][position] - began_ns) * 1e-9, 3),
             "latency_ms": round(float(latency_ms[position]), 3),
             "people": int(rows["value"][position]),
-            "stages_ms": {stage: round(spent[position], 3) for stage, spent in spent_ms.items() if position in spent},
+            "stages_ms": {
+                stage: round(spent[position], 3)
+                for stage, spent in spent_ms.items()
+                if position in spent
+            },
         }
         for position in np.argsort(latency_ms, kind="stable")[::-1][:_SLOWEST].tolist()
     ]
@@ -174,7 +195,11 @@ def _distribution(recorder: Recorder) -> dict[str, Any]:
         return {"edges_ms": [], "counts": [], "beyond": 0}
     low, high = float(latency_ms.min()), float(np.percentile(latency_ms, 99.5))
     counts, edges = np.histogram(latency_ms, bins=_SLICES, range=(low, max(high, low + 0.01)))
-    return {"edges_ms": _rounded(edges), "counts": counts.tolist(), "beyond": int(latency_ms.size - counts.sum())}
+    return {
+        "edges_ms": _rounded(edges),
+        "counts": counts.tolist(),
+        "beyond": int(latency_ms.size - counts.sum()),
+    }
 
 
 def _grouping(recorder: Recorder) -> list[dict[str, Any]]:
@@ -182,7 +207,8 @@ def _grouping(recorder: Recorder) -> list[dict[str, Any]]:
     where, lengths_ms = recorder.per_frame("group")
     people = recorder.deliveries.kept()["value"][where]
     return [
-        {"people": int(count), **asdict(statistics_of(lengths_ms[people == count]))} for count in np.unique(people)
+        {"people": int(count), **asdict(statistics_of(lengths_ms[people == count]))}
+        for count in np.unique(people)
     ]
 
 

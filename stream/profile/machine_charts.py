@@ -11,7 +11,9 @@ from stream.profile.svg import Plot, axis_for
 def _processor(document: dict[str, Any]) -> Chart | None:
     cores = document["environment"]["hardware"].get("cores", "1")
     note = f"Processor time of all threads of this process; {int(cores) * 100} % is all of the {cores} cores."
-    return _sensors(document, "Processor", note, "% of a core", {"cpu_percent": ("stage-decode", "")})
+    return _sensors(
+        document, "Processor", note, "% of a core", {"cpu_percent": ("stage-decode", "")}
+    )
 
 
 def _memory(document: dict[str, Any]) -> Chart | None:
@@ -21,7 +23,10 @@ def _memory(document: dict[str, Any]) -> Chart | None:
 
 def _gpu(document: dict[str, Any]) -> Chart | None:
     note = "Share of the time in which the GPU had something to do, which says nothing of how much of it was used."
-    wanted = {"gpu_percent": ("stage-infer", "GPU"), "memory_percent": ("stage-group", "memory controller")}
+    wanted = {
+        "gpu_percent": ("stage-infer", "GPU"),
+        "memory_percent": ("stage-group", "memory controller"),
+    }
     return _sensors(document, "GPU", note, "%", wanted)
 
 
@@ -53,19 +58,33 @@ def _power_over_time(document: dict[str, Any]) -> Chart | None:
 
 def _power(document: dict[str, Any]) -> Chart | None:
     line = document["timeline"]
-    name = next((name for name in ("board_w", "gpu_w") if any(line["telemetry"].get(name, ()))), None)
+    name = next(
+        (name for name in ("board_w", "gpu_w") if any(line["telemetry"].get(name, ()))), None
+    )
     if name is None:
         return None
-    pairs = [(fps, watts) for fps, watts in zip(line["fps"], line["telemetry"][name], strict=True) if watts is not None]
+    pairs = [
+        (fps, watts)
+        for fps, watts in zip(line["fps"], line["telemetry"][name], strict=True)
+        if watts is not None
+    ]
     rates, watts = [fps for fps, _ in pairs], [watts for _, watts in pairs]
     if not any(rates):
         return None
     x = axis_for(rates, "frames a second", wide=float("inf"))
     plot = Plot(x, axis_for(watts, "W", wide=float("inf")), title="power against frame rate")
-    plot.dots(rates, watts, "p50", radius=2.6, titles=[f"{fps:.1f} FPS, {value:.1f} W" for fps, value in pairs])
+    plot.dots(
+        rates,
+        watts,
+        "p50",
+        radius=2.6,
+        titles=[f"{fps:.1f} FPS, {value:.1f} W" for fps, value in pairs],
+    )
     energy_j = sum(watts) / sum(rates)
     what = "the board" if name == "board_w" else "the GPU"
-    note = f"Each dot is one step of the run. A frame costs {energy_j:.2f} J of what {what} takes in."
+    note = (
+        f"Each dot is one step of the run. A frame costs {energy_j:.2f} J of what {what} takes in."
+    )
     return Chart(title="Power against frame rate", note=note, plot=plot)
 
 
@@ -74,14 +93,22 @@ def _sensors(
 ) -> Chart | None:
     """wanted: by quantity, its style and words."""
     line = document["timeline"]
-    found = {name: line["telemetry"][name] for name in wanted if any(value for value in line["telemetry"].get(name, ()))}
+    found = {
+        name: line["telemetry"][name]
+        for name in wanted
+        if any(value for value in line["telemetry"].get(name, ()))
+    }
     if not found:
         return None
     every = [value for values in found.values() for value in values]
     plot = Plot(time_axis(document), axis_for(every, unit, wide=float("inf")), title=title)
     for name, values in found.items():
         seen = [index for index, value in enumerate(values) if value is not None]
-        plot.line([line["t_s"][index] for index in seen], [values[index] for index in seen], wanted[name][0])
+        plot.line(
+            [line["t_s"][index] for index in seen],
+            [values[index] for index in seen],
+            wanted[name][0],
+        )
     legend = tuple(wanted[name] for name in found) if len(found) > 1 else ()
     return Chart(title=title, note=note, plot=plot, legend=legend)
 

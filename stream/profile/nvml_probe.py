@@ -20,7 +20,9 @@ class NvmlProbe:
 
     def __init__(self, nvml: Any) -> None:
         self._nvml = nvml
-        self._gpus = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        self._gpus = [
+            nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())
+        ]
 
     @property
     def gpu_names(self) -> tuple[str, ...]:

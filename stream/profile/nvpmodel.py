@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 
 _MODE = re.compile(r"NV Power Mode:[ \t]*(\S[^\n]*)(?:\s*\n\s*(\d+))?")
-_CLOCK = re.compile(r"^\s*(cpu\d+|GPU|EMC)\b[^\n]*?MinFreq=(\d+)\s+MaxFreq=(\d+)\s+CurrentFreq=(\d+)", re.MULTILINE)
+_CLOCK = re.compile(
+    r"^\s*(cpu\d+|GPU|EMC)\b[^\n]*?MinFreq=(\d+)\s+MaxFreq=(\d+)\s+CurrentFreq=(\d+)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +25,8 @@ class PowerMode:
 def parse_nvpmodel(text: str) -> PowerMode | None:
     """The mode in the output of `nvpmodel -q`; none if it is not in there.
 
-        NV Power Mode: MAXN
-        0
+    NV Power Mode: MAXN
+    0
     """
     match = _MODE.search(text)
     if match is None:
@@ -35,8 +37,8 @@ def parse_nvpmodel(text: str) -> PowerMode | None:
 def parse_jetson_clocks(text: str) -> bool | None:
     """Whether the output of `jetson_clocks --show` says that CPU and GPU clocks are pinned; none if it has no clocks.
 
-        cpu0:  Online=1 Governor=schedutil MinFreq=729600 MaxFreq=1510400 CurrentFreq=1510400 IdleStates: WFI=1 c7=1
-        GPU MinFreq=306000000 MaxFreq=624750000 CurrentFreq=306000000
+    cpu0:  Online=1 Governor=schedutil MinFreq=729600 MaxFreq=1510400 CurrentFreq=1510400 IdleStates: WFI=1 c7=1
+    GPU MinFreq=306000000 MaxFreq=624750000 CurrentFreq=306000000
     """
     clocks = [(match[1], match[2], match[3]) for match in _CLOCK.finditer(text)]
     if not clocks:

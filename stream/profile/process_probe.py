@@ -21,7 +21,9 @@ class ProcessProbe:
     def read(self) -> dict[str, float]:
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         readings = {}
-        if wall_s - self._wall_s > 0.05:  # the first reading comes too soon after the start to mean anything
+        if (
+            wall_s - self._wall_s > 0.05
+        ):  # the first reading comes too soon after the start to mean anything
             readings["cpu_percent"] = (cpu_s - self._cpu_s) / (wall_s - self._wall_s) * 100
             self._wall_s, self._cpu_s = wall_s, cpu_s
         resident_mib = self._resident_mib()

@@ -60,7 +60,10 @@ class Recorder:
             return np.zeros(0, np.int64), np.zeros(0)
         rows, frames = self.works[stage].kept(), self.deliveries.kept()
         sources = 1 + max(int(rows["source"].max(initial=0)), int(frames["source"].max(initial=0)))
-        keys, wanted = rows["index"] * sources + rows["source"], frames["index"] * sources + frames["source"]
+        keys, wanted = (
+            rows["index"] * sources + rows["source"],
+            frames["index"] * sources + frames["source"],
+        )
         order = np.argsort(keys, kind="stable")
         found = np.searchsorted(keys[order], wanted)
         inside = found < len(keys)

@@ -22,12 +22,15 @@ def report(document: dict[str, Any]) -> str:
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">',
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             f"<title>Profile of {title}</title>",
             f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head><body><main>",
             f"<header><p>Profile</p><h1>{title}</h1><p>{escape(_run(document))}</p></header>",
             _tiles(document),
-            *(f'<p class="verdict{" doubt" if found.doubt else ""}">{escape(found.text)}</p>' for found in verdicts(document)),
+            *(
+                f'<p class="verdict{" doubt" if found.doubt else ""}">{escape(found.text)}</p>'
+                for found in verdicts(document)
+            ),
             *(_figure(chart) for chart in plots if chart.wide),
             f'<div class="pair">{"".join(_figure(chart) for chart in plots if not chart.wide)}</div>',
             tables(document),
@@ -49,18 +52,31 @@ def _tiles(document: dict[str, Any]) -> str:
     latency, people, drops = document["latency_ms"], document["people_per_frame"], document["drops"]
     causes = ", ".join(f"{count} {cause}" for cause, count in drops.items())
     tiles = (
-        ("frames a second", f"{document['fps_out']:.1f}", f"{document['frames_out']} frames; {document['fps_in']:.1f} FPS in"),
+        (
+            "frames a second",
+            f"{document['fps_out']:.1f}",
+            f"{document['frames_out']} frames; {document['fps_in']:.1f} FPS in",
+        ),
         ("latency, median", f"{latency['p50']:.0f} ms", "capture to sink"),
-        ("latency, p95", f"{latency['p95']:.0f} ms", f"p99 {latency['p99']:.0f} ms, max {latency['max']:.0f} ms"),
+        (
+            "latency, p95",
+            f"{latency['p95']:.0f} ms",
+            f"p99 {latency['p99']:.0f} ms, max {latency['max']:.0f} ms",
+        ),
         ("frames dropped", str(sum(drops.values())), causes or "every frame came out"),
         ("people a frame", f"{people['mean']:.1f}", f"at most {people['max']:.0f}"),
     )
-    cells = (f"<div><dt>{name}</dt><dd>{value}</dd><p>{escape(note)}</p></div>" for name, value, note in tiles)
+    cells = (
+        f"<div><dt>{name}</dt><dd>{value}</dd><p>{escape(note)}</p></div>"
+        for name, value, note in tiles
+    )
     return f"<dl>{''.join(cells)}</dl>"
 
 
 def _figure(chart: Chart) -> str:
-    legend = "".join(f'<li><i class="{style}"></i>{escape(words)}</li>' for style, words in chart.legend)
+    legend = "".join(
+        f'<li><i class="{style}"></i>{escape(words)}</li>' for style, words in chart.legend
+    )
     return (
         f"<figure><figcaption><h2>{escape(chart.title)}</h2><p>{escape(chart.note)}</p></figcaption>"
         f"{f'<ul>{legend}</ul>' if legend else ''}{chart.plot}</figure>"

@@ -13,7 +13,15 @@ _COLUMNS = ("n", "mean", "p50", "p95", "p99", "max")
 
 def tables(document: dict[str, Any]) -> str:
     """Every table that the run has data for, as HTML."""
-    return "\n".join([_stages(document), _slowest(document), _sources(document), _machine(document), _environment(document)])
+    return "\n".join(
+        [
+            _stages(document),
+            _slowest(document),
+            _sources(document),
+            _machine(document),
+            _environment(document),
+        ]
+    )
 
 
 def _stages(document: dict[str, Any]) -> str:
@@ -23,7 +31,9 @@ def _stages(document: dict[str, Any]) -> str:
         rows.append(_stage_row(stage, "" if queue is None else f"{queue['mean']:.1f}"))
         parts = (part for part in document["parts"] if part["name"].startswith(f"{stage['name']}:"))
         rows += [_stage_row(part, "", kind=' class="part"') for part in parts]
-    rows.append(_stage_row({"name": "capture to sink", **document["latency_ms"], "busy_share": None}, ""))
+    rows.append(
+        _stage_row({"name": "capture to sink", **document["latency_ms"], "busy_share": None}, "")
+    )
     note = (
         "Milliseconds a frame. Busy is the share of the run in which the stage's thread was at work: waiting for frames, for "
         "room or for a source is no work, waiting for the engine's result is. Queue is how many frames waited in front of it, "
@@ -55,7 +65,11 @@ def _slowest(document: dict[str, Any]) -> str:
             f'<i class="{stage_style(name)}" style="width:{length / longest:.2%}" title="{escape(name)} {length:.1f} ms"></i>'
             for name, length in [*parts, ("waiting", waiting)]
         )
-        source = f"{document['sources'][frame['source']]['name']}, " if len(document["sources"]) > 1 else ""
+        source = (
+            f"{document['sources'][frame['source']]['name']}, "
+            if len(document["sources"]) > 1
+            else ""
+        )
         rows.append(
             f"<tr><th>{escape(source)}frame {frame['frame']}</th><td>{frame['t_s']:.2f}</td><td>{frame['latency_ms']:.1f}</td>"
             f'<td>{frame["people"]}</td><td class="left wide"><span class="stack">{bar}</span></td></tr>'
@@ -84,7 +98,10 @@ def _machine(document: dict[str, Any]) -> str:
     if not found:
         return ""
     names = ("n", "mean", "p50", "p95", "max")
-    rows = [_row(quantity, (f"{figures[name]:.6g}" for name in names)) for quantity, figures in sorted(found.items())]
+    rows = [
+        _row(quantity, (f"{figures[name]:.6g}" for name in names))
+        for quantity, figures in sorted(found.items())
+    ]
     note = "Read twice a second; the unit is at the end of the name, or before the dot."
     return _section("Machine", note, ("", *names), rows)
 
@@ -96,7 +113,10 @@ def _environment(document: dict[str, Any]) -> str:
         facts["load before"] = f"{environment['load_average']:g}"
     facts.update(environment["versions"])
     facts["command"] = document["run"]["command"]
-    rows = [f'<tr><th>{escape(name)}</th><td class="left">{escape(value)}</td></tr>' for name, value in facts.items()]
+    rows = [
+        f'<tr><th>{escape(name)}</th><td class="left">{escape(value)}</td></tr>'
+        for name, value in facts.items()
+    ]
     return _section("Measured on", "", (), rows, kind="facts")
 
 
@@ -105,7 +125,13 @@ def _row(name: str, cells: Iterable[object]) -> str:
 
 
 def _section(
-    title: str, note: str, names: Sequence[str], rows: Sequence[str], *, left: tuple[str, ...] = (), kind: str = ""
+    title: str,
+    note: str,
+    names: Sequence[str],
+    rows: Sequence[str],
+    *,
+    left: tuple[str, ...] = (),
+    kind: str = "",
 ) -> str:
     cells = "".join(f"<th{' class=left' if name in left else ''}>{name}</th>" for name in names)
     head = f"<thead><tr>{cells}</tr></thead>" if names else ""

@@ -10,9 +10,18 @@ from numpy.typing import NDArray
 CAPACITY = 1 << 16  # rows: 36 minutes of one stage at 30 frames a second, 2.5 MiB
 
 ROW = np.dtype(
-    [("index", "=i8"), ("begin_ns", "=i8"), ("end_ns", "=i8"), ("source", "=i4"), ("value", "=i4"), ("drops", "=i8")]
+    [
+        ("index", "=i8"),
+        ("begin_ns", "=i8"),
+        ("end_ns", "=i8"),
+        ("source", "=i4"),
+        ("value", "=i4"),
+        ("drops", "=i8"),
+    ]
 )
-_PACK = struct.Struct("=qqqiiq").pack_into  # a fifth of the time that assigning to a row of the array takes
+_PACK = struct.Struct(
+    "=qqqiiq"
+).pack_into  # a fifth of the time that assigning to a row of the array takes
 
 _EVEN, _SLOW = 3 / 8, 1 / 8  # of the capacity: rows that stay when it is used up
 _LAST_STRIDE = 1 << 40
@@ -35,7 +44,13 @@ class Rows:
         self.every = 1
 
     def append(
-        self, index: int, begin_ns: int, end_ns: int, source: int = 0, value: int = 0, drops: int = 0
+        self,
+        index: int,
+        begin_ns: int,
+        end_ns: int,
+        source: int = 0,
+        value: int = 0,
+        drops: int = 0,
     ) -> None:
         """One more row; nothing is allocated for it."""
         length_ns = end_ns - begin_ns
@@ -44,7 +59,9 @@ class Rows:
             return
         if self._count == len(self._rows):
             self._thin()
-        _PACK(self._buffer, self._count * ROW.itemsize, index, begin_ns, end_ns, source, value, drops)
+        _PACK(
+            self._buffer, self._count * ROW.itemsize, index, begin_ns, end_ns, source, value, drops
+        )
         self._count += 1
 
     def __len__(self) -> int:

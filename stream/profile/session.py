@@ -55,20 +55,29 @@ class Profiler:
         self._telemetry.start([probe for probe in probes if probe is not None])
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._telemetry.stop()
 
     def document(self, facts: RunFacts, summary: Summary) -> dict[str, Any]:
         """The figures of the run; `stream.profile.figures` says what is in them."""
         environment = self._environment or find_environment()
-        return document(facts, summary, self.timings, self._recorder, self._telemetry.samples, environment)
+        return document(
+            facts, summary, self.timings, self._recorder, self._telemetry.samples, environment
+        )
 
     def write(self, figures: dict[str, Any]) -> None:
         """Writes profile.json, the trace and report.html, if a folder was given. Raises SinkError."""
         if self._folder is None:
             return
         try:
-            (self._folder / "profile.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            (self._folder / "profile.json").write_text(
+                json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+            )
             (self._folder / "report.html").write_text(report(figures), encoding="utf-8")
             write_trace(
                 self._folder / self._trace_name,
@@ -79,17 +88,31 @@ class Profiler:
                 details={"run": figures["run"], "environment": figures["environment"]},
             )
         except OSError as error:
-            raise SinkError(f"cannot write the profile to {str(self._folder)!r}: {error.strerror or error}") from error
+            raise SinkError(
+                f"cannot write the profile to {str(self._folder)!r}: {error.strerror or error}"
+            ) from error
         if figures["kept_every"] > 1:
-            _LOG.warning("the run was long: its plots and trace show one frame in %d, and the slow ones", figures["kept_every"])
+            _LOG.warning(
+                "the run was long: its plots and trace show one frame in %d, and the slow ones",
+                figures["kept_every"],
+            )
 
 
-_NOT_IN_LINE = ("timeline", "frames", "slowest_frames", "latency_distribution", "grouping_by_people")
+_NOT_IN_LINE = (
+    "timeline",
+    "frames",
+    "slowest_frames",
+    "latency_distribution",
+    "grouping_by_people",
+)
 
 
 def benchmark_line(figures: dict[str, Any]) -> str:
     """The figures without what plots need, as one line of JSON."""
-    return json.dumps({name: value for name, value in figures.items() if name not in _NOT_IN_LINE}, allow_nan=False)
+    return json.dumps(
+        {name: value for name, value in figures.items() if name not in _NOT_IN_LINE},
+        allow_nan=False,
+    )
 
 
 def _usable_folder(folder: Path) -> Path:
@@ -100,5 +123,7 @@ def _usable_folder(folder: Path) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise SinkError(f"cannot write a profile to {str(folder)!r}: {error.strerror or error}; name another folder") from error
+        raise SinkError(
+            f"cannot write a profile to {str(folder)!r}: {error.strerror or error}; name another folder"
+        ) from error
     return folder

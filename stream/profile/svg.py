@@ -33,7 +33,11 @@ class Axis:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             every = [factor * 10.0**decade for decade in decades for factor in (1, 2, 5)]
             inside = [tick for tick in every if self.low <= tick <= self.high]
-            return inside if len(inside) < 10 else [tick for tick in inside if f"{tick:e}"[0] == "1"] or inside[::2]
+            return (
+                inside
+                if len(inside) < 10
+                else [tick for tick in inside if f"{tick:e}"[0] == "1"] or inside[::2]
+            )
         span = self.high - self.low
         if span <= 0:
             return [self.low]
@@ -58,7 +62,9 @@ def axis_for(values: Sequence[Value], name: str, *, wide: float = 20.0) -> Axis:
 class Plot:
     """One plot. Marks are drawn in the order of the calls, each with a CSS class; None in a series is a gap."""
 
-    def __init__(self, x: Axis, y: Axis, *, width: int = 540, height: int = 244, title: str = "") -> None:
+    def __init__(
+        self, x: Axis, y: Axis, *, width: int = 540, height: int = 244, title: str = ""
+    ) -> None:
         self._x, self._y = x, y
         self._width, self._height = width, height
         self._title = title
@@ -75,24 +81,48 @@ class Plot:
         self._marks.append(f'<path class="line {style}" d="{"".join(path)}"/>')
         return self
 
-    def band(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], style: str, title: str = "") -> Plot:
+    def band(
+        self,
+        xs: Sequence[float],
+        lows: Sequence[float],
+        highs: Sequence[float],
+        style: str,
+        title: str = "",
+    ) -> Plot:
         there = [f"L{self._at(x, y)}" for x, y in zip(xs, highs, strict=True)]
         back = [f"L{self._at(x, y)}" for x, y in zip(reversed(xs), reversed(lows), strict=True)]
         if there:
             path = "M" + "".join(there + back)[1:] + "Z"
-            self._marks.append(f'<path class="band {style}" d="{path}"><title>{escape(title)}</title></path>')
+            self._marks.append(
+                f'<path class="band {style}" d="{path}"><title>{escape(title)}</title></path>'
+            )
         return self
 
     def dots(
-        self, xs: Sequence[float], ys: Sequence[float], style: str, *, radius: float = 1.6, titles: Sequence[str] = ()
+        self,
+        xs: Sequence[float],
+        ys: Sequence[float],
+        style: str,
+        *,
+        radius: float = 1.6,
+        titles: Sequence[str] = (),
     ) -> Plot:
         for index, (x, y) in enumerate(zip(xs, ys, strict=True)):
             column, row = self._at(x, y).split(" ")
             mark = f'<circle class="dot {style}" cx="{column}" cy="{row}" r="{radius}"'
-            self._marks.append(f"{mark}><title>{escape(titles[index])}</title></circle>" if titles else f"{mark}/>")
+            self._marks.append(
+                f"{mark}><title>{escape(titles[index])}</title></circle>" if titles else f"{mark}/>"
+            )
         return self
 
-    def bars(self, edges: Sequence[float], heights: Sequence[float], style: str, *, titles: Sequence[str] = ()) -> Plot:
+    def bars(
+        self,
+        edges: Sequence[float],
+        heights: Sequence[float],
+        style: str,
+        *,
+        titles: Sequence[str] = (),
+    ) -> Plot:
         floor = self._height - BOTTOM
         for index, height in enumerate(heights):
             if height <= 0:
@@ -108,7 +138,9 @@ class Plot:
 
     def span(self, x: float, low: float, high: float, style: str) -> Plot:
         column, rows = self._column(x), f'y1="{self._row(low):.1f}" y2="{self._row(high):.1f}"'
-        self._marks.append(f'<line class="span {style}" x1="{column:.1f}" x2="{column:.1f}" {rows}/>')
+        self._marks.append(
+            f'<line class="span {style}" x1="{column:.1f}" x2="{column:.1f}" {rows}/>'
+        )
         return self
 
     def marker(self, x: float, label: str, *, row: int = 0) -> Plot:
@@ -123,16 +155,26 @@ class Plot:
 
     def __str__(self) -> str:
         right, floor = self._width - RIGHT, self._height - BOTTOM
-        parts = [f'<svg viewBox="0 0 {self._width} {self._height}" role="img" aria-label="{escape(self._title)}">']
+        parts = [
+            f'<svg viewBox="0 0 {self._width} {self._height}" role="img" aria-label="{escape(self._title)}">'
+        ]
         for tick in self._y.ticks():
             row = self._row(tick)
-            parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{row:.1f}" y2="{row:.1f}"/>')
-            parts.append(f'<text class="tick" x="{LEFT - 6}" y="{row + 3.5:.1f}" text-anchor="end">{number(tick)}</text>')
+            parts.append(
+                f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{row:.1f}" y2="{row:.1f}"/>'
+            )
+            parts.append(
+                f'<text class="tick" x="{LEFT - 6}" y="{row + 3.5:.1f}" text-anchor="end">{number(tick)}</text>'
+            )
         for tick in self._x.ticks(self._width // 100):
             column = self._column(tick)
-            parts.append(f'<text class="tick" x="{column:.1f}" y="{floor + 15}" text-anchor="middle">{number(tick)}</text>')
+            parts.append(
+                f'<text class="tick" x="{column:.1f}" y="{floor + 15}" text-anchor="middle">{number(tick)}</text>'
+            )
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>')
-        parts.append(f'<text class="name" x="{right}" y="{floor + 30}" text-anchor="end">{escape(self._x.name)}</text>')
+        parts.append(
+            f'<text class="name" x="{right}" y="{floor + 30}" text-anchor="end">{escape(self._x.name)}</text>'
+        )
         parts += self._marks
         parts.append(f'<text class="name" x="{LEFT}" y="{TOP - 11}">{escape(self._y.name)}</text>')
         return "".join([*parts, "</svg>"])

@@ -24,7 +24,9 @@ def profile_tables(document: dict[str, Any]) -> list[Table]:
         stages.add_column(name, justify="right", no_wrap=True)
     for stage in document["stages"]:
         queue = document["queues"].get(stage["name"])
-        stages.add_row(stage["name"], *_numbers(stage), "" if queue is None else f"{queue['mean']:.1f}")
+        stages.add_row(
+            stage["name"], *_numbers(stage), "" if queue is None else f"{queue['mean']:.1f}"
+        )
         for part in document["parts"]:
             name, _, of_it = part["name"].partition(": ")
             if name == stage["name"]:
@@ -36,9 +38,15 @@ def profile_tables(document: dict[str, Any]) -> list[Table]:
     rates.add_column()
     rates.add_row("FPS in / out", f"{document['fps_in']:.1f} / {document['fps_out']:.1f}")
     people = document["people_per_frame"]
-    rates.add_row("people a frame", f"mean {people['mean']:.1f}, p95 {people['p95']:.0f}, max {people['max']:.0f}")
+    rates.add_row(
+        "people a frame",
+        f"mean {people['mean']:.1f}, p95 {people['p95']:.0f}, max {people['max']:.0f}",
+    )
     for source in document["sources"]:
-        drops = ", ".join(f"{count} {cause}" for cause, count in sorted(source["drops"].items())) or "none"
+        drops = (
+            ", ".join(f"{count} {cause}" for cause, count in sorted(source["drops"].items()))
+            or "none"
+        )
         label = "drops" if len(document["sources"]) == 1 else f"drops of {source['name']}"
         rates.add_row(label, drops)
     for name, words, unit in _MACHINE:
@@ -46,7 +54,10 @@ def profile_tables(document: dict[str, Any]) -> list[Table]:
         if figures is not None and figures["n"]:
             rates.add_row(words, f"mean {figures['mean']:.0f}, max {figures['max']:.0f} {unit}")
     if document["kept_every"] > 1:
-        rates.add_row("thinned out", f"plots and trace show every {document['kept_every']}th frame, and the slow ones")
+        rates.add_row(
+            "thinned out",
+            f"plots and trace show every {document['kept_every']}th frame, and the slow ones",
+        )
     return [stages, rates]
 
 
@@ -54,4 +65,3 @@ def _numbers(figures: dict[str, Any]) -> list[str]:
     numbers = [f"{figures[name]:.1f}" for name in ("mean", "p50", "p95", "p99", "max")]
     busy = "" if figures["busy_share"] is None else f"{figures['busy_share']:.0%}"
     return [str(figures["n"]), *numbers, busy]
-

@@ -74,7 +74,9 @@ def readings_of(stats: TegraStats) -> dict[str, float]:
     wanted: dict[str, float | None] = {
         "gpu_percent": stats.gpu_percent,
         "gpu_mhz": stats.gpu_mhz,
-        "gpu_c": next((value for name, value in stats.temperatures_c.items() if name.lower() == "gpu"), None),
+        "gpu_c": next(
+            (value for name, value in stats.temperatures_c.items() if name.lower() == "gpu"), None
+        ),
         "memory_percent": stats.memory_percent,
         "memory_mhz": stats.memory_mhz,
         "board_cpu_percent": sum(loads) / len(stats.cores) if loads else None,
@@ -84,6 +86,8 @@ def readings_of(stats: TegraStats) -> dict[str, float]:
         "board_w": stats.total_w,
     }
     readings = {name: float(value) for name, value in wanted.items() if value is not None}
-    readings.update({f"temperature_c.{name}": value for name, value in stats.temperatures_c.items()})
+    readings.update(
+        {f"temperature_c.{name}": value for name, value in stats.temperatures_c.items()}
+    )
     readings.update({f"power_w.{name}": now * 1e-3 for name, (now, _) in stats.power_mw.items()})
     return readings

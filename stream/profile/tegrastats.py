@@ -21,9 +21,15 @@ _ENGINE = r"\b{name} (?:(\d{{1,3}})%)?(?:@(?:(\d{{1,9}})|\[([^\]]*)\]))?"
 _GPU = re.compile(_ENGINE.format(name="GR3D_FREQ"))
 _MEMORY = re.compile(_ENGINE.format(name="EMC_FREQ"))
 _TEMPERATURE = re.compile(r"(?<!\S)([A-Za-z][\w-]*)@(-?\d{1,4}(?:\.\d{1,6})?)C\b")
-_RAIL = re.compile(r"(?<!\S)([A-Z][A-Z0-9_]*) (-?\d{1,9})(?:mW)?/(-?\d{1,9})(?:mW)?(?:/-?\d{1,9}(?:mW)?)?(?!\S)")
+_RAIL = re.compile(
+    r"(?<!\S)([A-Z][A-Z0-9_]*) (-?\d{1,9})(?:mW)?/(-?\d{1,9})(?:mW)?(?:/-?\d{1,9}(?:mW)?)?(?!\S)"
+)
 
-_INPUT_RAILS = ("VDD_IN", "POM_5V_IN", "VIN")  # each measures what the whole module, or board, takes in
+_INPUT_RAILS = (
+    "VDD_IN",
+    "POM_5V_IN",
+    "VIN",
+)  # each measures what the whole module, or board, takes in
 _ABSENT_C = -200.0  # an engine that is off reads -256
 
 
@@ -72,7 +78,11 @@ def parse_tegrastats(line: str) -> TegraStats:
         gpu_percent=gpu[0],
         gpu_mhz=gpu[1],
         temperatures_c={name: value for name, value in temperatures_c.items() if value > _ABSENT_C},
-        power_mw={match[1]: (int(match[2]), int(match[3])) for match in _RAIL.finditer(line) if match[1] != "NC"},
+        power_mw={
+            match[1]: (int(match[2]), int(match[3]))
+            for match in _RAIL.finditer(line)
+            if match[1] != "NC"
+        },
     )
 
 
@@ -103,6 +113,10 @@ def _engine(pattern: re.Pattern[str], line: str) -> tuple[int | None, int | None
         return None, None
     percent = None if match[1] is None else int(match[1])
     if match[3] is not None:
-        clocks = [int(text) for text in match[3].split(",") if text.strip().isascii() and text.strip().isdigit()]
+        clocks = [
+            int(text)
+            for text in match[3].split(",")
+            if text.strip().isascii() and text.strip().isdigit()
+        ]
         return percent, max(clocks, default=None)
     return percent, None if match[2] is None else int(match[2])

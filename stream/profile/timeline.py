@@ -15,12 +15,35 @@ from stream.profile.samples import Samples
 
 _STEPS = 240
 _FRAMES = 6  # delivered in a step, on average: fewer have no percentiles worth drawing
-_STEP_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
+_STEP_S = (
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+    1200,
+    1800,
+    3600,
+    7200,
+    14400,
+    43200,
+    86400,
+)
 
 Floats = NDArray[np.float64]
 
 
-def timeline(recorder: Recorder, samples: dict[str, Samples], *, began_ns: int, elapsed_s: float) -> dict[str, Any]:
+def timeline(
+    recorder: Recorder, samples: dict[str, Samples], *, began_ns: int, elapsed_s: float
+) -> dict[str, Any]:
     """Steps of equal length from the beginning of the run; null where nothing was seen in a step.
 
     step_s: their length. t_s: their middles. Of the frames delivered in a step: `latency_*_ms`, `fps`, people a frame,
@@ -36,22 +59,36 @@ def timeline(recorder: Recorder, samples: dict[str, Samples], *, began_ns: int, 
     return {
         "step_s": step_s,
         "t_s": _listed((edges_s[:-1] + edges_s[1:]) / 2),
-        "latency_mean_ms": steps.of(even["end_ns"], (even["end_ns"] - even["begin_ns"]) * 1e-6, _mean),
-        "latency_p50_ms": steps.of(frames["end_ns"], latency_ms, lambda values: float(np.percentile(values, 50))),
-        "latency_p95_ms": steps.of(frames["end_ns"], latency_ms, lambda values: float(np.percentile(values, 95))),
-        "latency_max_ms": steps.of(frames["end_ns"], latency_ms, lambda values: float(values.max())),
+        "latency_mean_ms": steps.of(
+            even["end_ns"], (even["end_ns"] - even["begin_ns"]) * 1e-6, _mean
+        ),
+        "latency_p50_ms": steps.of(
+            frames["end_ns"], latency_ms, lambda values: float(np.percentile(values, 50))
+        ),
+        "latency_p95_ms": steps.of(
+            frames["end_ns"], latency_ms, lambda values: float(np.percentile(values, 95))
+        ),
+        "latency_max_ms": steps.of(
+            frames["end_ns"], latency_ms, lambda values: float(values.max())
+        ),
         "fps": _listed(steps.counts(even["end_ns"]) * recorder.every / np.maximum(lengths_s, 1e-9)),
         "people": steps.of(even["end_ns"], even["value"].astype(float), _mean),
         "drops": _listed(_dropped(steps, frames)),
         "stages_ms": {
-            stage: steps.of(rows.kept()["end_ns"], (rows.kept()["end_ns"] - rows.kept()["begin_ns"]) * 1e-6, _mean)
+            stage: steps.of(
+                rows.kept()["end_ns"],
+                (rows.kept()["end_ns"] - rows.kept()["begin_ns"]) * 1e-6,
+                _mean,
+            )
             for stage, rows in recorder.works.items()
         },
         "queues": {
             stage: steps.of(rows.kept()["end_ns"], rows.kept()["value"].astype(float), _mean)
             for stage, rows in recorder.queues.items()
         },
-        "telemetry": {name: steps.of(track.times_ns, track.values, _mean) for name, track in samples.items()},
+        "telemetry": {
+            name: steps.of(track.times_ns, track.values, _mean) for name, track in samples.items()
+        },
     }
 
 
@@ -62,12 +99,16 @@ class _Steps:
 
     def where(self, times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """The step of each time; what happened outside of the run belongs to the nearest one."""
-        return np.clip(np.searchsorted(self._edges_ns, times_ns, side="right") - 1, 0, self.count - 1)
+        return np.clip(
+            np.searchsorted(self._edges_ns, times_ns, side="right") - 1, 0, self.count - 1
+        )
 
     def counts(self, times_ns: NDArray[np.int64]) -> Floats:
         return np.bincount(self.where(times_ns), minlength=self.count).astype(float)
 
-    def of(self, times_ns: NDArray[np.int64], values: Floats, figure: Callable[[Floats], float]) -> list[float | None]:
+    def of(
+        self, times_ns: NDArray[np.int64], values: Floats, figure: Callable[[Floats], float]
+    ) -> list[float | None]:
         """`figure` of the values in each step."""
         where = self.where(times_ns)
         order = np.argsort(where, kind="stable")

@@ -16,7 +16,9 @@ from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 from stream.profile.trace_events import counter, dropped, flows, names, sampled, slices, under_way
 
-_UNDER_WAY = {"infer": "in the engine"}  # work that may overlap with that on the next frame has a track beside its thread's
+_UNDER_WAY = {
+    "infer": "in the engine"
+}  # work that may overlap with that on the next frame has a track beside its thread's
 
 
 def write_trace(
@@ -33,7 +35,9 @@ def write_trace(
     Times count from the beginning of the run. details: what is said about the whole trace.
     """
     with _open(path) as file:
-        file.write('{"displayTimeUnit":"ms","otherData":' + json.dumps(details) + ',"traceEvents":[\n')
+        file.write(
+            '{"displayTimeUnit":"ms","otherData":' + json.dumps(details) + ',"traceEvents":[\n'
+        )
         separator = ""
         for event in _events(recorder, samples, began_ns, sources):
             file.write(separator + event)
@@ -47,14 +51,22 @@ def _open(path: Path) -> IO[str]:
     return path.open("w", encoding="utf-8")
 
 
-def _events(recorder: Recorder, samples: dict[str, Samples], began_ns: int, sources: Sequence[str]) -> Iterator[str]:
-    threads = {thread: number for number, thread in enumerate(dict.fromkeys(recorder.threads.values()), start=1)}
+def _events(
+    recorder: Recorder, samples: dict[str, Samples], began_ns: int, sources: Sequence[str]
+) -> Iterator[str]:
+    threads = {
+        thread: number
+        for number, thread in enumerate(dict.fromkeys(recorder.threads.values()), start=1)
+    }
     numbers = {stage: threads[thread] for stage, thread in recorder.threads.items()}
     every = recorder.every
     works = {stage: rows for stage, rows in recorder.works.items() if stage not in _UNDER_WAY}
     return chain(
         names(threads),
-        *(slices(stage, rows, every, numbers[stage], began_ns, sources) for stage, rows in works.items()),
+        *(
+            slices(stage, rows, every, numbers[stage], began_ns, sources)
+            for stage, rows in works.items()
+        ),
         *(
             under_way(label, recorder.works[stage], every, numbers[stage], began_ns, sources)
             for stage, label in _UNDER_WAY.items()

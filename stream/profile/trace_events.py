@@ -55,7 +55,9 @@ def under_way(
         yield f'{{"ph":"e",{common},"ts":{(end_ns - began_ns) / 1000}}}'
 
 
-def flows(works: dict[str, Rows], every: int, numbers: dict[str, int], began_ns: int) -> Iterator[str]:
+def flows(
+    works: dict[str, Rows], every: int, numbers: dict[str, int], began_ns: int
+) -> Iterator[str]:
     """Arrows that follow each frame from slice to slice, in the order of time."""
     steps = [
         np.stack(
@@ -75,7 +77,9 @@ def flows(works: dict[str, Rows], every: int, numbers: dict[str, int], began_ns:
     ordered = ordered[np.lexsort((ordered[:, 2], ordered[:, 1], ordered[:, 0]))]
     same = np.all(ordered[1:, :2] == ordered[:-1, :2], axis=1)
     after, before = np.append(same, False), np.append(False, same)
-    for (source, index, middle_ns, thread), goes_on, came in zip(ordered.tolist(), after, before, strict=True):
+    for (source, index, middle_ns, thread), goes_on, came in zip(
+        ordered.tolist(), after, before, strict=True
+    ):
         if not (goes_on or came):
             continue
         phase = "t" if goes_on and came else "s" if goes_on else "f"
@@ -85,14 +89,18 @@ def flows(works: dict[str, Rows], every: int, numbers: dict[str, int], began_ns:
         )
 
 
-def dropped(frames: NDArray[np.void], began_ns: int, sources: Sequence[str]) -> Iterator[Iterator[str]]:
+def dropped(
+    frames: NDArray[np.void], began_ns: int, sources: Sequence[str]
+) -> Iterator[Iterator[str]]:
     """A counter for each source."""
     for number in np.unique(frames["source"]).tolist():
         name = "dropped" if len(sources) == 1 else f"dropped of source {number}"
         yield counter(name, frames[frames["source"] == number], "frames", "drops", began_ns)
 
 
-def counter(name: str, rows: NDArray[np.void], unit: str, column: str, began_ns: int) -> Iterator[str]:
+def counter(
+    name: str, rows: NDArray[np.void], unit: str, column: str, began_ns: int
+) -> Iterator[str]:
     """A column of the rows over time."""
     head = f'{{"ph":"C","pid":{_PROCESS},"name":{json.dumps(name)},"ts":'
     for end_ns, value in zip(rows["end_ns"].tolist(), rows[column].tolist(), strict=True):

@@ -36,9 +36,13 @@ def _slowest(document: dict[str, Any]) -> Verdict | None:
     stage = max(document["stages"], key=lambda stage: float(stage["busy_share"]))
     takes = f"{stage['name']} takes {stage['mean']:.1f} ms a frame and is at work {stage['busy_share']:.0%} of the time"
     if stage["busy_share"] >= _BUSY:
-        return Verdict(f"{takes}: it limits the frame rate, and no other stage is worth making faster first.")
+        return Verdict(
+            f"{takes}: it limits the frame rate, and no other stage is worth making faster first."
+        )
     takes = takes[0].upper() + takes[1:]
-    return Verdict(f"No stage is busy all of the time. {takes}; the rest is waiting, for the source or for a core.")
+    return Verdict(
+        f"No stage is busy all of the time. {takes}; the rest is waiting, for the source or for a core."
+    )
 
 
 def _waiting(document: dict[str, Any]) -> Verdict | None:
@@ -53,14 +57,22 @@ def _waiting(document: dict[str, Any]) -> Verdict | None:
 
 
 def _processor(document: dict[str, Any]) -> Verdict | None:
-    figures, cores = document["telemetry"].get("cpu_percent"), int(document["environment"]["hardware"]["cores"])
+    figures, cores = (
+        document["telemetry"].get("cpu_percent"),
+        int(document["environment"]["hardware"]["cores"]),
+    )
     if figures is None or figures["mean"] < 100 * cores * _FULL:
         return None
-    return Verdict(f"The processor is full: {figures['mean'] / 100:.1f} of {cores} cores on average.")
+    return Verdict(
+        f"The processor is full: {figures['mean'] / 100:.1f} of {cores} cores on average."
+    )
 
 
 def _company(document: dict[str, Any]) -> Verdict | None:
-    load, cores = document["environment"]["load_average"], int(document["environment"]["hardware"]["cores"])
+    load, cores = (
+        document["environment"]["load_average"],
+        int(document["environment"]["hardware"]["cores"]),
+    )
     if load is None or load < cores / 4:
         return None
     return Verdict(

@@ -5,4 +5,13 @@ from stream.sinks.browser import BrowserOptions
 from stream.sinks.catalogue import open_sinks
 from stream.sinks.video_options import VideoOptions
 
-__all__ = ["BrowserOptions", "Controls", "Interactive", "Lossy", "RunInfo", "Sink", "VideoOptions", "open_sinks"]
+__all__ = [
+    "BrowserOptions",
+    "Controls",
+    "Interactive",
+    "Lossy",
+    "RunInfo",
+    "Sink",
+    "VideoOptions",
+    "open_sinks",
+]

@@ -55,7 +55,15 @@ class ArraysSink:
         except OSError as error:
             raise sink_error(self._path, error) from error
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Appends one frame to the columns. Raises SinkError if that cannot be done."""
         if not self._files:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
@@ -98,7 +106,9 @@ def assemble(path: Path) -> None:
         columns = {name: _read_column(folder / name, kind) for name, kind in _COLUMNS.items()}
         frames = min(len(columns[name]) for name in ("frame", "time_s", "latency_ms", "people"))
         people = int(columns["people"][:frames].sum())
-        columns["keypoints"] = columns["keypoints"][: people * joints * 3].reshape(people, joints, 3)
+        columns["keypoints"] = columns["keypoints"][: people * joints * 3].reshape(
+            people, joints, 3
+        )
         columns["scores"] = columns["scores"][:people]
         for name in ("frame", "time_s", "latency_ms", "people"):
             columns[name] = columns[name][:frames]

@@ -21,7 +21,9 @@ class AudioCopy:
     Packets that begin before `begin_s`, in seconds of the source's clock, are left out; `origin_s` is taken off the others.
     """
 
-    def __init__(self, path: str | None, *, origin_s: Fraction = Fraction(0), begin_s: Fraction | None = None) -> None:
+    def __init__(
+        self, path: str | None, *, origin_s: Fraction = Fraction(0), begin_s: Fraction | None = None
+    ) -> None:
         self._path = path
         self._input: Any = None
         self._source: Any = None
@@ -59,7 +61,9 @@ class AudioCopy:
 
     def copy_until(self, container: Any, time_s: Fraction | None) -> None:
         """Muxes the packets that begin before `time_s`, all that are left where it is none."""
-        while self._next is not None and (time_s is None or self._next.dts * self._next.time_base < time_s):
+        while self._next is not None and (
+            time_s is None or self._next.dts * self._next.time_base < time_s
+        ):
             self._next.stream = self._stream
             container.mux(self._next)
             self._advance()

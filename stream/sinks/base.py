@@ -52,7 +52,15 @@ class Sink(Protocol):
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Gets ready. Raises SinkError if the output cannot be created."""
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Takes one frame. `people` are in displayed source pixels; `picture` (H, W, 3) uint8 BGR is only lent for the call.
 
         Raises SinkError if the output can no longer be written (full disk, closed connection).

@@ -21,8 +21,9 @@ from stream.sinks.video import VideoSink
 from stream.sinks.video_options import VideoOptions
 from stream.sinks.window import WindowSink
 
-_PREFIX = re.compile(r"([a-z][a-z0-9]+):(.*)", re.DOTALL)  # two letters at least: C:\\out.mp4 is a path
-
+_PREFIX = re.compile(
+    r"([a-z][a-z0-9]+):(.*)", re.DOTALL
+)  # two letters at least: C:\\out.mp4 is a path
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ _BY_PREFIX: dict[str, _Maker] = {
 
 
 def open_sinks(
-    outputs: Sequence[str], *, video: VideoOptions | None = None, browser: BrowserOptions | None = None
+    outputs: Sequence[str],
+    *,
+    video: VideoOptions | None = None,
+    browser: BrowserOptions | None = None,
 ) -> list[Sink]:
     """One sink for every output, chosen by suffix (`out.mp4`), prefix (`openpose:folder`) or scheme (`rtsp://host/path`).
 
@@ -93,10 +97,16 @@ def _make(output: str, options: _Options) -> Sink:
     if (match := _PREFIX.fullmatch(output)) is not None:
         kind, rest = match.groups()
         if kind not in _BY_PREFIX:
-            raise ConfigError(f"unknown kind of output {kind!r} in {redact_url(output)!r}{nearest(kind, _BY_PREFIX)}")
+            raise ConfigError(
+                f"unknown kind of output {kind!r} in {redact_url(output)!r}{nearest(kind, _BY_PREFIX)}"
+            )
         return _BY_PREFIX[kind](output if rest.startswith("//") else rest, options)
     suffix = Path(output).suffix.lower()
     if suffix not in _BY_SUFFIX:
-        known = nearest(suffix, _BY_SUFFIX) if suffix else f" (known: {', '.join(sorted(_BY_SUFFIX))})"
-        raise ConfigError(f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as openpose:FOLDER")
+        known = (
+            nearest(suffix, _BY_SUFFIX) if suffix else f" (known: {', '.join(sorted(_BY_SUFFIX))})"
+        )
+        raise ConfigError(
+            f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as openpose:FOLDER"
+        )
     return _BY_SUFFIX[suffix](output, options)

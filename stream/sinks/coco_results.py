@@ -43,7 +43,15 @@ class CocoResultsSink:
             raise sink_error(self._path, error) from error
         self._end, self._first = 1, True
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Appends the people of one frame. Raises SinkError if they did not go in; the array then ends before them."""
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")

@@ -16,7 +16,9 @@ STREAM_FORMATS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv"
 
 # What the servers of streams are to be told, by format.
 RELAYED: dict[str, dict[str, str]] = {
-    "rtsp": {"rtsp_transport": "tcp"},  # pictures that lose packets on the way are of no use to anybody
+    "rtsp": {
+        "rtsp_transport": "tcp"
+    },  # pictures that lose packets on the way are of no use to anybody
     "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot be rewound to fill them in
 }
 
@@ -25,7 +27,9 @@ _HLS_SEGMENT_S = 2
 _HLS_LIVE_SEGMENTS = 8
 
 
-def open_container(target: str, container_format: str, time_base: Fraction, *, live: bool = False) -> Any:
+def open_container(
+    target: str, container_format: str, time_base: Fraction, *, live: bool = False
+) -> Any:
     """A container to write to that stays readable if the process is killed at any moment.
 
     MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames keep exact time stamps),
@@ -46,7 +50,10 @@ def open_container(target: str, container_format: str, time_base: Fraction, *, l
     elif container_format == "hls":
         options["hls_time"] = str(_HLS_SEGMENT_S)
         if live:
-            options |= {"hls_list_size": str(_HLS_LIVE_SEGMENTS), "hls_flags": "delete_segments+temp_file"}
+            options |= {
+                "hls_list_size": str(_HLS_LIVE_SEGMENTS),
+                "hls_flags": "delete_segments+temp_file",
+            }
         else:
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
     return av.open(target, "w", format=container_format, options=options)
@@ -62,7 +69,10 @@ def move_index_to_front(path: Path, time_base: Fraction) -> None:
     options = {"movflags": "faststart", **_movie_timescale(time_base)}
     try:
         container_format = FORMATS[path.suffix.lower()]
-        with av.open(str(path)) as fragments, av.open(str(part), "w", format=container_format, options=options) as plain:
+        with (
+            av.open(str(path)) as fragments,
+            av.open(str(part), "w", format=container_format, options=options) as plain,
+        ):
             plain.metadata.update(fragments.metadata)
             streams = {stream.index: _copy_stream(stream, plain) for stream in fragments.streams}
             for packet in fragments.demux():
@@ -94,7 +104,9 @@ def trim_to_whole_fragments(path: Path) -> None:
 
 def _copy_stream(stream: Any, container: Any) -> Any:
     copy = container.add_stream_from_template(stream, opaque=True)
-    if stream.codec_context.codec_tag == "hvc1":  # the muxer would fall back to hev1, which Apple players refuse
+    if (
+        stream.codec_context.codec_tag == "hvc1"
+    ):  # the muxer would fall back to hev1, which Apple players refuse
         copy.codec_context.codec_tag = "hvc1"
     return copy
 

@@ -35,7 +35,11 @@ def choose_encoder(codec: str, name: str) -> str:
     Raises ConfigError if it does not exist or does not work here.
     """
     if name != "auto":
-        known = [item for item in sorted(av.codecs_available) if item in _SOFTWARE or item.startswith(f"{codec}_")]
+        known = [
+            item
+            for item in sorted(av.codecs_available)
+            if item in _SOFTWARE or item.startswith(f"{codec}_")
+        ]
         if name not in av.codecs_available:
             raise ConfigError(f"unknown video encoder {name!r}{nearest(name, known)}")
         if (reason := _refusal(name)) is not None:
@@ -44,11 +48,15 @@ def choose_encoder(codec: str, name: str) -> str:
     refusals = {}
     for candidate in _CANDIDATES[codec]:
         if (reason := _refusal(candidate)) is None:
-            kind = "software, no hardware encoder answered" if candidate in _SOFTWARE else "hardware"
+            kind = (
+                "software, no hardware encoder answered" if candidate in _SOFTWARE else "hardware"
+            )
             _LOG.info("video encoder: %s (%s)", candidate, kind)
             return candidate
         refusals[candidate] = reason
-    raise ConfigError(f"no encoder for {codec} works here ({', '.join(refusals)}); choose video_codec h264")
+    raise ConfigError(
+        f"no encoder for {codec} works here ({', '.join(refusals)}); choose video_codec h264"
+    )
 
 
 def encoder_options(name: str, options: VideoOptions, *, live: bool) -> dict[str, str]:
@@ -62,14 +70,26 @@ def encoder_options(name: str, options: VideoOptions, *, live: bool) -> dict[str
             chosen["x265-params"] = _X265_SILENT
         return chosen
     if name.endswith("nvenc"):
-        return {"preset": "p4", "rc": "vbr", "cq": quality, "b": "0", **({"tune": "ull", "delay": "0"} if live else {})}
+        return {
+            "preset": "p4",
+            "rc": "vbr",
+            "cq": quality,
+            "b": "0",
+            **({"tune": "ull", "delay": "0"} if live else {}),
+        }
     if name.endswith("qsv"):
         return {"global_quality": quality, "async_depth": "1" if live else "4"}
     return {}
 
 
 def add_video_stream(
-    container: Any, name: str, *, size: tuple[int, int], fps: float | None, time_base: Fraction, options: dict[str, str]
+    container: Any,
+    name: str,
+    *,
+    size: tuple[int, int],
+    fps: float | None,
+    time_base: Fraction,
+    options: dict[str, str],
 ) -> Any:
     """A video stream of `container` that takes yuv420p pictures of `size` (width, height; even) stamped in `time_base`.
 

@@ -13,9 +13,13 @@ from stream.frame import SourceInfo
 def check_output(path: Path, source: SourceInfo) -> None:
     """Raises SinkError if `path` cannot become a file, or is the very file that is being read."""
     if path.is_dir():
-        raise SinkError(f"cannot write {str(path)!r}: it is a folder; give the name of a file in it")
+        raise SinkError(
+            f"cannot write {str(path)!r}: it is a folder; give the name of a file in it"
+        )
     if not path.parent.is_dir():
-        raise SinkError(f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; create it first")
+        raise SinkError(
+            f"cannot write {str(path)!r}: no folder {str(path.parent)!r}; create it first"
+        )
     if path.exists() and Path(source.name).exists() and path.samefile(source.name):
         raise SinkError(f"cannot write {str(path)!r}: it is the source itself; choose another name")
 

@@ -33,9 +33,19 @@ class JsonLinesSink:
         self._file.open(source)
         self._file.write_line(to_json(header(source, run)))
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Appends the object of one frame. Raises SinkError if it did not go in completely."""
-        self._file.write_line(to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops)))
+        self._file.write_line(
+            to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
+        )
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
@@ -95,7 +105,9 @@ def clean_keypoints(people: People) -> NDArray[np.float64]:
 
 def clean_scores(people: People) -> NDArray[np.float64]:
     """(P,) person scores, rounded for writing; what is not finite is 0, because JSON has no word for it."""
-    scores: NDArray[np.float64] = np.nan_to_num(people.scores.astype(np.float64), posinf=0.0, neginf=0.0)
+    scores: NDArray[np.float64] = np.nan_to_num(
+        people.scores.astype(np.float64), posinf=0.0, neginf=0.0
+    )
     return np.round(scores, _SCORE_DECIMALS)
 
 

@@ -54,7 +54,15 @@ class OpenPoseSink:
         self._name = Path(source.name.rstrip("/")).stem or "stream"
         self._columns, self._shoulders = coco_18_columns(run.keypoint_set)
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Writes the file of one frame. Raises SinkError if it could not be written."""
         if not self._name:
             raise SinkError(f"cannot write into {redact_url(str(self._folder))!r}: it is not open")
@@ -72,11 +80,16 @@ class OpenPoseSink:
         self._name = ""
 
     def _record(self, people: People) -> dict[str, Any]:
-        flat = as_coco_18(clean_keypoints(people), self._columns, self._shoulders).reshape(len(people), 3 * len(COCO_18))
+        flat = as_coco_18(clean_keypoints(people), self._columns, self._shoulders).reshape(
+            len(people), 3 * len(COCO_18)
+        )
         rest: dict[str, list[float]] = {part: [] for part in _OTHER_PARTS}
         return {
             "version": _VERSION,
-            "people": [{"person_id": [-1], "pose_keypoints_2d": keypoints, **rest} for keypoints in flat.tolist()],
+            "people": [
+                {"person_id": [-1], "pose_keypoints_2d": keypoints, **rest}
+                for keypoints in flat.tolist()
+            ],
         }
 
 
@@ -100,6 +113,8 @@ def as_coco_18(
     if shoulders is not None:
         left, right = keypoints[:, shoulders[0]], keypoints[:, shoulders[1]]
         both = (left[:, 2] > 0) & (right[:, 2] > 0)
-        neck = np.column_stack(((left[:, :2] + right[:, :2]) / 2, np.minimum(left[:, 2], right[:, 2])))
+        neck = np.column_stack(
+            ((left[:, :2] + right[:, :2]) / 2, np.minimum(left[:, 2], right[:, 2]))
+        )
         result[:, COCO_18.index("neck")] = np.round(np.where(both[:, None], neck, 0.0), 4)
     return result

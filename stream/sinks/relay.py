@@ -18,7 +18,9 @@ from stream.sinks.containers import OUTPUT_ERRORS
 
 _PROCESS = Path(__file__).with_name("relay_process.py")
 _PATIENCE_S = 10  # a server that does not answer, or takes nothing, for this long is gone
-_FINISH_S = 1.2  # for the last packets and the farewell; Ctrl-C promises to be done within two seconds
+_FINISH_S = (
+    1.2  # for the last packets and the farewell; Ctrl-C promises to be done within two seconds
+)
 
 
 class Relay:
@@ -37,14 +39,24 @@ class Relay:
         self._input, output = os.pipe()[::-1]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, str(_PROCESS)], stdin=output, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                [sys.executable, str(_PROCESS)],
+                stdin=output,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
         finally:
             os.close(output)
         # Not as arguments: everybody on the machine can see those, and the address may have a password in it.
-        order = {"target": target, "format": container_format, "options": options, "patience_s": _PATIENCE_S}
+        order = {
+            "target": target,
+            "format": container_format,
+            "options": options,
+            "patience_s": _PATIENCE_S,
+        }
         os.write(self._input, json.dumps(order).encode() + b"\n")
-        self.container: Any = av.open(f"pipe:{self._input}", "w", format="nut", options={"flush_packets": "1"})
+        self.container: Any = av.open(
+            f"pipe:{self._input}", "w", format="nut", options={"flush_packets": "1"}
+        )
 
     def start(self) -> None:
         """Writes the header; the streams are known."""
@@ -55,7 +67,12 @@ class Relay:
     def connected(self) -> bool:
         """Whether the server has taken the stream."""
         output = self._process.stdout
-        while output is not None and not output.closed and b"\n" not in self._told and select.select([output], [], [], 0)[0]:
+        while (
+            output is not None
+            and not output.closed
+            and b"\n" not in self._told
+            and select.select([output], [], [], 0)[0]
+        ):
             told = os.read(output.fileno(), 64)
             if not told:
                 break

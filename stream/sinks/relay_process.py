@@ -20,13 +20,17 @@ _AT_ONCE = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
 
 
 def main() -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the end of the input ends this process
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the end of the input ends this process
     order = json.loads(_first_line())
     patience_s = int(order["patience_s"])
     try:
         with (
             av.open("pipe:0", format="nut", options=_AT_ONCE) as source,
-            av.open(order["target"], "w", format=order["format"], options=order["options"]) as server,
+            av.open(
+                order["target"], "w", format=order["format"], options=order["options"]
+            ) as server,
         ):
             streams = {stream.index: _add(stream, server) for stream in source.streams}
             # Without a handler the signal needs no interpreter, which PyAV holds while it connects.
@@ -38,7 +42,9 @@ def main() -> int:
             for packet in source.demux():
                 stream = streams[packet.stream.index]
                 if packet.size and stream is not None:
-                    packet.dts = packet.pts if packet.dts is None else packet.dts  # NUT does not say it of the first one
+                    packet.dts = (
+                        packet.pts if packet.dts is None else packet.dts
+                    )  # NUT does not say it of the first one
                     packet.stream = stream
                     signal.alarm(patience_s)
                     server.mux(packet)

@@ -53,5 +53,11 @@ class VideoSeries:
             if self._count:
                 begin_s = origin_s + pts * self._video.time_base
         started_s = self._started * self._video.time_base
-        self._file = VideoFile(target, self._video, audio_path=self._audio_path, origin_s=origin_s + started_s, begin_s=begin_s)
+        self._file = VideoFile(
+            target,
+            self._video,
+            audio_path=self._audio_path,
+            origin_s=origin_s + started_s,
+            begin_s=begin_s,
+        )
         self._count += 1

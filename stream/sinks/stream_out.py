@@ -48,7 +48,9 @@ class StreamOut:
             if self._file is None:
                 self._started = pts  # a receiver that joins late would wait for the time before
                 start_s = origin_s + pts * self._video.time_base
-                self._file = VideoFile(self._target, self._video, audio_path=self._audio_path, origin_s=start_s)
+                self._file = VideoFile(
+                    self._target, self._video, audio_path=self._audio_path, origin_s=start_s
+                )
             self._file.encode(picture, pts - self._started)
             self._unsure += 1
             if self._file.connected:
@@ -67,7 +69,9 @@ class StreamOut:
                     raise
                 self.lost += self._unsure
             finally:
-                self._file = None  # not before: `kill` has to find it while it waits for the receiver
+                self._file = (
+                    None  # not before: `kill` has to find it while it waits for the receiver
+                )
         return True
 
     def kill(self) -> None:

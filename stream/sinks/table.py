@@ -31,7 +31,15 @@ class TableSink:
         self._file.open(source)
         self._file.write_line(",".join(COLUMNS))
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Appends the rows of one frame, all or none. Raises SinkError if they did not go in."""
         if not self._names:
             raise SinkError(f"cannot write {self._path!r}: it is not open")

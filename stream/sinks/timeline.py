@@ -16,7 +16,9 @@ class Timeline:
 
     def __init__(self, time_base: Fraction) -> None:
         self.time_base = time_base
-        self.origin_s: Fraction = Fraction(0)  # what was taken off the source's clock; audio has to follow
+        self.origin_s: Fraction = Fraction(
+            0
+        )  # what was taken off the source's clock; audio has to follow
         self._last: int | None = None
         self._last_capture_ns = 0
         self._epoch = 0
@@ -39,6 +41,8 @@ class Timeline:
     def _set_origin(self, frame: Frame) -> None:
         if frame.pts is None:
             return
-        started_s = frame.pts * frame.time_base - Fraction(frame.time_s).limit_denominator(1_000_000)
+        started_s = frame.pts * frame.time_base - Fraction(frame.time_s).limit_denominator(
+            1_000_000
+        )
         if abs(started_s) > MAX_START_S:
             self.origin_s = started_s

@@ -45,7 +45,9 @@ class VideoSink:
 
     needs_picture = True
 
-    def __init__(self, target: str, options: VideoOptions | None = None, *, container: str | None = None) -> None:
+    def __init__(
+        self, target: str, options: VideoOptions | None = None, *, container: str | None = None
+    ) -> None:
         self._target = target
         self._options = options or VideoOptions()
         self._container = container
@@ -91,14 +93,24 @@ class VideoSink:
         self._thread = threading.Thread(target=self._run, name=f"encode {self.label}", daemon=True)
         self._thread.start()
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Takes a copy of `picture`. Raises SinkError if an earlier one could not be written."""
         if self._error is not None:
             raise self._fail(self._error)
         if self._thread is None:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
         if picture is None:
-            raise SinkError(f"cannot write {self.label!r}: a video needs pictures, and the pipeline drew none")
+            raise SinkError(
+                f"cannot write {self.label!r}: a video needs pictures, and the pipeline drew none"
+            )
         slot = self._take_slot()
         if slot is None:
             self._overrun += 1
@@ -106,7 +118,9 @@ class VideoSink:
         if picture.shape == self._slots[slot].shape:
             np.copyto(self._slots[slot], picture)
         else:  # the source changed its size; a video file cannot
-            cv2.resize(picture, self._video.size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
+            cv2.resize(
+                picture, self._video.size, dst=self._slots[slot], interpolation=cv2.INTER_AREA
+            )
         self._filled.put((slot, self._timeline.stamp(frame), frame.index))
 
     def close(self) -> None:
@@ -124,16 +138,27 @@ class VideoSink:
             self._series.kill()
             thread.join(stalled_s)
         if thread.is_alive():
-            raise SinkError(f"cannot finish {self.label!r}: nothing was written for {stalled_s:g} s")
+            raise SinkError(
+                f"cannot finish {self.label!r}: nothing was written for {stalled_s:g} s"
+            )
         if self._overrun:
-            _LOG.warning("%d pictures are not in %r: the encoder could not keep up", self._overrun, self.label)
+            _LOG.warning(
+                "%d pictures are not in %r: the encoder could not keep up",
+                self._overrun,
+                self.label,
+            )
         if self._error is not None and not self._told:
             raise self._fail(self._error)
 
     def __enter__(self) -> VideoSink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _check_target(self, source: SourceInfo) -> None:
@@ -182,7 +207,9 @@ class VideoSink:
     def _finish(self, *, to_the_end: bool) -> None:
         assert self._series is not None
         if not self._series.close(all_audio=to_the_end) and self._container is None:
-            Path(self._target).unlink(missing_ok=True)  # not a single picture came: an empty file would only look like a video
+            Path(self._target).unlink(
+                missing_ok=True
+            )  # not a single picture came: an empty file would only look like a video
 
     def _is_last(self, index: int) -> bool:
         """Whether the run went to the end of the source, so that audio that is longer than the video belongs to it."""

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from configs.errors import SinkError
 from stream.sinks.audio import AudioCopy
-from stream.sinks.containers import OUTPUT_ERRORS, RELAYED, move_index_to_front, open_container, trim_to_whole_fragments
+from stream.sinks.containers import (
+    OUTPUT_ERRORS,
+    RELAYED,
+    move_index_to_front,
+    open_container,
+    trim_to_whole_fragments,
+)
 from stream.sinks.encoders import add_video_stream, choose_encoder, encoder_options
 from stream.sinks.files import shown_target
 from stream.sinks.relay import Relay
@@ -64,7 +70,11 @@ class VideoFile:
         self._video = video
         width, height = video.size
         even_width, even_height = width + width % 2, height + height % 2
-        self._even = np.empty((even_height, even_width, 3), np.uint8) if (even_width, even_height) != video.size else None
+        self._even = (
+            np.empty((even_height, even_width, 3), np.uint8)
+            if (even_width, even_height) != video.size
+            else None
+        )
         self._yuv: NDArray[np.uint8] = np.empty((even_height * 3 // 2, even_width), np.uint8)
         self._failed = False
         self._end = 0
@@ -91,7 +101,16 @@ class VideoFile:
         cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
         frame = av.VideoFrame.from_numpy_buffer(self._yuv, "yuv420p")
         frame.pts, frame.time_base = pts, self._video.time_base
-        self._end = pts + max(1, round(1 / (Fraction(self._video.fps or 30.0).limit_denominator(1001) * self._video.time_base)))
+        self._end = pts + max(
+            1,
+            round(
+                1
+                / (
+                    Fraction(self._video.fps or 30.0).limit_denominator(1001)
+                    * self._video.time_base
+                )
+            ),
+        )
         try:
             self._mux(self._stream.encode(frame))
         except OUTPUT_ERRORS as error:
@@ -190,7 +209,11 @@ class VideoFile:
         try:
             move_index_to_front(Path(self._target), self._video.time_base)
         except OUTPUT_ERRORS as error:
-            _LOG.warning("%r stays a fragmented MP4 (it plays, but is slower to seek in): %s", self._target, error)
+            _LOG.warning(
+                "%r stays a fragmented MP4 (it plays, but is slower to seek in): %s",
+                self._target,
+                error,
+            )
 
     def _error(self, error: Exception) -> SinkError:
         reason = getattr(error, "strerror", None) or str(error)

@@ -18,14 +18,26 @@ _SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600}
 class VideoOptions:
     """Flags of video files and streams; a constant quality lets the bit rate follow what moves."""
 
-    video_codec: Literal["h264", "hevc"] = option("h264", help="codec of video outputs; h264 plays everywhere")
-    video_encoder: str = option(
-        "auto", metavar="NAME", help="FFmpeg encoder, such as libx264 or h264_nvenc; auto takes hardware where it works"
+    video_codec: Literal["h264", "hevc"] = option(
+        "h264", help="codec of video outputs; h264 plays everywhere"
     )
-    video_quality: int = option(23, metavar="0..51", help="constant quality of video outputs, lower is better and larger")
-    video_preset: str = option("veryfast", metavar="NAME", help="speed preset of libx264 and libx265")
-    faststart: bool = option(True, help="move the index of MP4 outputs to the front when they are closed")
-    segment: str | None = option(None, metavar="TIME", help="start a new video file every 90s, 10m or 1h of stream time")
+    video_encoder: str = option(
+        "auto",
+        metavar="NAME",
+        help="FFmpeg encoder, such as libx264 or h264_nvenc; auto takes hardware where it works",
+    )
+    video_quality: int = option(
+        23, metavar="0..51", help="constant quality of video outputs, lower is better and larger"
+    )
+    video_preset: str = option(
+        "veryfast", metavar="NAME", help="speed preset of libx264 and libx265"
+    )
+    faststart: bool = option(
+        True, help="move the index of MP4 outputs to the front when they are closed"
+    )
+    segment: str | None = option(
+        None, metavar="TIME", help="start a new video file every 90s, 10m or 1h of stream time"
+    )
 
     def __post_init__(self) -> None:
         if not 0 <= self.video_quality <= 51:

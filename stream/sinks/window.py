@@ -55,17 +55,29 @@ class WindowSink:
             _LOG.warning("no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set)")
             return
         try:
-            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+            cv2.namedWindow(
+                self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            )
         except cv2.error as error:
             self.needs_picture = False
-            _LOG.warning("no window: this OpenCV cannot open one (%s)", str(error).strip().splitlines()[-1])
+            _LOG.warning(
+                "no window: this OpenCV cannot open one (%s)", str(error).strip().splitlines()[-1]
+            )
             return
         scale = min(1.0, _LARGEST[0] / source.width, _LARGEST[1] / source.height)
         cv2.resizeWindow(self._title, round(source.width * scale), round(source.height * scale))
         self._shown = True
         _LOG.info("keys of the window: %s", KEYS)
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Shows `picture` and does what keys ask for; waits while the window is paused, unless the run is ending."""
         if not self._shown or picture is None:
             return
@@ -121,4 +133,6 @@ def toggled(options: RenderOptions, key: str) -> RenderOptions:
 
 def has_display() -> bool:
     """Whether this process could open a window."""
-    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return sys.platform in ("win32", "darwin") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

@@ -17,7 +17,13 @@ from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
 from stream.sources.pattern import PatternSource
-from stream.sources.sequence import PLAYLIST_SUFFIXES, SequenceSource, find_files, is_image, read_playlist
+from stream.sources.sequence import (
+    PLAYLIST_SUFFIXES,
+    SequenceSource,
+    find_files,
+    is_image,
+    read_playlist,
+)
 from stream.sources.web import WebSource
 
 DEMO_CLIP = Path(__file__).parents[1] / "data" / "plaza.mp4"
@@ -77,7 +83,9 @@ def _open_standard_input() -> InputContainer:
     try:
         return av.open("pipe:0", metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"standard input is not a video that FFmpeg can read: {error.strerror}") from error
+        raise SourceError(
+            f"standard input is not a video that FFmpeg can read: {error.strerror}"
+        ) from error
 
 
 def source_labels(specs: Sequence[str]) -> list[str]:

@@ -23,7 +23,9 @@ class FrameSlot:
 
     def __init__(self) -> None:
         self._buffer = np.empty(0, np.uint8)
-        self.frame = Frame(image=self._buffer.reshape(0, 0, 3), source="", index=-1, time_s=0.0, capture_ns=0)
+        self.frame = Frame(
+            image=self._buffer.reshape(0, 0, 3), source="", index=-1, time_s=0.0, capture_ns=0
+        )
 
     def resize(self, height: int, width: int) -> NDArray[np.uint8]:
         """Makes the frame's image (height, width, 3), contents undefined, and returns it."""
@@ -139,5 +141,10 @@ class Source(ABC):
         self.open()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()

@@ -41,7 +41,12 @@ class StreamClock:
         if raw_s is not None and self._origin_s is None:
             self._origin_s = raw_s - expected_s
         time_s = None if raw_s is None or self._origin_s is None else raw_s - self._origin_s
-        if raw_s is not None and time_s is not None and self._last_s is not None and time_s < self._last_s - _JUMP_S:
+        if (
+            raw_s is not None
+            and time_s is not None
+            and self._last_s is not None
+            and time_s < self._last_s - _JUMP_S
+        ):
             self._origin_s = raw_s - expected_s
             time_s = None
         if time_s is None or (self._last_s is not None and time_s <= self._last_s):

@@ -24,7 +24,9 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     if container.format.name in _NOT_VIDEO:
         return None
     for stream in container.streams.video:
-        if stream.codec_context is not None and not int(stream.disposition) & int(av.stream.Disposition.attached_pic):
+        if stream.codec_context is not None and not int(stream.disposition) & int(
+            av.stream.Disposition.attached_pic
+        ):
             return stream
     return None
 
@@ -62,7 +64,12 @@ def decode(
                     pictures = packet.decode()
                 except av.EOFError:
                     pictures = []
-                except (av.InvalidDataError, av.PatchWelcomeError, av.ArgumentError, av.UnknownError) as error:
+                except (
+                    av.InvalidDataError,
+                    av.PatchWelcomeError,
+                    av.ArgumentError,
+                    av.UnknownError,
+                ) as error:
                     health.corrupt_packets += 1
                     health.message = f"skipped a damaged packet: {error.strerror}"
                     pictures = []

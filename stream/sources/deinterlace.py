@@ -57,9 +57,14 @@ class _Weaver:
         self._waiting: deque[tuple[VideoFrame, int]] = deque()
         self._graph = av.filter.Graph()
         source = self._graph.add_buffer(
-            width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
+            width=picture.width,
+            height=picture.height,
+            format=picture.format,
+            time_base=picture.time_base,
         )
-        bwdif = self._graph.add("bwdif", f"mode=send_frame:deint={'all' if every else 'interlaced'}")
+        bwdif = self._graph.add(
+            "bwdif", f"mode=send_frame:deint={'all' if every else 'interlaced'}"
+        )
         sink = self._graph.add("buffersink")
         source.link_to(bwdif)
         bwdif.link_to(sink)

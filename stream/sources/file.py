@@ -73,16 +73,22 @@ class FileSource(Source):
             unknown = has_unknown_video(self._container)
             self.close()
             if unknown:
-                raise SourceError(f"the video in {self.name!r} has a codec that FFmpeg cannot decode here; convert it to H.264")
+                raise SourceError(
+                    f"the video in {self.name!r} has a codec that FFmpeg cannot decode here; convert it to H.264"
+                )
             content = "" if self._connect is not None else f" ({_content(self._path)})"
             raise SourceError(f"{self.name!r} has no video stream{content}; give a video")
         fps = credible_fps(stream.average_rate, stream.guessed_rate)
         self._time_base = stream.time_base or Fraction(1, av.time_base)
         # AVI has no time stamps, only a rate that they are made from: worth nothing if the rate is 90000.
-        self._stamps_made_up = credible_fps(stream.average_rate) is None and stream.average_rate == 1 / self._time_base
+        self._stamps_made_up = (
+            credible_fps(stream.average_rate) is None and stream.average_rate == 1 / self._time_base
+        )
         self._clock = StreamClock(self._time_base, fps)
         decoded = decode(self._container, stream, self.health, live=False)
-        self._pictures: Iterator[tuple[VideoFrame, int]] = deinterlaced(decoded, self._config.deinterlace)
+        self._pictures: Iterator[tuple[VideoFrame, int]] = deinterlaced(
+            decoded, self._config.deinterlace
+        )
         self._index = -1
         try:
             self._ahead = next(self._pictures, None)
@@ -91,7 +97,9 @@ class FileSource(Source):
             raise SourceError(f"cannot read {self.name!r}: {error.strerror}") from error
         if self._ahead is None:
             self.close()
-            raise SourceError(f"no picture in {self.name!r} can be decoded: it is damaged, or cut off before its first one")
+            raise SourceError(
+                f"no picture in {self.name!r} can be decoded: it is damaged, or cut off before its first one"
+            )
         width, height = displayed_size(self._ahead[0])
         self._info = SourceInfo(
             name=self.name,
@@ -101,7 +109,9 @@ class FileSource(Source):
             frame_count=stream.frames or None,
             duration_s=None if self._stamps_made_up else _duration_s(self._container, stream),
             time_base=self._time_base,
-            audio_path=self._path if self._connect is None and self._container.streams.audio else None,
+            audio_path=self._path
+            if self._connect is None and self._container.streams.audio
+            else None,
             live=self.live,
         )
         self.health.state = "running"
@@ -115,7 +125,9 @@ class FileSource(Source):
             return False
         self._picture, self._capture_ns = found
         self._index += 1
-        self.time_s, self._stamp_used = self._clock.stamp(None if self._stamps_made_up else self._picture.pts)
+        self.time_s, self._stamp_used = self._clock.stamp(
+            None if self._stamps_made_up else self._picture.pts
+        )
         self.health.bad_stamps = self._clock.bad_stamps
         if self.live:
             self.health.waited_ns += self._pace.wait(self.time_s)
@@ -171,9 +183,16 @@ class FileSource(Source):
 
     def _cut_by_time(self) -> bool:
         info = self._info
-        if info is None or info.frame_count is not None or info.duration_s is None or info.fps is None:
+        if (
+            info is None
+            or info.frame_count is not None
+            or info.duration_s is None
+            or info.fps is None
+        ):
             return False
-        return info.duration_s - self.time_s > max(2 / info.fps, 0.5, _SHORT_SHARE * info.duration_s)
+        return info.duration_s - self.time_s > max(
+            2 / info.fps, 0.5, _SHORT_SHARE * info.duration_s
+        )
 
 
 def open_file(path: str) -> InputContainer:
@@ -187,7 +206,9 @@ def open_file(path: str) -> InputContainer:
     try:
         return av.open(path, metadata_errors="replace")
     except av.InvalidDataError as error:
-        raise SourceError(f"{path!r} is not a video that FFmpeg can read ({_content(path)})") from error
+        raise SourceError(
+            f"{path!r} is not a video that FFmpeg can read ({_content(path)})"
+        ) from error
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"cannot open {path!r}: {error.strerror or error}") from error
 

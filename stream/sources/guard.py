@@ -26,9 +26,16 @@ class Guard:
     def __enter__(self) -> None:
         self._lock.acquire()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._lock.release()
-        if self._closed:  # looked at after the lock is free: whoever closes in between finds it free
+        if (
+            self._closed
+        ):  # looked at after the lock is free: whoever closes in between finds it free
             self._release_if_free()
 
     def _release_if_free(self) -> None:

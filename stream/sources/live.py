@@ -104,7 +104,9 @@ class LiveSource(Source):
             self._container = self._input.connect(self._config)
         except (av.FFmpegError, OSError, ValueError) as error:
             limit_s = self._config.open_timeout_s
-            reason = explain(error, waited_s=time.monotonic() - began_s, limit_s=limit_s, url=self._input.url)
+            reason = explain(
+                error, waited_s=time.monotonic() - began_s, limit_s=limit_s, url=self._input.url
+            )
             self.health.waited_ns += time.monotonic_ns() - waited_ns
             self._lose(reason)
             return False
@@ -112,16 +114,24 @@ class LiveSource(Source):
         stream = video_stream(self._container)
         if stream is None:
             unknown = has_unknown_video(self._container)
-            self._lose(Reason("unsupported codec" if unknown else "there is no video stream in it", final=True))
+            self._lose(
+                Reason(
+                    "unsupported codec" if unknown else "there is no video stream in it", final=True
+                )
+            )
             return False
         self._time_base = stream.time_base or Fraction(1, av.time_base)
         fps = credible_fps(stream.average_rate, stream.guessed_rate)
         if self._clock is None:
             self._clock = StreamClock(self._time_base, fps)
         else:
-            self._clock.resume(self._time_base, time.monotonic() - (self._lost_s or time.monotonic()))
+            self._clock.resume(
+                self._time_base, time.monotonic() - (self._lost_s or time.monotonic())
+            )
         self._fps = fps
-        self._pictures: Iterator[tuple[VideoFrame, int]] = decode(self._container, stream, self.health, live=True)
+        self._pictures: Iterator[tuple[VideoFrame, int]] = decode(
+            self._container, stream, self.health, live=True
+        )
         return True
 
     def _next(self) -> bool:
@@ -130,7 +140,11 @@ class LiveSource(Source):
         try:
             found = next(self._pictures, None)
         except (av.FFmpegError, OSError) as error:
-            self._lose(explain(error, waited_s=time.monotonic() - began_s, limit_s=self._config.read_timeout_s))
+            self._lose(
+                explain(
+                    error, waited_s=time.monotonic() - began_s, limit_s=self._config.read_timeout_s
+                )
+            )
             return False
         if found is None:
             self._lose(Reason("the stream ended"))
@@ -149,7 +163,12 @@ class LiveSource(Source):
         if self._info is None:
             width, height = displayed_size(self._picture)
             self._info = SourceInfo(
-                name=self.name, width=width, height=height, fps=self._fps, time_base=self._time_base, live=True
+                name=self.name,
+                width=width,
+                height=height,
+                fps=self._fps,
+                time_base=self._time_base,
+                live=True,
             )
         else:
             self._epoch += 1

@@ -15,7 +15,21 @@ from configs.run import SourceConfig
 # away what was looked at, the first key frame included, and what it would save in delay is decoded in a few milliseconds.
 _LOW_LATENCY = {"flags": "low_delay", "probesize": "1000000", "analyzeduration": "500000"}
 _RTSP_PROBE_BYTES = 1 << 16  # codec and size are in the session description already
-_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "tls", "rtmp", "rtmps", "srt", "mmsh", "ftp")
+_SCHEMES = (
+    "rtsp",
+    "rtsps",
+    "http",
+    "https",
+    "udp",
+    "rtp",
+    "tcp",
+    "tls",
+    "rtmp",
+    "rtmps",
+    "srt",
+    "mmsh",
+    "ftp",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +50,11 @@ class LiveInput:
         # (PyAV#1112); in 18.1 a stream beside a busy Python thread is read as fast with them as without.
         timeout = (config.open_timeout_s, config.read_timeout_s)
         return av.open(
-            self.url, format=self.format, options=dict(self.options), timeout=timeout, metadata_errors="replace"
+            self.url,
+            format=self.format,
+            options=dict(self.options),
+            timeout=timeout,
+            metadata_errors="replace",
         )
 
 
@@ -49,7 +67,9 @@ def network_input(url: str, config: SourceConfig) -> LiveInput:
         if config.rtsp_transport == "tcp":
             options["reorder_queue_size"] = "0"  # TCP keeps the order
         else:
-            options["buffer_size"] = str(1 << 21)  # a key frame arrives as a burst that the kernel's 208 KiB do not hold
+            options["buffer_size"] = str(
+                1 << 21
+            )  # a key frame arrives as a burst that the kernel's 208 KiB do not hold
     elif scheme == "udp":
         options |= {"overrun_nonfatal": "1", "buffer_size": str(1 << 21)}
     return LiveInput(name=display_name(url), url=url, options=options)

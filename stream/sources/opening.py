@@ -15,7 +15,9 @@ _LOOK_S = 0.02
 
 
 @contextmanager
-def open_sources(specs: Sequence[str], config: SourceConfig | None = None) -> Iterator[list[Source]]:
+def open_sources(
+    specs: Sequence[str], config: SourceConfig | None = None
+) -> Iterator[list[Source]]:
     """The sources that `specs` name, open, in that order; closed at the end of the block.
 
     Each is opened in a thread of its own: a web address that does not answer takes its whole time-out to say whether it is a

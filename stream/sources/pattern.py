@@ -26,12 +26,19 @@ class PatternSource(Source):
         self._stopped = threading.Event()
         ramp = np.repeat(np.arange(8, dtype=np.uint8), WIDTH // 8)
         bars = np.stack([(ramp >> bit & 1) * 160 + 40 for bit in range(3)], axis=1)
-        self._bars = np.ascontiguousarray(np.broadcast_to(bars.astype(np.uint8), (HEIGHT, WIDTH, 3)))
+        self._bars = np.ascontiguousarray(
+            np.broadcast_to(bars.astype(np.uint8), (HEIGHT, WIDTH, 3))
+        )
 
     @property
     def info(self) -> SourceInfo:
         return SourceInfo(
-            name=self.name, width=WIDTH, height=HEIGHT, fps=float(FPS), time_base=Fraction(1, FPS), live=True
+            name=self.name,
+            width=WIDTH,
+            height=HEIGHT,
+            fps=float(FPS),
+            time_base=Fraction(1, FPS),
+            live=True,
         )
 
     def open(self) -> None:
@@ -53,7 +60,15 @@ class PatternSource(Source):
         image[:] = self._bars
         column = self._index * 4 % WIDTH
         image[:, column : column + 8] = 255
-        cv2.putText(image, str(self._index), (16, HEIGHT - 24), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255, 255, 255), 3)
+        cv2.putText(
+            image,
+            str(self._index),
+            (16, HEIGHT - 24),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            1.5,
+            (255, 255, 255),
+            3,
+        )
         slot.describe(
             source=self.name,
             index=self._index,

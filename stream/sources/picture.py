@@ -76,7 +76,9 @@ class PictureConverter:
         try:
             bgr = self._reformatter.reformat(picture, format="bgr24", threads=1)
         except (ValueError, OSError) as error:
-            raise SourceError(f"pictures in pixel format {picture.format.name!r} cannot be converted: {error}") from error
+            raise SourceError(
+                f"pictures in pixel format {picture.format.name!r} cannot be converted: {error}"
+            ) from error
         plane = bgr.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         pixels = rows[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)

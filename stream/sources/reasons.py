@@ -51,7 +51,9 @@ def explain(error: BaseException, *, waited_s: float, limit_s: float, url: str =
 
     FFmpeg reports a time-out while opening RTSP as damaged data, so the clock decides.
     """
-    if isinstance(error, _TIME_OUTS) or (isinstance(error, av.InvalidDataError) and waited_s >= 0.95 * limit_s):
+    if isinstance(error, _TIME_OUTS) or (
+        isinstance(error, av.InvalidDataError) and waited_s >= 0.95 * limit_s
+    ):
         return Reason(f"no answer within {limit_s:g} s", timed_out=True)
     for kind, text in _REFUSED:
         if isinstance(error, kind):

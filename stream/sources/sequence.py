@@ -24,9 +24,25 @@ from stream.sources.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
 VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"}
+    {
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".ts",
+        ".mts",
+        ".mpg",
+        ".mpeg",
+        ".wmv",
+        ".flv",
+        ".3gp",
+    }
 )
 PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u"})
 IMAGE_FPS = 25.0  # images have no time of their own; this is how fast the video made of them plays
@@ -64,7 +80,9 @@ class SequenceSource(Source):
         self._index = -1
         self._start_s = 0.0
         if not self._advance():
-            raise SourceError(f"none of the {len(self._paths)} files in {self.name!r} can be read: {self.health.message}")
+            raise SourceError(
+                f"none of the {len(self._paths)} files in {self.name!r} can be read: {self.health.message}"
+            )
         info = None if self._video is None else self._video.info
         if info is None:
             assert self._image is not None
@@ -165,7 +183,11 @@ def find_files(spec: str) -> list[str]:
     Raises SourceError if there are none.
     """
     if Path(spec).is_dir():
-        found = [str(path) for path in Path(spec).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+        found = [
+            str(path)
+            for path in Path(spec).iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
+        ]
         kind = "folder"
     else:
         found = [path for path in glob.glob(spec, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - keeps the spelling

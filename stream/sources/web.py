@@ -44,7 +44,9 @@ class WebSource(Source):
             container = self._input.connect(self._config)
         except (av.FFmpegError, OSError) as error:
             waited_s = time.monotonic() - began_s
-            reason = explain(error, waited_s=waited_s, limit_s=self._config.open_timeout_s, url=self._input.url)
+            reason = explain(
+                error, waited_s=waited_s, limit_s=self._config.open_timeout_s, url=self._input.url
+            )
             if reason.final or not self._config.reconnect:
                 raise SourceError(f"cannot read {self.name!r}: {reason.text}") from error
             return
@@ -68,7 +70,9 @@ class WebSource(Source):
         self._source.close()
 
     def _use(self, container: InputContainer) -> None:
-        self._source = FileSource(self.name, self._config, name=self.name, connect=lambda: container)
+        self._source = FileSource(
+            self.name, self._config, name=self.name, connect=lambda: container
+        )
         self._source.open()
         self.live = self._source.live
         self.health = self._source.health

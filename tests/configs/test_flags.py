@@ -36,7 +36,10 @@ def test_defaults_come_from_the_dataclass() -> None:
 
 def test_values_are_converted_to_their_types() -> None:
     expected = Example(size=640, scales=(0.5, 1.0), flip=True, runtime="torch", note="a")
-    assert parse("--size", "640", "--scales", "0.5", "1", "--flip", "--runtime", "torch", "-n", "a") == expected
+    assert (
+        parse("--size", "640", "--scales", "0.5", "1", "--flip", "--runtime", "torch", "-n", "a")
+        == expected
+    )
     assert parse("--no-flip").flip is False
 
 
@@ -56,7 +59,10 @@ def test_a_wrong_flag_is_one_line(arguments: tuple[str, ...], expected: str) -> 
 
 
 def test_credentials_are_taken_out_of_urls() -> None:
-    assert redact_url("rtsp://user:pass@host:554/a and http://h/b") == "rtsp://***@host:554/a and http://h/b"
+    assert (
+        redact_url("rtsp://user:pass@host:554/a and http://h/b")
+        == "rtsp://***@host:554/a and http://h/b"
+    )
     assert redact_url("'rtsp://user:p@ss/word@host/a': refused") == "'rtsp://***@host/a': refused"
 
 
@@ -70,7 +76,9 @@ class Required:
 def test_every_flag_that_is_missing_is_named() -> None:
     parser = FlagParser(prog="example")
     add_flags(parser, Required)
-    with pytest.raises(ConfigError, match=r"^command line: --map-strides and --images must be given$"):
+    with pytest.raises(
+        ConfigError, match=r"^command line: --map-strides and --images must be given$"
+    ):
         from_namespace(Required, parser.parse_args(["--limit", "2"]))
     with pytest.raises(ConfigError, match=r"^command line: --images must be given$"):
         from_namespace(Required, parser.parse_args(["--map-strides", "2"]))
@@ -88,17 +96,24 @@ def failing(error: BaseException) -> Callable[[], int]:
     [
         (ConfigError("unknown model 'lit'"), "error: unknown model 'lit'"),
         (SourceError("rtsp://me:secret@camera/1:\nrefused"), "error: rtsp://***@camera/1: refused"),
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.json"), "error: cannot use 'out.json': No space left on device"),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.json"),
+            "error: cannot use 'out.json': No space left on device",
+        ),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "error: No space left on device"),
     ],
 )
-def test_an_error_is_one_line_and_exit_code_2(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line_and_exit_code_2(
+    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_command(failing(error)) == 2
     said = capsys.readouterr()
     assert (said.err, said.out) == (f"{line}\n", "")
 
 
-def test_a_command_keeps_its_exit_code_and_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_keeps_its_exit_code_and_ctrl_c_is_130(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run_command(lambda: 1) == 1
     assert capsys.readouterr().err == ""
     assert run_command(failing(KeyboardInterrupt())) == 130

@@ -10,7 +10,15 @@ from configs import ConfigError, load_keypoint_set, load_model_config, model_nam
 from configs.loading import build
 from configs.model import ModelConfig
 
-PAPER_PRESETS = {"w32_512", "w32_640", "w40_640", "w48_640", "w32_512_crowdpose", "w48_640_crowdpose", "lite"}
+PAPER_PRESETS = {
+    "w32_512",
+    "w32_640",
+    "w40_640",
+    "w48_640",
+    "w32_512_crowdpose",
+    "w48_640_crowdpose",
+    "lite",
+}
 ABLATION_PRESETS = {
     "ablation_no_deconvolution",
     "ablation_deconvolution",
@@ -63,14 +71,19 @@ def write(folder: Path, text: str) -> str:
         ("name: a\ndescription: b\nwidth: wide\n", "width must be a whole number, not 'wide'"),
         ("name: a\ndescription: b\nwidth: true\n", "width must be a whole number, not True"),
         ("name: a\ndescription: b\nbackbone: hrnt\n", "did you mean 'hrnet'?"),
-        ("name: a\ndescription: b\ninput_size: 500\n", "multiple of 32, not 500; the nearest are 480 and 512"),
+        (
+            "name: a\ndescription: b\ninput_size: 500\n",
+            "multiple of 32, not 500; the nearest are 480 and 512",
+        ),
         ("name: a\ndescription: b\ndeconvolutions: 3\n", "deconvolutions must be between 0 and 2"),
         ("name: a\n", "missing key 'description'"),
         ("- a\n- b\n", "must hold keys and values"),
         ("name: [a\n", "is not valid YAML"),
     ],
 )
-def test_a_mistake_is_one_line_with_file_key_and_expectation(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_mistake_is_one_line_with_file_key_and_expectation(
+    tmp_path: Path, text: str, expected: str
+) -> None:
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         load_model_config(path)
@@ -89,7 +102,13 @@ def test_a_missing_file_is_a_config_error(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_serve_as_floats() -> None:
-    values = {"name": "a", "description": "b", "backbone": "mobilenet_v2", "tag_dimensions": 2, "tag_unit_px": 32}
+    values = {
+        "name": "a",
+        "description": "b",
+        "backbone": "mobilenet_v2",
+        "tag_dimensions": 2,
+        "tag_unit_px": 32,
+    }
     assert build(ModelConfig, values, "test").tag_unit_px == 32.0
 
 

@@ -29,7 +29,12 @@ from engine.tensorrt_build import BuiltEngine, Profile
 from engine.tensorrt_library import load_library
 
 KEY = BuildKey(
-    library="tensorrt", version="11.4", gpu="Orin", source_sha256="ab", precision="fp16", shapes=((1, 64, 64, 3),) * 3
+    library="tensorrt",
+    version="11.4",
+    gpu="Orin",
+    source_sha256="ab",
+    precision="fp16",
+    shapes=((1, 64, 64, 3),) * 3,
 )
 
 
@@ -87,7 +92,9 @@ def test_an_empty_folder_is_silent(tmp_path, caplog):
 
 
 def test_a_build_that_dies_while_it_writes_leaves_nothing_that_looks_whole(folder, monkeypatch):
-    monkeypatch.setattr("engine.artefact.write_sidecar", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        "engine.artefact.write_sidecar", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
 
     with pytest.raises(KeyboardInterrupt):
         write_artefact(folder, KEY, b"other plan", "lite.onnx")
@@ -117,7 +124,9 @@ while True:
 """
     seen = set()
     for delay_s in (0.0, 0.004, 0.011, 0.023, 0.031):
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        ) as process:
             process.stdout.readline()
             time.sleep(delay_s)
             process.kill()
@@ -149,7 +158,13 @@ def cache(built, tmp_path, monkeypatch):
 
 def wanted(path, batch=(1, 1, 1)):
     profile = Profile(smallest=(64, 64), usual=(64, 96), largest=(128, 128), batch=batch)
-    return EngineRequest(library=load_library("tensorrt_rtx"), path=path, model="lite", precision="fp16", profile=profile)
+    return EngineRequest(
+        library=load_library("tensorrt_rtx"),
+        path=path,
+        model="lite",
+        precision="fp16",
+        profile=profile,
+    )
 
 
 @pytest.fixture
@@ -165,7 +180,9 @@ def rebuilds(monkeypatch):
     return started
 
 
-def test_an_engine_that_was_built_for_other_shapes_is_used_as_it_is(cache, lite_onnx, rebuilds, caplog):
+def test_an_engine_that_was_built_for_other_shapes_is_used_as_it_is(
+    cache, lite_onnx, rebuilds, caplog
+):
     engine = get_engine(wanted(lite_onnx))
 
     assert engine.folder == cache
@@ -189,11 +206,16 @@ def test_a_damaged_engine_is_built_again(cache, lite_onnx, rebuilds, caplog):
 
 
 @pytest.mark.parametrize(
-    "field, other", [("version", "1.1.0"), ("gpu", "Orin (compute capability 8.7)"), ("source_sha256", "ab")]
+    "field, other",
+    [("version", "1.1.0"), ("gpu", "Orin (compute capability 8.7)"), ("source_sha256", "ab")],
 )
-def test_an_engine_of_another_version_gpu_or_model_is_named_and_another_built(field, other, cache, lite_onnx, rebuilds, caplog):
+def test_an_engine_of_another_version_gpu_or_model_is_named_and_another_built(
+    field, other, cache, lite_onnx, rebuilds, caplog
+):
     sidecar = read_sidecar(cache)
-    write_sidecar(cache, dataclasses.replace(sidecar, key=dataclasses.replace(sidecar.key, **{field: other})))
+    write_sidecar(
+        cache, dataclasses.replace(sidecar, key=dataclasses.replace(sidecar.key, **{field: other}))
+    )
 
     assert get_engine(wanted(lite_onnx)).plan == b"new"
 

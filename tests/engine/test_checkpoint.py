@@ -34,7 +34,13 @@ def prefixed(state, prefix):
 
 
 def training_checkpoint(state, ema):
-    return {"format": "higherhrnet-stream", "model": dataclasses.asdict(TINY), "network": state, "ema": ema, "epoch": 3}
+    return {
+        "format": "higherhrnet-stream",
+        "model": dataclasses.asdict(TINY),
+        "network": state,
+        "ema": ema,
+        "epoch": 3,
+    }
 
 
 FORMS = {
@@ -45,10 +51,17 @@ FORMS = {
     "official fp16 wrapper": lambda state: prefixed(state, "1."),
     "fp16 wrapper in data parallel": lambda state: {"state_dict": prefixed(state, "module.1.")},
     "mmpose": lambda state: {"meta": {"epoch": 300}, "state_dict": to_mmpose(state)},
-    "official training artefact": lambda state: {"state_dict": prefixed(state, "module."), "perf": np.float64(0.67)},
-    "no num_batches_tracked": lambda state: {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")},
+    "official training artefact": lambda state: {
+        "state_dict": prefixed(state, "module."),
+        "perf": np.float64(0.67),
+    },
+    "no num_batches_tracked": lambda state: {
+        k: v for k, v in state.items() if not k.endswith("num_batches_tracked")
+    },
     "own, without average": lambda state: training_checkpoint(state, None),
-    "own, with average": lambda state: training_checkpoint({k: v * 0 for k, v in state.items()}, state),
+    "own, with average": lambda state: training_checkpoint(
+        {k: v * 0 for k, v in state.items()}, state
+    ),
 }
 
 
@@ -64,7 +77,10 @@ def test_every_form_loads_the_same_weights(form, state, tmp_path):
 
 
 def test_half_precision_weights_become_single_precision(state, tmp_path):
-    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    halves = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
     torch.save(prefixed(halves, "1."), tmp_path / "weights.pth")
     network = load_network(TINY)
 
@@ -84,12 +100,17 @@ def refusal(network, path) -> str:
 
 
 def test_another_width_is_named(tmp_path):
-    torch.save(load_network(dataclasses.replace(TINY, width=6)).state_dict(), tmp_path / "weights.pth")
+    torch.save(
+        load_network(dataclasses.replace(TINY, width=6)).state_dict(), tmp_path / "weights.pth"
+    )
 
     message = refusal(load_network(TINY), tmp_path / "weights.pth")
 
     assert "of the wrong shape (transition1.0.0.weight 6x256x3x3 instead of 4x256x3x3" in message
-    assert "looks like HigherHRNet-W6 for coco (17 joints), the network is HigherHRNet-W4 for coco (17 joints)" in message
+    assert (
+        "looks like HigherHRNet-W6 for coco (17 joints), the network is HigherHRNet-W4 for coco (17 joints)"
+        in message
+    )
 
 
 def test_another_keypoint_set_is_named(tmp_path):
@@ -153,11 +174,17 @@ def test_a_missing_file_and_a_file_without_weights_are_named(tmp_path):
     torch.save({"optimizer": {"lr": 0.1}}, tmp_path / "weights.pth")
 
     assert "No such file" in refusal(load_network(TINY), tmp_path / "nowhere.pth")
-    assert "without weights in it (it has 'optimizer')" in refusal(load_network(TINY), tmp_path / "weights.pth")
+    assert "without weights in it (it has 'optimizer')" in refusal(
+        load_network(TINY), tmp_path / "weights.pth"
+    )
 
 
 def test_imagenet_weights_fill_the_backbone_and_leave_the_head(state, tmp_path):
-    imagenet = {name: tensor + 1 for name, tensor in state.items() if not name.startswith(("final", "deconv"))}
+    imagenet = {
+        name: tensor + 1
+        for name, tensor in state.items()
+        if not name.startswith(("final", "deconv"))
+    }
     torch.save({**imagenet, "classifier.weight": torch.zeros(1000, 2048)}, tmp_path / "hrnet.pth")
     network = load_network(TINY)
     head = network.final_layers[0].weight.clone()
@@ -177,7 +204,9 @@ def test_conversion_to_mmpose_and_back_changes_nothing(state, tmp_path):
     convert_checkpoint(tmp_path / "mmpose.pth", tmp_path / "back.pth", "official")
 
     converted = torch.load(tmp_path / "mmpose.pth", weights_only=True)["state_dict"]
-    assert all(re.match(r"backbone\.|keypoint_head\.(final|deconv)_layers\.", name) for name in converted)
+    assert all(
+        re.match(r"backbone\.|keypoint_head\.(final|deconv)_layers\.", name) for name in converted
+    )
     assert sum(name.startswith("keypoint_head.") for name in converted) == 4 + 6 + 4 * 12
     back = read_state_dict(tmp_path / "back.pth")
     assert list(back) == list(state)

@@ -21,7 +21,9 @@ def picture(height, width, seed=0):
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch"])
-@pytest.mark.parametrize("options", [{}, {"flip": True}, {"flip": True, "scales": (0.5, 1, 2)}, {"scales": (0.5,)}])
+@pytest.mark.parametrize(
+    "options", [{}, {"flip": True}, {"flip": True, "scales": (0.5, 1, 2)}, {"scales": (0.5,)}]
+)
 def test_maps_are_those_of_the_official_evaluation(runtime, options, lite_onnx, lite_network):
     pytest.importorskip(runtime)
     image = picture(100, 150)
@@ -31,10 +33,14 @@ def test_maps_are_those_of_the_official_evaluation(runtime, options, lite_onnx, 
         maps = estimator.result(estimator.submit(image))
 
     assert maps.tags.shape == expected.tags.shape
-    np.testing.assert_allclose(maps.heatmaps, expected.heatmaps, atol=2e-3 * np.abs(expected.heatmaps).max())
+    np.testing.assert_allclose(
+        maps.heatmaps, expected.heatmaps, atol=2e-3 * np.abs(expected.heatmaps).max()
+    )
     np.testing.assert_allclose(maps.tags, expected.tags, atol=2e-3 * np.abs(expected.tags).max())
     points = np.array([[[3, 5, 0.5]]], np.float32)
-    np.testing.assert_array_equal(maps.alignment.to_image(points), expected.alignment.to_image(points))
+    np.testing.assert_array_equal(
+        maps.alignment.to_image(points), expected.alignment.to_image(points)
+    )
 
 
 def test_candidates_lie_on_the_maps(lite_onnx):
@@ -45,7 +51,9 @@ def test_candidates_lie_on_the_maps(lite_onnx):
     joint = np.arange(17)[:, None]
     positive = found.score > 0
     assert positive.any()
-    np.testing.assert_array_equal(maps.heatmaps[joint, found.y, found.x][positive], found.score[positive])
+    np.testing.assert_array_equal(
+        maps.heatmaps[joint, found.y, found.x][positive], found.score[positive]
+    )
     np.testing.assert_array_equal(maps.tags[joint, found.y, found.x][positive], found.tag[positive])
     assert maps.heatmaps.shape == (17, 32, 48)
     assert maps.alignment.map_size == (32, 48)
@@ -64,7 +72,11 @@ def test_maps_that_are_held_are_not_overwritten_and_released_buffers_come_back(l
         assert again.heatmaps.ctypes.data == address
         held.release()
         held.release()
-        assert len({id(slot) for slot in estimator._free[1, 64, 64]}) == len(estimator._free[1, 64, 64]) == 1
+        assert (
+            len({id(slot) for slot in estimator._free[1, 64, 64]})
+            == len(estimator._free[1, 64, 64])
+            == 1
+        )
 
 
 def test_several_images_are_under_way_at_a_time_and_keep_their_order(lite_onnx):
@@ -100,7 +112,14 @@ def arrays(maps):
 def test_a_batch_gives_what_its_images_give_alone(runtime, lite_onnx):
     pytest.importorskip(runtime)
     # Three sizes of input; three images of one, which is more than a batch of two and less than one of four.
-    images = [picture(64, 64), picture(64, 96), picture(70, 64, 1), picture(60, 90, 2), picture(64, 64, 3), picture(64, 64, 4)]
+    images = [
+        picture(64, 64),
+        picture(64, 96),
+        picture(70, 64, 1),
+        picture(60, 90, 2),
+        picture(64, 64, 3),
+        picture(64, 64, 4),
+    ]
     with open_estimator(lite_onnx, runtime=runtime, input_size=64, batch_size=4) as estimator:
         alone = [estimator.result(estimator.submit(image)) for image in images]
         copies = [image.copy() for image in images]
@@ -115,7 +134,9 @@ def test_a_batch_gives_what_its_images_give_alone(runtime, lite_onnx):
             assert ours.alignment.image_size == image.shape[:2]
             scale = np.abs(theirs.heatmaps).max()
             np.testing.assert_allclose(ours.heatmaps, theirs.heatmaps, atol=1e-5 * scale)
-            np.testing.assert_allclose(ours.tags, theirs.tags, atol=1e-5 * np.abs(theirs.tags).max())
+            np.testing.assert_allclose(
+                ours.tags, theirs.tags, atol=1e-5 * np.abs(theirs.tags).max()
+            )
             sure = theirs.candidates.score > 0.01 * scale
             np.testing.assert_array_equal(ours.candidates.x[sure], theirs.candidates.x[sure])
             np.testing.assert_array_equal(ours.candidates.y[sure], theirs.candidates.y[sure])
@@ -123,11 +144,15 @@ def test_a_batch_gives_what_its_images_give_alone(runtime, lite_onnx):
 
 def test_a_flip_tested_batch_gives_what_its_images_give_alone(lite_onnx):
     images = [picture(64, 64, seed) for seed in range(3)]
-    with open_estimator(lite_onnx, runtime="onnxruntime", input_size=64, flip=True, scales=(0.5, 1), batch_size=2) as estimator:
+    with open_estimator(
+        lite_onnx, runtime="onnxruntime", input_size=64, flip=True, scales=(0.5, 1), batch_size=2
+    ) as estimator:
         alone = [estimator.result(estimator.submit(image)) for image in images]
         together = [estimator.result(ticket) for ticket in estimator.submit_batch(images)]
     for ours, theirs in zip(together, alone, strict=True):
-        np.testing.assert_allclose(ours.heatmaps, theirs.heatmaps, atol=1e-5 * np.abs(theirs.heatmaps).max())
+        np.testing.assert_allclose(
+            ours.heatmaps, theirs.heatmaps, atol=1e-5 * np.abs(theirs.heatmaps).max()
+        )
         np.testing.assert_allclose(ours.tags, theirs.tags, atol=1e-5 * np.abs(theirs.tags).max())
 
 
@@ -170,17 +195,28 @@ def test_an_empty_batch_is_no_work(batch_estimator):
 
 def test_it_says_what_it_is(lite_onnx):
     with open_estimator(lite_onnx, runtime="onnxruntime") as estimator:
-        assert (estimator.model, estimator.runtime, estimator.precision) == ("lite", "onnxruntime", "fp32")
+        assert (estimator.model, estimator.runtime, estimator.precision) == (
+            "lite",
+            "onnxruntime",
+            "fp32",
+        )
         assert estimator.keypoint_set.name == "coco"
         assert estimator.input_size == 384
         assert estimator.batch_size == 1  # no CPU runtime gains from more
     estimator.close()
 
 
-def test_a_checkpoint_is_exported_once_into_the_cache_and_again_when_that_is_damaged(tmp_path, monkeypatch, caplog):
+def test_a_checkpoint_is_exported_once_into_the_cache_and_again_when_that_is_damaged(
+    tmp_path, monkeypatch, caplog
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     network = randomised(load_network("lite"))
-    own = {"format": "higherhrnet-stream", "model": vars(network.config), "network": network.state_dict(), "ema": None}
+    own = {
+        "format": "higherhrnet-stream",
+        "model": vars(network.config),
+        "network": network.state_dict(),
+        "ema": None,
+    }
     torch.save(own, tmp_path / "weights.pth")
 
     by_file = find_model(tmp_path / "weights.pth")
@@ -204,12 +240,17 @@ def test_the_preset_of_an_official_checkpoint_is_told_from_its_contents(tmp_path
 
     with torch.device("meta"):
         shapes = load_network("w48_640_crowdpose").state_dict()
-    state = {name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in shapes.items()}
+    state = {
+        name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+        for name, tensor in shapes.items()
+    }
     torch.save({"state_dict": to_mmpose(state)}, tmp_path / "mm.pth")
 
     assert checkpoint_config(tmp_path / "mm.pth").name == "w48_640_crowdpose"
     torch.save(load_network(TINY).state_dict(), tmp_path / "tiny.pth")
-    with pytest.raises(ModelError, match=r"fits no preset: it looks like HigherHRNet-W4 for coco \(17 joints\)"):
+    with pytest.raises(
+        ModelError, match=r"fits no preset: it looks like HigherHRNet-W4 for coco \(17 joints\)"
+    ):
         checkpoint_config(tmp_path / "tiny.pth")
 
 

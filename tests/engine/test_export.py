@@ -31,7 +31,9 @@ def network() -> nn.Module:
 @pytest.fixture(scope="module")
 def exported(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "tiny.onnx"
-    metadata = export_onnx(network, path, input_size=(128, 192), weights="random", ap=1.5, ap_measured_on="nothing")
+    metadata = export_onnx(
+        network, path, input_size=(128, 192), weights="random", ap=1.5, ap_measured_on="nothing"
+    )
     return path, metadata
 
 
@@ -46,7 +48,9 @@ def run(path, images):
     return dict(zip(NAMES, session(path).run(NAMES, {"image": images}), strict=True))
 
 
-@pytest.mark.parametrize("shape", [(1, 128, 192), (1, 192, 128), (2, 64, 64), (1, 96, 352), (3, 32, 64)])
+@pytest.mark.parametrize(
+    "shape", [(1, 128, 192), (1, 192, 128), (2, 64, 64), (1, 96, 352), (3, 32, 64)]
+)
 def test_one_file_serves_every_size_and_batch(shape, network, exported):
     images = np.random.default_rng(1).integers(0, 255, (*shape, 3), np.uint8)
 
@@ -56,7 +60,9 @@ def test_one_file_serves_every_size_and_batch(shape, network, exported):
         expected = PoseGraph(network)(torch.from_numpy(images))
     scale = float(expected.heatmaps.abs().max())
     np.testing.assert_allclose(found["heatmaps"], expected.heatmaps.numpy(), atol=1e-4 * scale)
-    np.testing.assert_allclose(found["tags"], expected.tags.numpy(), atol=1e-4 * float(expected.tags.abs().max()))
+    np.testing.assert_allclose(
+        found["tags"], expected.tags.numpy(), atol=1e-4 * float(expected.tags.abs().max())
+    )
     np.testing.assert_allclose(found["score"], expected.score.numpy(), atol=1e-4 * scale)
     for image in range(shape[0]):
         joints = np.arange(17)[:, None]
@@ -87,12 +93,21 @@ def test_image_bytes_are_cast_before_anything_else(exported):
 
 
 def test_the_same_network_gives_the_same_file(network, exported, tmp_path):
-    export_onnx(network, tmp_path / "again.onnx", input_size=(128, 192), weights="random", ap=1.5, ap_measured_on="nothing")
+    export_onnx(
+        network,
+        tmp_path / "again.onnx",
+        input_size=(128, 192),
+        weights="random",
+        ap=1.5,
+        ap_measured_on="nothing",
+    )
 
     assert (tmp_path / "again.onnx").read_bytes() == exported[0].read_bytes()
 
 
-def test_half_precision_weights_halve_the_file_and_keep_single_precision_arithmetic(network, exported, tmp_path):
+def test_half_precision_weights_halve_the_file_and_keep_single_precision_arithmetic(
+    network, exported, tmp_path
+):
     export_onnx(network, tmp_path / "half.onnx", fp16_weights=True)
     images = np.random.default_rng(1).integers(0, 255, (1, 64, 96, 3), np.uint8)
 
@@ -108,7 +123,12 @@ def test_a_static_file_takes_its_size_only(network, tmp_path):
     metadata = export_onnx(network, tmp_path / "static.onnx", static_size=(64, 96), map_stride=1)
 
     assert metadata.input_size == metadata.static_size == (64, 96)
-    assert run(tmp_path / "static.onnx", np.zeros((1, 64, 96, 3), np.uint8))["heatmaps"].shape == (1, 17, 64, 96)
+    assert run(tmp_path / "static.onnx", np.zeros((1, 64, 96, 3), np.uint8))["heatmaps"].shape == (
+        1,
+        17,
+        64,
+        96,
+    )
     with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument):
         run(tmp_path / "static.onnx", np.zeros((1, 96, 64, 3), np.uint8))
 
@@ -122,8 +142,14 @@ def test_hrnet_is_exported_for_every_size_too(tmp_path):
 
     with torch.inference_mode():
         expected = PoseGraph(network)(torch.from_numpy(images))
-    np.testing.assert_allclose(found["heatmaps"], expected.heatmaps.numpy(), atol=1e-4 * float(expected.heatmaps.abs().max()))
-    np.testing.assert_allclose(found["tags"], expected.tags.numpy(), atol=1e-4 * float(expected.tags.abs().max()))
+    np.testing.assert_allclose(
+        found["heatmaps"],
+        expected.heatmaps.numpy(),
+        atol=1e-4 * float(expected.heatmaps.abs().max()),
+    )
+    np.testing.assert_allclose(
+        found["tags"], expected.tags.numpy(), atol=1e-4 * float(expected.tags.abs().max())
+    )
 
 
 def test_exporting_leaves_the_network_as_it_was(network, tmp_path):
@@ -177,4 +203,6 @@ def test_the_network_can_be_taken_back_out(model, fp16_weights, tmp_path):
     back = load_exported_network(tmp_path / "model.onnx").state_dict()
 
     for name, tensor in network.state_dict().items():
-        torch.testing.assert_close(back[name], tensor, rtol=1e-3 if fp16_weights else 0, atol=1e-7 if fp16_weights else 0)
+        torch.testing.assert_close(
+            back[name], tensor, rtol=1e-3 if fp16_weights else 0, atol=1e-7 if fp16_weights else 0
+        )

@@ -13,7 +13,8 @@ from tests.engine.golden import load_arrays
 
 sides = st.integers(16, 4000)
 input_sizes = st.one_of(
-    st.sampled_from([128, 320, 512, 640]), st.tuples(st.sampled_from([256, 320, 512]), st.sampled_from([288, 448, 960]))
+    st.sampled_from([128, 320, 512, 640]),
+    st.tuples(st.sampled_from([256, 320, 512]), st.sampled_from([288, 448, 960])),
 )
 
 
@@ -42,7 +43,9 @@ def test_network_inputs_equal_those_of_the_official_code(case, scales, shared):
     image = recorded["image_bgr"]
     for scale in scales:
         alignment = align(image.shape[:2], 128, scale=scale, min_scale=min(scales))
-        np.testing.assert_array_equal(alignment.warp(image), recorded[f"network_input_bgr_scale_{scale}"])
+        np.testing.assert_array_equal(
+            alignment.warp(image), recorded[f"network_input_bgr_scale_{scale}"]
+        )
 
 
 @pytest.mark.parametrize("case", [0, 1, 2])
@@ -60,7 +63,9 @@ def test_points_survive_the_way_to_the_map_and_back(height, width, input_size, s
     alignment = align((height, width), input_size)
     rows, columns = alignment.input_size
     alignment = alignment.with_map_size((rows // stride, columns // stride))
-    points = np.array([[0, 0, 0.5], [width, 0, 0.25], [width / 3, height, 0], [width, height, 1]], np.float32)
+    points = np.array(
+        [[0, 0, 0.5], [width, 0, 0.25], [width / 3, height, 0], [width, height, 1]], np.float32
+    )
 
     back = alignment.to_image(alignment.to_map(points))
 
@@ -74,7 +79,9 @@ def test_the_whole_image_is_inside_the_input_and_fills_one_side(height, width, i
 
     corners = alignment.to_map(np.array([[0, 0], [width, height]], np.float32))
 
-    slack = alignment.zoom * 0.5 + 0.51  # the centre is rounded to whole image pixels, the size down to whole input pixels
+    slack = (
+        alignment.zoom * 0.5 + 0.51
+    )  # the centre is rounded to whole image pixels, the size down to whole input pixels
     assert (corners[0] >= -slack).all()
     assert (corners[1] <= np.array([columns, rows]) + slack).all()
     filled = corners[1] - corners[0]
@@ -101,14 +108,21 @@ def test_a_buffer_that_opencv_would_not_fill_is_refused():
         alignment.warp(np.zeros((300, 500, 3), np.uint8), out=np.empty((1, 1, 3), np.uint8))
 
 
-@pytest.mark.parametrize("text, expected", [("512", 512), ("320x448", (320, 448)), (" 320 X 448 ", (320, 448))])
+@pytest.mark.parametrize(
+    "text, expected", [("512", 512), ("320x448", (320, 448)), (" 320 X 448 ", (320, 448))]
+)
 def test_input_sizes_are_read_from_text(text, expected):
     assert parse_input_size(text) == expected
 
 
 @pytest.mark.parametrize(
     "text, message",
-    [("500", "multiple of 32, not 500; the nearest are 480 and 512"), ("0", "not 0"), ("320x450", "not 450"), ("big", "'big'")],
+    [
+        ("500", "multiple of 32, not 500; the nearest are 480 and 512"),
+        ("0", "not 0"),
+        ("320x450", "not 450"),
+        ("big", "'big'"),
+    ],
 )
 def test_input_sizes_that_cannot_be_used_are_refused(text, message):
     with pytest.raises(ConfigError, match=message):

@@ -47,11 +47,16 @@ def test_candidates_are_the_highest_5x5_maxima_with_their_tags():
     heatmaps = generator.random((1, 3, 40, 56)).astype(np.float32)
     tags = generator.standard_normal((1, 3, 2, 40, 56)).astype(np.float32)
 
-    x, y, score, tag = (output.numpy()[0] for output in pick_candidates(torch.from_numpy(heatmaps), torch.from_numpy(tags)))
+    x, y, score, tag = (
+        output.numpy()[0]
+        for output in pick_candidates(torch.from_numpy(heatmaps), torch.from_numpy(tags))
+    )
 
     for joint in range(3):
         heatmap = heatmaps[0, joint]
-        largest = cv2.dilate(heatmap, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=-np.inf)
+        largest = cv2.dilate(
+            heatmap, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=-np.inf
+        )
         rows, columns = np.nonzero(heatmap == largest)
         order = np.argsort(-heatmap[rows, columns])[:MAX_CANDIDATES]
         np.testing.assert_array_equal(y[joint], rows[order])
@@ -68,7 +73,9 @@ def test_images_of_a_batch_do_not_touch_each_other():
         together, alone = graph(images), graph(images[1:2])
 
     for batch, single in zip(together[:2] + together[4:5], alone[:2] + alone[4:5], strict=True):
-        torch.testing.assert_close(batch[1:2], single, rtol=1e-4, atol=1e-5 * float(single.abs().max()))
+        torch.testing.assert_close(
+            batch[1:2], single, rtol=1e-4, atol=1e-5 * float(single.abs().max())
+        )
 
 
 def test_other_strides_are_refused():

@@ -29,15 +29,36 @@ def _own_cache(tmp_path, monkeypatch):
 def test_convert_writes_the_other_layout(tmp_path):
     torch.save(load_network(TINY).state_dict(), tmp_path / "official.pth")
 
-    assert main(["convert", str(tmp_path / "official.pth"), str(tmp_path / "mm.pth"), "--to", "mmpose"]) == 0
+    assert (
+        main(
+            ["convert", str(tmp_path / "official.pth"), str(tmp_path / "mm.pth"), "--to", "mmpose"]
+        )
+        == 0
+    )
 
-    assert "backbone.conv1.weight" in torch.load(tmp_path / "mm.pth", weights_only=True)["state_dict"]
+    assert (
+        "backbone.conv1.weight" in torch.load(tmp_path / "mm.pth", weights_only=True)["state_dict"]
+    )
 
 
 def test_export_and_inspect(checkpoint, tmp_path, capsys):
     out = tmp_path / "out.onnx"
 
-    assert main(["export", "lite", str(out), "--weights", str(checkpoint), "--input-size", "320x448", "--fp16-weights"]) == 0
+    assert (
+        main(
+            [
+                "export",
+                "lite",
+                str(out),
+                "--weights",
+                str(checkpoint),
+                "--input-size",
+                "320x448",
+                "--fp16-weights",
+            ]
+        )
+        == 0
+    )
     assert read_metadata(out).input_size == (320, 448)
     capsys.readouterr()
     assert main(["inspect", str(out)]) == 0
@@ -45,7 +66,14 @@ def test_export_and_inspect(checkpoint, tmp_path, capsys):
 
 
 def test_verify_compares_with_torch(lite_onnx, shared, capsys):
-    options = ["--runtime", "onnxruntime", "--images", str(shared / "media" / "vtest.avi"), "--input-size", "64"]
+    options = [
+        "--runtime",
+        "onnxruntime",
+        "--images",
+        str(shared / "media" / "vtest.avi"),
+        "--input-size",
+        "64",
+    ]
 
     assert main(["verify", "--model", str(lite_onnx), *options]) == 0
 
@@ -53,7 +81,14 @@ def test_verify_compares_with_torch(lite_onnx, shared, capsys):
 
 
 def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, shared, tmp_path, capsys):
-    options = ["--input-size", "64", "-o", str(tmp_path / "built"), "--images", str(shared / "media" / "vtest.avi")]
+    options = [
+        "--input-size",
+        "64",
+        "-o",
+        str(tmp_path / "built"),
+        "--images",
+        str(shared / "media" / "vtest.avi"),
+    ]
 
     assert main(["build", "--model", str(lite_onnx), "--runtime", "onnxruntime", *options]) == 0
 
@@ -67,7 +102,18 @@ def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, shared, tmp_path
 
 def test_build_with_tensorrt_rtx_needs_no_gpu(lite_onnx, tmp_path, capsys):
     pytest.importorskip("tensorrt_rtx")
-    sizes = ["--smallest", "64x64", "--input-size", "64x96", "--largest", "128x128", "--batch", "1", "1", "2"]
+    sizes = [
+        "--smallest",
+        "64x64",
+        "--input-size",
+        "64x96",
+        "--largest",
+        "128x128",
+        "--batch",
+        "1",
+        "1",
+        "2",
+    ]
 
     assert main(["build", "--model", str(lite_onnx), "--runtime", "tensorrt_rtx", *sizes]) == 0
 
@@ -90,12 +136,30 @@ def test_runtimes_says_what_works_here(capsys):
 @pytest.mark.parametrize(
     "command, message",
     [
-        (["build", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"], "int8 needs images"),
-        (["build", "--runtime", "openvino", "--precision", "fp16", "--model", "{onnx}"], "openvino does not compute in fp16"),
-        (["build", "--runtime", "openvino", "--model", "{onnx}", "--calibration", "{onnx}"], "and only int8 does"),
-        (["build", "--runtime", "openvino", "--model", "{onnx}", "--builder", "torch2trt"], "is for runtime tensorrt"),
-        (["verify", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"], "there is no int8 form of"),
-        (["build", "--runtime", "tensorrt_rtx", "--smallest", "64", "--model", "{onnx}"], "--smallest must be HxW"),
+        (
+            ["build", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"],
+            "int8 needs images",
+        ),
+        (
+            ["build", "--runtime", "openvino", "--precision", "fp16", "--model", "{onnx}"],
+            "openvino does not compute in fp16",
+        ),
+        (
+            ["build", "--runtime", "openvino", "--model", "{onnx}", "--calibration", "{onnx}"],
+            "and only int8 does",
+        ),
+        (
+            ["build", "--runtime", "openvino", "--model", "{onnx}", "--builder", "torch2trt"],
+            "is for runtime tensorrt",
+        ),
+        (
+            ["verify", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"],
+            "there is no int8 form of",
+        ),
+        (
+            ["build", "--runtime", "tensorrt_rtx", "--smallest", "64", "--model", "{onnx}"],
+            "--smallest must be HxW",
+        ),
         (["build", "--runtime", "tensorflow"], "invalid choice"),
         (["export", "w32_512", "{tmp}/out.onnx"], "needs its weights"),
         (["export", "{onnx}", "{tmp}/out.onnx"], "give it as the model itself"),
@@ -116,9 +180,23 @@ def test_a_mistake_is_one_line_and_exit_code_2(command, message, lite_onnx, tmp_
     assert message in errors[0]
 
 
-def test_weights_that_are_out_of_tolerance_fail_the_verification(lite_onnx, shared, monkeypatch, capsys):
-    monkeypatch.setattr("engine.parity.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9")
-    options = ["--runtime", "onnxruntime", "--images", str(shared / "media" / "vtest.avi"), "--input-size", "64"]
+def test_weights_that_are_out_of_tolerance_fail_the_verification(
+    lite_onnx, shared, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        "engine.parity.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9"
+    )
+    options = [
+        "--runtime",
+        "onnxruntime",
+        "--images",
+        str(shared / "media" / "vtest.avi"),
+        "--input-size",
+        "64",
+    ]
 
     assert main(["verify", "--model", str(lite_onnx), *options]) == 2
-    assert "error: lite on onnxruntime is out of tolerance for fp32: heatmaps differ by 9" in capsys.readouterr().err
+    assert (
+        "error: lite on onnxruntime is out of tolerance for fp32: heatmaps differ by 9"
+        in capsys.readouterr().err
+    )

@@ -35,7 +35,9 @@ def test_outputs_equal_those_of_the_official_code(variant, golden_network, golde
 
     assert len(outputs) == sum(name.startswith("output_") for name in recorded)
     for index, output in enumerate(outputs):
-        np.testing.assert_allclose(output[0].numpy(), recorded[f"output_{index}"], rtol=0, atol=1e-4)
+        np.testing.assert_allclose(
+            output[0].numpy(), recorded[f"output_{index}"], rtol=0, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("file, preset", FULL_SIZE.items())
@@ -63,7 +65,9 @@ def test_every_preset_makes_a_network(name):
         outputs = network(torch.empty(1, 3, 64, 96))
 
     assert [output.shape[1] for output in outputs] == output_channels(network.config)
-    assert [output.shape[2:] for output in outputs] == [(16 * 2**i, 24 * 2**i) for i in range(len(outputs))]
+    assert [output.shape[2:] for output in outputs] == [
+        (16 * 2**i, 24 * 2**i) for i in range(len(outputs))
+    ]
 
 
 def test_a_longer_tag_adds_channels_to_the_first_output_only():

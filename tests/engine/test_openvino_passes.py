@@ -10,7 +10,12 @@ from engine.openvino_passes import rewrite_for_cpu
 
 openvino = pytest.importorskip("openvino")
 
-EVERY_PASS = ["fold_channel_order", "bypass_splits", "separate_peak_pooling", "make_planes_by_product"]
+EVERY_PASS = [
+    "fold_channel_order",
+    "bypass_splits",
+    "separate_peak_pooling",
+    "make_planes_by_product",
+]
 # HRNet has one convolution for heatmaps and tags: nothing is joined.
 WITHOUT_SPLITS = [name for name in EVERY_PASS if name != "bypass_splits"]
 
@@ -21,14 +26,20 @@ def results(model, images):
     model.reshape(list(images.shape))
     request = openvino.Core().compile_model(model, "CPU", config).create_infer_request()
     request.infer({0: images})
-    maps = {name: request.get_tensor(name).data.copy() for name in ("heatmaps", "tags", "x", "y", "score", "tag")}
+    maps = {
+        name: request.get_tensor(name).data.copy()
+        for name in ("heatmaps", "tags", "x", "y", "score", "tag")
+    }
     return maps, [(step.node_type, step.exec_type) for step in request.get_profiling_info()]
 
 
 def peaks(maps, threshold):
     """(image, joint, x, y) of the peaks above that share of the highest."""
     places = np.argwhere(maps["score"] > threshold * maps["score"].max())
-    return {(image, joint, maps["x"][image, joint, rank], maps["y"][image, joint, rank]) for image, joint, rank in places}
+    return {
+        (image, joint, maps["x"][image, joint, rank], maps["y"][image, joint, rank])
+        for image, joint, rank in places
+    }
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +68,9 @@ def test_maps_and_candidates_stay_what_they_were(name, passes, paths):
 
     for map_name in ("heatmaps", "tags", "score"):
         scale = np.abs(expected[map_name]).max()
-        np.testing.assert_allclose(found[map_name], expected[map_name], atol=3e-4 * scale, err_msg=map_name)
+        np.testing.assert_allclose(
+            found[map_name], expected[map_name], atol=3e-4 * scale, err_msg=map_name
+        )
     # Of equal height or nearly so, either may come first.
     assert peaks(found, 0.11) <= peaks(expected, 0.1)
     assert peaks(expected, 0.11) <= peaks(found, 0.1)

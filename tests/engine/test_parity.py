@@ -12,7 +12,15 @@ from engine.parity import TOLERANCES, Parity, measure_parity
 from engine.runtimes import open_runtime
 
 PERFECT = Parity(
-    images=1, heatmap_max=0, heatmap_mean=0, tag_max=0, tag_mean=0, peaks=100, peaks_lost=0, peaks_gained=0, peak_drift_px=0
+    images=1,
+    heatmap_max=0,
+    heatmap_mean=0,
+    tag_max=0,
+    tag_mean=0,
+    peaks=100,
+    peaks_lost=0,
+    peaks_gained=0,
+    peak_drift_px=0,
 )
 
 
@@ -23,7 +31,9 @@ def reference(lite_onnx):
 
 
 def images(count):
-    return [np.random.default_rng(seed).integers(0, 255, (70, 90, 3), np.uint8) for seed in range(count)]
+    return [
+        np.random.default_rng(seed).integers(0, 255, (70, 90, 3), np.uint8) for seed in range(count)
+    ]
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

@@ -21,7 +21,9 @@ def person(x, y, size=100.0, joints=5):
 
 def compare(found, expected):
     comparison = PeopleComparison()
-    comparison.add(*(np.array(people, np.float32).reshape(-1, 5, 3) for people in (found, expected)))
+    comparison.add(
+        *(np.array(people, np.float32).reshape(-1, 5, 3) for people in (found, expected))
+    )
     return comparison.summary()
 
 
@@ -40,7 +42,9 @@ def test_order_does_not_matter_and_drift_is_how_far_joints_moved(order, shift):
 
 
 def test_a_person_who_is_elsewhere_is_lost_and_another_gained():
-    parity = compare([person(0, 0), person(500, 0)], [person(0, 0), person(500, 300), person(900, 0)])
+    parity = compare(
+        [person(0, 0), person(500, 0)], [person(0, 0), person(500, 300), person(900, 0)]
+    )
 
     assert (parity.people, parity.lost, parity.gained) == (3, 2, 1)
     assert parity.drift_mean_px == 0
@@ -57,7 +61,8 @@ def test_missing_joints_are_not_compared():
 
 
 @pytest.mark.parametrize(
-    "found, expected, lost, gained", [([], [], 0, 0), ([], [person(0, 0)], 1, 0), ([person(0, 0)], [], 0, 1)]
+    "found, expected, lost, gained",
+    [([], [], 0, 0), ([], [person(0, 0)], 1, 0), ([person(0, 0)], [], 0, 1)],
 )
 def test_nobody_is_an_answer(found, expected, lost, gained):
     parity = compare(found, expected)
@@ -75,7 +80,11 @@ def test_nobody_is_an_answer(found, expected, lost, gained):
     ],
 )
 def test_people_out_of_tolerance_are_named(change, words):
-    same = PeopleParity(people=50, lost=1, gained=0, drift_median_px=0, drift_mean_px=0, drift_p95_px=0)
+    same = PeopleParity(
+        people=50, lost=1, gained=0, drift_median_px=0, drift_mean_px=0, drift_p95_px=0
+    )
     fp16 = TOLERANCES["fp16"]
     assert not fp16.exceeded_by(dataclasses.replace(PERFECT, people=same))
-    assert words in fp16.exceeded_by(dataclasses.replace(PERFECT, people=dataclasses.replace(same, **change)))
+    assert words in fp16.exceeded_by(
+        dataclasses.replace(PERFECT, people=dataclasses.replace(same, **change))
+    )

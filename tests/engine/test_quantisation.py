@@ -29,9 +29,18 @@ def built(lite_onnx, tmp_path_factory):
     shutil.copy(lite_onnx, folder / "lite.onnx")
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
         for seed in range(6):
-            image = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 255, (70, 90, 3), np.uint8), (9, 9), 3)
+            image = cv2.GaussianBlur(
+                np.random.default_rng(seed).integers(0, 255, (70, 90, 3), np.uint8), (9, 9), 3
+            )
             archive.writestr(f"images/{seed}.png", cv2.imencode(".png", image)[1].tobytes())
-    options = ["--runtime", "openvino", "--precision", "int8", "--calibration", str(folder / "images.zip")]
+    options = [
+        "--runtime",
+        "openvino",
+        "--precision",
+        "int8",
+        "--calibration",
+        str(folder / "images.zip"),
+    ]
     options += ["--calibration-limit", "4", "--input-size", "64", "-o", str(folder / "lite.int8")]
     # Random weights are no network that was trained: what int8 does to its maps is out of any tolerance.
     with pytest.MonkeyPatch.context() as patch:
@@ -53,15 +62,31 @@ def test_the_description_says_how_it_was_made_and_what_it_costs(built):
 
 def test_the_backbone_is_int8_and_the_head_float(built):
     core = openvino.Core()
-    model = read_quantised(core, openvino.Tensor, (built.with_suffix(".int8") / PLAN_NAME).read_bytes())
+    model = read_quantised(
+        core, openvino.Tensor, (built.with_suffix(".int8") / PLAN_NAME).read_bytes()
+    )
     quantised = {}
     for node in model.get_ordered_ops():
-        if node.get_type_name() in ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"):
+        if node.get_type_name() in (
+            "Convolution",
+            "GroupConvolution",
+            "ConvolutionBackpropData",
+            "MatMul",
+        ):
             name = node.get_friendly_name()
             part = name.split("/")[2] if name.startswith("/network/") else node.get_type_name()
-            quantised.setdefault(part, set()).add(node.input_value(0).get_node().get_type_name() == "FakeQuantize")
+            quantised.setdefault(part, set()).add(
+                node.input_value(0).get_node().get_type_name() == "FakeQuantize"
+            )
     assert True in quantised.pop("backbone")
-    assert set(quantised) >= {"tags", "trunk", "final_layers.0", "final_layers.1", "ConvolutionBackpropData", "MatMul"}
+    assert set(quantised) >= {
+        "tags",
+        "trunk",
+        "final_layers.0",
+        "final_layers.1",
+        "ConvolutionBackpropData",
+        "MatMul",
+    }
     assert set().union(*quantised.values()) == {False}
 
 
@@ -69,13 +94,17 @@ def test_runs_find_it_and_take_it_only_when_it_is_asked_for(built):
     image = load_images()[0]
     maps = {}
     for precision in ("auto", "int8"):
-        with open_estimator(built, runtime="openvino", precision=precision, input_size=(64, 96)) as estimator:
+        with open_estimator(
+            built, runtime="openvino", precision=precision, input_size=(64, 96)
+        ) as estimator:
             maps[estimator.precision] = estimator.result(estimator.submit(image)).heatmaps.copy()
     assert set(maps) == {"fp32", "int8"}
     assert np.abs(maps["fp32"] - maps["int8"]).max() > 0
 
 
-def test_it_is_not_taken_for_another_model_or_when_it_is_damaged(built, lite_onnx, tmp_path, monkeypatch, caplog):
+def test_it_is_not_taken_for_another_model_or_when_it_is_damaged(
+    built, lite_onnx, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     shutil.copytree(built.with_suffix(".int8"), tmp_path / "lite.int8")
     path = tmp_path / "lite.onnx"
@@ -97,7 +126,16 @@ def test_without_nncf_the_extra_is_named(lite_onnx, tmp_path, monkeypatch, capfd
     import sys
 
     monkeypatch.setitem(sys.modules, "nncf", None)
-    options = ["--runtime", "openvino", "--precision", "int8", "--calibration", str(DEMO_CLIP), "-o", str(tmp_path / "int8")]
+    options = [
+        "--runtime",
+        "openvino",
+        "--precision",
+        "int8",
+        "--calibration",
+        str(DEMO_CLIP),
+        "-o",
+        str(tmp_path / "int8"),
+    ]
 
     assert main(["build", "--model", str(lite_onnx), *options]) == 2
     assert "int8 needs nncf: pip install 'higherhrnet-stream[quantize]'" in capfd.readouterr().err
@@ -120,7 +158,11 @@ def test_what_is_float_in_hrnet_is_its_head(golden_network, tmp_path):
     model = openvino.Core().read_model(str(tmp_path / "w4.onnx"))
     rewrite_for_cpu(model)
     names = set(float_nodes(model))
-    convolutions = {node.get_friendly_name() for node in model.get_ops() if node.get_type_name() == "Convolution"}
+    convolutions = {
+        node.get_friendly_name()
+        for node in model.get_ops()
+        if node.get_type_name() == "Convolution"
+    }
 
     floats = {name.split("/")[2] for name in convolutions & names}
     assert floats == {"final_layers.0", "final_layers.1", "deconv_layers.0"}
@@ -136,7 +178,11 @@ def test_pictures_come_from_files_folders_archives_and_clips(tmp_path):
         archive.writestr("notes.txt", "no image")
 
     entries = find_pictures([tmp_path, tmp_path / "c.zip"])
-    assert [entry.member or entry.path.name for entry in entries] == ["a.png", "b.jpg", "deep/d.png"]
+    assert [entry.member or entry.path.name for entry in entries] == [
+        "a.png",
+        "b.jpg",
+        "deep/d.png",
+    ]
     assert len(load_images([tmp_path, tmp_path / "c.zip", DEMO_CLIP])) == 3 + 4
     assert len(find_pictures([tmp_path], limit=1)) == 1
     (tmp_path / "bad.zip").write_bytes(b"PK")

@@ -66,7 +66,9 @@ def test_slots_in_flight_do_not_touch_each_other(runtime, lite_network):
         for ticket in tickets:
             slot = runtime.result(ticket)
             with torch.inference_mode():
-                close(slot.heatmaps, PoseGraph(lite_network)(torch.from_numpy(slot.images)).heatmaps)
+                close(
+                    slot.heatmaps, PoseGraph(lite_network)(torch.from_numpy(slot.images)).heatmaps
+                )
 
 
 def test_a_size_that_the_model_does_not_take_is_refused(runtime):
@@ -83,7 +85,11 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(lite_onnx):
             slot = runtime.make_slot(64, 96)
             slot.images[:] = pictures((1, 64, 96))
             maps[runtime.precision] = runtime.result(runtime.submit(slot)).heatmaps.copy()
-            asked = runtime._compiled[slot.images.shape].get_property("INFERENCE_PRECISION_HINT").get_type_name()
+            asked = (
+                runtime._compiled[slot.images.shape]
+                .get_property("INFERENCE_PRECISION_HINT")
+                .get_type_name()
+            )
             assert asked == {"fp32": "f32", "bf16": "bf16"}[runtime.precision]
     assert set(maps) == {"fp32", "bf16"}
 
@@ -92,7 +98,10 @@ def test_auto_takes_the_first_that_works_and_says_which(lite_onnx, caplog, monke
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
 
-    with caplog.at_level(logging.INFO), open_runtime(lite_onnx, read_metadata(lite_onnx)) as runtime:
+    with (
+        caplog.at_level(logging.INFO),
+        open_runtime(lite_onnx, read_metadata(lite_onnx)) as runtime,
+    ):
         assert runtime.name == "onnxruntime"
 
     assert "runtime openvino not taken: openvino is not installed" in caplog.text
@@ -100,7 +109,9 @@ def test_auto_takes_the_first_that_works_and_says_which(lite_onnx, caplog, monke
 
 
 @pytest.mark.parametrize("name", CPU)
-def test_a_runtime_that_is_asked_for_by_name_and_missing_names_its_extra(name, lite_onnx, monkeypatch):
+def test_a_runtime_that_is_asked_for_by_name_and_missing_names_its_extra(
+    name, lite_onnx, monkeypatch
+):
     monkeypatch.setitem(sys.modules, name, None)
 
     with pytest.raises(RuntimeUnavailableError, match=rf"{name} is not installed: pip install"):
@@ -111,7 +122,10 @@ def test_a_runtime_that_is_asked_for_by_name_and_missing_names_its_extra(name, l
 def test_a_gpu_runtime_without_a_gpu_says_so(name, lite_onnx, monkeypatch):
     monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
 
-    with pytest.raises(RuntimeUnavailableError, match=f"{name} needs a CUDA GPU, and this machine has no CUDA driver"):
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=f"{name} needs a CUDA GPU, and this machine has no CUDA driver",
+    ):
         open_runtime(lite_onnx, read_metadata(lite_onnx), name)
 
 
@@ -124,7 +138,9 @@ def test_gpu_runtimes_agree_with_torch_on_the_cpu(name, lite_onnx):
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
     with runtime, open_runtime(lite_onnx, metadata, "torch_cpu") as reference:
-        parity = measure_parity(runtime, reference, [pictures((256, 320)), pictures((320, 256), seed=1)], 256)
+        parity = measure_parity(
+            runtime, reference, [pictures((256, 320)), pictures((320, 256), seed=1)], 256
+        )
         assert not TOLERANCES[runtime.precision].exceeded_by(parity)
 
 
@@ -132,16 +148,24 @@ def test_gpu_runtimes_agree_with_torch_on_the_cpu(name, lite_onnx):
 def test_a_tensorrt_that_is_too_old_is_named_with_what_is_supported(version, monkeypatch):
     severity = types.SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
     logger = type("ILogger", (), {"Severity": severity})
-    monkeypatch.setitem(sys.modules, "tensorrt", types.SimpleNamespace(__version__=version, ILogger=logger))
+    monkeypatch.setitem(
+        sys.modules, "tensorrt", types.SimpleNamespace(__version__=version, ILogger=logger)
+    )
 
-    with pytest.raises(RuntimeUnavailableError, match=rf"TensorRT {re.escape(version)} is too old, it must be 8\.6 to 11"):
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=rf"TensorRT {re.escape(version)} is too old, it must be 8\.6 to 11",
+    ):
         load_library("tensorrt")
 
 
 def test_without_a_gpu_auto_falls_back_and_gives_the_reason(lite_onnx, caplog, monkeypatch):
     monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
 
-    with caplog.at_level(logging.INFO), open_runtime(lite_onnx, read_metadata(lite_onnx)) as runtime:
+    with (
+        caplog.at_level(logging.INFO),
+        open_runtime(lite_onnx, read_metadata(lite_onnx)) as runtime,
+    ):
         assert runtime.device == "cpu"
 
     assert "runtime tensorrt not taken: tensorrt needs a CUDA GPU" in caplog.text
@@ -152,7 +176,10 @@ def test_when_nothing_works_every_reason_is_given(lite_onnx, monkeypatch):
         monkeypatch.setitem(sys.modules, entry.name, None)
     monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
 
-    with pytest.raises(RuntimeUnavailableError, match=r"no runtime can run .*openvino is not installed.*onnxruntime is not"):
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=r"no runtime can run .*openvino is not installed.*onnxruntime is not",
+    ):
         open_runtime(lite_onnx, read_metadata(lite_onnx))
 
 
@@ -161,7 +188,11 @@ def test_when_nothing_works_every_reason_is_given(lite_onnx, monkeypatch):
     [
         ("onnxrutime", "auto", r"unknown runtime 'onnxrutime', did you mean 'onnxruntime'\?"),
         ("auto", "fp23", r"unknown precision 'fp23', did you mean 'fp32'\?"),
-        ("onnxruntime", "bf16", "'onnxruntime' does not compute in bf16; torch_cuda, openvino does"),
+        (
+            "onnxruntime",
+            "bf16",
+            "'onnxruntime' does not compute in bf16; torch_cuda, openvino does",
+        ),
     ],
 )
 def test_what_is_not_offered_is_refused_with_what_is(name, precision, message, lite_onnx):

@@ -41,7 +41,9 @@ def onnx_path(request, tmp_path_factory):
 def test_one_engine_for_all_shapes_has_half_convolutions_and_single_islands(library, onnx_path):
     steps = []
 
-    engine = build_engine(library, onnx_path, PROFILE, "fp16", progress=lambda *step: steps.append(step))
+    engine = build_engine(
+        library, onnx_path, PROFILE, "fp16", progress=lambda *step: steps.append(step)
+    )
 
     by_kind = {}
     for layer in engine.layers:
@@ -54,7 +56,11 @@ def test_one_engine_for_all_shapes_has_half_convolutions_and_single_islands(libr
     outside = [layer for layer in engine.layers if layer not in inside]
     computing = {"ACTIVATION", "ELEMENTWISE", "RESIZE", "PADDING"}
     # Inside, only positions are single, which are added to lite's tags after their last convolution.
-    singles = {layer.name.split("/")[2] for layer in inside if layer.output_type == "FLOAT" and layer.kind in computing}
+    singles = {
+        layer.name.split("/")[2]
+        for layer in inside
+        if layer.output_type == "FLOAT" and layer.kind in computing
+    }
     assert singles <= {"tags"}
     assert {layer.output_type for layer in outside if layer.kind == "RESIZE"} == {"FLOAT"}
     assert "HALF" not in {layer.output_type for layer in outside if layer.kind in computing}
@@ -72,9 +78,21 @@ def test_single_precision_has_no_half_anywhere(library, lite_onnx):
 
 def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path):
     # In a process of its own: it is a command that is interrupted, and the signal would reach other libraries' threads here.
-    command = [sys.executable, "-m", "engine", "build", "--model", str(lite_onnx), "--runtime", "tensorrt_rtx"]
+    command = [
+        sys.executable,
+        "-m",
+        "engine",
+        "build",
+        "--model",
+        str(lite_onnx),
+        "--runtime",
+        "tensorrt_rtx",
+    ]
     process = subprocess.Popen(
-        [*command, "-o", str(tmp_path / "built")], stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        [*command, "-o", str(tmp_path / "built")],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
     )
     with process:
         for line in process.stderr:
@@ -102,12 +120,20 @@ def test_a_file_that_is_no_graph_is_refused(library, lite_onnx, tmp_path):
 
 def test_a_missing_library_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(RuntimeUnavailableError, match=r"tensorrt is not installed: pip install 'higherhrnet-stream"):
+    with pytest.raises(
+        RuntimeUnavailableError, match=r"tensorrt is not installed: pip install 'higherhrnet-stream"
+    ):
         load_library("tensorrt")
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"smallest": (640, 640)}, {"usual": (100, 128)}, {"batch": (2, 1, 1)}, {"largest": (256, 256)}]
+    "sizes",
+    [
+        {"smallest": (640, 640)},
+        {"usual": (100, 128)},
+        {"batch": (2, 1, 1)},
+        {"largest": (256, 256)},
+    ],
 )
 def test_a_profile_that_does_not_grow_is_refused(sizes):
     with pytest.raises(ConfigError):

@@ -23,8 +23,16 @@ def library(name, version):
 @pytest.mark.parametrize(
     "name, version, message",
     [
-        ("tensorrt", "11.4.1", r"builder flags that TensorRT 11\.4\.1 no longer has: take --builder parser, or TensorRT 10"),
-        ("tensorrt_rtx", "1.2.0", "engines for tensorrt only, not for tensorrt_rtx: take --builder parser"),
+        (
+            "tensorrt",
+            "11.4.1",
+            r"builder flags that TensorRT 11\.4\.1 no longer has: take --builder parser, or TensorRT 10",
+        ),
+        (
+            "tensorrt_rtx",
+            "1.2.0",
+            "engines for tensorrt only, not for tensorrt_rtx: take --builder parser",
+        ),
     ],
 )
 def test_a_library_that_it_cannot_build_for_is_refused(name, version, message, lite_onnx):
@@ -51,7 +59,20 @@ def test_the_command_refuses_it_in_one_line(lite_onnx, tmp_path, monkeypatch, ca
     pytest.importorskip("tensorrt_rtx")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    assert main(["build", "--model", str(lite_onnx), "--runtime", "tensorrt_rtx", "--builder", "torch2trt"]) == 2
+    assert (
+        main(
+            [
+                "build",
+                "--model",
+                str(lite_onnx),
+                "--runtime",
+                "tensorrt_rtx",
+                "--builder",
+                "torch2trt",
+            ]
+        )
+        == 2
+    )
 
     errors = capfd.readouterr().err.splitlines()
     assert errors[-1].startswith("error: torch2trt makes engines for tensorrt only")

@@ -23,11 +23,18 @@ STRIDE = 2  # of the oracle's maps
 
 
 def label(
-    identity: int, image_id: int, keypoints: NDArray[np.float64], *, area: float | None = None, crowd: int = 0
+    identity: int,
+    image_id: int,
+    keypoints: NDArray[np.float64],
+    *,
+    area: float | None = None,
+    crowd: int = 0,
 ) -> dict[str, Any]:
     """A COCO annotation for (J, 3) x, y, visibility; its box is the extent of the labelled joints."""
     seen = keypoints[keypoints[:, 2] > 0]
-    low, high = (seen[:, :2].min(0), seen[:, :2].max(0)) if len(seen) else (np.zeros(2), np.full(2, 10.0))
+    low, high = (
+        (seen[:, :2].min(0), seen[:, :2].max(0)) if len(seen) else (np.zeros(2), np.full(2, 10.0))
+    )
     entry = {
         "id": identity,
         "image_id": image_id,
@@ -78,7 +85,12 @@ def write_dataset(tmp_path: Path) -> Callable[..., Written]:
             picture[0, 0] = image_id % 256, image_id // 256 % 256, image_id // 65536
             name = f"{image_id:012d}.png"
             files[name] = cv2.imencode(".png", picture)[1].tobytes()
-            entry: dict[str, Any] = {"id": image_id, "file_name": name, "width": width, "height": height}
+            entry: dict[str, Any] = {
+                "id": image_id,
+                "file_name": name,
+                "width": width,
+                "height": height,
+            }
             if crowd_indices is not None:
                 entry["crowdIndex"] = crowd_indices[image_id]
             images.append(entry)
@@ -92,8 +104,12 @@ def write_dataset(tmp_path: Path) -> Callable[..., Written]:
             for name, content in files.items():
                 (place / name).write_bytes(content)
         annotations = tmp_path / "labels.json"
-        categories = [{"id": 1, "name": "person", "keypoints": list(keypoint_set.names), "skeleton": []}]
-        annotations.write_text(json.dumps({"images": images, "annotations": list(labels), "categories": categories}))
+        categories = [
+            {"id": 1, "name": "person", "keypoints": list(keypoint_set.names), "skeleton": []}
+        ]
+        annotations.write_text(
+            json.dumps({"images": images, "annotations": list(labels), "categories": categories})
+        )
         return Written(annotations, place)
 
     return write
@@ -113,7 +129,9 @@ def crowdpose() -> KeypointSet:
 def load(write_dataset: Callable[..., Written]) -> Callable[..., PoseDataset]:
     """Writes a dataset and loads it back."""
 
-    def make(labels: Sequence[dict[str, Any]], *, keypoint_set: KeypointSet, **options: Any) -> PoseDataset:
+    def make(
+        labels: Sequence[dict[str, Any]], *, keypoint_set: KeypointSet, **options: Any
+    ) -> PoseDataset:
         written = write_dataset(labels, keypoint_set=keypoint_set, **options)
         return load_dataset(written.annotations, ImageStore([written.images]), keypoint_set)
 
@@ -155,10 +173,18 @@ class Oracle:
 
     def result(self, ticket: tuple[int, tuple[int, int]]) -> OracleMaps:
         image_id, (height, width) = ticket
-        people = [item for item in self._dataset.annotations if item["image_id"] == image_id and not item["iscrowd"]]
-        keypoints = np.array([item["keypoints"] for item in people], float).reshape(-1, len(self._dataset.keypoint_set), 3)
+        people = [
+            item
+            for item in self._dataset.annotations
+            if item["image_id"] == image_id and not item["iscrowd"]
+        ]
+        keypoints = np.array([item["keypoints"] for item in people], float).reshape(
+            -1, len(self._dataset.keypoint_set), 3
+        )
         # labels outside the image would otherwise be seen in the last, partial map pixel
-        keypoints[..., 2] *= (keypoints[..., :2] >= 0).all(-1) & (keypoints[..., :2] < (width, height)).all(-1)
+        keypoints[..., 2] *= (keypoints[..., :2] >= 0).all(-1) & (
+            keypoints[..., :2] < (width, height)
+        ).all(-1)
         size = -(-height // STRIDE), -(-width // STRIDE)
         heatmaps, tags = draw_maps(keypoints / (STRIDE, STRIDE, 1), size)
         self.maps.append(OracleMaps(heatmaps, tags, OracleAlignment()))

@@ -35,7 +35,9 @@ def found(image_id: int, keypoints: np.ndarray, score: float) -> dict[str, Any]:
     }
 
 
-def displaced(keypoints: np.ndarray, area: float, sigmas: tuple[float, ...], oks: float) -> np.ndarray:
+def displaced(
+    keypoints: np.ndarray, area: float, sigmas: tuple[float, ...], oks: float
+) -> np.ndarray:
     """The person with every joint moved right by just so much that the OKS is `oks`."""
     moved = keypoints.copy()
     moved[:, 0] += 2 * np.array(sigmas) * math.sqrt(2 * area * math.log(1 / oks))
@@ -67,7 +69,9 @@ def test_the_thresholds_count_one_by_one(
     load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     # OKS 0.77 passes 0.50, 0.55 ... 0.75, which are 6 of the 10 thresholds.
-    dataset = load([people.label(1, 1, person, area=10_000.0)], keypoint_set=coco, sizes={1: (320, 240)})
+    dataset = load(
+        [people.label(1, 1, person, area=10_000.0)], keypoint_set=coco, sizes={1: (320, 240)}
+    )
     figures = score(dataset, [found(1, displaced(person, 10_000.0, coco.sigmas, 0.77), 0.5)])
     assert (figures.ap, figures.ap50, figures.ap75) == pytest.approx((0.6, 1.0, 1.0))
     assert (figures.ar, figures.ar50, figures.ar75) == pytest.approx((0.6, 1.0, 1.0))
@@ -95,8 +99,13 @@ def test_medium_and_large_people_are_counted_apart(
 def test_crowds_and_people_without_keypoints_are_neither_missed_nor_ghosts(
     load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
-    nobody = {**people.label(2, 2, person * [1, 1, 0], area=5_000.0), "bbox": [40.0, 40.0, 120.0, 120.0]}
-    dataset = load([people.label(1, 1, person, area=10_000.0), nobody], keypoint_set=coco, sizes=SIZES)
+    nobody = {
+        **people.label(2, 2, person * [1, 1, 0], area=5_000.0),
+        "bbox": [40.0, 40.0, 120.0, 120.0],
+    }
+    dataset = load(
+        [people.label(1, 1, person, area=10_000.0), nobody], keypoint_set=coco, sizes=SIZES
+    )
     figures = score(dataset, [found(1, person, 0.5), found(2, person, 0.9)])
     assert (figures.ap, figures.ar) == pytest.approx((1.0, 1.0))
 
@@ -127,19 +136,28 @@ def test_results_of_an_unknown_image_are_refused(
         score(dataset, [found(7, person, 0.5)])
 
 
-def crowded_labels(people: Any, keypoint_set: KeypointSet, sizes: dict[int, tuple[int, int]]) -> list[dict[str, Any]]:
+def crowded_labels(
+    people: Any, keypoint_set: KeypointSet, sizes: dict[int, tuple[int, int]]
+) -> list[dict[str, Any]]:
     generator = np.random.default_rng(1)
     labels = []
     for image_id, (width, height) in sizes.items():
         for index in range(1 + image_id % 4):
             x = width * (index + 0.5) / 4
-            keypoints = people.standing(keypoint_set, x, height / 2, height * generator.uniform(0.4, 0.7), generator)
-            labels.append(people.label(len(labels) + 1, image_id, keypoints, area=height * height / 8))
+            keypoints = people.standing(
+                keypoint_set, x, height / 2, height * generator.uniform(0.4, 0.7), generator
+            )
+            labels.append(
+                people.label(len(labels) + 1, image_id, keypoints, area=height * height / 8)
+            )
     return labels
 
 
 def test_maps_drawn_from_the_labels_score_near_one(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, oracle: Callable[[PoseDataset], Any]
+    load: Callable[..., PoseDataset],
+    people: Any,
+    coco: KeypointSet,
+    oracle: Callable[[PoseDataset], Any],
 ) -> None:
     sizes = {index: (320, 224 + 32 * (index % 3)) for index in range(1, 10)}
     dataset = load(crowded_labels(people, coco, sizes), keypoint_set=coco, sizes=sizes)
@@ -153,10 +171,15 @@ def test_maps_drawn_from_the_labels_score_near_one(
 
 
 def test_real_labels_through_grouping_score_near_one(
-    shared: Path, write_dataset: Callable[..., Any], coco: KeypointSet, oracle: Callable[[PoseDataset], Any]
+    shared: Path,
+    write_dataset: Callable[..., Any],
+    coco: KeypointSet,
+    oracle: Callable[[PoseDataset], Any],
 ) -> None:
     content = json.loads((shared / "data" / "coco" / "dev.json").read_text())
-    images = [image for image in content["images"] if image["width"] * image["height"] < 500 * 500][:24]
+    images = [image for image in content["images"] if image["width"] * image["height"] < 500 * 500][
+        :24
+    ]
     kept = {image["id"] for image in images}
     written = write_dataset(
         [item for item in content["annotations"] if item["image_id"] in kept],
@@ -171,7 +194,11 @@ def test_real_labels_through_grouping_score_near_one(
 
 
 def test_what_is_written_scores_the_same_when_read_back(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, oracle: Callable[[PoseDataset], Any], tmp_path: Path
+    load: Callable[..., PoseDataset],
+    people: Any,
+    coco: KeypointSet,
+    oracle: Callable[[PoseDataset], Any],
+    tmp_path: Path,
 ) -> None:
     sizes = {1: (320, 240), 5: (240, 320)}
     dataset = load(crowded_labels(people, coco, sizes), keypoint_set=coco, sizes=sizes)
@@ -187,7 +214,9 @@ def test_a_missing_joint_is_zeros_and_does_not_stretch_the_box() -> None:
     keypoints[0, :, :2] = -500  # where an absent joint lies after mapping means nothing
     keypoints[0, 5] = 30, 40, 0.5
     keypoints[0, 6] = 50, 80, 0.25
-    (result,) = to_results(People(keypoints, np.array([0.04], np.float32), np.zeros((1, 1), np.float32)), 9, 1)
+    (result,) = to_results(
+        People(keypoints, np.array([0.04], np.float32), np.zeros((1, 1), np.float32)), 9, 1
+    )
     assert result["bbox"] == [30.0, 40.0, 20.0, 40.0]
     assert result["keypoints"][:3] == [0.0, 0.0, 0.0]
     assert result["keypoints"][15:21] == [30.0, 40.0, 0.5, 50.0, 80.0, 0.25]

@@ -63,7 +63,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]
 def written(write_dataset: Callable[..., Any], people: Any, coco: KeypointSet) -> Any:
     keypoints = people.standing(coco, 60, 60, 80, np.random.default_rng(0))
     labels = [people.label(index, index, keypoints, area=900.0) for index in (1, 2, 3)]
-    return write_dataset(labels, keypoint_set=coco, sizes={1: (128, 96), 2: (96, 128), 3: (128, 96)})
+    return write_dataset(
+        labels, keypoint_set=coco, sizes={1: (128, 96), 2: (96, 128), 3: (128, 96)}
+    )
 
 
 @pytest.fixture
@@ -86,13 +88,28 @@ def test_coco_says_and_writes_its_figures(
     assert isinstance(json.loads(outputs["results"].read_text()), list)
     assert json.loads(outputs["store"].read_text())["setting"]["model"] == "tiny"
     # a second setting on the same split gets a row in the same table
-    assert main(["coco", *flags, "--flip", "--store", str(outputs["store"]), "--markdown", str(outputs["markdown"])]) == 0
+    assert (
+        main(
+            [
+                "coco",
+                *flags,
+                "--flip",
+                "--store",
+                str(outputs["store"]),
+                "--markdown",
+                str(outputs["markdown"]),
+            ]
+        )
+        == 0
+    )
     table = outputs["markdown"].read_text()
     assert "| tiny 64 " in table
     assert "| tiny 64 + flip " in table
 
 
-def test_an_exported_graph_and_the_reference_find_the_same_people(flags: list[str], tmp_path: Path) -> None:
+def test_an_exported_graph_and_the_reference_find_the_same_people(
+    flags: list[str], tmp_path: Path
+) -> None:
     pytest.importorskip("onnx")
     results = {}
     for runtime in ("reference", "onnxruntime"):
@@ -104,7 +121,9 @@ def test_an_exported_graph_and_the_reference_find_the_same_people(flags: list[st
     assert images[0] == images[1]
 
 
-def test_the_limit_keeps_the_first_images(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_limit_keeps_the_first_images(
+    flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["coco", *flags, "--limit", "1"]) == 0
     assert "1 images" in capsys.readouterr().out
 
@@ -119,15 +138,34 @@ def test_crowdpose_says_easy_medium_and_hard(
     keypoints = people.standing(crowdpose, 60, 60, 80, np.random.default_rng(0))
     labels = [people.label(index, index, keypoints) for index in (1, 2)]
     written = write_dataset(
-        labels, keypoint_set=crowdpose, sizes={1: (128, 96), 2: (96, 128)}, crowd_indices={1: 0.1, 2: 0.9}
+        labels,
+        keypoint_set=crowdpose,
+        sizes={1: (128, 96), 2: (96, 128)},
+        crowd_indices={1: 0.1, 2: 0.9},
     )
     preset, weights = tiny["crowdpose"]
     arguments = ["--annotations", str(written.annotations), "--images", str(written.images)]
-    assert main(["crowdpose", *arguments, "--model", preset, "--weights", weights, "--runtime", "reference"]) == 0
+    assert (
+        main(
+            [
+                "crowdpose",
+                *arguments,
+                "--model",
+                preset,
+                "--weights",
+                weights,
+                "--runtime",
+                "reference",
+            ]
+        )
+        == 0
+    )
     assert "AP medium | AP hard" in capsys.readouterr().out
 
 
-def test_ablation_has_a_row_for_every_variant(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_ablation_has_a_row_for_every_variant(
+    flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     variants = ["refine=false", "refine_floor=0.1,duplicate_distance_px=2"]
     strides = ["--map-strides", "1", "--runtime", "onnxruntime"]
     assert main(["ablate-grouping", *flags, *strides, "--variants", *variants]) == 0
@@ -141,8 +179,12 @@ def test_speed_times_every_part(flags: list[str], tmp_path: Path) -> None:
     for index in range(2):
         cv2.imwrite(str(pictures / f"{index}.png"), np.full((96, 128, 3), 100, np.uint8))
     model, weights = flags[flags.index("--model") + 1], flags[flags.index("--weights") + 1]
-    with open_setting(SettingOptions(model=model, weights=Path(weights), runtime="reference")) as opened:
-        speed = time_setting(opened, SpeedOptions(source=pictures, runs=3, warm_up=1, people=(0, 2)))
+    with open_setting(
+        SettingOptions(model=model, weights=Path(weights), runtime="reference")
+    ) as opened:
+        speed = time_setting(
+            opened, SpeedOptions(source=pictures, runs=3, warm_up=1, people=(0, 2))
+        )
     figures = speed.to_json()
     assert all(value is not None and value >= 0 for value in figures.values())
     assert {"grouping_ms_p50_people_0", "grouping_ms_p50_people_2"} <= figures.keys()
@@ -168,10 +210,25 @@ def test_pareto_measures_ap_and_milliseconds_of_every_setting(
 ) -> None:
     outputs = {name: tmp_path / f"pareto.{name}" for name in ("jsonl", "md", "svg")}
     arguments = [
-        *("pareto", "--annotations", str(written.annotations), "--images", str(written.images), "--models", str(exported)),
+        *(
+            "pareto",
+            "--annotations",
+            str(written.annotations),
+            "--images",
+            str(written.images),
+            "--models",
+            str(exported),
+        ),
         *("--runtimes", "onnxruntime", "--precisions", "fp32", "bf16", "--sizes", "64", "96"),
         *("--grouping", "default", "refine=false"),
-        *("--store", str(outputs["jsonl"]), "--markdown", str(outputs["md"]), "--plot", str(outputs["svg"])),
+        *(
+            "--store",
+            str(outputs["jsonl"]),
+            "--markdown",
+            str(outputs["md"]),
+            "--plot",
+            str(outputs["svg"]),
+        ),
     ]
     assert main(arguments) == 0
     said = capsys.readouterr().out
@@ -181,13 +238,18 @@ def test_pareto_measures_ap_and_milliseconds_of_every_setting(
     assert sum("| best " in row for row in rows) >= 1
     assert outputs["svg"].read_text().lstrip().startswith("<?xml")
     stored = [json.loads(line) for line in outputs["jsonl"].read_text().splitlines()]
-    assert {row["setting"]["weights"] for row in stored} == {read_metadata(exported).weights_sha256[:8]}
+    assert {row["setting"]["weights"] for row in stored} == {
+        read_metadata(exported).weights_sha256[:8]
+    }
     # what is stored is not measured again, and the table is still whole
     assert main([*arguments, "--missing"]) == 0
     assert len(outputs["jsonl"].read_text().splitlines()) == len(stored) == 8
     assert capsys.readouterr().out.count("| tiny ") == 4
     assert main(["table", "--store", str(outputs["jsonl"]), "--time", "latency_ms_p99"]) == 0
-    assert "| AP  | latency_ms_p99 | latency_ms_p50 | latency_ms_p95 | Pareto |" in capsys.readouterr().out
+    assert (
+        "| AP  | latency_ms_p99 | latency_ms_p50 | latency_ms_p95 | Pareto |"
+        in capsys.readouterr().out
+    )
 
 
 def test_validation_of_a_network_in_memory_leaves_it_as_it_was(
@@ -198,7 +260,11 @@ def test_validation_of_a_network_in_memory_leaves_it_as_it_was(
     network = load_network(tiny["coco"][0]).train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with ImageStore([written.images]) as images:
-        figures = evaluate(NetworkEstimator(network), Grouper("coco"), load_dataset(written.annotations, images, coco))
+        figures = evaluate(
+            NetworkEstimator(network),
+            Grouper("coco"),
+            load_dataset(written.annotations, images, coco),
+        )
     assert 0 <= figures.ap <= 1
     assert network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
@@ -216,7 +282,10 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
         ("coco --annotations {labels} --images gone.zip", "no images at 'gone.zip'"),
         (f"coco --annotations gone.json --images {{images}} {TINY}", "gone.json"),
         (f"coco {LABELS} --model lit", "lit"),
-        (f"coco {LABELS} --model {{crowd}} --weights {{crowdweights}} --runtime reference", "17 keypoints"),
+        (
+            f"coco {LABELS} --model {{crowd}} --weights {{crowdweights}} --runtime reference",
+            "17 keypoints",
+        ),
         (f"coco {LABELS} --results {{tmp}}/no/out.json", "does not exist"),
         (f"coco {LABELS} --markdown {{tmp}}", "is a folder"),
         (f"coco {LABELS} --input-size 100", "multiple of 32"),

@@ -24,11 +24,15 @@ def labels(people: Any, coco: KeypointSet) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def written(write_dataset: Callable[..., Any], labels: list[dict[str, Any]], coco: KeypointSet) -> Any:
+def written(
+    write_dataset: Callable[..., Any], labels: list[dict[str, Any]], coco: KeypointSet
+) -> Any:
     return write_dataset(labels, keypoint_set=coco, sizes={1: (128, 96), 2: (96, 128)})
 
 
-def load_changed(written: Any, keypoint_set: KeypointSet, change: Callable[[dict[str, Any]], object]) -> PoseDataset:
+def load_changed(
+    written: Any, keypoint_set: KeypointSet, change: Callable[[dict[str, Any]], object]
+) -> PoseDataset:
     """The dataset after `change` was made to its JSON."""
     content = json.loads(written.annotations.read_text())
     change(content)
@@ -41,10 +45,15 @@ def load_changed(written: Any, keypoint_set: KeypointSet, change: Callable[[dict
 def test_images_are_read_from_folders_and_archives(
     write_dataset: Callable[..., Any], labels: list[dict[str, Any]], coco: KeypointSet, zipped: bool
 ) -> None:
-    written = write_dataset(labels, keypoint_set=coco, sizes={1: (128, 96), 2: (96, 128)}, zipped=zipped)
+    written = write_dataset(
+        labels, keypoint_set=coco, sizes={1: (128, 96), 2: (96, 128)}, zipped=zipped
+    )
     with ImageStore([written.images]) as store:
         dataset = load_dataset(written.annotations, store, coco)
-        assert [dataset.read(image).shape for image in dataset.images] == [(96, 128, 3), (128, 96, 3)]
+        assert [dataset.read(image).shape for image in dataset.images] == [
+            (96, 128, 3),
+            (128, 96, 3),
+        ]
         assert dataset.first(1).images == dataset.images[:1]
         assert [item["image_id"] for item in dataset.first(1).annotations] == [1]
 
@@ -52,22 +61,37 @@ def test_images_are_read_from_folders_and_archives(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c["annotations"][0].update(category_id=7), "annotation 1 has the unknown category 7"),
+        (
+            lambda c: c["annotations"][0].update(category_id=7),
+            "annotation 1 has the unknown category 7",
+        ),
         (lambda c: c["annotations"][0].update(image_id=9), "annotation 1 belongs to image 9"),
-        (lambda c: c["annotations"][0].update(keypoints=[1, 2, 2]), "has 3 keypoint numbers.*needs 51"),
+        (
+            lambda c: c["annotations"][0].update(keypoints=[1, 2, 2]),
+            "has 3 keypoint numbers.*needs 51",
+        ),
         (lambda c: c["annotations"][0]["keypoints"].__setitem__(0, math.nan), "no finite numbers"),
         (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), "no finite numbers"),
         (lambda c: c["annotations"].append("x"), "without whole numbers as id and image_id"),
-        (lambda c: c["annotations"][0].update(image_id=[1]), "without whole numbers as id and image_id"),
+        (
+            lambda c: c["annotations"][0].update(image_id=[1]),
+            "without whole numbers as id and image_id",
+        ),
         (lambda c: c["annotations"][0].update(id=None), "without whole numbers as id and image_id"),
-        (lambda c: c["annotations"].append(dict(c["annotations"][0])), r"annotation \d+ is there twice"),
+        (
+            lambda c: c["annotations"].append(dict(c["annotations"][0])),
+            r"annotation \d+ is there twice",
+        ),
         (lambda c: c["images"].append(dict(c["images"][0])), r"image \d+ is there twice"),
         (lambda c: c["annotations"][0]["keypoints"].__setitem__(2, "2"), "no finite numbers"),
         (lambda c: c["annotations"][0].update(iscrowd="yes"), "no finite numbers"),
         (lambda c: c["images"][0].update(crowdIndex="much"), "crowdIndex is missing or wrong"),
         (lambda c: c["categories"][0]["keypoints"].pop(), "labels 16 keypoints a person.*has 17"),
         (lambda c: c["categories"][0]["keypoints"].reverse(), "reorder the labels"),
-        (lambda c: c["categories"][0].pop("keypoints"), "exactly one category with keypoints, not 0"),
+        (
+            lambda c: c["categories"][0].pop("keypoints"),
+            "exactly one category with keypoints, not 0",
+        ),
         (lambda c: c["images"][0].pop("width"), "width, height or crowdIndex is missing or wrong"),
         (lambda c: c["images"][1].update(file_name="gone.jpg"), "1 of 2 images.*'gone.jpg'"),
         (lambda c: c.pop("images"), "no list 'images'"),
@@ -83,11 +107,15 @@ def test_annotations_that_cannot_be_used_say_why(
 
 
 def test_crowdpose_labels_do_not_fit_a_coco_model(written: Any, crowdpose: KeypointSet) -> None:
-    with pytest.raises(DataError, match="labels 17 keypoints a person, but keypoint set 'crowdpose' has 14"):
+    with pytest.raises(
+        DataError, match="labels 17 keypoints a person, but keypoint set 'crowdpose' has 14"
+    ):
         load_changed(written, crowdpose, lambda content: None)
 
 
-def test_a_file_that_is_no_json_or_is_not_there_says_so(tmp_path: Path, written: Any, coco: KeypointSet) -> None:
+def test_a_file_that_is_no_json_or_is_not_there_says_so(
+    tmp_path: Path, written: Any, coco: KeypointSet
+) -> None:
     with ImageStore([written.images]) as store:
         with pytest.raises(DataError, match="cannot read annotations"):
             load_dataset(tmp_path / "no.json", store, coco)

@@ -27,11 +27,17 @@ from grouping import Grouper
 
 
 def setting(model: str = "lite", runtime: str = "openvino", **values: object) -> Setting:
-    return Setting(**{"model": model, "runtime": runtime, "precision": "fp32", "input_size": "384", **values})  # type: ignore[arg-type]
+    return Setting(
+        **{"model": model, "runtime": runtime, "precision": "fp32", "input_size": "384", **values}
+    )  # type: ignore[arg-type]
 
 
-def row(kind: str, of: Setting, on: str = "held-out split dev, 400 images", **figures: float) -> Measurement:
-    return Measurement(kind=kind, setting=of, on=on, figures=dict(figures), hardware="here", date="2026-01-01")  # type: ignore[arg-type]
+def row(
+    kind: str, of: Setting, on: str = "held-out split dev, 400 images", **figures: float
+) -> Measurement:
+    return Measurement(
+        kind=kind, setting=of, on=on, figures=dict(figures), hardware="here", date="2026-01-01"
+    )  # type: ignore[arg-type]
 
 
 def test_warm_up_is_counted_apart_and_percentiles_are_numpys() -> None:
@@ -48,8 +54,15 @@ def test_warm_up_is_counted_apart_and_percentiles_are_numpys() -> None:
 def test_measurements_are_read_back_as_they_were_appended(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     rows = [
-        store.measurement("coco", setting(flip=True, scales=(0.5, 1.0)), "held-out split x, 1 images", {"ap": 0.5, "ar": None}),
-        store.measurement("speed", setting(grouping=("refine=false",)), "clip.mp4", {"latency_ms_p50": 12.5}),
+        store.measurement(
+            "coco",
+            setting(flip=True, scales=(0.5, 1.0)),
+            "held-out split x, 1 images",
+            {"ap": 0.5, "ar": None},
+        ),
+        store.measurement(
+            "speed", setting(grouping=("refine=false",)), "clip.mp4", {"latency_ms_p50": 12.5}
+        ),
     ]
     for each in rows:
         store.append(path, each)
@@ -59,7 +72,9 @@ def test_measurements_are_read_back_as_they_were_appended(tmp_path: Path) -> Non
 def test_a_line_that_is_no_measurement_is_named(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     store.append(path, row("coco", setting(), ap=0.1))
-    path.write_text(path.read_text() + json.dumps({"kind": "coco", "setting": {"modl": "lite"}}) + "\n")
+    path.write_text(
+        path.read_text() + json.dumps({"kind": "coco", "setting": {"modl": "lite"}}) + "\n"
+    )
     with pytest.raises(DataError, match="line 2 is no measurement"):
         store.read(path)
     with pytest.raises(DataError, match="cannot read measurements"):
@@ -71,8 +86,14 @@ def test_a_line_that_is_no_measurement_is_named(tmp_path: Path) -> None:
 def test_the_front_has_what_nothing_beats() -> None:
     # slow and good, fast and bad, slow and bad (beaten by both), and one that equals the first in time but is worse
     good, fast, bad, worse = setting("good"), setting("fast"), setting("bad"), setting("worse")
-    accuracy = {of: row("coco", of, ap=ap) for of, ap in ((good, 0.7), (fast, 0.3), (bad, 0.2), (worse, 0.6))}
-    times = {of: row("speed", of, latency_ms_p50=ms) for of, ms in ((good, 100.0), (fast, 10.0), (bad, 120.0), (worse, 100.0))}
+    accuracy = {
+        of: row("coco", of, ap=ap)
+        for of, ap in ((good, 0.7), (fast, 0.3), (bad, 0.2), (worse, 0.6))
+    }
+    times = {
+        of: row("speed", of, latency_ms_p50=ms)
+        for of, ms in ((good, 100.0), (fast, 10.0), (bad, 120.0), (worse, 100.0))
+    }
     points = join(accuracy, times, "latency_ms_p50")
     assert [(point.setting.model, point.best) for point in points] == [
         ("fast", True), ("good", True), ("worse", False), ("bad", False),
@@ -83,7 +104,10 @@ def test_ap_stands_for_another_runtime_at_the_same_precision_only() -> None:
     accuracy = {setting(): row("coco", setting(), ap=0.5)}
     other = setting(runtime="onnxruntime")
     half = Setting(model="lite", runtime="torch", precision="fp16", input_size="384")
-    times = {of: row("speed", of, latency_ms_p50=10.0) for of in (other, half, setting(flip=True), setting(map_stride=1))}
+    times = {
+        of: row("speed", of, latency_ms_p50=10.0)
+        for of in (other, half, setting(flip=True), setting(map_stride=1))
+    }
     assert [point.setting for point in join(accuracy, times, "latency_ms_p50")] == [other]
 
 
@@ -99,18 +123,32 @@ def test_the_newest_row_counts_and_splits_are_not_mixed() -> None:
     old, new = row("coco", setting(), ap=0.1), row("coco", setting(), ap=0.2)
     elsewhere = row("coco", setting(flip=True), "another split")
     assert newest([elsewhere, old, new], "coco") == {setting(): new}
-    slow = Measurement(kind="speed", setting=setting(flip=True), on="clip", figures={}, hardware="a Jetson", date="2026-01-01")
+    slow = Measurement(
+        kind="speed",
+        setting=setting(flip=True),
+        on="clip",
+        figures={},
+        hardware="a Jetson",
+        date="2026-01-01",
+    )
     here = row("speed", setting(), on="clip")
     assert newest([slow, here], "speed") == {setting(): here}
 
 
 def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
-    for of, ap, ms in ((setting(), 0.3, 20.0), (setting(flip=True), 0.35, 40.0), (setting("w32"), 0.3, 200.0)):
+    for of, ap, ms in (
+        (setting(), 0.3, 20.0),
+        (setting(flip=True), 0.35, 40.0),
+        (setting("w32"), 0.3, 200.0),
+    ):
         store.append(path, row("coco", of, ap=ap))
         store.append(path, row("speed", of, on="clip.mp4", latency_ms_p50=ms))
     said: list[str] = []
-    run_table(TableOptions(store=(path,), plot=tmp_path / "p.png", markdown=tmp_path / "t.md"), said.append)
+    run_table(
+        TableOptions(store=(path,), plot=tmp_path / "p.png", markdown=tmp_path / "t.md"),
+        said.append,
+    )
     assert said[0] == (tmp_path / "t.md").read_text()
     assert [line.endswith("| best   |") for line in said[0].splitlines() if line.startswith("| ") and "384" in line] == [
         True, True, False,
@@ -134,7 +172,12 @@ def test_no_label_of_the_plot_lies_on_another() -> None:
     points = [
         Point(setting(input_size=str(size)), ap, ms, best=index % 3 == 0)
         for index, (size, ap, ms) in enumerate(
-            zip(range(256, 256 + 32 * 40, 32), generator.normal(0.3, 0.01, 40), generator.normal(30, 2, 40), strict=True)
+            zip(
+                range(256, 256 + 32 * 40, 32),
+                generator.normal(0.3, 0.01, 40),
+                generator.normal(30, 2, 40),
+                strict=True,
+            )
         )
     ]
     axes.plot([point.time_ms for point in points], [100 * point.ap for point in points], "o")
@@ -142,19 +185,34 @@ def test_no_label_of_the_plot_lies_on_another() -> None:
     figure.draw_without_rendering()
     boxes = [Text.get_window_extent(text) for text in texts]
     assert len(texts) >= 35
-    assert {point.setting.input_size for point in points if point.best} <= {text.get_text() for text in texts}
-    assert not any(box.overlaps(other) for index, box in enumerate(boxes) for other in boxes[:index])
+    assert {point.setting.input_size for point in points if point.best} <= {
+        text.get_text() for text in texts
+    }
+    assert not any(
+        box.overlaps(other) for index, box in enumerate(boxes) for other in boxes[:index]
+    )
 
 
 def test_every_combination_of_the_axes_is_measured_once() -> None:
-    options = AxesOptions(sizes=("256", "320x448"), precisions=("fp32", "bf16"), flip=("off", "on"), scales=("1", "0.5,1,2"))
+    options = AxesOptions(
+        sizes=("256", "320x448"),
+        precisions=("fp32", "bf16"),
+        flip=("off", "on"),
+        scales=("1", "0.5,1,2"),
+    )
     settings = list(options.settings("openvino"))
     assert len(settings) == len(set(settings)) == 16
     assert settings[-1] == SettingOptions(
-        runtime="openvino", input_size="320x448", precision="bf16", flip=True, scales=(0.5, 1.0, 2.0)
+        runtime="openvino",
+        input_size="320x448",
+        precision="bf16",
+        flip=True,
+        scales=(0.5, 1.0, 2.0),
     )
     assert show(settings[-1]) == "lite 320x448 openvino bf16 flip scales 0.5,1,2"
-    grouped = AxesOptions(grouping=("default", "refine=false,adjust=false")).grouped_settings("auto")
+    grouped = AxesOptions(grouping=("default", "refine=false,adjust=false")).grouped_settings(
+        "auto"
+    )
     assert [of.grouping for of in grouped] == [(), ("refine=false", "adjust=false")]
 
 
@@ -168,7 +226,9 @@ def test_every_combination_of_the_axes_is_measured_once() -> None:
         ({"grouping": ("default", "refin=false")}, "did you mean 'refine'"),
     ],
 )
-def test_a_typing_error_in_an_axis_is_told_before_anything_is_measured(axis: dict[str, tuple[str, ...]], message: str) -> None:
+def test_a_typing_error_in_an_axis_is_told_before_anything_is_measured(
+    axis: dict[str, tuple[str, ...]], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         AxesOptions(**axis)  # type: ignore[arg-type]
 
@@ -197,7 +257,9 @@ def _die_unless_alone(runtime: str) -> Outcome:
     return Outcome([row("speed", setting(runtime=runtime))], able=1)
 
 
-def test_several_runtimes_get_processes_of_their_own_and_one_that_dies_costs_the_others_nothing() -> None:
+def test_several_runtimes_get_processes_of_their_own_and_one_that_dies_costs_the_others_nothing() -> (
+    None
+):
     said: list[str] = []
     rows = measure_apart(_die_unless_alone, ["tensorrt", "openvino"], said.append)
     assert [of.setting.runtime for of in rows] == ["openvino"]
@@ -222,7 +284,11 @@ def test_grouping_parameters_are_parsed_and_named() -> None:
 
 
 def test_a_table_escapes_what_would_end_a_cell() -> None:
-    assert markdown(["a", "b"], [["x|y", "1"]]).splitlines() == ["| a    | b |", "| ---- | - |", "| x\\|y | 1 |"]
+    assert markdown(["a", "b"], [["x|y", "1"]]).splitlines() == [
+        "| a    | b |",
+        "| ---- | - |",
+        "| x\\|y | 1 |",
+    ]
 
 
 @pytest.mark.parametrize("people", [0, 1, 6, 40])
@@ -230,7 +296,10 @@ def test_drawn_candidates_group_as_the_drawn_maps_do(people: int) -> None:
     keypoints = scatter_people(people, 17, (160, 208), np.random.default_rng(people))
     heatmaps, tags = draw_maps(keypoints, (160, 208), tag_dimensions=2)
     grouper = Grouper("coco")
-    from_maps, from_candidates = grouper(heatmaps, tags), grouper(heatmaps, tags, draw_candidates(keypoints, heatmaps, tags))
+    from_maps, from_candidates = (
+        grouper(heatmaps, tags),
+        grouper(heatmaps, tags, draw_candidates(keypoints, heatmaps, tags)),
+    )
     assert abs(len(from_maps) - len(from_candidates)) <= people // 10
     if people <= 6:
         assert len(from_maps) == people

@@ -26,12 +26,19 @@ def test_unlabelled_joints_do_not_count() -> None:
 
 def test_a_person_without_labels_is_like_nobody() -> None:
     labelled = [[[100.0, 100.0, 0], [0.0, 0.0, 0]]]
-    assert object_keypoint_similarity([[[100.0, 100.0, 1.0], [0.0, 0.0, 1.0]]], labelled, [0.0], (0.05, 0.1))[0, 0] == 0.0
+    assert (
+        object_keypoint_similarity(
+            [[[100.0, 100.0, 1.0], [0.0, 0.0, 1.0]]], labelled, [0.0], (0.05, 0.1)
+        )[0, 0]
+        == 0.0
+    )
 
 
 @pytest.mark.parametrize(("people", "labels"), [(0, 0), (0, 3), (2, 0)])
 def test_nobody_found_or_nobody_there_gives_an_empty_table(people: int, labels: int) -> None:
-    similarity = object_keypoint_similarity(np.zeros((people, 2, 3)), np.ones((labels, 2, 3)), np.ones(labels), (0.1, 0.1))
+    similarity = object_keypoint_similarity(
+        np.zeros((people, 2, 3)), np.ones((labels, 2, 3)), np.ones(labels), (0.1, 0.1)
+    )
     assert similarity.shape == (people, labels)
     assert len(match_people(similarity, np.ones(people)).found) == 0
 
@@ -46,11 +53,17 @@ def test_the_best_scored_person_chooses_first() -> None:
 
 
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 2**32 - 1))
-def test_nobody_is_matched_twice_and_every_pair_is_near_enough(people: int, labels: int, seed: int) -> None:
+def test_nobody_is_matched_twice_and_every_pair_is_near_enough(
+    people: int, labels: int, seed: int
+) -> None:
     generator = np.random.default_rng(seed)
     similarity = generator.random((people, labels))
     matches = match_people(similarity, generator.random(people))
-    assert len(set(matches.found.tolist())) == len(matches.found) == len(set(matches.labelled.tolist()))
+    assert (
+        len(set(matches.found.tolist()))
+        == len(matches.found)
+        == len(set(matches.labelled.tolist()))
+    )
     assert (matches.similarity >= 0.5).all()
     # nobody who is left could still have found a free label
     left = np.setdiff1d(np.arange(people), matches.found)
@@ -75,7 +88,8 @@ def test_oks_agrees_with_pycocotools(seed: int) -> None:
     ]
     # pycocotools sorts by score: descending scores keep the order
     evaluator._dts[1, 1] = [
-        {"keypoints": person.reshape(-1).tolist(), "score": 1 - 0.1 * index} for index, person in enumerate(found)
+        {"keypoints": person.reshape(-1).tolist(), "score": 1 - 0.1 * index}
+        for index, person in enumerate(found)
     ]
     similarity = object_keypoint_similarity(found, labelled, areas, sigmas)
     np.testing.assert_allclose(similarity, evaluator.computeOks(1, 1), rtol=1e-9, atol=1e-12)

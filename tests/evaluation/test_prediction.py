@@ -22,7 +22,8 @@ SIZES = {7: (160, 96), 3: (96, 160), 5: (128, 128), 4: (160, 96)}
 def dataset(load: Callable[..., PoseDataset], people: Any, coco: KeypointSet) -> PoseDataset:
     generator = np.random.default_rng(0)
     labels = [
-        people.label(image_id, image_id, people.standing(coco, 50, 50, 80, generator), area=3000.0) for image_id in SIZES
+        people.label(image_id, image_id, people.standing(coco, 50, 50, 80, generator), area=3000.0)
+        for image_id in SIZES
     ]
     return load(labels, keypoint_set=coco, sizes=SIZES)
 
@@ -82,12 +83,16 @@ def test_a_failure_in_grouping_reaches_the_caller_and_leaves_no_maps_behind(
 def test_an_image_that_cannot_be_read_ends_the_run_with_its_name(
     dataset: PoseDataset, oracle: Callable[[PoseDataset], Any]
 ) -> None:
-    dataset.store._members = {name: at for name, at in dataset.store._members.items() if "0003" not in name}
+    dataset.store._members = {
+        name: at for name, at in dataset.store._members.items() if "0003" not in name
+    }
     with pytest.raises(DataError, match=r"000000000003\.png"):
         predict(oracle(dataset), Grouper("coco"), dataset)
 
 
-def test_a_stream_that_is_left_early_ends_its_threads(dataset: PoseDataset, oracle: Callable[[PoseDataset], Any]) -> None:
+def test_a_stream_that_is_left_early_ends_its_threads(
+    dataset: PoseDataset, oracle: Callable[[PoseDataset], Any]
+) -> None:
     before = threading.active_count()
     pictures = ((image.id, dataset.read(image)) for image in dataset.images)
     found = stream(oracle(dataset), pictures, lambda maps: maps.release())

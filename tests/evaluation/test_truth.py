@@ -76,16 +76,27 @@ def write_lines(path: Path, *entries: Any) -> Path:
 HEADER = {"schema": "higherhrnet-stream/records/1", "keypoint_set": "coco"}
 
 
-def test_files_are_read_as_they_are_written(tmp_path: Path, coco: KeypointSet, person: np.ndarray) -> None:
-    labelled = [[{"person": 0, "keypoints": person.tolist(), "area": 10_000.0, "bbox": [0, 0, 1, 1]}], []]
+def test_files_are_read_as_they_are_written(
+    tmp_path: Path, coco: KeypointSet, person: np.ndarray
+) -> None:
+    labelled = [
+        [{"person": 0, "keypoints": person.tolist(), "area": 10_000.0, "bbox": [0, 0, 1, 1]}],
+        [],
+    ]
     (tmp_path / "truth.json.gz").write_bytes(gzip.compress(json.dumps(labelled).encode()))
     records = write_lines(
         tmp_path / "out.jsonl",
         HEADER,
-        {"frame": 0, "time_s": 0.0, "people": [{"score": 0.5, "box": [0, 0, 1, 1], "keypoints": person.tolist()}]},
+        {
+            "frame": 0,
+            "time_s": 0.0,
+            "people": [{"score": 0.5, "box": [0, 0, 1, 1], "keypoints": person.tolist()}],
+        },
         {"frame": 1, "time_s": 0.1, "people": []},
     )
-    figures = compare_with_truth(read_records(records, coco), read_truth(tmp_path / "truth.json.gz", coco), coco)
+    figures = compare_with_truth(
+        read_records(records, coco), read_truth(tmp_path / "truth.json.gz", coco), coco
+    )
     assert (figures.frames, figures.people, figures.found, figures.ghosts) == (2, 1, 1, 0)
 
 
@@ -94,12 +105,17 @@ def test_files_are_read_as_they_are_written(tmp_path: Path, coco: KeypointSet, p
     [
         ({**HEADER, "keypoint_set": "crowdpose"}, "keypoint set 'crowdpose'"),
         ({"frame": 0, "people": [{"score": 1.0}]}, "line 2 has a person without 'keypoints'"),
-        ({"frame": 0, "people": [{"score": 1.0, "keypoints": [[1, 2, 3]]}]}, "without 17 keypoints"),
+        (
+            {"frame": 0, "people": [{"score": 1.0, "keypoints": [[1, 2, 3]]}]},
+            "without 17 keypoints",
+        ),
         ({"people": []}, "line 2 is no record of a frame"),
         ([1], "line 2 is no record"),
     ],
 )
-def test_records_that_cannot_be_used_say_why(tmp_path: Path, coco: KeypointSet, entry: Any, message: str) -> None:
+def test_records_that_cannot_be_used_say_why(
+    tmp_path: Path, coco: KeypointSet, entry: Any, message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         read_records(write_lines(tmp_path / "out.jsonl", HEADER, entry), coco)
 
@@ -127,7 +143,8 @@ def test_the_demo_clips_truth_can_be_read(shared: Path, coco: KeypointSet) -> No
     truth = read_truth(shared / "demo" / "plaza_truth.json.gz", coco)
     assert len(truth) == 200
     records = {
-        index: Found(keypoints=labels.keypoints, scores=np.ones(len(labels.areas))) for index, labels in enumerate(truth)
+        index: Found(keypoints=labels.keypoints, scores=np.ones(len(labels.areas)))
+        for index, labels in enumerate(truth)
     }
     figures = compare_with_truth(records, truth, coco)
     assert figures.found == figures.people
@@ -139,9 +156,19 @@ def test_the_command_says_and_writes_its_figures(
 ) -> None:
     truth = tmp_path / "truth.json"
     truth.write_text(json.dumps([[{"keypoints": person.tolist(), "area": 10_000.0}]]))
-    people = [{"score": 0.5, "keypoints": person.tolist()}, {"score": 0.4, "keypoints": (person + 500).tolist()}]
+    people = [
+        {"score": 0.5, "keypoints": person.tolist()},
+        {"score": 0.4, "keypoints": (person + 500).tolist()},
+    ]
     records = write_lines(tmp_path / "out.jsonl", HEADER, {"frame": 0, "people": people})
-    arguments = ["--records", str(records), "--truth", str(truth), "--json", str(tmp_path / "figures.json")]
+    arguments = [
+        "--records",
+        str(records),
+        "--truth",
+        str(truth),
+        "--json",
+        str(tmp_path / "figures.json"),
+    ]
     assert main(["truth", *arguments]) == 0
     assert "| ghosts                              | 1     |" in capsys.readouterr().out
     figures = json.loads((tmp_path / "figures.json").read_text())

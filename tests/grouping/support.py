@@ -25,7 +25,12 @@ class Picked:
 def pick(heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> Picked:
     """What a graph with 5x5 NMS and top-30 picks, entries without a peak included."""
     found = grouping_reference.find_candidates(heatmaps, tags)
-    return Picked(found[..., 0].astype(np.int32), found[..., 1].astype(np.int32), found[..., 2].copy(), found[..., 3:].copy())
+    return Picked(
+        found[..., 0].astype(np.int32),
+        found[..., 1].astype(np.int32),
+        found[..., 2].copy(),
+        found[..., 3:].copy(),
+    )
 
 
 def assert_same_people(people: People, expected: People) -> None:

@@ -33,10 +33,14 @@ def solve_with_munkres(cost: NDArray[np.float64]) -> list[int]:
     return [column for _, column in sorted(Munkres().compute(cost.copy()))]
 
 
-def draw_cost(rng: np.random.Generator, candidates: int, groups: int, spread: float, tag_length: int) -> NDArray[np.float64]:
+def draw_cost(
+    rng: np.random.Generator, candidates: int, groups: int, spread: float, tag_length: int
+) -> NDArray[np.float64]:
     """A cost as the official parser makes it: rounded tag distance times 100 less the score, padded with 1e10."""
     means = rng.normal(0, spread, (groups, tag_length)).astype(np.float32)
-    tags = means[rng.integers(0, groups, candidates)] + rng.normal(0, 0.3, (candidates, tag_length)).astype(np.float32)
+    tags = means[rng.integers(0, groups, candidates)] + rng.normal(
+        0, 0.3, (candidates, tag_length)
+    ).astype(np.float32)
     scores = np.sort(rng.uniform(0.1, 1, candidates).astype(np.float32))[::-1].astype(float)
     distance = np.linalg.norm(tags[:, None].astype(float) - means[None].astype(float), axis=2)
     padding = np.full((candidates, max(candidates - groups, 0)), 1e10)
@@ -52,7 +56,10 @@ def test_costs_of_the_parser_are_assigned_as_by_munkres(munkres: None, spread: f
         assert solve(cost) == solve_with_munkres(cost)
 
 
-@pytest.mark.parametrize(("candidates", "groups"), [(30, 30), (30, 20), (30, 10), (30, 5), (30, 1), (20, 30), (5, 30), (1, 30)])
+@pytest.mark.parametrize(
+    ("candidates", "groups"),
+    [(30, 30), (30, 20), (30, 10), (30, 5), (30, 1), (20, 30), (5, 30), (1, 30)],
+)
 def test_full_sizes_are_assigned_as_by_munkres(munkres: None, candidates: int, groups: int) -> None:
     rng = np.random.default_rng(candidates * 100 + groups)
     for _ in range(12):
@@ -60,9 +67,15 @@ def test_full_sizes_are_assigned_as_by_munkres(munkres: None, candidates: int, g
         assert solve(cost) == solve_with_munkres(cost)
 
 
-@given(cost=st.integers(1, 7).flatmap(lambda n: arrays(float, (n, n), elements=st.sampled_from([0.0, 1.0, 2.0]))))
+@given(
+    cost=st.integers(1, 7).flatmap(
+        lambda n: arrays(float, (n, n), elements=st.sampled_from([0.0, 1.0, 2.0]))
+    )
+)
 @settings(deadline=None, max_examples=400)
-def test_ties_everywhere_are_decided_as_by_munkres(munkres: None, cost: NDArray[np.float64]) -> None:
+def test_ties_everywhere_are_decided_as_by_munkres(
+    munkres: None, cost: NDArray[np.float64]
+) -> None:
     assert solve(cost) == solve_with_munkres(cost)
 
 
@@ -77,7 +90,9 @@ def test_rounding_beside_enormous_costs_is_that_of_munkres(munkres: None) -> Non
 
 @given(
     cost=st.tuples(st.integers(1, 5), st.integers(0, 3)).flatmap(
-        lambda size: arrays(float, (size[0], size[0] + size[1]), elements=st.floats(-1e3, 1e3, width=32))
+        lambda size: arrays(
+            float, (size[0], size[0] + size[1]), elements=st.floats(-1e3, 1e3, width=32)
+        )
     )
 )
 @settings(deadline=None, max_examples=400)
@@ -85,7 +100,9 @@ def test_the_cost_is_the_least(cost: NDArray[np.float64]) -> None:
     rows, columns = cost.shape
     assigned = solve(cost)
     assert len(set(assigned)) == rows
-    least = min(sum(cost[range(rows), chosen]) for chosen in itertools.permutations(range(columns), rows))
+    least = min(
+        sum(cost[range(rows), chosen]) for chosen in itertools.permutations(range(columns), rows)
+    )
     assert sum(cost[range(rows), assigned]) == pytest.approx(least, abs=1e-6)
 
 

@@ -20,7 +20,9 @@ def check_stages(case: dict[str, np.ndarray], grouper: Grouper) -> None:
     grouper._find_candidates(frame)
     people = grouper._match(frame)
     np.testing.assert_allclose(people.keypoints, case["grouped"][..., :3], rtol=0, atol=1e-5)
-    assert (np.diff(frame.buffers.candidates.score[0, : frame.buffers.candidates.counts[0]]) <= 0).all()
+    assert (
+        np.diff(frame.buffers.candidates.score[0, : frame.buffers.candidates.counts[0]]) <= 0
+    ).all()
     joints = np.arange(people.keypoints.shape[1])
     member = frame.buffers.groups.member[: len(people)]
     tags = np.where(member[..., None] >= 0, frame.buffers.candidates.tag[joints, member], 0)
@@ -48,7 +50,9 @@ def case(number: int, golden: Golden) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("number", CASES)
-def test_every_stage_equals_the_recorded_one(case: dict[str, np.ndarray], groupers: dict[int, Grouper]) -> None:
+def test_every_stage_equals_the_recorded_one(
+    case: dict[str, np.ndarray], groupers: dict[int, Grouper]
+) -> None:
     check_stages(case, groupers[len(case["heatmaps"])])
 
 

@@ -19,11 +19,26 @@ from tests.grouping.support import assert_same_people, pick
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-def draw(seed: int, people: int = 4, *, tag_length: int = 2, stray: int = 1, joints: int = 17) -> Maps:
-    return draw_maps(np.random.default_rng(seed), people, 64, 96, tag_length=tag_length, stray=stray, joints=joints)
+def draw(
+    seed: int, people: int = 4, *, tag_length: int = 2, stray: int = 1, joints: int = 17
+) -> Maps:
+    return draw_maps(
+        np.random.default_rng(seed),
+        people,
+        64,
+        96,
+        tag_length=tag_length,
+        stray=stray,
+        joints=joints,
+    )
 
 
-@given(seed=st.integers(0, 2**32 - 1), people=st.integers(0, 12), stray=st.integers(0, 4), tag_length=st.integers(1, 4))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    people=st.integers(0, 12),
+    stray=st.integers(0, 4),
+    tag_length=st.integers(1, 4),
+)
 @settings(deadline=None, max_examples=25)
 def test_drawn_frames_are_decoded_as_by_the_plain_decoder(
     munkres: None, grouper: Grouper, seed: int, people: int, stray: int, tag_length: int
@@ -35,11 +50,15 @@ def test_drawn_frames_are_decoded_as_by_the_plain_decoder(
     np.testing.assert_array_equal(found.scores, expected.scores)
     present = expected.grouped[..., 2] > 0
     for person, tag in enumerate(found.tags):
-        np.testing.assert_allclose(tag, expected.grouped[person, present[person], 3:].mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(
+            tag, expected.grouped[person, present[person], 3:].mean(axis=0), atol=1e-5
+        )
     assert_same_people(grouper(heatmaps, tags, pick(heatmaps, tags)), found)
 
 
-def test_crowdpose_visits_its_joints_in_its_own_order(munkres: None, groupers: dict[int, Grouper]) -> None:
+def test_crowdpose_visits_its_joints_in_its_own_order(
+    munkres: None, groupers: dict[int, Grouper]
+) -> None:
     heatmaps, tags = draw(2, 6, joints=14)
     expected = grouping_reference.decode(heatmaps, tags, groupers[14].keypoint_set.visiting_order)
     np.testing.assert_array_equal(groupers[14](heatmaps, tags).keypoints, expected.refined[..., :3])
@@ -48,27 +67,42 @@ def test_crowdpose_visits_its_joints_in_its_own_order(munkres: None, groupers: d
 def test_any_keypoint_set_will_do(munkres: None) -> None:
     order = (2, 0, 1)
     keypoint_set = KeypointSet(
-        name="three", names=("a", "b", "c"), flip_pairs=(), sigmas=(0.1,) * 3, links=(), visiting_order=order
+        name="three",
+        names=("a", "b", "c"),
+        flip_pairs=(),
+        sigmas=(0.1,) * 3,
+        links=(),
+        visiting_order=order,
     )
     heatmaps, tags = draw(4, joints=3)
     expected = grouping_reference.decode(heatmaps, tags, order)
-    np.testing.assert_array_equal(Grouper(keypoint_set)(heatmaps, tags).keypoints, expected.refined[..., :3])
+    np.testing.assert_array_equal(
+        Grouper(keypoint_set)(heatmaps, tags).keypoints, expected.refined[..., :3]
+    )
 
 
 @pytest.mark.parametrize("max_people", [1, 3, 70])
-def test_another_number_of_people_means_as_many_candidates_and_comparisons(munkres: None, max_people: int) -> None:
+def test_another_number_of_people_means_as_many_candidates_and_comparisons(
+    munkres: None, max_people: int
+) -> None:
     heatmaps, tags = draw(6, 6, stray=2)
     grouper = Grouper(config=GroupingConfig(max_people=max_people))
     grouped = grouping_reference.match(
-        grouping_reference.find_candidates(heatmaps, tags, max_people), grouper.keypoint_set.visiting_order
+        grouping_reference.find_candidates(heatmaps, tags, max_people),
+        grouper.keypoint_set.visiting_order,
     )
-    expected = grouping_reference.refine(heatmaps, tags, grouping_reference.adjust(heatmaps, grouped))
+    expected = grouping_reference.refine(
+        heatmaps, tags, grouping_reference.adjust(heatmaps, grouped)
+    )
     np.testing.assert_array_equal(grouper(heatmaps, tags).keypoints, expected[..., :3])
 
 
 @pytest.mark.parametrize("tag_length", [1, 2, 4])
 def test_an_empty_frame_is_a_normal_frame(grouper: Grouper, tag_length: int) -> None:
-    heatmaps, tags = np.zeros((17, 64, 96), np.float32), np.zeros((17, 64, 96, tag_length), np.float32)
+    heatmaps, tags = (
+        np.zeros((17, 64, 96), np.float32),
+        np.zeros((17, 64, 96, tag_length), np.float32),
+    )
     for people in (grouper(heatmaps, tags), grouper(heatmaps, tags, pick(heatmaps, tags))):
         assert len(people) == 0
         assert people.keypoints.shape == (0, 17, 3)
@@ -85,7 +119,9 @@ def test_an_empty_frame_is_a_normal_frame(grouper: Grouper, tag_length: int) -> 
         (0.5, np.nextafter(np.float32(0.5), np.float32(1)), True),
     ],
 )
-def test_a_joint_must_be_above_the_threshold(threshold: float, score: np.float32, found: bool) -> None:
+def test_a_joint_must_be_above_the_threshold(
+    threshold: float, score: np.float32, found: bool
+) -> None:
     heatmaps, tags = np.zeros((17, 32, 32), np.float32), np.zeros((17, 32, 32, 1), np.float32)
     heatmaps[3, 9, 9] = score
     grouper = Grouper(config=GroupingConfig(detection_threshold=threshold))
@@ -100,13 +136,20 @@ def test_people_belong_to_the_caller_and_maps_are_left_alone(grouper: Grouper) -
     people = grouper(heatmaps, tags)
     kept = people.keypoints.copy(), people.scores.copy(), people.tags.copy()
     grouper(*draw(2))
-    for array, copy in zip((heatmaps, tags, people.keypoints, people.scores, people.tags), (*before, *kept), strict=True):
+    for array, copy in zip(
+        (heatmaps, tags, people.keypoints, people.scores, people.tags),
+        (*before, *kept),
+        strict=True,
+    ):
         np.testing.assert_array_equal(array, copy)
 
 
 def test_frames_of_changing_size_do_not_disturb_each_other(grouper: Grouper) -> None:
     frames = [
-        draw_maps(np.random.default_rng(n), n, 40 + 9 * n, 50 + 31 * n, tag_length=1 + n % 3, stray=1) for n in range(1, 6)
+        draw_maps(
+            np.random.default_rng(n), n, 40 + 9 * n, 50 + 31 * n, tag_length=1 + n % 3, stray=1
+        )
+        for n in range(1, 6)
     ]
     alone = [Grouper()(*frame) for frame in frames]
     for people, frame in zip(alone * 2, frames * 2, strict=True):
@@ -129,11 +172,18 @@ def test_people_move_with_the_picture(grouper: Grouper, seed: int, shift: tuple[
     heatmaps, tags = draw(seed, tag_length=1)
     heatmaps[heatmaps < 0.1] = 0
     tags[heatmaps == 0] = 0
-    heatmaps, tags = (np.pad(maps, ((0, 0), (3, 25), (3, 45), (0, 0))[: maps.ndim]) for maps in (heatmaps, tags))
-    people, moved = grouper(heatmaps, tags), grouper(np.roll(heatmaps, shift, (1, 2)), np.roll(tags, shift, (1, 2)))
+    heatmaps, tags = (
+        np.pad(maps, ((0, 0), (3, 25), (3, 45), (0, 0))[: maps.ndim]) for maps in (heatmaps, tags)
+    )
+    people, moved = (
+        grouper(heatmaps, tags),
+        grouper(np.roll(heatmaps, shift, (1, 2)), np.roll(tags, shift, (1, 2))),
+    )
     seen = people.keypoints[..., 2] > 0
     np.testing.assert_array_equal(moved.keypoints[..., 2], people.keypoints[..., 2])
-    np.testing.assert_array_equal(moved.keypoints[seen][:, :2], people.keypoints[seen][:, :2] + shift[::-1])
+    np.testing.assert_array_equal(
+        moved.keypoints[seen][:, :2], people.keypoints[seen][:, :2] + shift[::-1]
+    )
 
 
 @given(seed=st.integers(0, 2**32 - 1), permutation=st.permutations(range(17)))
@@ -165,7 +215,9 @@ def test_channels_may_come_in_any_order_if_they_are_visited_in_the_same(
     where=st.sampled_from(["heatmaps", "tags", "both"]),
 )
 @settings(deadline=None, max_examples=40)
-def test_values_that_are_not_finite_are_nobody(grouper: Grouper, seed: int, value: float, where: str) -> None:
+def test_values_that_are_not_finite_are_nobody(
+    grouper: Grouper, seed: int, value: float, where: str
+) -> None:
     heatmaps, tags = draw(seed, tag_length=2)
     spots = np.random.default_rng(seed).random(heatmaps.shape) < (0.01 if seed % 2 else 0.5)
     if where != "tags":
@@ -180,11 +232,16 @@ def test_values_that_are_not_finite_are_nobody(grouper: Grouper, seed: int, valu
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_maps_without_one_finite_value_are_empty(grouper: Grouper, value: float) -> None:
-    heatmaps, tags = np.full((17, 40, 40), value, np.float32), np.full((17, 40, 40, 2), value, np.float32)
+    heatmaps, tags = (
+        np.full((17, 40, 40), value, np.float32),
+        np.full((17, 40, 40, 2), value, np.float32),
+    )
     assert len(grouper(heatmaps, tags)) == 0
 
 
-def spoil(heatmaps: NDArray[np.float32], tags: NDArray[np.float32], how: str) -> tuple[object, object]:
+def spoil(
+    heatmaps: NDArray[np.float32], tags: NDArray[np.float32], how: str
+) -> tuple[object, object]:
     ways: dict[str, tuple[object, object]] = {
         "14 joints": (heatmaps[:14], tags[:14]),
         "float16": (heatmaps.astype(np.float16), tags),
@@ -225,15 +282,26 @@ def test_wrong_maps_are_named_in_one_line(grouper: Grouper, how: str, message: s
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x": np.zeros((17, 30), np.int64)}, r"candidates.x must be int32 of shape \(17, K\).*not int64"),
+        (
+            {"x": np.zeros((17, 30), np.int64)},
+            r"candidates.x must be int32 of shape \(17, K\).*not int64",
+        ),
         ({"y": np.zeros((14, 30), np.int32)}, r"candidates.y must be int32 of shape \(17, K\)"),
         ({"score": np.zeros((17, 29), np.float32)}, r"candidates.x must be"),
-        ({"tag": np.zeros((17, 30, 1), np.float32)}, r"candidates.tag must be float32 of shape \(17, K, 2\)"),
-        ({"x": np.full((17, 30), 96, np.int32)}, "0 of joint 0 is at x 96, y .*, outside the map of width 96 and height 64"),
+        (
+            {"tag": np.zeros((17, 30, 1), np.float32)},
+            r"candidates.tag must be float32 of shape \(17, K, 2\)",
+        ),
+        (
+            {"x": np.full((17, 30), 96, np.int32)},
+            "0 of joint 0 is at x 96, y .*, outside the map of width 96 and height 64",
+        ),
         ({"y": np.full((17, 30), -1, np.int32)}, "outside the map"),
     ],
 )
-def test_wrong_candidates_are_named_in_one_line(grouper: Grouper, change: dict[str, NDArray[np.int32]], message: str) -> None:
+def test_wrong_candidates_are_named_in_one_line(
+    grouper: Grouper, change: dict[str, NDArray[np.int32]], message: str
+) -> None:
     heatmaps, tags = draw(0)
     candidates = pick(heatmaps, tags)
     for name, array in change.items():
@@ -257,11 +325,20 @@ def test_fewer_or_more_candidates_than_people_are_fine(grouper: Grouper) -> None
 
 @pytest.mark.parametrize(
     "option",
-    [{"refine_floor": 0.05}, {"min_person_score": 0.1}, {"duplicate_distance_px": 3.0}, {"reweight_by_distance": True}],
+    [
+        {"refine_floor": 0.05},
+        {"min_person_score": 0.1},
+        {"duplicate_distance_px": 3.0},
+        {"reweight_by_distance": True},
+    ],
 )
-def test_reference_mode_refuses_what_the_official_parser_does_not_have(option: dict[str, float]) -> None:
+def test_reference_mode_refuses_what_the_official_parser_does_not_have(
+    option: dict[str, float],
+) -> None:
     config = GroupingConfig(**option)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=f"{next(iter(option))}: not in the reference decoder.* use mode 'tuned'"):
+    with pytest.raises(
+        ConfigError, match=f"{next(iter(option))}: not in the reference decoder.* use mode 'tuned'"
+    ):
         Grouper(config=config)
     Grouper(mode="tuned", config=config)
 
@@ -286,10 +363,14 @@ def test_stages_can_be_left_out(grouper: Grouper) -> None:
     people = Grouper(config=GroupingConfig(adjust=False, refine=False))(heatmaps, tags)
     assert_same_people(people, grouped)
     people = Grouper(config=GroupingConfig(refine=False))(heatmaps, tags)
-    np.testing.assert_array_equal(people.keypoints, grouping_reference.adjust(heatmaps, grouped.keypoints))
+    np.testing.assert_array_equal(
+        people.keypoints, grouping_reference.adjust(heatmaps, grouped.keypoints)
+    )
 
 
-def test_people_with_a_low_score_are_left_out_and_the_others_stay_as_they_are(grouper: Grouper) -> None:
+def test_people_with_a_low_score_are_left_out_and_the_others_stay_as_they_are(
+    grouper: Grouper,
+) -> None:
     maps = draw(11, 5, stray=3)
     everybody = grouper(*maps)
     people = Grouper(mode="tuned", config=GroupingConfig(min_person_score=0.2))(*maps)

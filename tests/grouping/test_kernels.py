@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 import grouping
 from benchmarks.grouping import draw_maps
-from grouping import Grouper, adjustment, assignment, candidates, matching, peaks, refinement, suppression, tiles
+from grouping import (
+    Grouper,
+    adjustment,
+    assignment,
+    candidates,
+    matching,
+    peaks,
+    refinement,
+    suppression,
+    tiles,
+)
 from grouping.kernels import kernel
 from tests.grouping.support import assert_same_people
 
@@ -46,7 +56,12 @@ def test_another_thread_runs_while_a_kernel_does() -> None:
 
 
 def test_every_kernel_of_the_room_is_made_that_way() -> None:
-    dispatchers = [value for module in MODULES for value in vars(module).values() if isinstance(value, Dispatcher)]
+    dispatchers = [
+        value
+        for module in MODULES
+        for value in vars(module).values()
+        if isinstance(value, Dispatcher)
+    ]
     assert len({dispatcher.__name__ for dispatcher in dispatchers}) > 15
     for dispatcher in dispatchers:
         assert dispatcher.targetoptions["nogil"] is True
@@ -54,7 +69,10 @@ def test_every_kernel_of_the_room_is_made_that_way() -> None:
 
 
 def test_two_threads_with_a_grouper_each_do_not_disturb_each_other() -> None:
-    frames = [draw_maps(np.random.default_rng(seed), 6, 96, 128, tag_length=2, stray=2) for seed in range(8)]
+    frames = [
+        draw_maps(np.random.default_rng(seed), 6, 96, 128, tag_length=2, stray=2)
+        for seed in range(8)
+    ]
     expected = [Grouper()(*frame) for frame in frames]
     failures: list[BaseException] = []
 
@@ -98,22 +116,34 @@ def room(tmp_path: Path) -> Path:
 
 def run(room: Path, home: Path) -> tuple[str, str]:
     """What a new process computes and how often it found a kernel in the cache; what it logs."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG"))
+    }
     environment |= {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", MAIN], cwd=room.parent, env=environment, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", MAIN],
+        cwd=room.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     return done.stdout.strip(), done.stderr
 
 
-def test_a_second_start_finds_the_kernels_and_a_changed_callee_is_noticed(room: Path, tmp_path: Path) -> None:
+def test_a_second_start_finds_the_kernels_and_a_changed_callee_is_noticed(
+    room: Path, tmp_path: Path
+) -> None:
     assert run(room, tmp_path)[0] == "20 0"
     assert run(room, tmp_path)[0] == "20 1"
     (room / "inner.py").write_text(INNER.format(step=2))
     assert run(room, tmp_path)[0] == "30 0"
 
 
-def test_a_package_that_cannot_be_written_to_is_cached_at_home_or_not_at_all(room: Path, tmp_path: Path) -> None:
+def test_a_package_that_cannot_be_written_to_is_cached_at_home_or_not_at_all(
+    room: Path, tmp_path: Path
+) -> None:
     """Files stand where the folders would have to be made: that stops even root."""
     (room / "__pycache__").touch()
     home = tmp_path / "home"

@@ -49,7 +49,9 @@ def draw_candidates(
 @pytest.mark.parametrize("tag_length", [1, 2, 3, 4])
 @pytest.mark.parametrize("step", [1e-4, 0.25, 1.0])
 @pytest.mark.parametrize("capacity", [2, 6, 12])
-def test_groups_are_those_of_the_official_parser(munkres: None, capacity: int, step: float, tag_length: int) -> None:
+def test_groups_are_those_of_the_official_parser(
+    munkres: None, capacity: int, step: float, tag_length: int
+) -> None:
     rng = np.random.default_rng((capacity, tag_length, int(step * 1e4)))
     for _ in range(40):
         candidates = draw_candidates(rng, 17, capacity, tag_length, step=step)
@@ -64,14 +66,19 @@ def test_groups_are_those_of_the_official_parser(munkres: None, capacity: int, s
 def test_means_are_rounded_like_numpy_rounds_them(values: NDArray[np.float32]) -> None:
     """Along a contiguous axis (one tag dimension) NumPy adds in another order than along any other."""
     assert _mean(values, len(values), True) == np.mean(list(values[:, None]), axis=0)[0]
-    assert _mean(values, len(values), False) == np.mean(list(np.stack((values, values), axis=1)), axis=0)[0]
+    assert (
+        _mean(values, len(values), False)
+        == np.mean(list(np.stack((values, values), axis=1)), axis=0)[0]
+    )
 
 
 def candidate(x: int, score: float, tag: float) -> list[float]:
     return [x, 0, score, tag]
 
 
-def test_a_tag_on_the_threshold_is_compared_with_the_mean_that_numpy_computes(munkres: None) -> None:
+def test_a_tag_on_the_threshold_is_compared_with_the_mean_that_numpy_computes(
+    munkres: None,
+) -> None:
     """Nine tags whose mean depends on the order of adding, and a tenth that is within 1 of one of the means only."""
     cases = 0
     for seed in range(300):
@@ -88,7 +95,9 @@ def test_a_tag_on_the_threshold_is_compared_with_the_mean_that_numpy_computes(mu
 
 
 def test_equal_keys_collapse_and_the_later_candidate_stays() -> None:
-    people, _, tags = group(np.array([[candidate(1, 0.9, 5), candidate(2, 0.8, 5)]], np.float32), (0,))
+    people, _, tags = group(
+        np.array([[candidate(1, 0.9, 5), candidate(2, 0.8, 5)]], np.float32), (0,)
+    )
     assert people[:, 0, 0].tolist() == [2]
     assert tags.tolist() == [[5]]
 
@@ -114,7 +123,10 @@ def test_only_the_first_groups_are_compared_with() -> None:
         [
             [candidate(1, 0.9, 0), candidate(2, 0.8, 10)],
             [candidate(3, 0.9, -20), candidate(4, 0.8, -30)],
-            [candidate(5, 0.9, -20.2), candidate(6, 0.8, 10.2)],  # -20 is the third group, beyond the window of two
+            [
+                candidate(5, 0.9, -20.2),
+                candidate(6, 0.8, 10.2),
+            ],  # -20 is the third group, beyond the window of two
         ],
         np.float32,
     )

@@ -27,7 +27,9 @@ def check(grouper: Grouper, heatmaps: NDArray[np.float32], tags: NDArray[np.floa
     adjusted = grouping_reference.adjust(heatmaps, grouped)
     np.testing.assert_array_equal(people.keypoints, adjusted)
     grouper._refine(frame, people, tiles_measured=True)
-    np.testing.assert_array_equal(people.keypoints, grouping_reference.refine(heatmaps, tags, adjusted))
+    np.testing.assert_array_equal(
+        people.keypoints, grouping_reference.refine(heatmaps, tags, adjusted)
+    )
 
 
 @given(
@@ -43,10 +45,14 @@ def test_ties_and_noise_in_maps_of_any_size(
 ) -> None:
     """Few levels make most pixels tie, for the heatmap value as for the tag; then the first in row-major order decides."""
     rng = np.random.default_rng(seed)
-    heatmaps, tags = draw_maps(rng, int(rng.integers(1, 6)), *size, tag_length=tag_length, stray=int(rng.integers(0, 3)))
+    heatmaps, tags = draw_maps(
+        rng, int(rng.integers(1, 6)), *size, tag_length=tag_length, stray=int(rng.integers(0, 3))
+    )
     tags = tags + rng.normal(0, spread, tags.shape).astype(np.float32)
     if levels:
-        heatmaps = np.round(heatmaps * (4 * levels)) / np.float32(4 * levels) - np.float32(rng.choice([0, 0.125]))
+        heatmaps = np.round(heatmaps * (4 * levels)) / np.float32(4 * levels) - np.float32(
+            rng.choice([0, 0.125])
+        )
         tags = np.round(tags * levels) / np.float32(levels)
     check(grouper, heatmaps, tags)
 
@@ -59,7 +65,9 @@ def test_smooth_maps_as_networks_make_them(grouper: Grouper, tag_length: int) ->
         heatmaps, tags = draw_maps(rng, 4, 96, 128, tag_length=tag_length)
         y, x = np.mgrid[:96, :128]
         for dimension in range(tag_length):
-            tags[..., dimension] += (3 * np.sin(x / 40 + dimension) * np.cos(y / 30)).astype(np.float32)
+            tags[..., dimension] += (3 * np.sin(x / 40 + dimension) * np.cos(y / 30)).astype(
+                np.float32
+            )
         heatmaps -= (0.02 * np.sin(x / 17) ** 2).astype(np.float32)
         check(grouper, heatmaps, tags)
 

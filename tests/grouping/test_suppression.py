@@ -45,7 +45,9 @@ def test_people_without_a_joint_in_common_are_different_people() -> None:
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 12))
 @settings(deadline=None, max_examples=50)
-def test_those_who_stay_are_apart_and_those_who_go_are_near_a_stronger_one(seed: int, count: int) -> None:
+def test_those_who_stay_are_apart_and_those_who_go_are_near_a_stronger_one(
+    seed: int, count: int
+) -> None:
     rng = np.random.default_rng(seed)
     keypoints = rng.uniform(0, 8, (count, 3, 3)).astype(np.float32)
     keypoints[..., 2] = 1
@@ -56,7 +58,9 @@ def test_those_who_stay_are_apart_and_those_who_go_are_near_a_stronger_one(seed:
         return bool(np.hypot(*(keypoints[one, :, :2] - keypoints[other, :, :2]).T).mean() < 3)
 
     for person in range(count):
-        stronger = [other for other in range(count) if scores[other] > scores[person] and kept[other]]
+        stronger = [
+            other for other in range(count) if scores[other] > scores[person] and kept[other]
+        ]
         assert kept[person] != any(near(person, other) for other in stronger)
 
 

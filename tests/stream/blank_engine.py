@@ -29,7 +29,9 @@ class BlankEngine:
         self.seen: list[int] = []
         self.batches: list[int] = []
         alignment = align((64, 96), 64).with_map_size((16, 24))
-        self._maps = PoseMaps(np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment)
+        self._maps = PoseMaps(
+            np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment
+        )
 
     def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[int]:
         self.batches.append(len(images_bgr))

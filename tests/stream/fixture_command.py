@@ -20,7 +20,9 @@ def main() -> int:
     kind, _, delay_s = name.partition(":")
 
     def open_estimator(*options: Any, **more: Any) -> Any:
-        return contextlib.nullcontext(PlazaEngine() if kind == "plaza" else BlankEngine(float(delay_s or 0)))
+        return contextlib.nullcontext(
+            PlazaEngine() if kind == "plaza" else BlankEngine(float(delay_s or 0))
+        )
 
     run_stream.open_estimator = open_estimator  # type: ignore[assignment]
     return run_stream.main(arguments)

@@ -18,7 +18,9 @@ def numbered_picture(index: int, width: int, height: int) -> np.ndarray:
     for bit in range(BITS):
         row, column = divmod(bit, 4)
         value = 235 if index >> bit & 1 else 20
-        picture[row * BLOCK_PX : (row + 1) * BLOCK_PX, column * BLOCK_PX : (column + 1) * BLOCK_PX] = value
+        picture[
+            row * BLOCK_PX : (row + 1) * BLOCK_PX, column * BLOCK_PX : (column + 1) * BLOCK_PX
+        ] = value
     return picture
 
 
@@ -65,13 +67,17 @@ def make_clip(
         if audio:
             sound = container.add_stream("aac", rate=16000, layout="mono")
             for start in range(0, 16000 * frames // fps, 1024):
-                samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                samples = av.AudioFrame.from_ndarray(
+                    np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+                )
                 samples.sample_rate, samples.pts = 16000, start
                 container.mux(sound.encode(samples))
             container.mux(sound.encode(None))
         if video:
             for index in range(frames):
-                picture = av.VideoFrame.from_ndarray(numbered_picture(index, width, height), "bgr24")
+                picture = av.VideoFrame.from_ndarray(
+                    numbered_picture(index, width, height), "bgr24"
+                )
                 picture.pts = index if stamps is None else stamps[index]
                 picture.time_base = Fraction(1, fps)
                 container.mux(stream.encode(picture))
@@ -79,10 +85,14 @@ def make_clip(
     return path
 
 
-def make_interlaced_clip(path: Path, *, frames: int = 12, width: int = 192, height: int = 128, speed_px: int = 6) -> Path:
+def make_interlaced_clip(
+    path: Path, *, frames: int = 12, width: int = 192, height: int = 128, speed_px: int = 6
+) -> Path:
     """A clip at 25 fps whose two fields are half a period apart: a bar moves by `speed_px` from field to field."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"x264-params": "tff=1", "crf": "10"})
+        stream = container.add_stream(
+            "libx264", rate=25, options={"x264-params": "tff=1", "crf": "10"}
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 25)
         for index in range(frames):
@@ -100,7 +110,9 @@ def make_interlaced_clip(path: Path, *, frames: int = 12, width: int = 192, heig
 def read_numbers(path: Path) -> list[int]:
     """The numbers that the pictures of the clip at `path` show, read with nothing of this project."""
     with av.open(str(path)) as container:
-        return [read_number(picture.to_ndarray(format="bgr24")) for picture in container.decode(video=0)]
+        return [
+            read_number(picture.to_ndarray(format="bgr24")) for picture in container.decode(video=0)
+        ]
 
 
 def cut(path: Path, target: Path, share: float) -> Path:

@@ -26,7 +26,9 @@ INPUT_PX = 512
 STRIDE = 2
 SIGMA_CELLS = 2.0
 REACH_CELLS = 6
-AREA_SHARE = 0.53  # of its box that a person covers, on average; COCO's area is that of the silhouette
+AREA_SHARE = (
+    0.53  # of its box that a person covers, on average; COCO's area is that of the silhouette
+)
 KEYPOINT_SET = load_keypoint_set("coco")
 
 
@@ -45,8 +47,13 @@ def truth() -> tuple[TruePeople, ...]:
     result = []
     for frame in frames:
         people = [person for person in frame if any(joint[2] > 0 for joint in person["keypoints"])]
-        keypoints = np.array([person["keypoints"] for person in people], np.float32).reshape(-1, 17, 3)
-        area = np.array([person["amodal_bbox"][2] * person["amodal_bbox"][3] for person in people]) * AREA_SHARE
+        keypoints = np.array([person["keypoints"] for person in people], np.float32).reshape(
+            -1, 17, 3
+        )
+        area = (
+            np.array([person["amodal_bbox"][2] * person["amodal_bbox"][3] for person in people])
+            * AREA_SHARE
+        )
         result.append(TruePeople(keypoints, area))
     return tuple(result)
 
@@ -56,7 +63,8 @@ def pictures() -> dict[int, int]:
     """Checksum of every picture of the clip, decoded without this project, and its index."""
     with av.open(str(DEMO_CLIP)) as container:
         return {
-            zlib.crc32(picture.to_ndarray(format="bgr24")): index for index, picture in enumerate(container.decode(video=0))
+            zlib.crc32(picture.to_ndarray(format="bgr24")): index
+            for index, picture in enumerate(container.decode(video=0))
         }
 
 
@@ -107,7 +115,9 @@ def draw_maps(people: TruePeople, release: object = None) -> PoseMaps:
             x0, x1 = max(round(x) - REACH_CELLS, 0), min(round(x) + REACH_CELLS + 1, columns)
             y0, y1 = max(round(y) - REACH_CELLS, 0), min(round(y) + REACH_CELLS + 1, rows)
             down, across = np.mgrid[y0:y1, x0:x1]
-            peak = np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * SIGMA_CELLS**2)).astype(np.float32)
+            peak = np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * SIGMA_CELLS**2)).astype(
+                np.float32
+            )
             heat = heatmaps[joint, y0:y1, x0:x1]
             tags[joint, y0:y1, x0:x1, 0][peak > heat] = 10 * person
             np.maximum(heat, peak, out=heat)
@@ -146,4 +156,6 @@ def similarity_of_record(records: list[dict[str, object]]) -> float:
 
 def no_people() -> People:
     """What grouping gives for an empty frame."""
-    return People(np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
+    return People(
+        np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
+    )

@@ -85,7 +85,9 @@ def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
             self.end_headers()
             for index in range(1000):
                 _, picture = cv2.imencode(".jpg", numbered_picture(index, 96, 64))
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                head = (
+                    f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                )
                 try:
                     self.wfile.write(head.encode() + picture.tobytes() + b"\r\n")
                 except OSError:
@@ -95,7 +97,9 @@ def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=str(folder))
+    )
     server.daemon_threads = True
     if encrypted:
         server.socket = self_signed().wrap_socket(server.socket, server_side=True)
@@ -116,8 +120,20 @@ def self_signed() -> ssl.SSLContext:
         pytest.skip("needs the openssl command, to make a certificate")
     with tempfile.TemporaryDirectory() as folder:
         key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
-        make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera"]
-        subprocess.run([openssl, *make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        make = [
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=camera",
+        ]
+        subprocess.run(
+            [openssl, *make, "-keyout", key, "-out", certificate], check=True, capture_output=True
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
     return context
@@ -129,11 +145,19 @@ class RtspServer:
     def __init__(self, clip: Path, *, user: str = "") -> None:
         self.port = free_port()
         self.url = f"rtsp://127.0.0.1:{self.port}/clip"
-        self._command = [system_python(), str(RTSP_SCRIPT), str(self.port), str(clip), *(["--user", user] if user else [])]
+        self._command = [
+            system_python(),
+            str(RTSP_SCRIPT),
+            str(self.port),
+            str(clip),
+            *(["--user", user] if user else []),
+        ]
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 
@@ -162,6 +186,11 @@ def system_python() -> str:
     """The interpreter that Debian's GStreamer bindings belong to; skips the test where they are not installed."""
     python = shutil.which("python3", path="/usr/bin")
     check = "import gi; gi.require_version('GstRtspServer', '1.0')"
-    if python is None or subprocess.run([python, "-c", check], capture_output=True, check=False).returncode:
-        pytest.skip("needs Debian's gir1.2-gst-rtsp-server-1.0 and python3-gi: there is no RTSP server to talk to")
+    if (
+        python is None
+        or subprocess.run([python, "-c", check], capture_output=True, check=False).returncode
+    ):
+        pytest.skip(
+            "needs Debian's gir1.2-gst-rtsp-server-1.0 and python3-gi: there is no RTSP server to talk to"
+        )
     return python

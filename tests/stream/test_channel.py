@@ -16,7 +16,10 @@ def test_stride_uses_every_nth_frame_from_the_first(stride: int, count: int) -> 
 
 @given(st.integers(0, 60), st.integers(1, 5), st.integers(0, 200))
 def test_a_limit_counts_frames_that_are_used(limit: int, stride: int, count: int) -> None:
-    assert used(Thinning(limit=limit, stride=stride), 25.0, count) == list(range(0, count, stride))[:limit]
+    assert (
+        used(Thinning(limit=limit, stride=stride), 25.0, count)
+        == list(range(0, count, stride))[:limit]
+    )
 
 
 @given(st.floats(1, 120), st.floats(0.5, 120))

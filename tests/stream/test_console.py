@@ -16,7 +16,9 @@ def terminal() -> tuple[Console, io.StringIO]:
 
 
 def tell(frames: int, elapsed_s: float, *, expected: int | None = 100, drops: int = 0) -> Progress:
-    return Progress(frames=frames, expected=expected, drops=drops, elapsed_s=elapsed_s, finished=False)
+    return Progress(
+        frames=frames, expected=expected, drops=drops, elapsed_s=elapsed_s, finished=False
+    )
 
 
 def test_the_bar_shows_frames_rate_and_drops() -> None:
@@ -47,11 +49,15 @@ def test_log_records_are_single_lines_however_long() -> None:
 
 def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:
     stages = tuple(
-        StageStatistics(name=name, time_ms=Statistics(n=9, mean=1, p50=1, p95=2, p99=3, max=4), busy_share=share)
+        StageStatistics(
+            name=name, time_ms=Statistics(n=9, mean=1, p50=1, p95=2, p99=3, max=4), busy_share=share
+        )
         for name, share in (("decode", 0.1), ("infer", 0.9))
     )
     health = SourceHealth(state="ended", reconnects=3)
-    source = SourceSummary(name="a", frames=9, people=4, drops={"superseded": 2, "stale": 1}, health=health)
+    source = SourceSummary(
+        name="a", frames=9, people=4, drops={"superseded": 2, "stale": 1}, health=health
+    )
     summary = Summary(
         elapsed_s=3.0,
         sources=(source, source),
@@ -62,7 +68,15 @@ def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:
     )
     line = str(summary)
     assert "\n" not in line
-    for words in ("18 frames", "6.0 FPS", "8 people", "2 stale, 4 superseded", "p50 12 ms", "p95 20 ms", "6 reconnects"):
+    for words in (
+        "18 frames",
+        "6.0 FPS",
+        "8 people",
+        "2 stale, 4 superseded",
+        "p50 12 ms",
+        "p95 20 ms",
+        "6 reconnects",
+    ):
         assert words in line
     console, text = terminal()
     console.print(stage_table(summary))

@@ -52,7 +52,14 @@ def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) ->
 class MemorySink:
     """A Sink that remembers; `fail_in` names the call that raises, at frame `fail_at`."""
 
-    def __init__(self, *, needs_picture: bool = False, fail_in: str = "", fail_at: int = 5, delay_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        needs_picture: bool = False,
+        fail_in: str = "",
+        fail_at: int = 5,
+        delay_s: float = 0.0,
+    ) -> None:
         self.needs_picture = needs_picture
         self.fail_in, self.fail_at, self.delay_s = fail_in, fail_at, delay_s
         self.frames: list[int] = []
@@ -69,7 +76,15 @@ class MemorySink:
             raise SinkError("cannot open")
         self.info = source
 
-    def write(self, frame: Frame, people: People, picture: np.ndarray | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: np.ndarray | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         if self.fail_in == "write" and len(self.frames) == self.fail_at:
             raise SinkError("disk full")
         time.sleep(self.delay_s)
@@ -89,7 +104,14 @@ class MemorySink:
 class CountedSource(Source):
     """Pictures that show their number, made as fast as asked or at `fps`; raises SourceError at `fail_at`."""
 
-    def __init__(self, count: int, *, fps: float | None = None, fail_at: int | None = None, name: str = "counted") -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        fps: float | None = None,
+        fail_at: int | None = None,
+        name: str = "counted",
+    ) -> None:
         super().__init__()
         self.name, self.live = name, fps is not None
         self.count, self.fps, self.fail_at = count, fps, fail_at
@@ -99,7 +121,14 @@ class CountedSource(Source):
 
     @property
     def info(self) -> SourceInfo:
-        return SourceInfo(name=self.name, width=96, height=64, fps=self.fps or 25.0, frame_count=self.count, live=self.live)
+        return SourceInfo(
+            name=self.name,
+            width=96,
+            height=64,
+            fps=self.fps or 25.0,
+            frame_count=self.count,
+            live=self.live,
+        )
 
     def open(self) -> None:
         self.began_s = time.monotonic()
@@ -112,7 +141,9 @@ class CountedSource(Source):
             return False
         self.index += 1
         self.time_s = self.index / (self.fps or 25.0)
-        if self.fps is not None and self.stopped.wait(max(0.0, self.began_s + self.time_s - time.monotonic())):
+        if self.fps is not None and self.stopped.wait(
+            max(0.0, self.began_s + self.time_s - time.monotonic())
+        ):
             return False
         self.captured_ns = time.monotonic_ns()
         return True
@@ -141,7 +172,9 @@ def counted(count: int, **choices: Any) -> CountedSource:
     return source
 
 
-def stop_when(pipeline: Pipeline, condition: Callable[[], bool], limit_s: float = 15.0) -> Callable[[Progress], None]:
+def stop_when(
+    pipeline: Pipeline, condition: Callable[[], bool], limit_s: float = 15.0
+) -> Callable[[Progress], None]:
     """For `Pipeline.run`: stops the run when `condition` holds, or when it takes too long."""
 
     def look(progress: Progress) -> None:
@@ -157,12 +190,17 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
     record, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     renderer = Renderer(KEYPOINT_SET)
     sinks = open_sinks([str(record), str(video)])
-    with open_source("demo") as source, Pipeline([source], engine, grouper, sinks=[sinks], renderers=[renderer]) as pipeline:
+    with (
+        open_source("demo") as source,
+        Pipeline([source], engine, grouper, sinks=[sinks], renderers=[renderer]) as pipeline,
+    ):
         summary = pipeline.run()
     header, *frames = [json.loads(line) for line in record.read_text().splitlines()]
     assert header["size"] == [640, 480]
     assert [frame["frame"] for frame in frames] == list(range(200))
-    assert [frame["time_s"] for frame in frames] == pytest.approx([index / 25 for index in range(200)])
+    assert [frame["time_s"] for frame in frames] == pytest.approx(
+        [index / 25 for index in range(200)]
+    )
     assert similarity_of_record(frames) >= 0.95
     assert summary.frames == 200
     assert summary.people == sum(len(frame["people"]) for frame in frames)
@@ -171,12 +209,20 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
     assert engine.largest_queue == engine.in_flight == 2
     with open_source("demo") as clip, open_source(str(video)) as result:
         changes = [
-            cv2.absdiff(after.image, before.image).max(axis=2) for before, after in zip(clip, result, strict=True)
+            cv2.absdiff(after.image, before.image).max(axis=2)
+            for before, after in zip(clip, result, strict=True)
         ]
     assert len(changes) == 200
     for index in (0, 77, 199):
-        joints = [joint for person in frames[index]["people"] for joint in person["keypoints"] if joint[2] > 0.5]
-        at_joints = [changes[index][int(y), int(x)] for x, y, _ in joints if 0 <= x < 640 and 0 <= y < 440]
+        joints = [
+            joint
+            for person in frames[index]["people"]
+            for joint in person["keypoints"]
+            if joint[2] > 0.5
+        ]
+        at_joints = [
+            changes[index][int(y), int(x)] for x, y, _ in joints if 0 <= x < 640 and 0 <= y < 440
+        ]
         assert np.median(at_joints) > 40, "joints are not drawn where they were found"
         assert np.median(changes[index]) < 12, "the rest of the picture changed"
 
@@ -195,7 +241,10 @@ def test_iterate_gives_frames_with_their_people_in_order() -> None:
 def test_every_frame_is_inferred_once_and_in_order(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=100)
     engine, sink = BlankEngine(), MemorySink()
-    with open_source(str(clip)) as source, Pipeline([source], engine, nobody, sinks=[[sink]]) as pipeline:
+    with (
+        open_source(str(clip)) as source,
+        Pipeline([source], engine, nobody, sinks=[[sink]]) as pipeline,
+    ):
         summary = pipeline.run()
     assert engine.seen == sink.frames == list(range(100))
     assert summary.drops == {}
@@ -217,7 +266,9 @@ def test_no_picture_is_drawn_unless_a_sink_wants_it() -> None:
     for needed in (False, True):
         sinks = [MemorySink(), MemorySink(needs_picture=needed)]
         renderers = [CountingRenderer(KEYPOINT_SET)]
-        with Pipeline([counted(10)], BlankEngine(), nobody, sinks=[sinks], renderers=renderers) as pipeline:
+        with Pipeline(
+            [counted(10)], BlankEngine(), nobody, sinks=[sinks], renderers=renderers
+        ) as pipeline:
             pipeline.run()
         assert len(drawn) == (10 if needed else 0)
         assert sinks[0].pictures == [False] * 10
@@ -253,13 +304,22 @@ class Fault:
         return no_people()
 
 
-@pytest.mark.parametrize("broken", ["source", "submit", "result", "group", "draw", "open", "write", "close"])
+@pytest.mark.parametrize(
+    "broken", ["source", "submit", "result", "group", "draw", "open", "write", "close"]
+)
 @pytest.mark.parametrize("live", [False, True])
-def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(broken: str, live: bool) -> None:
+def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
+    broken: str, live: bool
+) -> None:
     source = counted(10_000, fps=200.0 if live else None, fail_at=5 if broken == "source" else None)
     good = MemorySink(needs_picture=True)
     bad = MemorySink(fail_in=broken)
-    expected = {"source": "cable", "open": "cannot open", "write": "disk full", "close": "cannot finish"}
+    expected = {
+        "source": "cable",
+        "open": "cannot open",
+        "write": "disk full",
+        "close": "cannot finish",
+    }
     options = PipelineOptions(frames=8 if broken == "close" else None)
     renderer = Renderer(KEYPOINT_SET)
     renderer.draw = Fault("draw", broken)  # type: ignore[method-assign, assignment]
@@ -272,7 +332,10 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(b
         options=options,
     )
     start = time.monotonic()
-    with pytest.raises((RuntimeError, OSError), match=expected.get(broken, f"boom in {broken}")), pipeline:
+    with (
+        pytest.raises((RuntimeError, OSError), match=expected.get(broken, f"boom in {broken}")),
+        pipeline,
+    ):
         pipeline.run()
     assert time.monotonic() - start < 4
     assert good.closed and bad.closed
@@ -282,7 +345,10 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(b
 
 def test_the_end_of_one_source_that_fails_leaves_the_other_running() -> None:
     sinks = [MemorySink(), MemorySink()]
-    sources = [counted(10_000, fps=100.0, fail_at=10, name="first"), counted(60, fps=100.0, name="second")]
+    sources = [
+        counted(10_000, fps=100.0, fail_at=10, name="first"),
+        counted(60, fps=100.0, name="second"),
+    ]
     pipeline = Pipeline(sources, BlankEngine(), nobody, sinks=[[sinks[0]], [sinks[1]]])
     with pytest.raises(SourceError, match="cable"), pipeline:
         pipeline.run()
@@ -309,7 +375,9 @@ def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> N
     sinks = [MemorySink(), MemorySink(), MemorySink()]
     sources = [counted(40, name=str(index)) for index in range(3)]
     options = PipelineOptions(batch_window_ms=1000)
-    with Pipeline(sources, engine, nobody, sinks=[[sink] for sink in sinks], options=options) as pipeline:
+    with Pipeline(
+        sources, engine, nobody, sinks=[[sink] for sink in sinks], options=options
+    ) as pipeline:
         pipeline.run()
     assert [sink.frames for sink in sinks] == [list(range(40))] * 3
     assert sorted(engine.seen) == sorted([*range(40)] * 3)
@@ -329,7 +397,9 @@ def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
 def test_a_single_source_never_waits_for_company() -> None:
     engine = BlankEngine(batch_size=8)
     options = PipelineOptions(batch_window_ms=60_000)
-    with Pipeline([counted(5)], engine, nobody, sinks=[[MemorySink()]], options=options) as pipeline:
+    with Pipeline(
+        [counted(5)], engine, nobody, sinks=[[MemorySink()]], options=options
+    ) as pipeline:
         summary = pipeline.run()
     assert engine.batches == [1] * 5
     assert summary.elapsed_s < 30
@@ -341,7 +411,9 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
     silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
     silent.health.state = state
     options = PipelineOptions(batch_window_ms=60_000, policy=EVERY_FRAME)
-    with Pipeline([silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options) as pipeline:
+    with Pipeline(
+        [silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options
+    ) as pipeline:
         pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 30))
     assert sink.frames == list(range(30))
 
@@ -350,7 +422,9 @@ def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")
     options = PipelineOptions(batch_window_ms=20, policy=EVERY_FRAME)
-    with Pipeline([silent, counted(20, fps=20.0)], engine, nobody, sinks=[[], [sink]], options=options) as pipeline:
+    with Pipeline(
+        [silent, counted(20, fps=20.0)], engine, nobody, sinks=[[], [sink]], options=options
+    ) as pipeline:
         pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 20))
     assert sink.frames == list(range(20))
     assert np.median(sink.latencies_ms) < 20 + 30
@@ -358,7 +432,13 @@ def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
 
 def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
     engine, sink = BlankEngine(delay_s=0.06), MemorySink()
-    with Pipeline([counted(90, fps=60.0)], engine, nobody, sinks=[[sink]], options=PipelineOptions(policy=LATEST)) as pipeline:
+    with Pipeline(
+        [counted(90, fps=60.0)],
+        engine,
+        nobody,
+        sinks=[[sink]],
+        options=PipelineOptions(policy=LATEST),
+    ) as pipeline:
         summary = pipeline.run()
     assert sink.frames == sorted(set(sink.frames))
     assert 15 < len(sink.frames) < 40
@@ -373,7 +453,9 @@ def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
 def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
     sink = MemorySink()
     options = PipelineOptions(policy=Policy(kind="max-age", max_age_s=0.05))
-    with Pipeline([counted(60, fps=100.0)], BlankEngine(delay_s=0.08), nobody, sinks=[[sink]], options=options) as pipeline:
+    with Pipeline(
+        [counted(60, fps=100.0)], BlankEngine(delay_s=0.08), nobody, sinks=[[sink]], options=options
+    ) as pipeline:
         summary = pipeline.run()
     assert len(sink.frames) + sum(summary.drops.values()) == 60
     assert set(summary.drops) <= {"stale", "full"}
@@ -382,7 +464,9 @@ def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
 
 def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=16, fps=10)
-    for _ in range(4):  # a machine that is busy with something else may hold a thread back for longer than a frame
+    for _ in range(
+        4
+    ):  # a machine that is busy with something else may hold a thread back for longer than a frame
         sink = MemorySink()
         with (
             open_source(str(clip), SourceConfig(realtime=True)) as source,
@@ -393,7 +477,9 @@ def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
             break
     assert sink.frames == list(range(16))
     assert summary.drops == {}
-    assert next(stage for stage in summary.stages if stage.name == "decode").busy_share < 0.5, "waiting is no work"
+    assert next(stage for stage in summary.stages if stage.name == "decode").busy_share < 0.5, (
+        "waiting is no work"
+    )
 
 
 @pytest.mark.parametrize(
@@ -409,7 +495,9 @@ def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
 )
 def test_fewer_frames_can_be_asked_for(options: PipelineOptions, expected: list[int]) -> None:
     sink = MemorySink()
-    with Pipeline([counted(100)], BlankEngine(), nobody, sinks=[[sink]], options=options) as pipeline:
+    with Pipeline(
+        [counted(100)], BlankEngine(), nobody, sinks=[[sink]], options=options
+    ) as pipeline:
         summary = pipeline.run()
     assert sink.frames == expected
     assert summary.drops == {}
@@ -473,7 +561,9 @@ def test_progress_is_told_in_the_callers_thread() -> None:
         told.append(progress)
         threads.add(threading.get_ident())
 
-    with Pipeline([counted(40)], BlankEngine(delay_s=0.01), nobody, sinks=[[MemorySink()]]) as pipeline:
+    with Pipeline(
+        [counted(40)], BlankEngine(delay_s=0.01), nobody, sinks=[[MemorySink()]]
+    ) as pipeline:
         pipeline.run(hear)
     assert threads == {threading.get_ident()}
     assert [progress.frames for progress in told] == sorted(progress.frames for progress in told)
@@ -498,7 +588,15 @@ def test_the_process_is_as_before_after_a_run() -> None:
 
 def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: Grouper) -> None:
     """It looks at the young alone while a pipeline runs, and does not know how large pictures and decoders are."""
-    large = {"VideoFrame", "ndarray", "FrameSlot", "InputContainer", "OutputContainer", "VideoCodecContext", "FileSource"}
+    large = {
+        "VideoFrame",
+        "ndarray",
+        "FrameSlot",
+        "InputContainer",
+        "OutputContainer",
+        "VideoCodecContext",
+        "FileSource",
+    }
     clip = make_clip(tmp_path / "clip.mp4", frames=20, rotation=90)
     folder = tmp_path / "two"
     folder.mkdir()
@@ -509,7 +607,9 @@ def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: 
         sinks = open_sinks([str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")])
         with (
             open_source(str(spec)) as source,
-            Pipeline([source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]) as pipeline,
+            Pipeline(
+                [source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]
+            ) as pipeline,
         ):
             pipeline.run()
 
@@ -533,14 +633,20 @@ def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=10)
     counts = []
     for _ in range(3):
-        sinks = open_sinks([str(tmp_path / name) for name in ("out.mp4", "out.jsonl", "out.csv", "out.json")])
+        sinks = open_sinks(
+            [str(tmp_path / name) for name in ("out.mp4", "out.jsonl", "out.csv", "out.json")]
+        )
         with (
             open_source(str(clip)) as source,
-            Pipeline([source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]) as pipeline,
+            Pipeline(
+                [source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]
+            ) as pipeline,
         ):
             pipeline.run()
         counts.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task")])
-    assert all(later <= earlier for later, earlier in zip(counts[2], counts[1], strict=True)), counts
+    assert all(later <= earlier for later, earlier in zip(counts[2], counts[1], strict=True)), (
+        counts
+    )
 
 
 def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) -> None:
@@ -552,7 +658,9 @@ def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) 
     sinks = [*open_sinks([str(tmp_path / "out.mp4")]), sink]
     with (
         open_source(str(both)) as source,
-        Pipeline([source], engine, nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]) as pipeline,
+        Pipeline(
+            [source], engine, nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]
+        ) as pipeline,
     ):
         pipeline.run()
     assert engine.seen == [*range(10)] * 3
@@ -567,7 +675,9 @@ def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
     options = PipelineOptions(frames=8)
     with (
         open_source("demo") as source,
-        Pipeline([source], engine, nobody, sinks=[[sink]], renderers=[renderer], options=options) as pipeline,
+        Pipeline(
+            [source], engine, nobody, sinks=[[sink]], renderers=[renderer], options=options
+        ) as pipeline,
     ):
         pipeline.run()
     assert sink.frames == list(range(8))

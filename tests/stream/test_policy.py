@@ -20,7 +20,9 @@ def test_a_policy_is_read_from_its_name(text: str, policy: Policy) -> None:
     assert parse_policy(str(read)).kind == policy.kind
 
 
-@pytest.mark.parametrize("text", ["", "newest", "latest=3s", "max-age=", "max-age=-1s", "max-age=0ms", "max-age=s"])
+@pytest.mark.parametrize(
+    "text", ["", "newest", "latest=3s", "max-age=", "max-age=-1s", "max-age=0ms", "max-age=s"]
+)
 def test_anything_else_is_refused_with_the_text_in_the_message(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--policy") as caught:
         parse_policy(text)

@@ -27,9 +27,29 @@ STATUS = Status(fps=29.7, latency_ms=34.2, drops=3, runtime="lite, openvino bf16
 
 def standing(x: float, y: float = 60.0, *, height: float = 140.0, score: float = 0.9) -> np.ndarray:
     """(17, 3) joints of somebody who stands facing the camera, nose at (x, y)."""
-    across = [0, 0.03, -0.03, 0.06, -0.06, 0.13, -0.13, 0.16, -0.16, 0.17, -0.17, 0.08, -0.08, 0.08, -0.08, 0.08, -0.08]
+    across = [
+        0,
+        0.03,
+        -0.03,
+        0.06,
+        -0.06,
+        0.13,
+        -0.13,
+        0.16,
+        -0.16,
+        0.17,
+        -0.17,
+        0.08,
+        -0.08,
+        0.08,
+        -0.08,
+        0.08,
+        -0.08,
+    ]
     down = [0, -0.02, -0.02, 0, 0, 0.15, 0.15, 0.35, 0.35, 0.52, 0.52, 0.5, 0.5, 0.75, 0.75, 1, 1]
-    joints = np.stack((x + height * np.array(across), y + height * np.array(down), np.full(17, score)), axis=1)
+    joints = np.stack(
+        (x + height * np.array(across), y + height * np.array(down), np.full(17, score)), axis=1
+    )
     return joints.astype(np.float32)
 
 
@@ -38,7 +58,13 @@ def people_of(*keypoints: np.ndarray) -> People:
     return People(stacked, stacked[..., 2].mean(axis=1), np.zeros((len(stacked), 1), np.float32))
 
 
-def drawn(people: People, *, size: tuple[int, int] = (HEIGHT, WIDTH), status: Status | None = None, **options) -> np.ndarray:
+def drawn(
+    people: People,
+    *,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+    status: Status | None = None,
+    **options,
+) -> np.ndarray:
     picture = np.full((*size, 3), 128, np.uint8)
     Renderer(COCO, options=RenderOptions(**options)).draw(picture, people, status)
     return picture
@@ -73,7 +99,10 @@ def test_joints_below_the_threshold_are_not_drawn():
 
 
 def test_a_surer_person_is_drawn_more_opaque():
-    strength = [np.abs(drawn(people_of(standing(160, score=score))).astype(int) - 128).sum() for score in (0.2, 0.4, 0.6)]
+    strength = [
+        np.abs(drawn(people_of(standing(160, score=score))).astype(int) - 128).sum()
+        for score in (0.2, 0.4, 0.6)
+    ]
     assert strength[0] < strength[1] < strength[2]
 
 
@@ -97,7 +126,9 @@ def test_edges_are_smooth():
     joints = np.zeros((17, 3), np.float32)
     joints[5], joints[7] = (40.3, 30.2, 0.9), (280.6, 180.9, 0.9)
     picture = drawn(people_of(joints)).astype(int)
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 40, "few shades: the limb has jagged edges"
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 40, (
+        "few shades: the limb has jagged edges"
+    )
 
 
 def test_a_limb_covers_what_opencv_covers():
@@ -114,18 +145,25 @@ def test_a_limb_covers_what_opencv_covers():
 def test_sides_of_links_follow_the_flip_pairs():
     skeleton = make_skeleton(COCO)
     assert [skeleton.joint_shades[joint] for joint in (0, 5, 6)] == [MIDDLE, LEFT, RIGHT]
-    sides = {tuple(link): side for link, side in zip(skeleton.links.tolist(), skeleton.link_shades.tolist(), strict=True)}
+    sides = {
+        tuple(link): side
+        for link, side in zip(skeleton.links.tolist(), skeleton.link_shades.tolist(), strict=True)
+    }
     assert (sides[5, 7], sides[6, 8], sides[5, 6], sides[0, 1]) == (LEFT, RIGHT, MIDDLE, LEFT)
 
 
 @pytest.mark.parametrize("name", ["coco", "crowdpose"])
 def test_every_keypoint_set_and_theme_can_be_drawn(name):
     keypoint_set = load_keypoint_set(name)
-    keypoints = np.random.default_rng(0).random((3, len(keypoint_set), 3), np.float32) * np.float32([WIDTH, HEIGHT, 1])
+    keypoints = np.random.default_rng(0).random((3, len(keypoint_set), 3), np.float32) * np.float32(
+        [WIDTH, HEIGHT, 1]
+    )
     people = People(keypoints, np.ones(3, np.float32), np.zeros((3, 1), np.float32))
     for theme in theme_names():
         picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-        Renderer(keypoint_set, theme, RenderOptions(boxes=True, ids=True, scores=True, trails=5)).draw(picture, people, STATUS)
+        Renderer(
+            keypoint_set, theme, RenderOptions(boxes=True, ids=True, scores=True, trails=5)
+        ).draw(picture, people, STATUS)
         assert changed(picture).any()
 
 
@@ -164,7 +202,9 @@ def test_many_people_over_a_long_time_never_share_a_number():
     ids = PersonIds(17)
     generator = np.random.default_rng(1)
     for _ in range(200):
-        numbers = ids.assign(generator.random((150, 17, 3), np.float32) * np.float32([4000, 4000, 1]), 0.2)
+        numbers = ids.assign(
+            generator.random((150, 17, 3), np.float32) * np.float32([4000, 4000, 1]), 0.2
+        )
         assert len(set(numbers.tolist())) == 150
 
 
@@ -187,7 +227,9 @@ def test_faces_are_gone_and_the_rest_is_not(hidden):
     joints[hidden, 2] = 0
     pattern = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     picture = pattern.copy()
-    Renderer(COCO, options=RenderOptions(blur_faces=True, skeletons=False)).draw(picture, people_of(joints))
+    Renderer(COCO, options=RenderOptions(blur_faces=True, skeletons=False)).draw(
+        picture, people_of(joints)
+    )
     face = (slice(54, 66), slice(152, 168))
     assert (picture[face] == pattern[face]).mean() < 0.1
     assert len(np.unique(picture[face].reshape(-1, 3), axis=0)) < 20
@@ -263,8 +305,12 @@ def test_maps_are_laid_where_they_belong(kind):
 )
 def test_no_coordinates_and_no_picture_size_crash_it(keypoints, size, background):
     with np.errstate(all="ignore"):
-        people = People(keypoints, np.nan_to_num(keypoints[:, :, 2]).mean(axis=1), np.zeros((2, 1), np.float32))
-    options = RenderOptions(background=background, boxes=True, ids=True, scores=True, blur_faces=True, trails=3)
+        people = People(
+            keypoints, np.nan_to_num(keypoints[:, :, 2]).mean(axis=1), np.zeros((2, 1), np.float32)
+        )
+    options = RenderOptions(
+        background=background, boxes=True, ids=True, scores=True, blur_faces=True, trails=3
+    )
     Renderer(COCO, options=options).draw(np.full((*size, 3), 128, np.uint8), people, STATUS)
 
 
@@ -272,8 +318,10 @@ def test_unknown_themes_and_bad_colours_are_one_line(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'night'"):
         Renderer(COCO, "nihgt")
     path = tmp_path / "mine.yaml"
-    path.write_text("palette: [red]\nleft: {towards: '#ffffff', amount: 0}\nright: {towards: '#ffffff', amount: 0}\n"
-                    "middle: {towards: '#ffffff', amount: 0}\n")
+    path.write_text(
+        "palette: [red]\nleft: {towards: '#ffffff', amount: 0}\nright: {towards: '#ffffff', amount: 0}\n"
+        "middle: {towards: '#ffffff', amount: 0}\n"
+    )
     with pytest.raises(ConfigError, match="#rrggbb, not 'red'"):
         Renderer(COCO, str(path))
     with pytest.raises(ConfigError, match="joint_threshold"):
@@ -282,8 +330,10 @@ def test_unknown_themes_and_bad_colours_are_one_line(tmp_path):
 
 def test_a_theme_file_of_ones_own_is_a_theme(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("palette: ['#ff0000']\nleft: {towards: '#ffffff', amount: 0}\nright: {towards: '#ffffff', amount: 0}\n"
-                    "middle: {towards: '#ffffff', amount: 0}\n")
+    path.write_text(
+        "palette: ['#ff0000']\nleft: {towards: '#ffffff', amount: 0}\nright: {towards: '#ffffff', amount: 0}\n"
+        "middle: {towards: '#ffffff', amount: 0}\n"
+    )
     assert (load_theme(str(path)).shades() == np.float32([0, 0, 255])).all()
 
 

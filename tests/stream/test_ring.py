@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from stream.policy import EVERY_FRAME, LATEST, Policy
 from stream.ring import Lease, RingBuffer, RingClosed
@@ -158,7 +166,9 @@ class RingAgainstModel(RuleBasedStateMachine):
             assert self.ring._slots[index].value == value
 
 
-RingAgainstModel.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+RingAgainstModel.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None
+)
 test_ring_against_model = RingAgainstModel.TestCase
 
 
@@ -180,7 +190,9 @@ def arrays(count: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 @pytest.mark.parametrize("capacity", [3, 8])
-def test_two_threads_lose_nothing_that_is_not_counted_and_tear_no_frame(policy: Policy, capacity: int) -> None:
+def test_two_threads_lose_nothing_that_is_not_counted_and_tear_no_frame(
+    policy: Policy, capacity: int
+) -> None:
     ring = RingBuffer(arrays(capacity), policy=policy)
     writer = threading.Thread(target=write, args=(ring, 3000))
     writer.start()
@@ -241,7 +253,9 @@ def test_closing_wakes_a_reader_and_a_writer_that_wait(end: str) -> None:
     lease = full.reserve()
     assert lease is not None
     lease.commit()
-    threads = [threading.Thread(target=wait, args=(call,)) for call in (empty.acquire, full.reserve)]
+    threads = [
+        threading.Thread(target=wait, args=(call,)) for call in (empty.acquire, full.reserve)
+    ]
     for thread in threads:
         thread.start()
     time.sleep(0.05)

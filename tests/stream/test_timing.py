@@ -18,7 +18,9 @@ def test_percentiles_equal_those_of_numpy(values: list[float]) -> None:
     assert found.n == len(values)
     assert found.mean == pytest.approx(np.mean(values))
     assert found.max == max(values)
-    assert (found.p50, found.p95, found.p99) == pytest.approx(tuple(np.percentile(values, (50, 95, 99))))
+    assert (found.p50, found.p95, found.p99) == pytest.approx(
+        tuple(np.percentile(values, (50, 95, 99)))
+    )
 
 
 def test_memory_does_not_grow_and_percentiles_are_of_the_window() -> None:

@@ -10,7 +10,9 @@ from stream.turns import TurnReader
 
 def rings(count: int) -> tuple[list[RingBuffer[list[int]]], TurnReader[list[int]]]:
     signal = threading.Condition()
-    made = [RingBuffer([[0] for _ in range(4)], policy=EVERY_FRAME, signal=signal) for _ in range(count)]
+    made = [
+        RingBuffer([[0] for _ in range(4)], policy=EVERY_FRAME, signal=signal) for _ in range(count)
+    ]
     return made, TurnReader(made, signal)
 
 
@@ -44,6 +46,7 @@ def test_one_closed_ring_does_not_end_the_others() -> None:
     second.close("gone too")
     with pytest.raises(RingClosed):
         reader.acquire()
+
 
 def test_a_ring_has_the_window_to_join_the_others() -> None:
     (first, second), reader = rings(2)

@@ -45,9 +45,14 @@ def test_the_truth_has_the_form_of_the_demo(tmp_path: Path, shared: Path) -> Non
 
 
 def test_people_move_and_never_meet(library: BodyLibrary) -> None:
-    plaza = open_plaza(160, 120, 7, 6.0, library, PhotoLibrary.textures(), None, np.random.default_rng(9))
+    plaza = open_plaza(
+        160, 120, 7, 6.0, library, PhotoLibrary.textures(), None, np.random.default_rng(9)
+    )
     places = np.array(
-        [[(moment.x_m, moment.y_m) for moment in map(player.at, np.arange(0, 6, 0.1))] for player in plaza.players]
+        [
+            [(moment.x_m, moment.y_m) for moment in map(player.at, np.arange(0, 6, 0.1))]
+            for player in plaza.players
+        ]
     )
     assert len(places) >= 5
     assert (np.ptp(places, axis=1).max(1) > 1.0).sum() >= 3
@@ -71,7 +76,9 @@ def test_a_clip_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
     assert (tmp_path / "clip.mp4").read_bytes() == before
 
 
-@pytest.mark.parametrize("wrong", [{"seconds": 0.0}, {"fps": 0.0}, {"actors": 0}, {"size": "121x160"}, {"quality": 99}])
+@pytest.mark.parametrize(
+    "wrong", [{"seconds": 0.0}, {"fps": 0.0}, {"actors": 0}, {"size": "121x160"}, {"quality": 99}]
+)
 def test_clips_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         ClipConfig(**wrong)  # type: ignore[arg-type]

@@ -14,11 +14,32 @@ from tests.synthetic.conftest import SIZE
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def test_images_are_written_and_counted(tmp_path: Path, photographs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_are_written_and_counted(
+    tmp_path: Path, photographs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "set"
-    assert main(["images", "--count", "2", "--size", SIZE, "--backgrounds", str(photographs), "-o", str(folder)]) == 0
+    assert (
+        main(
+            [
+                "images",
+                "--count",
+                "2",
+                "--size",
+                SIZE,
+                "--backgrounds",
+                str(photographs),
+                "-o",
+                str(folder),
+            ]
+        )
+        == 0
+    )
     assert "2 images" in capsys.readouterr().out
-    assert {path.name for path in folder.iterdir()} == {"000000.jpg", "000001.jpg", "annotations.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "000000.jpg",
+        "000001.jpg",
+        "annotations.json",
+    }
 
 
 @pytest.mark.parametrize(
@@ -36,7 +57,10 @@ def test_images_are_written_and_counted(tmp_path: Path, photographs: Path, capsy
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
-    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
@@ -56,5 +80,7 @@ def test_baking_without_anny_names_the_package(
 
 def test_rendering_needs_neither_torch_nor_anny() -> None:
     program = "import sys, synthetic.images, synthetic.clip; print({'torch', 'anny', 'skimage'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "set()"

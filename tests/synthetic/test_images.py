@@ -20,7 +20,10 @@ def test_a_seed_and_an_index_give_one_picture(maker: ImageMaker) -> None:
     first, labels = maker.make(3)
     second, same_labels = again.make(3)
     assert np.array_equal(first, second)
-    assert all(np.array_equal(one.keypoints, other.keypoints) for one, other in zip(labels, same_labels, strict=True))
+    assert all(
+        np.array_equal(one.keypoints, other.keypoints)
+        for one, other in zip(labels, same_labels, strict=True)
+    )
 
 
 def test_other_seeds_and_indices_give_other_pictures(maker: ImageMaker) -> None:
@@ -29,14 +32,18 @@ def test_other_seeds_and_indices_give_other_pictures(maker: ImageMaker) -> None:
     assert not np.array_equal(picture, ImageMaker(ImagesConfig(size=(SIZE,), seed=8)).make(0)[0])
 
 
-def test_the_coco_file_loads_and_names_the_joints_as_coco_does(tmp_path: Path, shared: Path) -> None:
+def test_the_coco_file_loads_and_names_the_joints_as_coco_does(
+    tmp_path: Path, shared: Path
+) -> None:
     coco = pytest.importorskip("pycocotools.coco")
     path = write_images(ImagesConfig(count=3, size=(SIZE, "160x120"), seed=1), tmp_path / "set")
     dataset = coco.COCO(str(path))
     real = json.loads((shared / "data" / "coco" / "train.json").read_text(encoding="utf-8"))
     (category,), (expected,) = dataset.loadCats(dataset.getCatIds()), real["categories"]
     assert category["keypoints"] == expected["keypoints"]
-    assert {frozenset(link) for link in category["skeleton"]} == {frozenset(link) for link in expected["skeleton"]}
+    assert {frozenset(link) for link in category["skeleton"]} == {
+        frozenset(link) for link in expected["skeleton"]
+    }
     assert set(category) == set(expected)
     assert len(dataset.getImgIds()) == 3
     for image in dataset.loadImgs(dataset.getImgIds()):
@@ -69,7 +76,9 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
         write_images(ImagesConfig(count=1, size=(SIZE,)), tmp_path / "file")
 
 
-@pytest.mark.parametrize("size", ["640", "640x", "x480", "axb", "32x640", "640x9999", "-64x640", "６４０x480"])
+@pytest.mark.parametrize(
+    "size", ["640", "640x", "x480", "axb", "32x640", "640x9999", "-64x640", "６４０x480"]
+)
 def test_sizes_that_are_none_are_refused(size: str) -> None:
     with pytest.raises(ConfigError, match="size"):
         parse_size(size)

@@ -13,7 +13,9 @@ from synthetic.postures import random_posture
 from synthetic.skeleton import shortest_turn, unit
 
 _coordinate = st.floats(-1, 1)
-_direction = st.tuples(_coordinate, _coordinate, _coordinate).filter(lambda d: np.linalg.norm(d) > 0.2)
+_direction = st.tuples(_coordinate, _coordinate, _coordinate).filter(
+    lambda d: np.linalg.norm(d) > 0.2
+)
 
 
 def _joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
@@ -25,11 +27,16 @@ def _joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
 
 @given(_direction, _direction)
 @settings(max_examples=60, deadline=None)
-def test_arms_point_where_the_pose_says(body: Body, upper: tuple[float, ...], fore: tuple[float, ...]) -> None:
+def test_arms_point_where_the_pose_says(
+    body: Body, upper: tuple[float, ...], fore: tuple[float, ...]
+) -> None:
     arm = Arm(upper=upper, fore=fore)  # type: ignore[arg-type]
     joints = _joints(body, Pose(bend=0.0, left_arm=arm, right_arm=arm))
     for suffix, outward in ((".L", 1), (".R", -1)):
-        for start, end, direction in (("upperarm01", "lowerarm01", upper), ("lowerarm01", "wrist", fore)):
+        for start, end, direction in (
+            ("upperarm01", "lowerarm01", upper),
+            ("lowerarm01", "wrist", fore),
+        ):
             wanted = unit(np.array([outward * direction[0], -direction[1], direction[2]]))
             assert unit(joints[end + suffix] - joints[start + suffix]) @ wanted > 0.999
 
@@ -64,7 +71,9 @@ def test_heading_turns_the_person_to_the_own_left(body: Body) -> None:
 @given(_direction, _direction)
 @example((1.0, 0.0, 0.03125), (-0.75, 0.0, -0.03125))  # almost opposite
 @example((0.31, 0.52, 0.79), (-0.31, -0.52, -0.79))
-def test_shortest_turn_takes_one_direction_to_the_other(start: tuple[float, ...], end: tuple[float, ...]) -> None:
+def test_shortest_turn_takes_one_direction_to_the_other(
+    start: tuple[float, ...], end: tuple[float, ...]
+) -> None:
     turn = shortest_turn(np.array(start), np.array(end))
     assert turn @ unit(np.array(start)) == pytest.approx(unit(np.array(end)), abs=1e-6)
     assert turn @ turn.T == pytest.approx(np.eye(3), abs=1e-6)

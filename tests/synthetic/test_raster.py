@@ -33,7 +33,10 @@ def test_a_triangle_covers_the_pixel_centres_inside_it(corners: tuple[float, ...
         ]
     )
     margin = 1e-2
-    inside, outside = (sides > margin).all(0) | (sides < -margin).all(0), (sides > margin).any(0) & (sides < -margin).any(0)
+    inside, outside = (
+        (sides > margin).all(0) | (sides < -margin).all(0),
+        (sides > margin).any(0) & (sides < -margin).any(0),
+    )
     covered = _draw(screen, np.array([[0, 1, 2]]))[1] == 0
     assert covered[inside].all()
     assert not covered[outside].any()

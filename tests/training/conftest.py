@@ -29,14 +29,33 @@ def people(tmp_path: Path) -> People:
 def config(tmp_path: Path, people: People) -> TrainingConfig:
     """Six steps of a width-4 HigherHRNet with position code, at 64 pixels, into `tmp_path / "run"`."""
     model = tmp_path / "tiny.yaml"
-    keys = {"name": "tiny", "description": "", "width": 4, "residual_blocks": 1, "tag_dimensions": 2, "tag_unit_px": 16.0}
+    keys = {
+        "name": "tiny",
+        "description": "",
+        "width": 4,
+        "residual_blocks": 1,
+        "tag_dimensions": 2,
+        "tag_unit_px": 16.0,
+    }
     model.write_text(yaml.safe_dump({**keys, "input_size": 64}))
     plain = {"precision": "fp32", "channels_last": False}
     values: dict[str, Any] = {
         "model": str(model),
         "batch_size": 4,
         "data": [{"annotations": str(people.annotations), "images": [str(people.folder)]}],
-        "schedule": {"time_budget_s": None, "steps": 6, "warmup_steps": 2, "input_sizes_px": [], "input_sizes_until": []},
-        "execution": {"output": str(tmp_path / "run"), "log_steps": 1, "threads": 1, "device": "cpu", **plain},
+        "schedule": {
+            "time_budget_s": None,
+            "steps": 6,
+            "warmup_steps": 2,
+            "input_sizes_px": [],
+            "input_sizes_until": [],
+        },
+        "execution": {
+            "output": str(tmp_path / "run"),
+            "log_steps": 1,
+            "threads": 1,
+            "device": "cpu",
+            **plain,
+        },
     }
     return overlay(load_training_config("short"), values, "test")

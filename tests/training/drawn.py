@@ -24,7 +24,9 @@ STANDING = np.array(
 )
 
 
-def draw_people(image: np.ndarray, centres: list[tuple[float, float]], height_px: float) -> list[np.ndarray]:
+def draw_people(
+    image: np.ndarray, centres: list[tuple[float, float]], height_px: float
+) -> list[np.ndarray]:
     """Draws stick people on `image` and returns their (17, 3) joints."""
     people = []
     for x, y in centres:
@@ -59,11 +61,22 @@ def annotation(identity: int, image_id: int, joints: np.ndarray, **changes: Any)
 class People:
     """A COCO keypoint set in a folder; `content` can be changed and is written by `save`."""
 
-    def __init__(self, folder: Path, images: int, size: tuple[int, int] = (WIDTH, HEIGHT), height_px: float = 70) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        images: int,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+        height_px: float = 70,
+    ) -> None:
         self.folder = folder
         self.annotations = folder / "people.json"
         random = np.random.default_rng(3)
-        category = {"id": 1, "name": "person", "keypoints": list(load_keypoint_set("coco").names), "skeleton": []}
+        category = {
+            "id": 1,
+            "name": "person",
+            "keypoints": list(load_keypoint_set("coco").names),
+            "skeleton": [],
+        }
         self.content: dict[str, Any] = {"images": [], "annotations": [], "categories": [category]}
         folder.mkdir(parents=True)
         for number in range(images):
@@ -72,9 +85,13 @@ class People:
             people = draw_people(image, [(left, size[1] / 2), (right, size[1] / 2)], height_px)
             name = f"{number:04d}.png"
             cv2.imwrite(str(folder / name), image)
-            self.content["images"].append({"id": number + 1, "file_name": name, "width": size[0], "height": size[1]})
+            self.content["images"].append(
+                {"id": number + 1, "file_name": name, "width": size[0], "height": size[1]}
+            )
             for joints in people:
-                self.content["annotations"].append(annotation(len(self.content["annotations"]) + 1, number + 1, joints))
+                self.content["annotations"].append(
+                    annotation(len(self.content["annotations"]) + 1, number + 1, joints)
+                )
         self.save()
 
     def save(self) -> DataSource:

@@ -27,7 +27,9 @@ from training.targets import to_map
 COCO = load_keypoint_set("coco")
 
 
-def dataset(people: People, augmentation: AugmentationConfig | None = None, **changes: Any) -> PoseDataset:
+def dataset(
+    people: People, augmentation: AugmentationConfig | None = None, **changes: Any
+) -> PoseDataset:
     return PoseDataset([people.save()], COCO, outputs=2, augmentation=augmentation, **changes)
 
 
@@ -45,7 +47,9 @@ def test_joints_stay_on_their_pixels_whatever_the_augmentation(people: People) -
     for number in range(40):
         sample = data[SampleKey(0, number, 128)]
         labels = collate([sample]).labels
-        x, y, visible = to_map(labels.joints_unit, labels.mirrored, 128)[0, 0, 6 if sample.mirrored else 5].tolist()
+        x, y, visible = to_map(labels.joints_unit, labels.mirrored, 128)[
+            0, 0, 6 if sample.mirrored else 5
+        ].tolist()
         assert visible == 2
         if not (4 < x < 124 and 4 < y < 124):
             continue
@@ -60,7 +64,9 @@ def test_joints_stay_on_their_pixels_whatever_the_augmentation(people: People) -
 ANYWHERE = st.floats(-50, 400)
 
 
-@given(st.tuples(ANYWHERE, ANYWHERE), st.floats(20, 800), st.floats(-180, 180), st.booleans(), ANYWHERE)
+@given(
+    st.tuples(ANYWHERE, ANYWHERE), st.floats(20, 800), st.floats(-180, 180), st.booleans(), ANYWHERE
+)
 def test_a_crop_maps_its_centre_to_the_middle_and_keeps_angles(
     centre: tuple[float, float], side_px: float, rotation: float, mirrored: bool, x: float
 ) -> None:
@@ -68,13 +74,20 @@ def test_a_crop_maps_its_centre_to_the_middle_and_keeps_angles(
     middle = affine[:, :2] @ centre + affine[:, 2]
     assert middle == pytest.approx((31 if mirrored else 32, 32), abs=1e-6)
     scale = 64 / side_px
-    assert np.linalg.det(affine[:, :2]) == pytest.approx((-1 if mirrored else 1) * scale**2, rel=1e-6)
-    assert np.linalg.norm(affine[:, :2] @ (x, 0.0)) == pytest.approx(abs(x) * scale, rel=1e-6, abs=1e-9)
+    assert np.linalg.det(affine[:, :2]) == pytest.approx(
+        (-1 if mirrored else 1) * scale**2, rel=1e-6
+    )
+    assert np.linalg.norm(affine[:, :2] @ (x, 0.0)) == pytest.approx(
+        abs(x) * scale, rel=1e-6, abs=1e-9
+    )
 
 
 def test_crowds_and_people_without_keypoints_are_masked(people: People) -> None:
     nobody = np.zeros((17, 3))
-    rle = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * 60, HEIGHT * 30, HEIGHT * 30]}  # columns 60 to 89
+    rle = {
+        "size": [HEIGHT, WIDTH],
+        "counts": [HEIGHT * 60, HEIGHT * 30, HEIGHT * 30],
+    }  # columns 60 to 89
     polygon = [[0.0, 80.0, 20.0, 80.0, 20.0, 96.0, 0.0, 96.0]]
     people.content["annotations"] = [
         annotation(1, 1, nobody, bbox=[10, 10, 20, 30]),
@@ -98,7 +111,10 @@ def test_crowds_and_people_without_keypoints_are_masked(people: People) -> None:
 def test_a_neighbours_box_does_not_hide_labelled_joints(people: People) -> None:
     person = np.zeros((17, 3))
     person[5], person[11] = (20, 20, 2), (20, 60, 2)
-    people.content["annotations"] = [annotation(1, 1, np.zeros((17, 3)), bbox=[0, 0, 60, 96]), annotation(2, 1, person)]
+    people.content["annotations"] = [
+        annotation(1, 1, np.zeros((17, 3)), bbox=[0, 0, 60, 96]),
+        annotation(2, 1, person),
+    ]
     people.save()
     mask = read_annotations(people.annotations, COCO)[0].mask()
     assert mask is not None
@@ -110,7 +126,10 @@ def test_a_segmentation_hides_what_it_covers(people: People) -> None:
     person = np.zeros((17, 3))
     person[5], person[11] = (20, 20, 2), (20, 60, 2)
     polygon = [[0.0, 0.0, 60.0, 0.0, 60.0, 96.0, 0.0, 96.0]]
-    people.content["annotations"] = [annotation(1, 1, np.zeros((17, 3)), segmentation=polygon), annotation(2, 1, person)]
+    people.content["annotations"] = [
+        annotation(1, 1, np.zeros((17, 3)), segmentation=polygon),
+        annotation(2, 1, person),
+    ]
     people.save()
     mask = read_annotations(people.annotations, COCO)[0].mask()
     assert mask is not None
@@ -122,7 +141,12 @@ def test_a_zip_archive_serves_the_same_images_as_its_folder(people: People, tmp_
     with zipfile.ZipFile(archive, "w") as file:
         for path in people.folder.glob("*.png"):
             file.write(path, f"train2017/{path.name}")
-    zipped = PoseDataset([DataSource(annotations=people.annotations, images=(archive,))], COCO, outputs=1, augmentation=None)
+    zipped = PoseDataset(
+        [DataSource(annotations=people.annotations, images=(archive,))],
+        COCO,
+        outputs=1,
+        augmentation=None,
+    )
     plain = dataset(people)
     plain.cache()
     for index in range(len(plain)):
@@ -138,11 +162,21 @@ def test_the_same_key_makes_the_same_crop_and_another_number_another(people: Peo
     assert (first.image != other.image).mean() > 0.1
 
 
-@given(st.lists(st.tuples(st.integers(1, 20), st.sampled_from([0.5, 1.0, 2.5])), min_size=1, max_size=3), st.integers(0, 3))
-def test_an_epoch_shows_every_image_as_often_as_its_set_weighs(sets: list[tuple[int, float]], epoch: int) -> None:
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 20), st.sampled_from([0.5, 1.0, 2.5])), min_size=1, max_size=3
+    ),
+    st.integers(0, 3),
+)
+def test_an_epoch_shows_every_image_as_often_as_its_set_weighs(
+    sets: list[tuple[int, float]], epoch: int
+) -> None:
     sizes, weights = zip(*sets, strict=True)
     stream = SampleStream(sizes, weights, seed=1)
-    shown = [stream.image(epoch * stream.epoch_samples + position) for position in range(stream.epoch_samples)]
+    shown = [
+        stream.image(epoch * stream.epoch_samples + position)
+        for position in range(stream.epoch_samples)
+    ]
     counts = np.bincount(shown, minlength=sum(sizes))
     first = 0
     for size, weight in sets:
@@ -153,10 +187,16 @@ def test_an_epoch_shows_every_image_as_often_as_its_set_weighs(sets: list[tuple[
 
 
 @given(st.integers(0, 30), st.sampled_from([1, 2, 4]))
-def test_processes_share_each_batch_without_overlap_from_any_step(first_step: int, processes: int) -> None:
+def test_processes_share_each_batch_without_overlap_from_any_step(
+    first_step: int, processes: int
+) -> None:
     def batches(rank: int, count: int) -> list[list[SampleKey]]:
         share = {"first_step": first_step, "rank": rank, "processes": count}
-        parts = iter(BatchStream(SampleStream([7], [1.0], seed=2), batch_size=4, size_px=lambda step: 64, **share))
+        parts = iter(
+            BatchStream(
+                SampleStream([7], [1.0], seed=2), batch_size=4, size_px=lambda step: 64, **share
+            )
+        )
         return [next(parts) for _ in range(3)]
 
     whole = batches(0, 1)
@@ -176,7 +216,9 @@ def test_collate_pads_people_with_unlabelled_ones(people: People) -> None:
     assert batch.images.dtype == torch.uint8
 
 
-def test_keypoints_outside_the_image_are_dropped_with_one_warning(people: People, caplog: pytest.LogCaptureFixture) -> None:
+def test_keypoints_outside_the_image_are_dropped_with_one_warning(
+    people: People, caplog: pytest.LogCaptureFixture
+) -> None:
     people.content["annotations"][0]["keypoints"][:6] = [-30.0, 10.0, 2.0, 500.0, 10.0, 2.0]
     images = read_annotations(people.save().annotations, COCO)
     assert images[0].joints[0, :3, 2].tolist() == [0, 0, 2]
@@ -219,18 +261,26 @@ def other_size(people: People) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        (spoil(category_id=99), r"annotation 4 of .* has category 99, which the file does not define; known: \[1\]"),
+        (
+            spoil(category_id=99),
+            r"annotation 4 of .* has category 99, which the file does not define; known: \[1\]",
+        ),
         (spoil(image_id=77), "annotation 4 of .* is for image 77, which the file does not list"),
         (spoil(keypoints=[float("nan")] * 51), "annotation 4 of .* not a finite number"),
         (spoil(keypoints=[1.0] * 42), "annotation 4 of .* has 42 keypoint numbers, not 51"),
         (spoil(keypoints=["x"] * 51), "annotation 4 of .* not numbers"),
-        (spoil(keypoints=[0.0] * 51, bbox=[1, 2]), "annotation 4 of .* a box of four finite numbers"),
+        (
+            spoil(keypoints=[0.0] * 51, bbox=[1, 2]),
+            "annotation 4 of .* a box of four finite numbers",
+        ),
         (without_images, r"2 images are missing, the first is '0002\.png'"),
         (damaged, r"'0000\.png' cannot be decoded"),
         (other_size, r"'0000\.png' is 20x10, but its annotations are for 120x96"),
     ],
 )
-def test_data_that_cannot_be_used_is_one_clear_line(people: People, fault: Any, message: str) -> None:
+def test_data_that_cannot_be_used_is_one_clear_line(
+    people: People, fault: Any, message: str
+) -> None:
     fault(people)
     with pytest.raises(DataError, match=message) as caught:
         dataset(people).cache()
@@ -248,4 +298,6 @@ def test_files_that_are_not_coco_are_refused(people: People, tmp_path: Path) -> 
             PoseDataset([changed], COCO, outputs=1, augmentation=None)
     people.save()
     with pytest.raises(DataError, match="must be a folder or a zip archive"):
-        PoseDataset([replace(source, images=(people.annotations,))], COCO, outputs=1, augmentation=None)
+        PoseDataset(
+            [replace(source, images=(people.annotations,))], COCO, outputs=1, augmentation=None
+        )

@@ -43,7 +43,9 @@ def command(config: TrainingConfig, tmp_path: Path, *extra: str) -> list[str]:
     return [sys.executable, "-m", "training", "fit", "--config", str(file), *extra]
 
 
-def test_a_resumed_run_has_the_losses_of_an_unbroken_one(config: TrainingConfig, tmp_path: Path) -> None:
+def test_a_resumed_run_has_the_losses_of_an_unbroken_one(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
     # Two rows fall due after the break, and the first of them averages steps of both halves.
     config = overlay(config, {"schedule": {"steps": 7}, "execution": {"log_steps": 2}}, "test")
     fit(to_folder(config, tmp_path / "whole"))
@@ -53,10 +55,14 @@ def test_a_resumed_run_has_the_losses_of_an_unbroken_one(config: TrainingConfig,
     assert read_training_checkpoint(checkpoint)["step"] == 3
     fit(to_folder(config, tmp_path / "broken"), resume=checkpoint)
     assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
-    whole, resumed = (read_training_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "broken"))
+    whole, resumed = (
+        read_training_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "broken")
+    )
     for part in ("network", "ema"):
         for name, tensor in whole[part].items():
-            torch.testing.assert_close(resumed[part][name], tensor, rtol=0, atol=0, msg=f"{part} {name}")
+            torch.testing.assert_close(
+                resumed[part][name], tensor, rtol=0, atol=0, msg=f"{part} {name}"
+            )
 
 
 def test_workers_prepare_the_same_batches(config: TrainingConfig, tmp_path: Path) -> None:
@@ -66,7 +72,9 @@ def test_workers_prepare_the_same_batches(config: TrainingConfig, tmp_path: Path
     assert losses(tmp_path / "alone") == losses(tmp_path / "helped")
 
 
-def test_every_step_counts_once_when_sizes_follow_a_schedule(config: TrainingConfig, tmp_path: Path) -> None:
+def test_every_step_counts_once_when_sizes_follow_a_schedule(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
     sizes = {"input_sizes_px": [32, 64], "input_sizes_until": [0.5, 1.0], "steps": 4}
     fit(overlay(config, {"schedule": sizes}, "test"))
     rows = read_scalars(tmp_path / "run" / "scalars.csv")
@@ -81,7 +89,13 @@ def test_a_frozen_backbone_stays_as_it_is_and_then_moves(config: TrainingConfig)
     changed: list[set[str]] = []
     for _ in trainer.steps():
         trainer.agree(False)
-        changed.append({name for name, tensor in trainer.network.state_dict().items() if not torch.equal(tensor, before[name])})
+        changed.append(
+            {
+                name
+                for name, tensor in trainer.network.state_dict().items()
+                if not torch.equal(tensor, before[name])
+            }
+        )
         if trainer.step == 3:
             break
     assert all(name.startswith(("final_layers.", "deconv_layers.")) for name in changed[1])
@@ -95,19 +109,33 @@ def test_named_parameters_stay_as_they_are(config: TrainingConfig) -> None:
     before = {name: tensor.detach().clone() for name, tensor in trainer.network.named_parameters()}
     for _ in trainer.steps():
         trainer.agree(False)
-    changed = {name for name, tensor in trainer.network.named_parameters() if not torch.equal(tensor, before[name])}
+    changed = {
+        name
+        for name, tensor in trainer.network.named_parameters()
+        if not torch.equal(tensor, before[name])
+    }
     assert changed
     assert not any(name.startswith(("conv1.", "layer1.")) for name in changed)
 
 
 def test_a_name_that_no_parameter_has_cannot_be_frozen(config: TrainingConfig) -> None:
     config = overlay(config, {"optimizer": {"freeze": ["backbon."]}}, "test")
-    with pytest.raises(ConfigError, match=r"begins with 'backbon\.'; the first parameter is 'conv1\.weight'"):
+    with pytest.raises(
+        ConfigError, match=r"begins with 'backbon\.'; the first parameter is 'conv1\.weight'"
+    ):
         Trainer(open_run(config), ALONE)
 
 
-def test_the_clock_ends_a_run_at_the_floor_of_its_learning_rate(config: TrainingConfig, tmp_path: Path) -> None:
-    fit(overlay(config, {"schedule": {"steps": None, "time_budget_s": 3.0, "floor": 0.1, "warmup_steps": 0}}, "test"))
+def test_the_clock_ends_a_run_at_the_floor_of_its_learning_rate(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    fit(
+        overlay(
+            config,
+            {"schedule": {"steps": None, "time_budget_s": 3.0, "floor": 0.1, "warmup_steps": 0}},
+            "test",
+        )
+    )
     rows = read_scalars(tmp_path / "run" / "scalars.csv")
     assert rows[-1]["elapsed_s"] >= 3.0 > rows[-2]["elapsed_s"]
     assert rows[-1]["learning_rate"] < rows[0]["learning_rate"]
@@ -121,23 +149,39 @@ def test_a_folder_with_a_run_is_not_written_over(config: TrainingConfig) -> None
         fit(config)
 
 
-def test_resuming_with_another_configuration_names_what_differs(config: TrainingConfig, tmp_path: Path) -> None:
+def test_resuming_with_another_configuration_names_what_differs(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
     fit(overlay(config, {"schedule": {"steps": 1}}, "test"))
     with pytest.raises(ConfigError, match=r"schedule\.steps 1 -> 9.*--initial-weights"):
-        fit(overlay(config, {"schedule": {"steps": 9}}, "test"), resume=tmp_path / "run" / "last.pt")
+        fit(
+            overlay(config, {"schedule": {"steps": 9}}, "test"), resume=tmp_path / "run" / "last.pt"
+        )
 
 
-def test_resuming_with_fewer_images_is_refused(config: TrainingConfig, people: Any, tmp_path: Path) -> None:
+def test_resuming_with_fewer_images_is_refused(
+    config: TrainingConfig, people: Any, tmp_path: Path
+) -> None:
     fit(overlay(config, {"schedule": {"steps": 1}}, "test"))
-    people.content["annotations"] = [item for item in people.content["annotations"] if item["image_id"] != 2]
+    people.content["annotations"] = [
+        item for item in people.content["annotations"] if item["image_id"] != 2
+    ]
     people.save()
     with pytest.raises(DataError, match=r"sets of \[6\] images, not \[5\]"):
-        fit(overlay(config, {"schedule": {"steps": 1}}, "test"), resume=tmp_path / "run" / "last.pt")
+        fit(
+            overlay(config, {"schedule": {"steps": 1}}, "test"), resume=tmp_path / "run" / "last.pt"
+        )
 
 
-def test_validation_leaves_figures_pictures_and_the_best_checkpoint(config: TrainingConfig, tmp_path: Path) -> None:
+def test_validation_leaves_figures_pictures_and_the_best_checkpoint(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
     execution = {"validate_s": 0.0, "validate_images": 3, "sample_images": 2}
-    config = overlay(replace(config, validation=config.data[0]), {"schedule": {"steps": 2}, "execution": execution}, "test")
+    config = overlay(
+        replace(config, validation=config.data[0]),
+        {"schedule": {"steps": 2}, "execution": execution},
+        "test",
+    )
     fit(config)
     rows = read_scalars(tmp_path / "run" / "validation.csv")
     assert [row["step"] for row in rows] == [1, 2]
@@ -153,7 +197,9 @@ def test_a_damaged_image_is_one_line_and_what_was_learnt_is_kept(
     config: TrainingConfig, people: Any, tmp_path: Path, workers: int
 ) -> None:
     (people.folder / "0003.png").write_bytes(b"not a picture")
-    config = overlay(config, {"batch_size": 1, "execution": {"workers": workers, "cache_images": False}}, "test")
+    config = overlay(
+        config, {"batch_size": 1, "execution": {"workers": workers, "cache_images": False}}, "test"
+    )
     with pytest.raises(DataError) as caught:
         fit(config)
     assert str(caught.value) == "image '0003.png' cannot be decoded; is it damaged?"
@@ -161,7 +207,9 @@ def test_a_damaged_image_is_one_line_and_what_was_learnt_is_kept(
     assert steps == 0 or read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == steps
 
 
-def test_a_training_that_diverges_keeps_the_weights_from_before(config: TrainingConfig, tmp_path: Path) -> None:
+def test_a_training_that_diverges_keeps_the_weights_from_before(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
     config = overlay(config, {"schedule": {"learning_rate": 1e30, "warmup_steps": 0}}, "test")
     with pytest.raises(ExecutionError, match="the gradient of step 2 is not finite"):
         fit(config)
@@ -175,33 +223,47 @@ def test_a_resumed_run_may_measure_more_than_before(tmp_path: Path) -> None:
     with ScalarLog(tmp_path, resume_step=2) as log:
         log.write("validation", {"step": 3, "total": 0.25, "ap": 0.125})
     rows = read_scalars(tmp_path / "validation.csv")
-    assert rows == [{"step": 1, "total": 0.5}, {"step": 2, "total": 0.5}, {"step": 3, "total": 0.25, "ap": 0.125}]
+    assert rows == [
+        {"step": 1, "total": 0.5},
+        {"step": 2, "total": 0.5},
+        {"step": 3, "total": 0.25, "ap": 0.125},
+    ]
 
 
 def test_termination_writes_a_checkpoint_and_leaves(config: TrainingConfig, tmp_path: Path) -> None:
     config = overlay(config, {"schedule": {"steps": 100_000}}, "test")
     scalars = tmp_path / "run" / "scalars.csv"
-    with subprocess.Popen(command(config, tmp_path), cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command(config, tmp_path), cwd=ROOT, stderr=subprocess.DEVNULL
+    ) as process:
         while process.poll() is None and len(read_scalars(scalars)) < 2:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
-    assert read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == len(read_scalars(scalars))
+    assert read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == len(
+        read_scalars(scalars)
+    )
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_previous_checkpoint(config: TrainingConfig, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_leaves_the_previous_checkpoint(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
     config = overlay(config, {"execution": {"checkpoint_s": 0.0}}, "test")
     Fit(open_run(config), ALONE).until_over(after_steps=1)
     checkpoint = tmp_path / "run" / "last.pt"
     before = checkpoint.read_bytes()
 
     def fill_disk() -> None:
-        limit = len(before) // 2  # the file system refuses in the middle of the file, as a full one does
+        limit = (
+            len(before) // 2
+        )  # the file system refuses in the middle of the file, as a full one does
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     run = command(config, tmp_path, "--resume", str(checkpoint))
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, preexec_fn=fill_disk, env=environment)
+    done = subprocess.run(
+        run, cwd=ROOT, capture_output=True, text=True, preexec_fn=fill_disk, env=environment
+    )
     assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and "File too large" in errors[0] and "intact" in errors[0]
@@ -210,16 +272,27 @@ def test_a_full_disk_is_one_line_and_leaves_the_previous_checkpoint(config: Trai
     assert not list(checkpoint.parent.glob(".last.pt*"))
 
 
-def test_two_processes_train_as_one_with_the_same_total_batch(config: TrainingConfig, tmp_path: Path) -> None:
+def test_two_processes_train_as_one_with_the_same_total_batch(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
     """With the statistics of batch norm frozen; otherwise each process normalises by its own half of the batch."""
     optimizer = {"freeze_batch_norm": True}
     config = overlay(config, {"schedule": {"steps": 4}, "optimizer": optimizer}, "test")
     fit(to_folder(config, tmp_path / "one"))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
     _, *module = command(to_folder(config, tmp_path / "two"), tmp_path)
     subprocess.run([*launcher, *module], cwd=ROOT, check=True, timeout=300)
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
-    one, two = (read_training_checkpoint(tmp_path / name / "last.pt")["network"] for name in ("one", "two"))
+    one, two = (
+        read_training_checkpoint(tmp_path / name / "last.pt")["network"] for name in ("one", "two")
+    )
     start = open_run(to_folder(config, tmp_path / "start")).network.state_dict()
     moved = max((one[name].float() - start[name].float()).abs().max().item() for name in one)
     apart = max((one[name].float() - two[name].float()).abs().max().item() for name in one)

@@ -18,7 +18,9 @@ CASES = range(5)
 
 
 @pytest.fixture(scope="module", params=CASES)
-def recorded(request: pytest.FixtureRequest, golden: Callable[[str], Path]) -> dict[str, np.ndarray]:
+def recorded(
+    request: pytest.FixtureRequest, golden: Callable[[str], Path]
+) -> dict[str, np.ndarray]:
     with np.load(golden(f"training/loss_{request.param}.npz")) as file:
         return {name: file[name] for name in file}
 
@@ -42,10 +44,15 @@ def test_targets_and_indices_equal_the_reference(recorded: dict[str, np.ndarray]
 
 def test_losses_and_gradients_equal_the_reference(recorded: dict[str, np.ndarray]) -> None:
     model = ModelConfig(name="golden", description="")
-    outputs = [torch.from_numpy(recorded[f"prediction_{level}"].astype(np.float32)).requires_grad_() for level in range(2)]
+    outputs = [
+        torch.from_numpy(recorded[f"prediction_{level}"].astype(np.float32)).requires_grad_()
+        for level in range(2)
+    ]
     losses = PoseLoss(LossConfig(), model)(outputs, labels_of(recorded))
     losses.total.backward()
-    assert [loss.item() for loss in losses.heatmaps] == pytest.approx(recorded["heatmap_loss"].tolist(), rel=1e-5)
+    assert [loss.item() for loss in losses.heatmaps] == pytest.approx(
+        recorded["heatmap_loss"].tolist(), rel=1e-5
+    )
     assert losses.push.item() == pytest.approx(float(recorded["push_loss"]), rel=1e-5)
     assert losses.pull.item() == pytest.approx(float(recorded["pull_loss"]), rel=1e-5)
     assert losses.total.item() == pytest.approx(float(recorded["total"]), rel=1e-5)
@@ -67,7 +74,9 @@ def test_people_beyond_thirty_are_left_out_of_the_tags_but_not_of_the_heatmaps()
     indices = joint_indices(positions, 1, 17)
     assert indices[..., 1].sum(dim=2).eq(17).all(), "30 people with 17 joints each"
     first = positions.person == 5
-    assert set(indices[0, 0, :, 0].tolist()) == set(((positions.joint * 64 + positions.y) * 64 + positions.x)[first].tolist())
+    assert set(indices[0, 0, :, 0].tolist()) == set(
+        ((positions.joint * 64 + positions.y) * 64 + positions.x)[first].tolist()
+    )
     target = heatmap_targets(positions, 1, 17, 2.0)
     assert target[positions.image, positions.joint, positions.y, positions.x].eq(1).all()
     assert indices.shape[1] == MAX_PEOPLE
@@ -93,7 +102,9 @@ def test_tags_of_more_dimensions_in_one_axis_cost_as_one_dimension() -> None:
 def test_the_hinge_parts_people_whose_tags_are_equal() -> None:
     positions = locate(to_map(crowd(2), torch.zeros(1, dtype=torch.bool), 32), 32)
     indices = joint_indices(positions, 1, 17)
-    tags = (1e-4 * torch.randn(1, 17, 1, 32, 32, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    tags = (
+        1e-4 * torch.randn(1, 17, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    ).requires_grad_()
     gradients = {}
     for kind in ("exp", "max"):
         push, _ = push_pull_loss(tags, indices, kind, 2.0)
@@ -118,8 +129,12 @@ def test_the_position_code_is_free_of_loss_exactly_at_the_centres() -> None:
     positions = locate(joints, resolution)
     target = heatmap_targets(positions, 1, 17, config.sigma_px)
     tags = perfect_position_tags(joints, resolution, 32.0)
-    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(0, abs=1e-6)
-    assert position_loss(tags + 3, target, positions, joints, config, 32.0).item() == pytest.approx(5.5, rel=1e-3)
+    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(
+        0, abs=1e-6
+    )
+    assert position_loss(tags + 3, target, positions, joints, config, 32.0).item() == pytest.approx(
+        5.5, rel=1e-3
+    )
 
 
 def test_a_pixel_between_two_people_belongs_to_the_nearer_one() -> None:
@@ -133,13 +148,19 @@ def test_a_pixel_between_two_people_belongs_to_the_nearer_one() -> None:
     tags[0, 0, 1] = 30 / 8
     tags[0, 0, 0, :, :22] = 20 / 8
     tags[0, 0, 0, :, 22:] = 23 / 8
-    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(0, abs=1e-6)
+    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_the_position_code_gives_way_to_push_and_pull() -> None:
     config = LossConfig(position_factor=0.5, position_from=0.4, position_until=0.6)
-    loss = PoseLoss(config, ModelConfig(name="code", description="", tag_dimensions=2, tag_unit_px=32.0))
-    assert [loss.position_share(progress) for progress in (0, 0.4, 0.5, 0.6, 1)] == pytest.approx([1, 1, 0.5, 0, 0])
+    loss = PoseLoss(
+        config, ModelConfig(name="code", description="", tag_dimensions=2, tag_unit_px=32.0)
+    )
+    assert [loss.position_share(progress) for progress in (0, 0.4, 0.5, 0.6, 1)] == pytest.approx(
+        [1, 1, 0.5, 0, 0]
+    )
 
 
 def test_a_position_code_without_a_unit_is_refused() -> None:
@@ -150,8 +171,13 @@ def test_a_position_code_without_a_unit_is_refused() -> None:
 def test_the_gradient_of_weighted_heatmaps_is_that_of_the_written_out_loss() -> None:
     generator = torch.Generator().manual_seed(2)
     prediction = torch.randn(2, 3, 8, 8, generator=generator, requires_grad=True)
-    target, mask = torch.rand(2, 3, 8, 8, generator=generator), torch.rand(2, 8, 8, generator=generator) > 0.3
+    target, mask = (
+        torch.rand(2, 3, 8, 8, generator=generator),
+        torch.rand(2, 8, 8, generator=generator) > 0.3,
+    )
     written_out = ((prediction - target) ** 2 * mask[:, None] * (1 + 9 * target)).mean()
     loss = heatmap_loss(prediction, target, mask, 10.0)
     torch.testing.assert_close(loss, written_out)
-    torch.testing.assert_close(torch.autograd.grad(3 * loss, prediction), torch.autograd.grad(3 * written_out, prediction))
+    torch.testing.assert_close(
+        torch.autograd.grad(3 * loss, prediction), torch.autograd.grad(3 * written_out, prediction)
+    )

@@ -27,31 +27,59 @@ def test_both_people_of_a_learnt_image_are_found_with_oks_above_nine_tenths(tmp_
     people = People(tmp_path / "people", 1, (SIDE_PX, SIDE_PX), 120)
     model = tmp_path / "small.yaml"
     # Narrower than 17 channels, the last layer could not tell 17 joints apart.
-    keys = {"name": "small", "description": "", "width": 18, "residual_blocks": 1, "tag_dimensions": 2, "tag_unit_px": 32.0}
+    keys = {
+        "name": "small",
+        "description": "",
+        "width": 18,
+        "residual_blocks": 1,
+        "tag_dimensions": 2,
+        "tag_unit_px": 32.0,
+    }
     model.write_text(yaml.safe_dump({**keys, "input_size": SIDE_PX}))
-    still = dict.fromkeys(("brightness", "contrast", "saturation", "hue_degrees", "rotation_degrees", "translation"), 0.0)
+    still = dict.fromkeys(
+        ("brightness", "contrast", "saturation", "hue_degrees", "rotation_degrees", "translation"),
+        0.0,
+    )
     still["flip_probability"] = 0.0
     values: dict[str, Any] = {
         "model": str(model),
         "batch_size": 1,
         "data": [{"annotations": str(people.annotations), "images": [str(people.folder)]}],
-        "schedule": {"time_budget_s": None, "steps": 100, "learning_rate": 6e-3, "warmup_steps": 5, "input_sizes_px": []},
+        "schedule": {
+            "time_budget_s": None,
+            "steps": 100,
+            "learning_rate": 6e-3,
+            "warmup_steps": 5,
+            "input_sizes_px": [],
+        },
         "loss": {"foreground_weight": 1.0},
         "optimizer": {"backbone_learning_rate_factor": 1.0, "ema_decay": 0.9},
         "augmentation": {**still, "scale_min": 1.0, "scale_max": 1.0},
-        "execution": {"output": str(tmp_path / "run"), "precision": "fp32", "channels_last": False, "device": "cpu"},
+        "execution": {
+            "output": str(tmp_path / "run"),
+            "precision": "fp32",
+            "channels_last": False,
+            "device": "cpu",
+        },
     }
-    trainer = Trainer(open_run(overlay(load_training_config("short"), values, "test")), Processes(0, 1, torch.device("cpu")))
+    trainer = Trainer(
+        open_run(overlay(load_training_config("short"), values, "test")),
+        Processes(0, 1, torch.device("cpu")),
+    )
     for _ in trainer.steps():
         trainer.agree(False)
 
     image = cv2.imread(str(people.folder / "0000.png"))
     maps = infer_maps(trainer.validated_network, np.asarray(image, np.uint8), SIDE_PX)
     found = Grouper("coco")(maps.heatmaps, maps.tags)
-    labels = np.array([item["keypoints"] for item in people.content["annotations"]]).reshape(-1, 17, 3)
+    labels = np.array([item["keypoints"] for item in people.content["annotations"]]).reshape(
+        -1, 17, 3
+    )
     areas = [item["area"] for item in people.content["annotations"]]
     keypoints = maps.alignment.to_image(found.keypoints)
-    similarity = object_keypoint_similarity(keypoints, labels, areas, load_keypoint_set("coco").sigmas)
+    similarity = object_keypoint_similarity(
+        keypoints, labels, areas, load_keypoint_set("coco").sigmas
+    )
     matches = match_people(similarity, found.scores)
     assert sorted(matches.labelled.tolist()) == [0, 1]
     assert matches.similarity.min() > 0.9

@@ -21,7 +21,9 @@ class Access:
     def __init__(self, address: Address, token: str | None) -> None:
         self._address = address
         self._token = None if token is None else token.encode()
-        self._session = hmac.new(secrets.token_bytes(32), self._token or b"", hashlib.sha256).hexdigest()
+        self._session = hmac.new(
+            secrets.token_bytes(32), self._token or b"", hashlib.sha256
+        ).hexdigest()
 
     @property
     def cookie(self) -> str:
@@ -30,7 +32,9 @@ class Access:
 
     def knows(self, token: str) -> bool:
         """Whether `token` is the right one; takes the same time whatever it is."""
-        return self._token is None or hmac.compare_digest(token.encode("utf-8", "replace"), self._token)
+        return self._token is None or hmac.compare_digest(
+            token.encode("utf-8", "replace"), self._token
+        )
 
     def admits(self, authorization: str, cookie: str) -> bool:
         """Whether a request with these headers may be answered."""
@@ -43,7 +47,9 @@ class Access:
             morsel = SimpleCookie(cookie).get(COOKIE)
         except CookieError:
             return False
-        return morsel is not None and hmac.compare_digest(morsel.value.encode("utf-8", "replace"), self._session.encode())
+        return morsel is not None and hmac.compare_digest(
+            morsel.value.encode("utf-8", "replace"), self._session.encode()
+        )
 
     def names_us(self, host: str) -> bool:
         """Whether the Host header is a name of this machine; with a token any name will do."""

@@ -23,14 +23,18 @@ class BrowserOptions:
         metavar="TEXT",
         help=f"what browsers must show before the page is served; needed beyond 127.0.0.1; better in ${_TOKEN_VARIABLE}",
     )
-    record_folder: str = option("recordings", metavar="FOLDER", help="where the page's record button puts videos")
+    record_folder: str = option(
+        "recordings", metavar="FOLDER", help="where the page's record button puts videos"
+    )
 
     @property
     def secret(self) -> str | None:
         """The token from the flag or the environment. Raises ConfigError for one that is quickly guessed."""
         token = self.token or os.environ.get(_TOKEN_VARIABLE) or None
         if token is not None and len(token) < _SHORTEST_TOKEN:
-            raise ConfigError(f"token must have at least {_SHORTEST_TOKEN} characters; try one from: openssl rand -hex 16")
+            raise ConfigError(
+                f"token must have at least {_SHORTEST_TOKEN} characters; try one from: openssl rand -hex 16"
+            )
         return token
 
 
@@ -68,10 +72,16 @@ def parse_address(url: str, options: BrowserOptions) -> Address:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"{redact_url(url)!r} is not an address to serve a page at: {error}") from error
+        raise ConfigError(
+            f"{redact_url(url)!r} is not an address to serve a page at: {error}"
+        ) from error
     if parts.scheme != "http" or not host or port is None or parts.username or parts.query:
-        raise ConfigError(f"{redact_url(url)!r} is not an address to serve a page at, such as http://127.0.0.1:8080")
+        raise ConfigError(
+            f"{redact_url(url)!r} is not an address to serve a page at, such as http://127.0.0.1:8080"
+        )
     address = Address(host, port, parts.path.strip("/"))
     if not address.loopback and options.secret is None:
-        raise ConfigError(f"{address.url} can be reached from other machines: add --token, or serve at http://127.0.0.1:{port}")
+        raise ConfigError(
+            f"{address.url} can be reached from other machines: add --token, or serve at http://127.0.0.1:{port}"
+        )
     return address

@@ -90,7 +90,9 @@ class PageRequests(BaseHTTPRequestHandler):
         if path is None:
             return
         header = self.headers.get
-        if not self._page.access.may_change(header(CHANGE_HEADER, ""), header("Origin", ""), header("Host", "")):
+        if not self._page.access.may_change(
+            header(CHANGE_HEADER, ""), header("Origin", ""), header("Host", "")
+        ):
             self.send_error(403)
         elif path == "/api/login":
             self._log_in(body)
@@ -128,7 +130,9 @@ class PageRequests(BaseHTTPRequestHandler):
         if not self._page.access.names_us(header("Host", "")):
             self.send_error(421)
             return None, {}
-        if parts.path in _OPEN_TO_ALL or self._page.access.admits(header("Authorization", ""), header("Cookie", "")):
+        if parts.path in _OPEN_TO_ALL or self._page.access.admits(
+            header("Authorization", ""), header("Cookie", "")
+        ):
             return parts.path, query
         if parts.path == "/":
             self.send_response(303)
@@ -221,7 +225,9 @@ class PageRequests(BaseHTTPRequestHandler):
             latest = shown.view.next_record(number, 1.0)
             if latest is not None:
                 number, record = latest
-            self.wfile.write(f"data: {record}\n\n".encode() if latest is not None else b": nothing new\n\n")
+            self.wfile.write(
+                f"data: {record}\n\n".encode() if latest is not None else b": nothing new\n\n"
+            )
 
     def _stream_events(self) -> None:
         self._begin_stream("text/event-stream")

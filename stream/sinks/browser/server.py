@@ -54,7 +54,12 @@ class PageServer(ThreadingHTTPServer):
 
     def start(self) -> None:
         """Begins to answer."""
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, name="page server", daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever,
+            kwargs={"poll_interval": 0.1},
+            name="page server",
+            daemon=True,
+        ).start()
 
     def stop(self) -> None:
         """Stops answering; connections that are open end within a second."""
@@ -90,7 +95,9 @@ def join_server(address: Address, token: str | None) -> PageServer:
             try:
                 server = PageServer(address, token)
             except OSError as error:
-                raise SinkError(f"cannot serve a page at {address.url!r}: {error.strerror or error}") from error
+                raise SinkError(
+                    f"cannot serve a page at {address.url!r}: {error.strerror or error}"
+                ) from error
             _SERVERS[server.address.host, server.address.port] = server
             server.start()
             _LOG.warning("live page: %s", server.address.url)

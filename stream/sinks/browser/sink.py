@@ -33,7 +33,9 @@ class BrowserSink:
     Raises ConfigError for an address that cannot be served at.
     """
 
-    def __init__(self, url: str, options: BrowserOptions | None = None, video: VideoOptions | None = None) -> None:
+    def __init__(
+        self, url: str, options: BrowserOptions | None = None, video: VideoOptions | None = None
+    ) -> None:
         self._options = options or BrowserOptions()
         self._video = replace(video or VideoOptions(), segment=None)
         self._address = parse_address(url, self._options)
@@ -64,7 +66,15 @@ class BrowserSink:
         self._shown = Shown(View(self._address.label, source, run), self._controls)
         self._server.shown.append(self._shown)
 
-    def write(self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, *, latency_ms: float, drops: int) -> None:
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
         """Takes the record, and the picture if somebody is watching."""
         if self._shown is None:
             return
@@ -85,7 +95,12 @@ class BrowserSink:
         self._server = self._shown = None
 
     def _write_recording(
-        self, frame: Frame, people: People, picture: NDArray[np.uint8] | None, latency_ms: float, drops: int
+        self,
+        frame: Frame,
+        people: People,
+        picture: NDArray[np.uint8] | None,
+        latency_ms: float,
+        drops: int,
     ) -> None:
         assert self._shown is not None
         if not self._shown.record_wanted:
@@ -117,7 +132,9 @@ class BrowserSink:
         if recorder is None or self._shown is None:
             return
         self._shown.view.recording = None
-        finisher = threading.Thread(target=_finish, args=(recorder,), name="finish recording", daemon=True)
+        finisher = threading.Thread(
+            target=_finish, args=(recorder,), name="finish recording", daemon=True
+        )
         finisher.start()
         if wait:
             finisher.join()

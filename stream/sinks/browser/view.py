@@ -39,7 +39,9 @@ class View:
         self._new_record = threading.Condition(self._lock)
         self._viewers = 0
         self._closed = False
-        self._waiting: NDArray[np.uint8] | None = None  # filled by `put_picture`, taken by the compressor
+        self._waiting: NDArray[np.uint8] | None = (
+            None  # filled by `put_picture`, taken by the compressor
+        )
         self._spare: NDArray[np.uint8] | None = None
         self._fresh = False
         self._jpeg = b""
@@ -48,9 +50,18 @@ class View:
         self._record_number = 0
         self._written_ns: deque[int] = deque(maxlen=512)
         self._stages_ms: dict[str, float] = {}
-        self._numbers: dict[str, Any] = {"frame": None, "time_s": 0.0, "people": 0, "latency_ms": 0.0, "drops": 0, "epoch": 0}
+        self._numbers: dict[str, Any] = {
+            "frame": None,
+            "time_s": 0.0,
+            "people": 0,
+            "latency_ms": 0.0,
+            "drops": 0,
+            "epoch": 0,
+        }
         self.recording: str | None = None
-        self._compressor = threading.Thread(target=self._compress, name=f"jpeg {self.label}", daemon=True)
+        self._compressor = threading.Thread(
+            target=self._compress, name=f"jpeg {self.label}", daemon=True
+        )
         self._compressor.start()
 
     @property
@@ -98,7 +109,9 @@ class View:
     def next_record(self, after: int, timeout_s: float) -> tuple[int, str] | None:
         """Number and JSON of the latest record once it is newer than `after`; none when the time is over."""
         with self._lock:
-            self._new_record.wait_for(lambda: self._record_number > after or self._closed, timeout_s)
+            self._new_record.wait_for(
+                lambda: self._record_number > after or self._closed, timeout_s
+            )
             return (self._record_number, self._record) if self._record_number > after else None
 
     def watch(self, step: int) -> None:
@@ -154,7 +167,9 @@ class View:
     def _compress(self) -> None:
         while True:
             with self._lock:
-                self._to_compress.wait_for(lambda: (self._fresh and self._viewers > 0) or self._closed)
+                self._to_compress.wait_for(
+                    lambda: (self._fresh and self._viewers > 0) or self._closed
+                )
                 if self._closed:
                     return
                 picture, self._waiting, self._fresh = self._waiting, self._spare, False

@@ -66,7 +66,9 @@ def perfetto_page(trace: Path, profile: Path) -> Iterator[PerfettoPage]:
     folder = perfetto_folder()
     assert folder is not None
     handler = type("Handler", (_Handler,), {"trace": trace})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

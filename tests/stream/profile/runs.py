@@ -44,7 +44,9 @@ class KnownRun:
         self.recorder = Recorder(self.capacity)
         self.timings = Timings(observer=self.recorder)
 
-    def frame(self, at_ms: float, *, index: int, people: int = 2, drops: int = 0, **stages_ms: float) -> float:
+    def frame(
+        self, at_ms: float, *, index: int, people: int = 2, drops: int = 0, **stages_ms: float
+    ) -> float:
         """One frame captured `at_ms` after the beginning; its stages follow each other. Returns when it was delivered."""
         now_ns = self.timings.began_ns + round(at_ms * MS)
         captured_ns = now_ns
@@ -59,7 +61,9 @@ class KnownRun:
         self.frames.append((index, captured_ns, now_ns))
         return (now_ns - self.timings.began_ns) / MS
 
-    def summary(self, elapsed_s: float, *, drops: dict[str, int] | None = None, stopped: bool = False) -> Summary:
+    def summary(
+        self, elapsed_s: float, *, drops: dict[str, int] | None = None, stopped: bool = False
+    ) -> Summary:
         source = SourceSummary(
             name="clip.mp4",
             frames=len(self.frames),
@@ -78,7 +82,9 @@ class KnownRun:
         )
 
 
-def a_run(count: int = 200, *, period_ms: float = 40.0, stall_at_s: float | None = None, seed: int = 1) -> KnownRun:
+def a_run(
+    count: int = 200, *, period_ms: float = 40.0, stall_at_s: float | None = None, seed: int = 1
+) -> KnownRun:
     """Frames every `period_ms`; with a stall of 800 ms in `infer` in the first frame after `stall_at_s`."""
     random = np.random.default_rng(seed)
     run = KnownRun()
@@ -90,14 +96,27 @@ def a_run(count: int = 200, *, period_ms: float = 40.0, stall_at_s: float | None
             stalled, infer_ms = True, 800.0
         people = int(random.integers(0, 6))
         run.timings.depth("infer").add(index % 3)
-        run.frame(at_ms, index=index, people=people, decode=2.0, infer=infer_ms, group=0.2 + 0.1 * people, write=1.0)
+        run.frame(
+            at_ms,
+            index=index,
+            people=people,
+            decode=2.0,
+            infer=infer_ms,
+            group=0.2 + 0.1 * people,
+            write=1.0,
+        )
     return run
 
 
 def machine(run: KnownRun, *, seconds: int = 8, watts: bool = True) -> dict[str, Samples]:
     """Readings of a machine, two a second."""
-    samples = {name: Samples() for name in ("cpu_percent", "resident_mib", *(("gpu_percent", "board_w") if watts else ()))}
+    samples = {
+        name: Samples()
+        for name in ("cpu_percent", "resident_mib", *(("gpu_percent", "board_w") if watts else ()))
+    }
     for step in range(seconds * 2):
         for name, track in samples.items():
-            track.append(run.timings.began_ns + step * 500 * MS, 100.0 + step if name != "board_w" else 12.5)
+            track.append(
+                run.timings.began_ns + step * 500 * MS, 100.0 + step if name != "board_w" else 12.5
+            )
     return samples

@@ -21,13 +21,24 @@ def main() -> None:
     report, picture = (Path(argument).resolve() for argument in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as profile, browser(Path(profile)) as page:
         theme = sys.argv[3] if len(sys.argv) > 3 else "light"
-        page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
-        page.call("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
+        page.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": theme}],
+        )
+        page.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=WIDTH,
+            height=HEIGHT,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         page.call("Emulation.setScrollbarsHidden", hidden=True)
         page.open(report.as_uri())
         page.wait_for("document.readyState === 'complete' && document.title")
         page.screenshot(picture)
-    Image.open(picture).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(picture, optimize=True)
+    Image.open(picture).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(
+        picture, optimize=True
+    )
 
 
 if __name__ == "__main__":

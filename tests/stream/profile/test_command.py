@@ -21,7 +21,9 @@ from stream.sinks import BrowserOptions
 from tests.stream.media import make_clip
 from tests.test_run_stream import ENVIRONMENT, assert_one_line_error, command, run
 
-SCHEMA = json.loads(resources.files("stream.profile").joinpath("schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    resources.files("stream.profile").joinpath("schema.json").read_text(encoding="utf-8")
+)
 
 
 def profile_in(folder: Path) -> dict[str, Any]:
@@ -46,7 +48,11 @@ def test_a_profile_is_written_and_shown(tmp_path: Path) -> None:
     for words in ("submit to result", "capture to sink", "FPS in / out"):
         assert words in result.stderr
     assert len(result.stdout.strip().splitlines()) == 1, "the summary"
-    assert sorted(path.name for path in folder.iterdir()) == ["profile.json", "report.html", "trace.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "profile.json",
+        "report.html",
+        "trace.json",
+    ]
 
 
 def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -54,7 +60,9 @@ def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Pat
     here = tmp_path / "here"
     here.mkdir()
     start = command(clip, "--benchmark", engine="blank:0.01")
-    result = subprocess.run(start, cwd=here, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
+    result = subprocess.run(
+        start, cwd=here, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT
+    )
     assert result.returncode == 0, result.stderr
     (line,) = result.stdout.splitlines()
     figures = json.loads(line)
@@ -69,13 +77,23 @@ def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Pat
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--profile", "file/folder", "-o", "out.jsonl"], "error: cannot write a profile to 'file/folder'"),
+        (
+            ["--profile", "file/folder", "-o", "out.jsonl"],
+            "error: cannot write a profile to 'file/folder'",
+        ),
         (["--benchmark", "-o", "-"], "error: --benchmark has standard output to itself"),
-        (["--trace-gzip"], "error: command line: --trace-gzip compresses the trace of --profile DIR"),
+        (
+            ["--trace-gzip"],
+            "error: command line: --trace-gzip compresses the trace of --profile DIR",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_before_the_run_starts(
-    flags: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    flags: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
@@ -90,7 +108,15 @@ def test_a_run_that_fails_still_writes_its_profile(tmp_path: Path) -> None:
         pytest.skip("needs /dev/full")
     clip = make_clip(tmp_path / "clip.mp4", frames=60)
     (tmp_path / "out.jsonl").symlink_to("/dev/full")
-    result = run(clip, "--profile", tmp_path / "profile", "-q", "-o", tmp_path / "out.jsonl", engine="blank:0.005")
+    result = run(
+        clip,
+        "--profile",
+        tmp_path / "profile",
+        "-q",
+        "-o",
+        tmp_path / "out.jsonl",
+        engine="blank:0.005",
+    )
     assert_one_line_error(result, "out.jsonl")
     figures = profile_in(tmp_path / "profile")
     assert figures["run"]["outcome"] == "failed"
@@ -101,7 +127,9 @@ def test_a_run_that_is_interrupted_still_writes_its_profile(tmp_path: Path) -> N
     clip = make_clip(tmp_path / "clip.mp4", frames=500)
     output, folder = tmp_path / "out.jsonl", tmp_path / "profile"
     start = command(clip, "--realtime", "--profile", folder, "-o", output, engine="blank")
-    with subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+    with subprocess.Popen(
+        start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
         end_s = time.monotonic() + 60
         while not output.exists() or len(output.read_text().splitlines()) < 15:
             assert time.monotonic() < end_s
@@ -115,10 +143,20 @@ def test_a_run_that_is_interrupted_still_writes_its_profile(tmp_path: Path) -> N
 
 
 def test_the_command_that_is_shown_has_no_secrets() -> None:
-    config = RunConfig(sources=("rtsp://user:secret@camera/1",), output=("out.jsonl",), flip=True, scales=(1.0, 2.0))
+    config = RunConfig(
+        sources=("rtsp://user:secret@camera/1",),
+        output=("out.jsonl",),
+        flip=True,
+        scales=(1.0, 2.0),
+    )
     configs = (config, BrowserOptions(token="0123456789abcdef"), ProfileConfig(benchmark=True))
     shown = shown_command("run_stream.py", config.sources, config.output, configs)
     assert "secret" not in shown
     assert "0123456789abcdef" not in shown
-    for words in ("'rtsp://***@camera/1' -o out.jsonl", "--flip", "--scales 1.0 2.0", "--benchmark"):
+    for words in (
+        "'rtsp://***@camera/1' -o out.jsonl",
+        "--flip",
+        "--scales 1.0 2.0",
+        "--benchmark",
+    ):
         assert words in shown

@@ -10,11 +10,20 @@ from stream.profile.session import benchmark_line
 from stream.summary import Summary
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
 
-SCHEMA = json.loads(resources.files("stream.profile").joinpath("schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    resources.files("stream.profile").joinpath("schema.json").read_text(encoding="utf-8")
+)
 
 
 def figures_of(run: KnownRun, elapsed_s: float, **options) -> dict:
-    return document(FACTS, run.summary(elapsed_s, **options), run.timings, run.recorder, machine(run), ENVIRONMENT)
+    return document(
+        FACTS,
+        run.summary(elapsed_s, **options),
+        run.timings,
+        run.recorder,
+        machine(run),
+        ENVIRONMENT,
+    )
 
 
 def test_known_times_give_the_right_figures() -> None:
@@ -47,7 +56,9 @@ def test_every_percentile_is_that_of_numpy_on_the_raw_data() -> None:
     stage = next(stage for stage in found["stages"] if stage["name"] == "infer")
     for figures, values in ((stage, raw["infer"]), (found["latency_ms"], latency_ms)):
         expected = np.percentile(values, (50, 95, 99))
-        assert [figures[name] for name in ("p50", "p95", "p99")] == pytest.approx(expected, rel=1e-9)
+        assert [figures[name] for name in ("p50", "p95", "p99")] == pytest.approx(
+            expected, rel=1e-9
+        )
     line = found["timeline"]
     for step, middle_s in enumerate(line["t_s"]):
         first_ns = run.timings.began_ns + (middle_s - line["step_s"] / 2) * 1e9
@@ -57,7 +68,9 @@ def test_every_percentile_is_that_of_numpy_on_the_raw_data() -> None:
             if first_ns <= end_ns < first_ns + line["step_s"] * 1e9
         ]
         if inside:
-            assert line["latency_p95_ms"][step] == pytest.approx(np.percentile(inside, 95), abs=1e-3)
+            assert line["latency_p95_ms"][step] == pytest.approx(
+                np.percentile(inside, 95), abs=1e-3
+            )
 
 
 def test_a_stall_shows_when_it_was_and_where() -> None:
@@ -75,7 +88,10 @@ def test_frames_of_the_timeline_add_up() -> None:
     found = figures_of(run, 12.0)
     line = found["timeline"]
     assert sum(line["fps"]) * line["step_s"] == pytest.approx(300, rel=0.02)
-    assert sum(found["latency_distribution"]["counts"]) + found["latency_distribution"]["beyond"] == 300
+    assert (
+        sum(found["latency_distribution"]["counts"]) + found["latency_distribution"]["beyond"]
+        == 300
+    )
 
 
 def test_drops_are_counted_in_the_step_in_which_they_happened() -> None:
@@ -99,8 +115,17 @@ def test_the_document_and_the_benchmark_line_are_what_the_schema_says() -> None:
 
 def test_a_run_that_failed_before_its_first_frame_has_a_document_too() -> None:
     run = KnownRun()
-    summary = Summary(elapsed_s=0.0, sources=(), latency_ms=run.summary(0).latency_ms, stages=(), depths={}, stopped=False)
-    facts = RunFacts(command="x", model="lite", runtime="torch", precision="fp32", error="the cable was pulled")
+    summary = Summary(
+        elapsed_s=0.0,
+        sources=(),
+        latency_ms=run.summary(0).latency_ms,
+        stages=(),
+        depths={},
+        stopped=False,
+    )
+    facts = RunFacts(
+        command="x", model="lite", runtime="torch", precision="fp32", error="the cable was pulled"
+    )
     found = document(facts, summary, run.timings, run.recorder, {}, ENVIRONMENT)
     jsonschema.validate(found, SCHEMA)
     assert found["run"]["outcome"] == "failed"
@@ -115,4 +140,6 @@ def test_a_long_run_says_that_it_was_thinned_out_and_counts_everything() -> None
     assert found["stages"][0]["n"] == found["latency_ms"]["n"] == 1000
     assert found["stages"][0]["max"] == pytest.approx(400)
     assert found["slowest_frames"][0]["frame"] == 777
-    assert sum(found["timeline"]["fps"]) * found["timeline"]["step_s"] == pytest.approx(1000, rel=0.05)
+    assert sum(found["timeline"]["fps"]) * found["timeline"]["step_s"] == pytest.approx(
+        1000, rel=0.05
+    )

@@ -17,10 +17,17 @@ from tests.stream.test_console import terminal
 
 
 def figures_of(
-    run: KnownRun, elapsed_s: float = 8.0, *, watts: bool = True, facts: RunFacts = FACTS, **options: Any
+    run: KnownRun,
+    elapsed_s: float = 8.0,
+    *,
+    watts: bool = True,
+    facts: RunFacts = FACTS,
+    **options: Any,
 ) -> dict[str, Any]:
     summary = run.summary(elapsed_s, **options)
-    return document(facts, summary, run.timings, run.recorder, machine(run, watts=watts), ENVIRONMENT)
+    return document(
+        facts, summary, run.timings, run.recorder, machine(run, watts=watts), ENVIRONMENT
+    )
 
 
 class Reader(HTMLParser):
@@ -35,7 +42,11 @@ class Reader(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attributes if name in ("src", "href", "xlink:href", "action")]
+        self.addresses += [
+            value or ""
+            for name, value in attributes
+            if name in ("src", "href", "xlink:href", "action")
+        ]
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -62,7 +73,13 @@ def test_the_page_is_whole_and_asks_for_nothing() -> None:
     reader = read(report(figures_of(a_run(stall_at_s=3.0))))
     assert reader.addresses == []
     assert "Power against frame rate" in reader.text
-    for words in ("Latency over time", "Distribution", "Where the time goes", "Queues", "People against grouping time"):
+    for words in (
+        "Latency over time",
+        "Distribution",
+        "Where the time goes",
+        "Queues",
+        "People against grouping time",
+    ):
         assert words in reader.text
     for words in ("frame 75", "a <fast> one", "run_stream.py clip.mp4", "infer", "capture to sink"):
         assert words in reader.text
@@ -103,26 +120,42 @@ def test_verdicts_say_what_limits_the_run_and_what_casts_doubt_on_it() -> None:
         busy.frame(index * 20, index=index, decode=1, infer=19.5, group=1)
     figures = figures_of(busy, 1.0)
     (first, *others) = verdicts(figures)
-    assert first.text.startswith("infer takes 19.5 ms a frame and is at work 98% of the time: it limits")
+    assert first.text.startswith(
+        "infer takes 19.5 ms a frame and is at work 98% of the time: it limits"
+    )
     assert not any(verdict.doubt for verdict in others)
 
     figures["environment"]["load_average"] = 7.0
     figures["run"]["outcome"] = "stopped"
     figures["kept_every"] = 4
     doubts = [verdict.text for verdict in verdicts(figures) if verdict.doubt]
-    assert [any(words in text for text in doubts) for words in ("was stopped", "not idle", "one frame in 4")] == [True] * 3
+    assert [
+        any(words in text for text in doubts)
+        for words in ("was stopped", "not idle", "one frame in 4")
+    ] == [True] * 3
 
     idle = KnownRun()
     for index in range(50):
         idle.frame(index * 20, index=index, infer=5)
-    assert verdicts(figures_of(idle, 1.0))[0].text.startswith("No stage is busy all of the time. Infer takes 5.0 ms")
+    assert verdicts(figures_of(idle, 1.0))[0].text.startswith(
+        "No stage is busy all of the time. Infer takes 5.0 ms"
+    )
 
 
 def test_the_table_has_stages_with_their_parts_rates_and_the_machine() -> None:
     console, text = terminal()
     for table in profile_tables(figures_of(a_run(), drops={"stale": 3})):
         console.print(table)
-    for words in ("decode", "infer", "wait", "submit to result", "capture to sink", "3 stale", "% of one core", "board power"):
+    for words in (
+        "decode",
+        "infer",
+        "wait",
+        "submit to result",
+        "capture to sink",
+        "3 stale",
+        "% of one core",
+        "board power",
+    ):
         assert words in text.getvalue()
 
 
@@ -132,14 +165,26 @@ def test_a_browser_shows_it_without_a_complaint(tmp_path: Path, theme: str) -> N
     page_path = tmp_path / "report.html"
     page_path.write_text(report(figures_of(a_run(stall_at_s=3.0))), encoding="utf-8")
     with browser(tmp_path / "browser") as page:
-        page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        page.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": theme}],
+        )
         page.open(page_path.as_uri())
-        page.wait_for("document.readyState === 'complete' && document.querySelectorAll('svg').length >= 8")
+        page.wait_for(
+            "document.readyState === 'complete' && document.querySelectorAll('svg').length >= 8"
+        )
         time.sleep(0.2)
-        assert page.evaluate("performance.getEntriesByType('resource').length") == 0, "it asked for something"
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is wider than the window"
+        assert page.evaluate("performance.getEntriesByType('resource').length") == 0, (
+            "it asked for something"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            "it is wider than the window"
+        )
         style = "getComputedStyle(document.body)"
-        colours = [page.evaluate(f"{style}.{name}")[4:-1].split(",") for name in ("color", "backgroundColor")]
+        colours = [
+            page.evaluate(f"{style}.{name}")[4:-1].split(",")
+            for name in ("color", "backgroundColor")
+        ]
         ink, paper = (sum(map(int, colour)) for colour in colours)
         assert (ink < paper) == (theme == "light")
         outside = page.evaluate(
@@ -149,5 +194,13 @@ def test_a_browser_shows_it_without_a_complaint(tmp_path: Path, theme: str) -> N
             })).map(text => text.textContent).join()"""
         )
         assert outside == "", "labels that are cut off"
-        page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=False)
-        assert page.wait_for("document.documentElement.scrollWidth <= innerWidth"), "it does not fit on a phone"
+        page.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=390,
+            height=844,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        assert page.wait_for("document.documentElement.scrollWidth <= innerWidth"), (
+            "it does not fit on a phone"
+        )

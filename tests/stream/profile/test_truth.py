@@ -36,7 +36,11 @@ class ClockedEngine(BlankEngine):
         begin_s = time.perf_counter()
         if self._began_s is None:
             self._began_s = begin_s
-        if self._stall_at_s is not None and self.stalled_at_s is None and begin_s - self._began_s >= self._stall_at_s:
+        if (
+            self._stall_at_s is not None
+            and self.stalled_at_s is None
+            and begin_s - self._began_s >= self._stall_at_s
+        ):
             self.stalled_at_s = begin_s
             time.sleep(0.7)
         maps = super().result(ticket)
@@ -44,11 +48,18 @@ class ClockedEngine(BlankEngine):
         return maps
 
 
-def run_profiled(engine: BlankEngine, source: Any, **options: Any) -> tuple[Profiler, dict[str, Any]]:
+def run_profiled(
+    engine: BlankEngine, source: Any, **options: Any
+) -> tuple[Profiler, dict[str, Any]]:
     profiler = Profiler(ProfileConfig())
     sink = MemorySink(delay_s=0.002)
     choices = PipelineOptions(**options)
-    with Pipeline([source], engine, nobody, sinks=[[sink]], options=choices, timings=profiler.timings) as pipeline, profiler:
+    with (
+        Pipeline(
+            [source], engine, nobody, sinks=[[sink]], options=choices, timings=profiler.timings
+        ) as pipeline,
+        profiler,
+    ):
         pipeline.run()
     return profiler, profiler.document(FACTS, pipeline.summary())
 
@@ -63,7 +74,9 @@ def test_what_the_engine_takes_is_what_its_own_clock_says() -> None:
     assert np.median(np.abs(measured_s - own_s) / own_s) < 0.02
     stage = next(stage for stage in found["stages"] if stage["name"] == "infer")
     assert stage["p50"] >= 20
-    assert stage["busy_share"] == pytest.approx(stage["mean"] * stage["n"] / 1000 / found["elapsed_s"], rel=0.02)
+    assert stage["busy_share"] == pytest.approx(
+        stage["mean"] * stage["n"] / 1000 / found["elapsed_s"], rel=0.02
+    )
     write = next(stage for stage in found["stages"] if stage["name"] == "write")
     assert write["p50"] >= 2
 
@@ -76,7 +89,9 @@ def test_no_stage_is_busy_more_than_all_of_the_time_with_two_pictures_under_way(
     stage = next(stage for stage in found["stages"] if stage["name"] == "infer")
     together = parts["infer: submit"]["mean"] + parts["infer: wait"]["mean"]
     assert stage["mean"] == pytest.approx(together, rel=1e-3)
-    assert parts["infer: submit to result"]["p50"] > 1.2 * stage["p50"], "two are under way: each takes about two turns"
+    assert parts["infer: submit to result"]["p50"] > 1.2 * stage["p50"], (
+        "two are under way: each takes about two turns"
+    )
 
 
 def test_a_stall_at_second_3_is_seen_at_second_3() -> None:
@@ -86,10 +101,14 @@ def test_a_stall_at_second_3_is_seen_at_second_3() -> None:
     stalled_at_s = engine.stalled_at_s - profiler.timings.began_ns * 1e-9
     assert 3.0 <= stalled_at_s < 4.5
     rows = profiler._recorder.works["infer: wait"].kept()
-    begins_s, ends_s = ((rows[name] - profiler.timings.began_ns) * 1e-9 for name in ("begin_ns", "end_ns"))
+    begins_s, ends_s = (
+        (rows[name] - profiler.timings.began_ns) * 1e-9 for name in ("begin_ns", "end_ns")
+    )
     (stalled,) = np.flatnonzero((begins_s <= stalled_at_s) & (stalled_at_s < ends_s))
     assert ends_s[stalled] - begins_s[stalled] >= 0.7
-    (slowest,) = (frame for frame in found["slowest_frames"] if frame["frame"] == rows["index"][stalled])
+    (slowest,) = (
+        frame for frame in found["slowest_frames"] if frame["frame"] == rows["index"][stalled]
+    )
     assert slowest["latency_ms"] >= 700
     assert slowest["stages_ms"]["infer"] >= 700
     line = found["timeline"]
@@ -105,11 +124,17 @@ def test_several_sources_are_told_apart() -> None:
     sources = [counted(20, name="left"), counted(30, name="right")]
     engine = BlankEngine(0.001, batch_size=2)
     sinks = [[MemorySink()], [MemorySink()]]
-    with Pipeline(sources, engine, nobody, sinks=sinks, timings=profiler.timings) as pipeline, profiler:
+    with (
+        Pipeline(sources, engine, nobody, sinks=sinks, timings=profiler.timings) as pipeline,
+        profiler,
+    ):
         pipeline.run()
     found = profiler.document(FACTS, pipeline.summary())
     assert [stage["name"] for stage in found["stages"]][:2] == ["decode 0", "decode 1"]
-    assert [(source["name"], source["frames_out"]) for source in found["sources"]] == [("left", 20), ("right", 30)]
+    assert [(source["name"], source["frames_out"]) for source in found["sources"]] == [
+        ("left", 20),
+        ("right", 30),
+    ]
     rows = profiler._recorder.works["group"].kept()
     assert sorted(zip(rows["source"].tolist(), rows["index"].tolist(), strict=True)) == [
         *((0, index) for index in range(20)),
@@ -126,9 +151,14 @@ def test_sources_of_the_same_name_have_tracks_of_their_own(tmp_path: Path) -> No
         pipeline.run()
     profiler.write(profiler.document(FACTS, pipeline.summary()))
     events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
-    tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    tracks = {
+        event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"
+    }
     assert list(tracks.values()).count("decode twin") == 2
-    assert {event["name"] for event in events if event["ph"] == "C"} >= {"dropped of source 0", "dropped of source 1"}
+    assert {event["name"] for event in events if event["ph"] == "C"} >= {
+        "dropped of source 0",
+        "dropped of source 1",
+    }
 
 
 def test_a_folder_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:

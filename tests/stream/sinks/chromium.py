@@ -28,7 +28,9 @@ class Page:
         self._rest = b""
         self._session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         self.call("Page.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -49,7 +51,9 @@ class Page:
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)[
+            "result"
+        ].get("value")
 
     def wait_for(self, expression: str, timeout_s: float = 15.0) -> Any:
         """The value of the expression as soon as it is true."""
@@ -60,7 +64,9 @@ class Page:
         return value
 
     def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+        path.write_bytes(
+            base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
+        )
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
@@ -84,7 +90,9 @@ def browser(profile: Path) -> Iterator[Page]:
         os.dup2(1004, 4)
 
     command = ["chromium", *FLAGS, f"--user-data-dir={profile}"]
-    with subprocess.Popen(command, preexec_fn=give_pipes, close_fds=False, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, preexec_fn=give_pipes, close_fds=False, stderr=subprocess.DEVNULL
+    ) as process:
         os.close(their_in)
         os.close(their_out)
         page = Page(our_out, our_in)

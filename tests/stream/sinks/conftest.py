@@ -20,7 +20,12 @@ from tests.stream.sinks.samples import HEIGHT, TIME_BASE, WIDTH, make_people
 
 @pytest.fixture
 def run_info() -> RunInfo:
-    return RunInfo(model="lite", runtime="onnxruntime", precision="fp32", keypoint_set=load_keypoint_set("coco"))
+    return RunInfo(
+        model="lite",
+        runtime="onnxruntime",
+        precision="fp32",
+        keypoint_set=load_keypoint_set("coco"),
+    )
 
 
 @pytest.fixture
@@ -32,12 +37,16 @@ def source_info() -> SourceInfo:
 def write_all() -> Callable[..., None]:
     """Writes frames to a sink the way the pipeline does: open, write each, close whatever happened."""
 
-    def write(sink: Sink, source: SourceInfo, run: RunInfo, frames: Iterator[Frame], people: int = 2) -> None:
+    def write(
+        sink: Sink, source: SourceInfo, run: RunInfo, frames: Iterator[Frame], people: int = 2
+    ) -> None:
         try:
             sink.open(source, run)
             for frame in frames:
                 picture = frame.image if sink.needs_picture else None
-                sink.write(frame, make_people(people, seed=frame.index), picture, latency_ms=1.5, drops=0)
+                sink.write(
+                    frame, make_people(people, seed=frame.index), picture, latency_ms=1.5, drops=0
+                )
         finally:
             sink.close()
 
@@ -56,7 +65,9 @@ def clip_with_audio(tmp_path: Path) -> Callable[..., SourceInfo]:
             audio: Any = container.add_stream("aac", rate=48_000)
             audio.layout = "mono"
             for index in range(count):
-                picture = av.VideoFrame.from_ndarray(np.full((HEIGHT, WIDTH, 3), index, np.uint8), "bgr24")
+                picture = av.VideoFrame.from_ndarray(
+                    np.full((HEIGHT, WIDTH, 3), index, np.uint8), "bgr24"
+                )
                 container.mux(video.encode(picture))
             container.mux(video.encode(None))
             time = np.arange(int(48_000 * audio_s)) / 48_000
@@ -66,7 +77,14 @@ def clip_with_audio(tmp_path: Path) -> Callable[..., SourceInfo]:
                 block.sample_rate, block.pts, block.time_base = 48_000, start, Fraction(1, 48_000)
                 container.mux(audio.encode(block))
             container.mux(audio.encode(None))
-        info = SourceInfo(name=str(path), width=WIDTH, height=HEIGHT, fps=25.0, frame_count=count, audio_path=str(path))
+        info = SourceInfo(
+            name=str(path),
+            width=WIDTH,
+            height=HEIGHT,
+            fps=25.0,
+            frame_count=count,
+            audio_path=str(path),
+        )
         return replace(info, time_base=Fraction(1, 12_800), duration_s=count / 25)
 
     return make

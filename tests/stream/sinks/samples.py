@@ -23,7 +23,9 @@ def make_people(count: int, *, seed: int = 0, size: tuple[int, int] = (WIDTH, HE
     generator = np.random.default_rng(seed)
     keypoints = generator.random((count, 17, 3), np.float32) * np.float32([*size, 1])
     keypoints[:, ::4, 2] = 0
-    return People(keypoints, keypoints[..., 2].mean(axis=1), generator.random((count, 1), np.float32))
+    return People(
+        keypoints, keypoints[..., 2].mean(axis=1), generator.random((count, 1), np.float32)
+    )
 
 
 def vfr_stamps(count: int, *, start: int = 0) -> list[int]:
@@ -52,7 +54,9 @@ def make_frames(stamps: list[int], *, width: int = WIDTH, height: int = HEIGHT) 
 
 def read_index(picture: np.ndarray) -> int:
     """The frame index that `make_frames` drew."""
-    return sum(int(picture[4:12, bit * 12 + 4 : bit * 12 + 8].mean() > 128) << bit for bit in range(8))
+    return sum(
+        int(picture[4:12, bit * 12 + 4 : bit * 12 + 8].mean() > 128) << bit for bit in range(8)
+    )
 
 
 def audio_packets(path: Path | str) -> list[bytes]:

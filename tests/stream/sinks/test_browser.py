@@ -59,8 +59,17 @@ def feed(sink, stopping):
         if stopping.wait(0.01):
             return
         frame.capture_ns = time.monotonic_ns() - 30_000_000
-        frame.left_ns = {"decode": frame.capture_ns + 5_000_000, "infer": frame.capture_ns + 25_000_000}
-        sink.write(frame, make_people(2), frame.image if sink.needs_picture else None, latency_ms=30.0, drops=1)
+        frame.left_ns = {
+            "decode": frame.capture_ns + 5_000_000,
+            "infer": frame.capture_ns + 25_000_000,
+        }
+        sink.write(
+            frame,
+            make_people(2),
+            frame.image if sink.needs_picture else None,
+            latency_ms=30.0,
+            drops=1,
+        )
 
 
 def address(sink):
@@ -93,7 +102,12 @@ def wait_until(condition, timeout_s=10.0):
 
 def test_the_page_needs_nothing_from_elsewhere(serve):
     sink = serve(run=False)
-    for path, kind in [("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css"), ("/login", "text/html")]:
+    for path, kind in [
+        ("/", "text/html"),
+        ("/page.js", "text/javascript"),
+        ("/page.css", "text/css"),
+        ("/login", "text/html"),
+    ]:
         with asked(sink, path) as reply:
             text = reply.read().decode()
             assert (reply.status, reply.headers["Content-Type"].split(";")[0]) == (200, kind)
@@ -109,7 +123,12 @@ def test_state_has_the_numbers_of_the_page(serve):
     time.sleep(0.5)
     with asked(sink, "/api/state") as reply:
         [source] = json.loads(reply.read())["sources"]
-    assert (source["label"], source["state"], source["people"], source["drops"]) == ("camera", "running", 2, 1)
+    assert (source["label"], source["state"], source["people"], source["drops"]) == (
+        "camera",
+        "running",
+        2,
+        1,
+    )
     assert source["latency_ms"] == 30.0
     assert source["stages_ms"] == {"decode": 5.0, "infer": 20.0}
     assert 20 < source["fps"] < 120
@@ -165,7 +184,10 @@ def test_a_screenshot_is_the_current_picture(serve):
 def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
     sink = serve(BrowserOptions(record_folder=str(tmp_path / "films")))
     for on in (True, False):
-        assert status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE) == 200
+        assert (
+            status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE)
+            == 200
+        )
         wait_until(lambda on=on: (sink._shown.view.recording is not None) == on)
         time.sleep(0.5)
     [film] = (tmp_path / "films").glob("camera_*.mp4")
@@ -176,7 +198,10 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
 def test_overlays_are_toggled_from_the_page(serve):
     renderer = SimpleNamespace(options=RenderOptions())
     sink = serve(controls=Controls(renderer=renderer, stop=lambda: None), run=False)
-    assert status_of(sink, "/api/overlay", method="POST", body=json.dumps({"key": "b"}), **CHANGE) == 200
+    assert (
+        status_of(sink, "/api/overlay", method="POST", body=json.dumps({"key": "b"}), **CHANGE)
+        == 200
+    )
     assert renderer.options.boxes
     assert status_of(serve(run=False), "/api/overlay", method="POST", body="{}", **CHANGE) == 404
 
@@ -186,7 +211,10 @@ def test_sources_at_one_address_share_the_page(serve):
     port = address(first)[1]
     second = serve(run=False, url=f"http://127.0.0.1:{port}/right", name="b")
     with asked(second, "/api/state") as reply:
-        assert [source["label"] for source in json.loads(reply.read())["sources"]] == ["left", "right"]
+        assert [source["label"] for source in json.loads(reply.read())["sources"]] == [
+            "left",
+            "right",
+        ]
     first.close()
     assert status_of(second, "/") == 200
     second.close()
@@ -196,7 +224,15 @@ def test_sources_at_one_address_share_the_page(serve):
 
 def test_without_the_token_nothing_is_answered(serve):
     sink = serve(BrowserOptions(token=TOKEN))
-    for path in ("/api/state", "/api/events", "/api/records", "/video", "/picture", "/page.js", "/nothing"):
+    for path in (
+        "/api/state",
+        "/api/events",
+        "/api/records",
+        "/video",
+        "/picture",
+        "/page.js",
+        "/nothing",
+    ):
         assert status_of(sink, path) == 401, path
         assert status_of(sink, path, Authorization="Bearer wrong") == 401, path
         assert status_of(sink, path, Cookie="pose_stream=wrong; x=y") == 401, path
@@ -208,7 +244,9 @@ def test_without_the_token_nothing_is_answered(serve):
 def test_logging_in_gives_a_cookie_that_is_not_the_token(serve):
     sink = serve(BrowserOptions(token=TOKEN), run=False)
     assert status_of(sink, "/api/login", method="POST", body='{"token": "wrong"}', **CHANGE) == 401
-    with asked(sink, "/api/login", method="POST", body=json.dumps({"token": TOKEN}), **CHANGE) as reply:
+    with asked(
+        sink, "/api/login", method="POST", body=json.dumps({"token": TOKEN}), **CHANGE
+    ) as reply:
         assert reply.status == 204
         cookie = reply.headers["Set-Cookie"]
     assert TOKEN not in cookie
@@ -221,12 +259,19 @@ def test_pages_of_other_sites_can_change_nothing(serve):
     sink = serve(run=False)
     body = json.dumps({"on": True})
     assert status_of(sink, "/api/record", method="POST", body=body) == 403
-    assert status_of(sink, "/api/record", method="POST", body=body, Origin="http://evil.example", **CHANGE) == 403
+    assert (
+        status_of(
+            sink, "/api/record", method="POST", body=body, Origin="http://evil.example", **CHANGE
+        )
+        == 403
+    )
     assert status_of(sink, "/api/record", method="OPTIONS") == 501
     assert not sink._shown.record_wanted
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "[", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "[", ""]
+)
 def test_other_names_of_this_machine_are_not_answered(serve, host):
     assert status_of(serve(run=False), "/api/state", Host=host) == 421
 
@@ -252,7 +297,10 @@ def test_only_what_is_listed_is_served(serve, path):
     ],
 )
 def test_bodies_that_make_no_sense_are_refused(serve, body, headers, expected):
-    assert status_of(serve(run=False), "/api/record", method="POST", body=body, **CHANGE, **headers) == expected
+    assert (
+        status_of(serve(run=False), "/api/record", method="POST", body=body, **CHANGE, **headers)
+        == expected
+    )
 
 
 WORDS = (
@@ -269,12 +317,17 @@ def test_whatever_is_sent_there_is_no_exception_and_no_leak(serve, caplog, capfd
     monkeypatch.setattr(threading, "excepthook", lambda arguments: failures.append(arguments))
     sink = serve(BrowserOptions(token=TOKEN), run=False)
     before = threading.active_count()
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+    @settings(
+        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     @given(st.lists(st.one_of(st.integers(0, len(WORDS) - 1), st.binary(max_size=30)), max_size=14))
     def send(parts):
         with socket.create_connection(address(sink), timeout=5) as client:
             try:
-                client.sendall(b"".join(WORDS[part] if isinstance(part, int) else part for part in parts))
+                client.sendall(
+                    b"".join(WORDS[part] if isinstance(part, int) else part for part in parts)
+                )
                 client.shutdown(socket.SHUT_WR)
                 reply = b"".join(iter(lambda: client.recv(65536), b""))
             except OSError:  # refused in the middle of a word
@@ -359,7 +412,9 @@ def test_an_address_in_use_is_one_line(source_info, run_info):
         sink.close()
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)")
+@pytest.mark.skipif(
+    not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"
+)
 def test_a_real_browser_shows_the_picture(serve, tmp_path):
     sink = serve(BrowserOptions(record_folder=str(tmp_path)))
     with browser(tmp_path / "profile") as page:

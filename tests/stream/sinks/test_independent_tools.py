@@ -19,8 +19,12 @@ from tests.stream.sinks.chromium import browser
 from tests.stream.sinks.samples import TIME_BASE, make_frames, read_index, vfr_stamps
 from tests.stream.sinks.test_video import frames_of
 
-needs_ffprobe = pytest.mark.skipif(not shutil.which("ffprobe"), reason="needs ffprobe (apt-get install ffmpeg)")
-needs_chromium = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)")
+needs_ffprobe = pytest.mark.skipif(
+    not shutil.which("ffprobe"), reason="needs ffprobe (apt-get install ffmpeg)"
+)
+needs_chromium = pytest.mark.skipif(
+    not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"
+)
 
 
 def probe(path, *arguments):
@@ -37,7 +41,9 @@ def probed_times(path):
 @needs_ffprobe
 @pytest.mark.parametrize(("suffix", "tick"), [(".mp4", TIME_BASE), (".mkv", Fraction(1, 1000))])
 @pytest.mark.parametrize("start", [0, 30_123])
-def test_ffprobe_sees_the_time_stamps_of_the_source(tmp_path, source_info, run_info, write_all, suffix, tick, start):
+def test_ffprobe_sees_the_time_stamps_of_the_source(
+    tmp_path, source_info, run_info, write_all, suffix, tick, start
+):
     path, stamps = tmp_path / f"out{suffix}", vfr_stamps(60, start=start)
     write_all(open_sinks([str(path)])[0], source_info, run_info, make_frames(stamps))
     times = probed_times(path)
@@ -51,22 +57,45 @@ def test_ffmpeg_sees_the_same_audio_bytes(tmp_path, run_info, write_all, clip_wi
     source, path = clip_with_audio(50), tmp_path / f"out{suffix}"
     write_all(open_sinks([str(path)])[0], source, run_info, frames_of(source, 50))
     assert audio_digest(path) == audio_digest(source.name)
-    [audio] = probe(path, "-select_streams", "a", "-show_entries", "stream=codec_name,sample_rate")["streams"]
+    [audio] = probe(path, "-select_streams", "a", "-show_entries", "stream=codec_name,sample_rate")[
+        "streams"
+    ]
     assert (audio["codec_name"], audio["sample_rate"]) == ("aac", "48000")
 
 
 def audio_digest(path):
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:a", "-c", "copy", "-f", "data", "-"]
-    return hashlib.sha256(subprocess.run(command, capture_output=True, check=True).stdout).hexdigest()
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        str(path),
+        "-map",
+        "0:a",
+        "-c",
+        "copy",
+        "-f",
+        "data",
+        "-",
+    ]
+    return hashlib.sha256(
+        subprocess.run(command, capture_output=True, check=True).stdout
+    ).hexdigest()
 
 
 @needs_ffprobe
 def test_ffmpeg_decodes_it_without_a_word(tmp_path, run_info, write_all, clip_with_audio):
     source, path = clip_with_audio(50), tmp_path / "out.mp4"
     write_all(open_sinks([str(path)])[0], source, run_info, frames_of(source, 50))
-    run = subprocess.run(["ffmpeg", "-v", "warning", "-i", str(path), "-f", "null", "-"], capture_output=True, check=True)
+    run = subprocess.run(
+        ["ffmpeg", "-v", "warning", "-i", str(path), "-f", "null", "-"],
+        capture_output=True,
+        check=True,
+    )
     assert run.stderr == b""
-    trace = subprocess.run(["ffprobe", "-v", "trace", str(path)], capture_output=True, check=True).stderr
+    trace = subprocess.run(
+        ["ffprobe", "-v", "trace", str(path)], capture_output=True, check=True
+    ).stderr
     assert trace.find(b"type:'moov'") < trace.find(b"type:'mdat'")
 
 
@@ -79,8 +108,12 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def test_chromium_plays_it_to_the_end(tmp_path, run_info, write_all, clip_with_audio):
     source = clip_with_audio(50)
     write_all(open_sinks([str(tmp_path / "out.mp4")])[0], source, run_info, frames_of(source, 50))
-    (tmp_path / "index.html").write_text("<body style='margin:0'><video src=out.mp4 muted autoplay></video>")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+    (tmp_path / "index.html").write_text(
+        "<body style='margin:0'><video src=out.mp4 muted autoplay></video>"
+    )
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with browser(tmp_path / "profile") as page:
             page.open(f"http://127.0.0.1:{server.server_address[1]}/")
@@ -89,4 +122,6 @@ def test_chromium_plays_it_to_the_end(tmp_path, run_info, write_all, clip_with_a
             assert page.evaluate("document.querySelector('video').error") is None
             assert page.evaluate("document.querySelector('video').videoWidth") == 96
         server.shutdown()
-    assert read_index(cv2.imread(str(tmp_path / "player.png"))) == 49, "the last picture is not the last that was written"
+    assert read_index(cv2.imread(str(tmp_path / "player.png"))) == 49, (
+        "the last picture is not the last that was written"
+    )

@@ -40,7 +40,12 @@ def test_every_line_keeps_to_the_schema(tmp_path, source_info, run_info, write_a
         VALIDATOR.validate(line)
     assert header["schema"] == "higherhrnet-stream/records/1"
     assert header["keypoint_names"] == list(run_info.keypoint_set.names)
-    assert (header["model"], header["source"], header["size"], header["fps"]) == ("lite", "camera", [96, 64], 25.0)
+    assert (header["model"], header["source"], header["size"], header["fps"]) == (
+        "lite",
+        "camera",
+        [96, 64],
+        25.0,
+    )
     assert [frame["frame"] for frame in frames] == list(range(12))
     assert all(set(frame) == {"frame", "time_s", "people", "latency_ms"} for frame in frames)
     assert all(len(frame["people"]) == people for frame in frames)
@@ -61,9 +66,13 @@ def test_people_come_back_as_they_went_in(tmp_path, source_info, run_info, write
 @given(hnp.arrays(np.float32, (2, 17, 3), elements=st.floats(width=32)))
 def test_whatever_the_numbers_are_the_line_is_valid_json(keypoints):
     people = People(keypoints, np.float32([0.5, np.nan]), np.zeros((2, 1), np.float32))
-    frame = Frame(image=np.zeros((1, 1, 3), np.uint8), source="x", index=0, time_s=0.0, capture_ns=0)
+    frame = Frame(
+        image=np.zeros((1, 1, 3), np.uint8), source="x", index=0, time_s=0.0, capture_ns=0
+    )
     line = to_json(frame_record(frame, people, latency_ms=1.0, drops=0))
-    VALIDATOR.validate(json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON")))
+    VALIDATOR.validate(
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    )
 
 
 def test_drops_are_named_once_there_are_any(source_info):

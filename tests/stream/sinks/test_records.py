@@ -54,7 +54,12 @@ def ground_truth() -> dict:
                  "num_keypoints": int((visible > 0).sum()), "bbox": [0, 0, WIDTH, HEIGHT], "area": WIDTH * HEIGHT}
             )  # fmt: skip
     images = [{"id": frame, "width": WIDTH, "height": HEIGHT} for frame in range(FRAMES)]
-    return {"info": {}, "images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
+    return {
+        "info": {},
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "person"}],
+    }
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])
@@ -73,13 +78,18 @@ def test_coco_results_are_valid_json_after_every_frame(tmp_path, source_info, ru
 def test_openpose_has_a_file_for_every_frame(tmp_path, source_info, run_info, write_all):
     for people in (0, 2):
         folder = tmp_path / f"with {people}" / "json"
-        write_all(OpenPoseSink(str(folder)), source_info, run_info, make_frames(vfr_stamps(3)), people)
+        write_all(
+            OpenPoseSink(str(folder)), source_info, run_info, make_frames(vfr_stamps(3)), people
+        )
         names = sorted(path.name for path in folder.iterdir())
         assert names == [f"camera_{index:012d}_keypoints.json" for index in range(3)]
         content = json.loads((folder / names[1]).read_text())
         assert content["version"] == 1.3
         assert [len(person["pose_keypoints_2d"]) for person in content["people"]] == [54] * people
-        assert all(person["person_id"] == [-1] and person["face_keypoints_2d"] == [] for person in content["people"])
+        assert all(
+            person["person_id"] == [-1] and person["face_keypoints_2d"] == []
+            for person in content["people"]
+        )
 
 
 def test_openpose_joints_are_in_its_order_with_a_neck_between_the_shoulders():
@@ -89,8 +99,12 @@ def test_openpose_joints_are_in_its_order_with_a_neck_between_the_shoulders():
     result = as_coco_18(keypoints, *coco_18_columns(keypoint_set))
     for place, name in enumerate(COCO_18):
         if name != "neck":
-            np.testing.assert_array_equal(result[:, place], keypoints[:, keypoint_set.names.index(name)])
-    np.testing.assert_allclose(result[0, 1, :2], (keypoints[0, 5, :2] + keypoints[0, 6, :2]) / 2, atol=1e-4)
+            np.testing.assert_array_equal(
+                result[:, place], keypoints[:, keypoint_set.names.index(name)]
+            )
+    np.testing.assert_allclose(
+        result[0, 1, :2], (keypoints[0, 5, :2] + keypoints[0, 6, :2]) / 2, atol=1e-4
+    )
     assert result[0, 1, 2] == pytest.approx(min(keypoints[0, 5, 2], keypoints[0, 6, 2]), abs=1e-4)
     assert (result[1, 1] == 0).all(), "half a pair of shoulders makes no neck"
 
@@ -112,7 +126,9 @@ def test_a_table_has_a_row_for_every_joint_found(tmp_path, source_info, run_info
     people = [make_people(2, seed=frame) for frame in range(FRAMES)]
     assert len(rows) == sum(int((item.keypoints[..., 2] > 0.00005).sum()) for item in people)
     for row in rows[::17]:
-        x, y, score = people[int(row["frame"])].keypoints[int(row["person"]), run_info.keypoint_set.names.index(row["joint"])]
+        x, y, score = people[int(row["frame"])].keypoints[
+            int(row["person"]), run_info.keypoint_set.names.index(row["joint"])
+        ]
         assert (float(row["x"]), float(row["y"])) == pytest.approx((x, y), abs=0.0051)
         assert float(row["score"]) == pytest.approx(score, abs=0.000051)
 
@@ -126,7 +142,9 @@ def test_arrays_hold_every_frame_and_person(tmp_path, source_info, run_info, wri
         expected = np.concatenate([make_people(3, seed=frame).keypoints for frame in range(FRAMES)])
         np.testing.assert_array_equal(arrays["keypoints"], expected)
         assert arrays["scores"].shape == (3 * FRAMES,)
-        assert json.loads(str(arrays["header"]))["keypoint_names"] == list(run_info.keypoint_set.names)
+        assert json.loads(str(arrays["header"]))["keypoint_names"] == list(
+            run_info.keypoint_set.names
+        )
     assert [item.name for item in tmp_path.iterdir()] == ["out.npz"]
 
 
@@ -169,7 +187,9 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, source_info, run_inf
         sink.open(source_info, run_info)
 
 
-def test_people_with_numbers_that_are_not_finite_are_written_as_missing(tmp_path, source_info, run_info):
+def test_people_with_numbers_that_are_not_finite_are_written_as_missing(
+    tmp_path, source_info, run_info
+):
     keypoints = np.full((1, 17, 3), np.nan, np.float32)
     keypoints[0, 3] = (1, 2, 0.5)
     people = People(keypoints, np.float32([np.inf]), np.zeros((1, 1), np.float32))
@@ -203,5 +223,8 @@ def test_jq_reads_the_records(tmp_path, source_info, run_info, write_all):
         write_all(open_sinks([str(path)])[0], source_info, run_info, make_frames(vfr_stamps(4)))
     count = ["jq", "-s", "map(select(.people)) | map(.people | length) | add", str(lines)]
     assert subprocess.run(count, capture_output=True, check=True).stdout == b"8\n"
-    assert subprocess.run(["jq", "length", str(array)], capture_output=True, check=True).stdout == b"8\n"
+    assert (
+        subprocess.run(["jq", "length", str(array)], capture_output=True, check=True).stdout
+        == b"8\n"
+    )
     assert Path(lines).exists()

@@ -30,12 +30,15 @@ def free_port():
 def listening(port):
     wanted = f"0100007F:{port:04X}"
     with open("/proc/net/tcp") as table:  # noqa: PTH123 - to connect would take the one place there is
-        return any(line.split()[1] == wanted and line.split()[3] == "0A" for line in list(table)[1:])
+        return any(
+            line.split()[1] == wanted and line.split()[3] == "0A" for line in list(table)[1:]
+        )
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg (apt-get install ffmpeg)")
 @pytest.mark.parametrize(
-    ("scheme", "flags"), [("rtsp", ["-rtsp_flags", "listen"]), ("rtmp", ["-listen", "1", "-f", "flv"])]
+    ("scheme", "flags"),
+    [("rtsp", ["-rtsp_flags", "listen"]), ("rtmp", ["-listen", "1", "-f", "flv"])],
 )
 def test_a_server_receives_every_picture(tmp_path, source_info, run_info, write_all, scheme, flags):
     port = free_port()
@@ -81,7 +84,9 @@ def test_live_hls_keeps_only_what_is_recent(tmp_path, source_info, run_info):
 def test_a_server_that_is_not_there_is_one_line_without_the_password(source_info, run_info):
     [sink] = open_sinks([f"rtsp://user:secret@127.0.0.1:{free_port()}/x"])
     sink.open(source_info, run_info)
-    with pytest.raises(SinkError, match=r"cannot write 'rtsp://\*\*\*@127.0.0.1:\d+/x': Connection refused"):
+    with pytest.raises(
+        SinkError, match=r"cannot write 'rtsp://\*\*\*@127.0.0.1:\d+/x': Connection refused"
+    ):
         for frame in make_frames(STAMPS):
             sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
             time.sleep(0.01)
@@ -92,7 +97,20 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password(source_info
 def receiver(url, received):
     """ffmpeg listening at `url` (RTMP), writing what comes to `received`."""
     at_once = ["-probesize", "32", "-analyzeduration", "0"]
-    command = ["ffmpeg", "-loglevel", "error", *at_once, "-listen", "1", "-f", "flv", "-i", url, "-c", "copy"]
+    command = [
+        "ffmpeg",
+        "-loglevel",
+        "error",
+        *at_once,
+        "-listen",
+        "1",
+        "-f",
+        "flv",
+        "-i",
+        url,
+        "-c",
+        "copy",
+    ]
     command += ["-flush_packets", "1", str(received)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
@@ -131,12 +149,16 @@ def test_a_receiver_of_a_live_source_may_go_and_come_back(tmp_path, source_info,
         server.wait()
         written += write_until(sink, frames, lambda: "trying again" in caplog.text)
     with receiver(plain, second) as server:
-        written += write_until(sink, frames, lambda: second.exists() and second.stat().st_size > 5_000)
+        written += write_until(
+            sink, frames, lambda: second.exists() and second.stat().st_size > 5_000
+        )
         sink.close()
         server.wait(15)
     kept = len(video_times(second))
     assert kept > 10
-    assert video_times(second)[0] < 1, "a receiver that joins late does not wait for the time before"
+    assert video_times(second)[0] < 1, (
+        "a receiver that joins late does not wait for the time before"
+    )
     assert 0 < sink.dropped < written - kept
     assert "s3cret" not in caplog.text
     assert "s3cret" not in sink.label
@@ -151,7 +173,9 @@ def test_a_receiver_that_accepts_and_never_answers_stops_nobody(source_info, run
         sink.open(replace(source_info, live=True), run_info)
         frames = make_frames([3600 * index for index in range(10_000)])
         begin_s = time.monotonic()
-        write_until(sink, frames, lambda: beats.append(time.monotonic()) or time.monotonic() > begin_s + 1.5)
+        write_until(
+            sink, frames, lambda: beats.append(time.monotonic()) or time.monotonic() > begin_s + 1.5
+        )
         begin_s = time.monotonic()
         with pytest.raises(SinkError, match=rf"{scheme}://127.0.0.1:\d+/live/.*no answer"):
             sink.close()

@@ -40,7 +40,9 @@ TICK = {".mp4": Fraction(0), ".mov": Fraction(0), ".mkv": Fraction(1, 1000)}
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("start", [0, 30_123])
-def test_uneven_time_stamps_of_the_source_are_kept(tmp_path, source_info, run_info, write_all, suffix, start):
+def test_uneven_time_stamps_of_the_source_are_kept(
+    tmp_path, source_info, run_info, write_all, suffix, start
+):
     path = tmp_path / f"out{suffix}"
     stamps = vfr_stamps(60, start=start)
     write_all(VideoSink(str(path)), source_info, run_info, make_frames(stamps))
@@ -48,11 +50,17 @@ def test_uneven_time_stamps_of_the_source_are_kept(tmp_path, source_info, run_in
     assert max(abs(a - b) for a, b in zip(video_times(path), expected, strict=True)) <= TICK[suffix]
 
 
-@pytest.mark.parametrize("time_base", [Fraction(1, 10), Fraction(1001, 30_000), Fraction(500, 105_611), Fraction(1, 1_000_000)])
+@pytest.mark.parametrize(
+    "time_base",
+    [Fraction(1, 10), Fraction(1001, 30_000), Fraction(500, 105_611), Fraction(1, 1_000_000)],
+)
 def test_odd_time_bases_are_kept(tmp_path, source_info, run_info, write_all, time_base):
     path = tmp_path / "out.mp4"
     stamps = [0, 1, 2, 5, 6, 9] if time_base > Fraction(1, 1000) else [0, 33_367, 66_734, 166_000]
-    frames = [replace_time(frame, stamps[frame.index], time_base) for frame in make_frames(vfr_stamps(len(stamps)))]
+    frames = [
+        replace_time(frame, stamps[frame.index], time_base)
+        for frame in make_frames(vfr_stamps(len(stamps)))
+    ]
     write_all(VideoSink(str(path)), replace(source_info, time_base=time_base), run_info, frames)
     assert video_times(path) == [pts * time_base for pts in stamps]
 
@@ -69,7 +77,9 @@ def test_an_arbitrary_clock_is_taken_off(tmp_path, source_info, run_info, write_
     assert video_times(path) == [(pts - stamps[0]) * TIME_BASE for pts in stamps]
 
 
-def test_time_goes_on_after_a_reconnect_and_without_time_stamps(tmp_path, source_info, run_info, write_all):
+def test_time_goes_on_after_a_reconnect_and_without_time_stamps(
+    tmp_path, source_info, run_info, write_all
+):
     path = tmp_path / "out.mp4"
     frames = list(make_frames(vfr_stamps(20)))
     for frame in frames[10:]:
@@ -115,12 +125,18 @@ def test_audio_is_copied_packet_for_packet(tmp_path, run_info, write_all, clip_w
     assert max(map(abs, late)) <= TICK[suffix]
 
 
-def test_audio_ends_with_the_video_when_the_run_stops_early(tmp_path, run_info, write_all, clip_with_audio):
+def test_audio_ends_with_the_video_when_the_run_stops_early(
+    tmp_path, run_info, write_all, clip_with_audio
+):
     source = clip_with_audio(50)
     path = tmp_path / "out.mp4"
     write_all(VideoSink(str(path)), source, run_info, frames_of(source, 10))
     with av.open(str(path)) as container:
-        last = [packet.pts * packet.time_base for packet in container.demux(audio=0) if packet.pts is not None][-1]
+        last = [
+            packet.pts * packet.time_base
+            for packet in container.demux(audio=0)
+            if packet.pts is not None
+        ][-1]
     assert Fraction(35, 100) < last < Fraction(40, 100)
 
 
@@ -129,12 +145,16 @@ def frames_of(source, count):
         yield replace_time(frame, index * 512, source.time_base)
 
 
-def test_audio_that_the_container_refuses_does_not_cost_the_video(tmp_path, run_info, write_all, clip_with_audio, caplog):
+def test_audio_that_the_container_refuses_does_not_cost_the_video(
+    tmp_path, run_info, write_all, clip_with_audio, caplog
+):
     source = clip_with_audio(20)
     text = tmp_path / "no_audio.txt"
     text.write_text("not a video")
     path = tmp_path / "out.mp4"
-    write_all(VideoSink(str(path)), replace(source, audio_path=str(text)), run_info, frames_of(source, 20))
+    write_all(
+        VideoSink(str(path)), replace(source, audio_path=str(text)), run_info, frames_of(source, 20)
+    )
     assert len(video_times(path)) == 20
     assert "audio" in caplog.text
 
@@ -143,7 +163,9 @@ def test_audio_that_the_container_refuses_does_not_cost_the_video(tmp_path, run_
 def test_odd_sizes_grow_to_even_ones(tmp_path, source_info, run_info, write_all, size):
     path = tmp_path / "out.mp4"
     frames = make_frames(vfr_stamps(5), width=size[0], height=size[1])
-    write_all(VideoSink(str(path)), replace(source_info, width=size[0], height=size[1]), run_info, frames)
+    write_all(
+        VideoSink(str(path)), replace(source_info, width=size[0], height=size[1]), run_info, frames
+    )
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (size[0] + size[0] % 2, size[1] + size[1] % 2)
@@ -168,7 +190,9 @@ def test_the_index_of_a_closed_mp4_comes_first(tmp_path, source_info, run_info, 
     assert [item.name for item in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_segments_play_by_themselves_and_lose_nothing(tmp_path, run_info, write_all, clip_with_audio):
+def test_segments_play_by_themselves_and_lose_nothing(
+    tmp_path, run_info, write_all, clip_with_audio
+):
     source = clip_with_audio(50)
     sink = VideoSink(str(tmp_path / "out.mp4"), VideoOptions(segment="0.8s"))
     write_all(sink, source, run_info, frames_of(source, 50))
@@ -209,14 +233,18 @@ for frame in make_frames([3600 * index for index in range(1_000_000)]):
 def test_a_killed_run_leaves_a_video_that_plays(tmp_path, clip_with_audio, suffix):
     paths = [str(tmp_path / f"out{suffix}"), str(tmp_path / "out.jsonl")]
     source = clip_with_audio(50)
-    process = subprocess.Popen([sys.executable, "-c", KILLED, source.name, *paths], cwd=REPOSITORY, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, source.name, *paths], cwd=REPOSITORY, stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == b"500 frames\n"
         process.kill()
         process.wait()
     times = video_times(paths[0])
-    assert len(times) > 350, "at most a fragment of pictures and what the encoder held back may be missing"
+    assert len(times) > 350, (
+        "at most a fragment of pictures and what the encoder held back may be missing"
+    )
     assert times == [Fraction(index, 25) for index in range(len(times))]
     assert len(audio_packets(paths[0])) > 50
     assert Path(paths[1]).read_bytes().endswith(b"}\n")
@@ -262,7 +290,9 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays_readable(tmp_path, s
         assert len(video_times(path)) > 20
 
 
-def test_outputs_that_cannot_be_written_are_refused_at_once(tmp_path, source_info, run_info, clip_with_audio):
+def test_outputs_that_cannot_be_written_are_refused_at_once(
+    tmp_path, source_info, run_info, clip_with_audio
+):
     source = clip_with_audio(5)
     for path, reason in [
         (tmp_path / "missing" / "out.mp4", "no folder"),
@@ -288,7 +318,9 @@ def test_unknown_encoders_are_named_with_the_nearest(tmp_path, source_info, run_
         VideoOptions(segment="ten")
 
 
-def test_files_wait_for_a_slow_encoder_and_live_sources_drop(tmp_path, source_info, run_info, monkeypatch):
+def test_files_wait_for_a_slow_encoder_and_live_sources_drop(
+    tmp_path, source_info, run_info, monkeypatch
+):
     from stream.sinks import video_file
 
     encode = video_file.VideoFile.encode
@@ -311,7 +343,9 @@ def test_files_wait_for_a_slow_encoder_and_live_sources_drop(tmp_path, source_in
 def test_outputs_give_back_files_and_threads(tmp_path, source_info, run_info, write_all):
     before = open_files(), threading.active_count()
     for _ in range(3):
-        write_all(VideoSink(str(tmp_path / "out.mp4")), source_info, run_info, make_frames(vfr_stamps(5)))
+        write_all(
+            VideoSink(str(tmp_path / "out.mp4")), source_info, run_info, make_frames(vfr_stamps(5))
+        )
     assert (open_files(), threading.active_count()) == before
 
 
@@ -319,7 +353,9 @@ def open_files():
     return sorted(entry.name for entry in Path("/proc/self/fd").iterdir() if entry.exists())
 
 
-def test_audio_that_a_container_cannot_carry_costs_the_audio_only(tmp_path, run_info, write_all, caplog):
+def test_audio_that_a_container_cannot_carry_costs_the_audio_only(
+    tmp_path, run_info, write_all, caplog
+):
     path = tmp_path / "source.asf"
     with av.open(str(path), "w") as container:
         audio = container.add_stream("wmav2", rate=44_100, bit_rate=64_000)
@@ -329,7 +365,14 @@ def test_audio_that_a_container_cannot_carry_costs_the_audio_only(tmp_path, run_
             block.sample_rate, block.pts, block.time_base = 44_100, start, Fraction(1, 44_100)
             container.mux(audio.encode(block))
         container.mux(audio.encode(None))
-    source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE, audio_path=str(path))
+    source = SourceInfo(
+        name="camera",
+        width=WIDTH,
+        height=HEIGHT,
+        fps=25.0,
+        time_base=TIME_BASE,
+        audio_path=str(path),
+    )
     write_all(VideoSink(str(tmp_path / "out.mp4")), source, run_info, make_frames(vfr_stamps(10)))
     assert len(video_times(tmp_path / "out.mp4")) == 10
     assert "left out" in caplog.text

@@ -17,7 +17,9 @@ from tests.stream.sinks.samples import make_frames, make_people, vfr_stamps
 from tests.stream.sinks.test_video import REPOSITORY
 
 
-def test_without_a_display_it_is_off_and_says_so(monkeypatch, source_info, run_info, write_all, caplog):
+def test_without_a_display_it_is_off_and_says_so(
+    monkeypatch, source_info, run_info, write_all, caplog
+):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     [sink] = open_sinks(["window:"])
@@ -67,16 +69,27 @@ print("boxes", renderer.options.boxes)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("Xvfb"), reason="needs Xvfb (apt-get install xvfb)")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("Xvfb"), reason="needs Xvfb (apt-get install xvfb)"
+)
 @pytest.mark.skipif(not shutil.which("xdotool"), reason="needs xdotool")
 def test_keys_take_a_screenshot_toggle_and_quit(tmp_path):
     display = f":{90 + os.getpid() % 100}"
-    with subprocess.Popen(["Xvfb", display, "-screen", "0", "640x480x24"], stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        ["Xvfb", display, "-screen", "0", "640x480x24"], stderr=subprocess.DEVNULL
+    ) as server:
         try:
             time.sleep(0.5)
-            environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": str(REPOSITORY), "QT_LOGGING_RULES": "*=false"}
+            environment = {
+                **os.environ,
+                "DISPLAY": display,
+                "PYTHONPATH": str(REPOSITORY),
+                "QT_LOGGING_RULES": "*=false",
+            }
             command = [sys.executable, "-c", WATCHED]
-            with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            with subprocess.Popen(
+                command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+            ) as process:
                 assert process.stdout is not None
                 lines = iter(process.stdout.readline, "")
                 assert any("showing" in line for line in lines)

@@ -44,7 +44,9 @@ def mutate(content: bytes, other: bytes, random_: random.Random) -> tuple[str, b
 
 def read(path: Path) -> dict[str, object]:
     """How many frames came out, and the error if there was one; a file that takes longer than the limit ends the process."""
-    watchdog = threading.Timer(LIMIT_S, lambda: (sys.stderr.write(f"hangs: {path}\n"), sys.stderr.flush(), _exit()))
+    watchdog = threading.Timer(
+        LIMIT_S, lambda: (sys.stderr.write(f"hangs: {path}\n"), sys.stderr.flush(), _exit())
+    )
     watchdog.daemon = True
     watchdog.start()
     slot, frames, error = FrameSlot(), 0, ""

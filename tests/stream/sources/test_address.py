@@ -60,7 +60,9 @@ def test_cameras_are_asked_for_what_was_chosen() -> None:
 def test_the_demuxer_for_cameras_is_there_and_refuses_what_is_no_camera() -> None:
     assert any("v4l2" in name.split(",") for name in av.formats_available)
     with pytest.raises(av.FFmpegError):
-        camera_input("/dev/null", SourceConfig(camera_size="640x480", camera_fps=30.0)).connect(SourceConfig())
+        camera_input("/dev/null", SourceConfig(camera_size="640x480", camera_fps=30.0)).connect(
+            SourceConfig()
+        )
 
 
 def test_a_camera_that_is_not_there_is_told() -> None:
@@ -72,8 +74,24 @@ def test_a_camera_that_is_not_there_is_told() -> None:
 
 
 def test_labels_are_fit_for_file_names_and_differ() -> None:
-    specs = ["demo", "a/clip.mp4", "b/clip.mp4", "0", "rtsp://user:secret@cam:554/live/1", "-", "folder/"]
-    assert source_labels(specs) == ["demo", "clip", "clip_2", "camera0", "cam_554_live_1", "stdin", "folder"]
+    specs = [
+        "demo",
+        "a/clip.mp4",
+        "b/clip.mp4",
+        "0",
+        "rtsp://user:secret@cam:554/live/1",
+        "-",
+        "folder/",
+    ]
+    assert source_labels(specs) == [
+        "demo",
+        "clip",
+        "clip_2",
+        "camera0",
+        "cam_554_live_1",
+        "stdin",
+        "folder",
+    ]
 
 
 def test_the_test_pattern_comes_at_its_own_pace() -> None:
@@ -92,6 +110,8 @@ def test_a_video_can_be_piped_in(tmp_path: Path) -> None:
     code = "from stream.sources import open_source\nwith open_source('-') as source: print(sum(1 for _ in source), source.name)"
     for content, expected in ((clip.read_bytes(), "40 standard input"), (b"text\n" * 500, "")):
         command = [sys.executable, "-c", code]
-        result = subprocess.run(command, cwd=ROOT, input=content, capture_output=True, check=False, timeout=60)
+        result = subprocess.run(
+            command, cwd=ROOT, input=content, capture_output=True, check=False, timeout=60
+        )
         assert result.stdout.decode().strip() == expected, result.stderr.decode()
         assert expected or b"standard input" in result.stderr

@@ -18,7 +18,9 @@ SPEED_PX = 6
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_interlaced_clip(tmp_path_factory.mktemp("interlaced") / "clip.mp4", speed_px=SPEED_PX)
+    return make_interlaced_clip(
+        tmp_path_factory.mktemp("interlaced") / "clip.mp4", speed_px=SPEED_PX
+    )
 
 
 def read(path: Path, deinterlace: Deinterlace) -> list[Frame]:
@@ -35,9 +37,13 @@ def combing(frame: Frame) -> float:
 @pytest.mark.parametrize("deinterlace", ["auto", "on"])
 def test_the_two_moments_of_a_picture_become_one(clip: Path, deinterlace: Deinterlace) -> None:
     frames, combed = read(clip, deinterlace), read(clip, "off")
-    assert len(frames) == len(combed) == 12, "nothing is lost in the filter, the last picture included"
+    assert len(frames) == len(combed) == 12, (
+        "nothing is lost in the filter, the last picture included"
+    )
     assert [frame.time_s for frame in frames] == pytest.approx([index / 25 for index in range(12)])
-    assert [(frame.index, frame.pts) for frame in frames] == [(frame.index, frame.pts) for frame in combed]
+    assert [(frame.index, frame.pts) for frame in frames] == [
+        (frame.index, frame.pts) for frame in combed
+    ]
     assert min(map(combing, combed)) > 50
     assert np.median([combing(frame) for frame in frames]) < 15
     for index, frame in enumerate(frames):

@@ -39,7 +39,9 @@ def times_s(path: Path) -> list[float]:
         ("interlaced.ts", {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme"}}),
     ],
 )
-def test_every_picture_is_delivered_once_and_in_order(tmp_path: Path, name: str, choices: dict[str, object]) -> None:
+def test_every_picture_is_delivered_once_and_in_order(
+    tmp_path: Path, name: str, choices: dict[str, object]
+) -> None:
     clip = make_clip(tmp_path / name, **choices)  # type: ignore[arg-type]
     assert numbers(clip) == list(range(30))
 
@@ -49,12 +51,20 @@ def test_frames_carry_index_time_and_capture_time(tmp_path: Path) -> None:
     with open_source(str(clip)) as source:
         frames = list(source)
         assert source.info is not None
-        assert (source.info.width, source.info.height, source.info.fps, source.info.frame_count) == (96, 64, 25.0, 10)
+        assert (
+            source.info.width,
+            source.info.height,
+            source.info.fps,
+            source.info.frame_count,
+        ) == (96, 64, 25.0, 10)
         assert source.info.duration_s == pytest.approx(0.4)
         assert not source.info.live
     assert [frame.index for frame in frames] == list(range(10))
     assert [frame.time_s for frame in frames] == pytest.approx([index / 25 for index in range(10)])
-    assert all(frame.pts is not None and float(frame.pts * frame.time_base) == pytest.approx(frame.time_s) for frame in frames)
+    assert all(
+        frame.pts is not None and float(frame.pts * frame.time_base) == pytest.approx(frame.time_s)
+        for frame in frames
+    )
     captured = [frame.capture_ns for frame in frames]
     assert captured == sorted(captured)
     assert {frame.source for frame in frames} == {str(clip)}
@@ -68,7 +78,9 @@ def test_variable_frame_rate_keeps_its_gaps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True], ids=["plain", "mirrored"])
 @pytest.mark.parametrize(("rotation", "turns"), [(0, 0), (90, 1), (180, 2), (-90, 3)])
-def test_the_picture_is_shown_as_its_metadata_says(tmp_path: Path, rotation: int, turns: int, mirrored: bool) -> None:
+def test_the_picture_is_shown_as_its_metadata_says(
+    tmp_path: Path, rotation: int, turns: int, mirrored: bool
+) -> None:
     clip = make_clip(tmp_path / "phone.mp4", rotation=rotation, mirrored=mirrored, frames=3)
     expected = np.rot90(numbered_picture(0, 96, 64), turns)
     if mirrored:
@@ -76,17 +88,36 @@ def test_the_picture_is_shown_as_its_metadata_says(tmp_path: Path, rotation: int
     with open_source(str(clip)) as source:
         frame = next(iter(source))
         assert source.info is not None
-        assert (source.info.height, source.info.width) == frame.image.shape[:2] == expected.shape[:2]
+        assert (
+            (source.info.height, source.info.width) == frame.image.shape[:2] == expected.shape[:2]
+        )
     assert np.abs(frame.image.astype(int) - expected).mean() < 4
     if ffmpeg := shutil.which("ffmpeg"):
-        command = [ffmpeg, "-v", "error", "-i", str(clip), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
-        shown = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8)
+        command = [
+            ffmpeg,
+            "-v",
+            "error",
+            "-i",
+            str(clip),
+            "-frames:v",
+            "1",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "bgr24",
+            "-",
+        ]
+        shown = np.frombuffer(
+            subprocess.run(command, capture_output=True, check=True).stdout, np.uint8
+        )
         assert np.abs(frame.image.astype(int) - shown.reshape(expected.shape)).mean() < 4
 
 
 @pytest.mark.parametrize("matrix", ["bt709", "bt470bg"])
 @pytest.mark.parametrize("limits", ["tv", "pc"])
-def test_colours_are_right_for_both_matrices_and_ranges(tmp_path: Path, matrix: str, limits: str) -> None:
+def test_colours_are_right_for_both_matrices_and_ranges(
+    tmp_path: Path, matrix: str, limits: str
+) -> None:
     """A colour is coded by the formula of each standard (Kr and Kb of BT.709 and BT.601) and must come out as it went in."""
     import av
 
@@ -99,7 +130,12 @@ def test_colours_are_right_for_both_matrices_and_ranges(tmp_path: Path, matrix: 
     else:
         coded = (luma, 128 + cb, 128 + cr)
     rows = (64, 16, 16)
-    planes = np.concatenate([np.full(count * 64, round(value), np.uint8) for count, value in zip(rows, coded, strict=True)])
+    planes = np.concatenate(
+        [
+            np.full(count * 64, round(value), np.uint8)
+            for count, value in zip(rows, coded, strict=True)
+        ]
+    )
     path = tmp_path / "colour.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
@@ -109,7 +145,11 @@ def test_colours_are_right_for_both_matrices_and_ranges(tmp_path: Path, matrix: 
         context.colorspace = {"bt709": 1, "bt470bg": 5}[matrix]
         context.color_range = {"tv": 1, "pc": 2}[limits]
         picture = av.VideoFrame.from_ndarray(planes.reshape(96, 64), "yuv420p")
-        picture.colorspace, picture.color_range, picture.pts = context.colorspace, context.color_range, 0
+        picture.colorspace, picture.color_range, picture.pts = (
+            context.colorspace,
+            context.color_range,
+            0,
+        )
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     with open_source(str(path)) as source:
@@ -131,17 +171,25 @@ def test_a_file_that_is_cut_off_gives_what_came_before_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, choices: dict[str, object]
 ) -> None:
     whole = make_clip(tmp_path / name, frames=300, **choices)  # type: ignore[arg-type]
-    half = cut(whole, tmp_path / f"half_{name}", 0.75)  # the index at the front of an MP4 of tiny pictures takes up half of it
+    half = cut(
+        whole, tmp_path / f"half_{name}", 0.75
+    )  # the index at the front of an MP4 of tiny pictures takes up half of it
     with caplog.at_level(logging.WARNING):
         found = numbers(half)
     assert 100 <= len(found) < 300
     assert found[:-1] == list(range(len(found) - 1))  # the picture at the cut itself may be damaged
-    if name != "clip.ts":  # a transport stream announces no length and has no end: it cannot be told that it was longer
+    if (
+        name != "clip.ts"
+    ):  # a transport stream announces no length and has no end: it cannot be told that it was longer
         assert "ends early" in caplog.text or "damaged" in caplog.text
 
 
-def test_damage_in_the_middle_is_skipped_counted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    whole = make_clip(tmp_path / "clip.mp4", frames=200, codec="mpeg4", options={"qscale": "2"}, gop=5)
+def test_damage_in_the_middle_is_skipped_counted_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = make_clip(
+        tmp_path / "clip.mp4", frames=200, codec="mpeg4", options={"qscale": "2"}, gop=5
+    )
     size = whole.stat().st_size
     broken = damage(whole, tmp_path / "broken.mp4", start=size // 3, length=60)
     with open_source(str(broken)) as source:
@@ -162,7 +210,9 @@ def test_a_change_of_size_in_mid_stream_changes_the_image(tmp_path: Path) -> Non
     with open_source(str(both)) as source:
         frames = list(source)
     assert [read_number(frame.image) for frame in frames] == [*range(10)] * 3
-    assert [frame.image.shape[:2] for frame in frames] == [(64, 96)] * 10 + [(128, 192)] * 10 + [(64, 96)] * 10
+    assert [frame.image.shape[:2] for frame in frames] == [(64, 96)] * 10 + [(128, 192)] * 10 + [
+        (64, 96)
+    ] * 10
     moments = [frame.time_s for frame in frames]
     assert all(later > earlier for earlier, later in pairwise(moments))
 
@@ -202,13 +252,30 @@ def test_pictures_can_be_passed_over_without_being_converted(tmp_path: Path) -> 
         (lambda path: write(path / "zero.mp4", b""), "empty"),
         (lambda path: write(path / "notes.mp4", b"not a video\n" * 400), "looks like text"),
         (lambda path: write(path / "notes.txt", b"not a video\n" * 400), "looks like text"),
-        (lambda path: write(path / "noise.mp4", bytes(range(256)) * 64), "not a video|no video stream"),
+        (
+            lambda path: write(path / "noise.mp4", bytes(range(256)) * 64),
+            "not a video|no video stream",
+        ),
         (lambda path: make_clip(path / "sound.m4a", audio=True, video=False), "no video stream"),
-        (lambda path: cut(make_clip(path / "a.mp4", frames=99), path / "no_index.mp4", 0.5), "without its index"),
+        (
+            lambda path: cut(make_clip(path / "a.mp4", frames=99), path / "no_index.mp4", 0.5),
+            "without its index",
+        ),
     ],
-    ids=["missing", "empty folder", "zero bytes", "text as mp4", "text", "noise", "audio only", "mp4 without index"],
+    ids=[
+        "missing",
+        "empty folder",
+        "zero bytes",
+        "text as mp4",
+        "text",
+        "noise",
+        "audio only",
+        "mp4 without index",
+    ],
 )
-def test_what_is_no_video_is_refused_in_one_line(tmp_path: Path, make: object, message: str) -> None:
+def test_what_is_no_video_is_refused_in_one_line(
+    tmp_path: Path, make: object, message: str
+) -> None:
     path = make(tmp_path)  # type: ignore[operator]
     with pytest.raises(SourceError, match=message) as caught, open_source(str(path)):
         pass

@@ -23,8 +23,14 @@ CLIPS: dict[str, dict[str, object]] = {
     "h264.mkv": {},
     "h264.ts": {},
     "h264.avi": {"options": {"bf": "0"}},
-    "h265.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none", "preset": "ultrafast"}},
-    "h265.ts": {"codec": "libx265", "options": {"x265-params": "log-level=none", "preset": "ultrafast"}},
+    "h265.mp4": {
+        "codec": "libx265",
+        "options": {"x265-params": "log-level=none", "preset": "ultrafast"},
+    },
+    "h265.ts": {
+        "codec": "libx265",
+        "options": {"x265-params": "log-level=none", "preset": "ultrafast"},
+    },
     "vp9.webm": {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}},
     "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "12", "svtav1-params": "lookahead=0"}},
     "mpeg4.avi": {"codec": "mpeg4"},
@@ -70,4 +76,7 @@ def whole_packets(clip: Path, share: float) -> int:
     """How many packets of the clip lie completely in the first `share` of its bytes."""
     limit = share * clip.stat().st_size
     with av.open(str(clip)) as container:
-        return sum(packet.size > 0 and packet.pos + packet.size < limit for packet in container.demux(video=0))
+        return sum(
+            packet.size > 0 and packet.pos + packet.size < limit
+            for packet in container.demux(video=0)
+        )

@@ -39,7 +39,9 @@ def test_nobody_is_ever_inside_after_the_release() -> None:
         broken: list[bool] = []
         guard = Guard(released.set)
 
-        def use(guard: Guard = guard, released: threading.Event = released, broken: list[bool] = broken) -> None:
+        def use(
+            guard: Guard = guard, released: threading.Event = released, broken: list[bool] = broken
+        ) -> None:
             while not released.is_set():
                 with guard:
                     before = released.is_set()

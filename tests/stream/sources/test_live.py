@@ -43,7 +43,9 @@ QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 seconds at 30 fps with a key frame every half second, as cameras send them: no B-frames."""
     path = tmp_path_factory.mktemp("camera") / "clip.mp4"
-    return make_clip(path, frames=1800, fps=30, gop=15, options={"tune": "zerolatency", "preset": "ultrafast"})
+    return make_clip(
+        path, frames=1800, fps=30, gop=15, options={"tune": "zerolatency", "preset": "ultrafast"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +72,20 @@ def take(source: Source, count: int) -> list[Frame]:
 
 
 def test_a_stream_that_ends_is_connected_again_and_goes_on_in_a_new_epoch(transport: bytes) -> None:
-    with tcp_server(lambda connection: connection.sendall(transport)) as port, opened(f"tcp://127.0.0.1:{port}") as source:
+    with (
+        tcp_server(lambda connection: connection.sendall(transport)) as port,
+        opened(f"tcp://127.0.0.1:{port}") as source,
+    ):
         frames = take(source, 80)
     assert [frame.index for frame in frames] == list(range(80))
     assert {frame.epoch for frame in frames} == {0, 1, 2}
     assert source.health.reconnects == 2
     assert all(later.time_s > earlier.time_s for earlier, later in pairwise(frames))
-    gaps = [later.time_s - earlier.time_s for earlier, later in pairwise(frames) if later.epoch > earlier.epoch]
+    gaps = [
+        later.time_s - earlier.time_s
+        for earlier, later in pairwise(frames)
+        if later.epoch > earlier.epoch
+    ]
     assert all(0.1 < gap < 10 for gap in gaps), "the time that passed while it was away is kept"
     assert all(later.capture_ns >= earlier.capture_ns for earlier, later in pairwise(frames))
 
@@ -109,7 +118,10 @@ def test_a_source_that_is_not_there_yet_is_waited_for(transport: bytes) -> None:
 
 def test_a_number_of_tries_ends_in_an_error_that_says_why() -> None:
     config = SourceConfig(open_timeout_s=1, read_timeout_s=1, reconnect=1)
-    with opened(f"tcp://127.0.0.1:{free_port()}", config) as source, pytest.raises(SourceError, match="refused") as caught:
+    with (
+        opened(f"tcp://127.0.0.1:{free_port()}", config) as source,
+        pytest.raises(SourceError, match="refused") as caught,
+    ):
         take(source, 1)
     assert "after 2 tries" in str(caught.value)
 
@@ -129,7 +141,9 @@ def test_a_server_that_accepts_and_never_answers_is_told_within_the_time_out(sch
         hold.set()
 
 
-def test_a_stream_that_stalls_is_told_and_connected_again(transport: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stream_that_stalls_is_told_and_connected_again(
+    transport: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     release = threading.Event()
 
     def answer(connection: socket.socket) -> None:
@@ -139,13 +153,19 @@ def test_a_stream_that_stalls_is_told_and_connected_again(transport: bytes, capl
     with (
         caplog.at_level(logging.INFO),
         tcp_server(answer) as port,
-        opened(f"tcp://127.0.0.1:{port}", SourceConfig(open_timeout_s=2, read_timeout_s=0.5)) as source,
+        opened(
+            f"tcp://127.0.0.1:{port}", SourceConfig(open_timeout_s=2, read_timeout_s=0.5)
+        ) as source,
     ):
         frames = take(source, 40)
         release.set()
     assert [frame.epoch for frame in frames] == sorted(frame.epoch for frame in frames)
     assert frames[-1].epoch == 1
-    states = [record.getMessage().rsplit(": ", 1)[1] for record in caplog.records if record.levelno == logging.INFO]
+    states = [
+        record.getMessage().rsplit(": ", 1)[1]
+        for record in caplog.records
+        if record.levelno == logging.INFO
+    ]
     assert [state for state in states if state in ("running", "stalled", "reconnecting")][:4] == [
         "running",
         "stalled",
@@ -194,14 +214,25 @@ def test_an_mjpeg_camera_is_a_live_source(tmp_path: Path) -> None:
 
 
 def test_hls_is_read(tmp_path: Path) -> None:
-    make_clip(tmp_path / "list.m3u8", frames=90, fps=30, gop=15, container_options={"hls_time": "1", "hls_list_size": "0"})
+    make_clip(
+        tmp_path / "list.m3u8",
+        frames=90,
+        fps=30,
+        gop=15,
+        container_options={"hls_time": "1", "hls_list_size": "0"},
+    )
     with web_server(tmp_path) as address, opened(f"{address}/list.m3u8") as source:
         assert [read_number(frame.image) for frame in source] == list(range(90))
 
 
 def test_what_a_web_server_does_not_have_is_an_error_at_once(tmp_path: Path) -> None:
-    with web_server(tmp_path) as address, pytest.raises(SourceError, match="404"), opened(f"{address}/nothing.mp4"):
+    with (
+        web_server(tmp_path) as address,
+        pytest.raises(SourceError, match="404"),
+        opened(f"{address}/nothing.mp4"),
+    ):
         pass
+
 
 def test_an_encrypted_connection_to_a_camera_that_signed_for_itself(tmp_path: Path) -> None:
     make_clip(tmp_path / "clip.mp4", frames=20)
@@ -217,16 +248,26 @@ def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
     done = threading.Event()
 
     def publish() -> None:
-        options = {"hls_time": "0.5", "hls_list_size": "3", "hls_flags": "delete_segments+omit_endlist"}
+        options = {
+            "hls_time": "0.5",
+            "hls_list_size": "3",
+            "hls_flags": "delete_segments+omit_endlist",
+        }
         with av.open(str(folder / "list.m3u8"), "w", options=options) as target:
-            stream = target.add_stream("libx264", rate=30, options={"tune": "zerolatency", "preset": "ultrafast"})
+            stream = target.add_stream(
+                "libx264", rate=30, options={"tune": "zerolatency", "preset": "ultrafast"}
+            )
             stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
             stream.codec_context.gop_size = 15
             start_s = time.monotonic()
             for index in range(600):
                 if done.wait(max(0.0, start_s + index / 30 - time.monotonic())):
                     return
-                target.mux(stream.encode(av.VideoFrame.from_ndarray(numbered_picture(index, 96, 64), "bgr24")))
+                target.mux(
+                    stream.encode(
+                        av.VideoFrame.from_ndarray(numbered_picture(index, 96, 64), "bgr24")
+                    )
+                )
 
     publisher = threading.Thread(target=publish)
     publisher.start()
@@ -234,7 +275,10 @@ def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
         deadline_s = time.monotonic() + 10
         while not (folder / "list.m3u8").exists() and time.monotonic() < deadline_s:
             time.sleep(0.05)
-        with web_server(folder) as address, opened(f"{address}/list.m3u8", SourceConfig(open_timeout_s=5)) as source:
+        with (
+            web_server(folder) as address,
+            opened(f"{address}/list.m3u8", SourceConfig(open_timeout_s=5)) as source,
+        ):
             assert source.live
             numbers = [read_number(frame.image) for frame in take(source, 60)]
             assert source.health.reconnects == 0
@@ -244,8 +288,12 @@ def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + 60))
 
 
-@pytest.mark.parametrize(("kind", "message"), [("sound", "no video stream"), ("unknown codec", "unsupported codec")])
-def test_a_live_stream_that_cannot_be_shown_says_why_at_once(tmp_path: Path, kind: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "message"), [("sound", "no video stream"), ("unknown codec", "unsupported codec")]
+)
+def test_a_live_stream_that_cannot_be_shown_says_why_at_once(
+    tmp_path: Path, kind: str, message: str
+) -> None:
     clip = make_clip(tmp_path / "clip.mkv", audio=kind == "sound", video=kind != "sound")
     content = clip.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_ZZZZZ/ISO/AVC")
     with (
@@ -268,7 +316,9 @@ def test_transport_stream_over_udp(clip: Path) -> None:
             for packet in source.demux(video=0):
                 if packet.dts is None or done.is_set():
                     return
-                time.sleep(max(0.0, start_s + float(packet.dts * packet.time_base) - time.monotonic()))
+                time.sleep(
+                    max(0.0, start_s + float(packet.dts * packet.time_base) - time.monotonic())
+                )
                 packet.stream = stream
                 target.mux(packet)
 
@@ -294,7 +344,9 @@ def test_rtsp(clip: Path, rtsp_transport: str) -> None:
         assert source.info is not None
         assert source.info.live
     numbers = [read_number(frame.image) for frame in frames]
-    assert numbers == list(range(60)), "from the first key frame on, what FFmpeg looked at to know the stream included"
+    assert numbers == list(range(60)), (
+        "from the first key frame on, what FFmpeg looked at to know the stream included"
+    )
     assert frames[-1].time_s == pytest.approx(59 / 30, abs=0.01)
     spent_s = (frames[-1].capture_ns - frames[30].capture_ns) * 1e-9
     assert 0.6 < spent_s < 3, "in real time"
@@ -309,11 +361,17 @@ def test_a_wrong_or_missing_password_is_told_and_never_shown(clip: Path, user: s
         assert "wrong@" not in str(caught.value)
         with opened(server.url.replace("://", "://viewer:s3cret@")) as source:
             (frame,) = take(source, 1)
-            assert "s3cret" not in frame.source + source.name + str(source.info) + repr(source.health)
+            assert "s3cret" not in frame.source + source.name + str(source.info) + repr(
+                source.health
+            )
 
 
 def test_a_wrong_path_is_told(clip: Path) -> None:
-    with RtspServer(clip) as server, opened(server.url + "2") as source, pytest.raises(SourceError, match="404"):
+    with (
+        RtspServer(clip) as server,
+        opened(server.url + "2") as source,
+        pytest.raises(SourceError, match="404"),
+    ):
         take(source, 1)
 
 
@@ -337,7 +395,10 @@ def test_a_server_that_is_killed_and_restarted_costs_a_gap_and_nothing_else(clip
 
 
 def test_a_server_that_freezes_is_a_stall(clip: Path) -> None:
-    with RtspServer(clip) as server, opened(server.url, SourceConfig(open_timeout_s=5, read_timeout_s=0.5)) as source:
+    with (
+        RtspServer(clip) as server,
+        opened(server.url, SourceConfig(open_timeout_s=5, read_timeout_s=0.5)) as source,
+    ):
         take(source, 5)
         server.signal(signal.SIGSTOP)
         waker = threading.Timer(1.5, server.signal, (signal.SIGCONT,))
@@ -346,6 +407,7 @@ def test_a_server_that_freezes_is_a_stall(clip: Path) -> None:
         waker.join()
     assert frames[-1].epoch >= 1
     assert source.health.state in ("running", "ended")
+
 
 def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> None:
     """Both through one pipeline, which goes on; what remains in front of the dead one is asked again all the time."""
@@ -364,7 +426,12 @@ def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> Non
             self.seen.append((frame.epoch, frame.index))
 
     sinks = [Numbers(), Numbers()]
-    with RtspServer(clip) as steady, RtspServer(clip) as doomed, opened(steady.url) as first, opened(doomed.url) as second:
+    with (
+        RtspServer(clip) as steady,
+        RtspServer(clip) as doomed,
+        opened(steady.url) as first,
+        opened(doomed.url) as second,
+    ):
         pipeline = Pipeline(
             [first, second],
             BlankEngine(batch_size=2),

@@ -32,12 +32,20 @@ def times_s(frames: list[Frame]) -> list[float]:
         ("gray16.mkv", {"codec": "ffv1", "pix_fmt": "gray16le"}),
         ("gray10.mp4", {"codec": "libx264", "pix_fmt": "gray10le"}),
         ("ten_bit_422.mp4", {"pix_fmt": "yuv422p10le"}),
-        ("alpha.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuva420p", "options": {"deadline": "realtime"}}),
-        ("odd.webm", {"codec": "libvpx-vp9", "width": 97, "height": 63, "options": {"deadline": "realtime"}}),
+        (
+            "alpha.webm",
+            {"codec": "libvpx-vp9", "pix_fmt": "yuva420p", "options": {"deadline": "realtime"}},
+        ),
+        (
+            "odd.webm",
+            {"codec": "libvpx-vp9", "width": 97, "height": 63, "options": {"deadline": "realtime"}},
+        ),
         ("tiny.mkv", {"codec": "ffv1", "width": 33, "height": 25}),
     ],
 )
-def test_unusual_pixels_arrive_like_others(tmp_path: Path, name: str, choices: dict[str, object]) -> None:
+def test_unusual_pixels_arrive_like_others(
+    tmp_path: Path, name: str, choices: dict[str, object]
+) -> None:
     frames, _ = read(make_clip(tmp_path / name, **choices))  # type: ignore[arg-type]
     assert numbers(frames) == list(range(30))
 
@@ -81,9 +89,15 @@ def test_a_stream_joined_between_key_frames_begins_with_the_next_one(tmp_path: P
     assert frames[0].time_s == 0
 
 
-@pytest.mark.parametrize(("scale", "rate"), [(1, 0), (0, 0), (1, 90_000)], ids=["zero", "not a number", "90000"])
-def test_a_frame_rate_that_cannot_be_true_is_not_believed(tmp_path: Path, scale: int, rate: int) -> None:
-    content = bytearray(make_clip(tmp_path / "clip.avi", codec="mpeg4", options={"qscale": "2"}).read_bytes())
+@pytest.mark.parametrize(
+    ("scale", "rate"), [(1, 0), (0, 0), (1, 90_000)], ids=["zero", "not a number", "90000"]
+)
+def test_a_frame_rate_that_cannot_be_true_is_not_believed(
+    tmp_path: Path, scale: int, rate: int
+) -> None:
+    content = bytearray(
+        make_clip(tmp_path / "clip.avi", codec="mpeg4", options={"qscale": "2"}).read_bytes()
+    )
     stream_header = content.index(b"strh") + 8
     content[stream_header + 20 : stream_header + 28] = struct.pack("<II", scale, rate)
     (tmp_path / "lies.avi").write_bytes(content)
@@ -96,9 +110,12 @@ def test_a_frame_rate_that_cannot_be_true_is_not_believed(tmp_path: Path, scale:
 
 
 @pytest.mark.parametrize(
-    ("name", "known", "unknown"), [("clip.mp4", b"avc1", b"zzz1"), ("clip.mkv", b"V_MPEG4/ISO/AVC", b"V_ZZZZZ/ISO/AVC")]
+    ("name", "known", "unknown"),
+    [("clip.mp4", b"avc1", b"zzz1"), ("clip.mkv", b"V_MPEG4/ISO/AVC", b"V_ZZZZZ/ISO/AVC")],
 )
-def test_a_codec_that_nobody_knows_is_called_that(tmp_path: Path, name: str, known: bytes, unknown: bytes) -> None:
+def test_a_codec_that_nobody_knows_is_called_that(
+    tmp_path: Path, name: str, known: bytes, unknown: bytes
+) -> None:
     clip = make_clip(tmp_path / name)
     clip.write_bytes(clip.read_bytes().replace(known, unknown))
     with pytest.raises(SourceError, match=f"{name}.*codec.*cannot decode"), open_source(str(clip)):

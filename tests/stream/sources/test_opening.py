@@ -29,7 +29,10 @@ def test_one_that_cannot_be_used_is_told_without_waiting_for_the_others(tmp_path
     with tcp_server(lambda connection: bool(hold.wait(20))) as port:
         begin_s = time.monotonic()
         specs = [f"http://127.0.0.1:{port}/silent", str(tmp_path / "missing.mp4")]
-        with pytest.raises(SourceError, match="no such file"), open_sources(specs, SourceConfig(open_timeout_s=5.0)):
+        with (
+            pytest.raises(SourceError, match="no such file"),
+            open_sources(specs, SourceConfig(open_timeout_s=5.0)),
+        ):
             pass
         assert time.monotonic() - begin_s < 3
         hold.set()

@@ -13,7 +13,9 @@ from tests.stream.media import make_clip, numbered_picture, read_number
 
 
 def write_image(path: Path, number: int, **sizes: int) -> Path:
-    cv2.imwrite(str(path), numbered_picture(number, sizes.get("width", 96), sizes.get("height", 64)))
+    cv2.imwrite(
+        str(path), numbered_picture(number, sizes.get("width", 96), sizes.get("height", 64))
+    )
     return path
 
 
@@ -52,7 +54,9 @@ def test_videos_and_images_follow_each_other_and_time_goes_on(tmp_path: Path) ->
         frames = list(source)
     assert [read_number(frame.image) for frame in frames] == [0, 1, 2, 3, 4, 77, 0, 1, 2, 3]
     assert [frame.index for frame in frames] == list(range(10))
-    assert all(later.time_s - earlier.time_s == pytest.approx(0.04) for earlier, later in pairwise(frames))
+    assert all(
+        later.time_s - earlier.time_s == pytest.approx(0.04) for earlier, later in pairwise(frames)
+    )
 
 
 def test_a_list_names_files_beside_it(tmp_path: Path) -> None:
@@ -68,7 +72,9 @@ def test_one_image_is_a_source(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(64, 96), (64, 96, 4)], ids=["grey", "transparent"])
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_images_of_every_kind_become_bgr(tmp_path: Path, shape: tuple[int, ...], depth: type) -> None:
+def test_images_of_every_kind_become_bgr(
+    tmp_path: Path, shape: tuple[int, ...], depth: type
+) -> None:
     picture = np.full(shape, 100, depth) * (257 if depth is np.uint16 else 1)
     cv2.imwrite(str(tmp_path / "image.png"), picture.astype(depth))
     with open_source(str(tmp_path / "image.png")) as source:
@@ -77,7 +83,9 @@ def test_images_of_every_kind_become_bgr(tmp_path: Path, shape: tuple[int, ...],
     assert np.abs(frame.image.astype(int) - 100).max() <= 1
 
 
-def test_what_cannot_be_read_is_skipped_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_read_is_skipped_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write_image(tmp_path / "1.png", 1)
     (tmp_path / "2.png").write_bytes(b"no image")
     write_image(tmp_path / "3.png", 3)
