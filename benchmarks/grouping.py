@@ -1,20 +1,24 @@
-"""How long does grouping take, stage by stage, and how does it grow with people, map size, tag length and stray peaks?
+"""How long does grouping take, stage by stage, and how does it grow with people, map size, tag
+length and stray peaks?
 
     python benchmarks/grouping.py                        the whole table
     python benchmarks/grouping.py --background people    between people, maps like those of a trained network
     python benchmarks/grouping.py --people 5 --repeats 500
 
-One row a case: p50 and p99 in ms of a whole call and of each stage, and how many times longer the official decoder written in
-NumPy with munkres takes (benchmarks/grouping_reference.py; the best of `--baseline-repeats` on the same maps, same process).
+One row a case: p50 and p99 in ms of a whole call and of each stage, and how many times longer the
+official decoder written in NumPy with munkres takes (benchmarks/grouping_reference.py; the best of
+`--baseline-repeats` on the same maps, same process).
 
-The maps are drawn (`draw_maps`), not from a network: of each person 90 % of the joints as Gaussian peaks of sigma 2 px and
-height 0.3 to 1, with the person's tag around them; stray peaks with tags of their own, so that most become a person and miss
-all other joints. What is between people matters for the search of missing joints:
+The maps are drawn (`draw_maps`), not from a network: of each person 90 % of the joints as Gaussian
+peaks of sigma 2 px and height 0.3 to 1, with the person's tag around them; stray peaks with tags of
+their own, so that most become a person and miss all other joints. What is between people matters
+for the search of missing joints:
 
-noise (as in the recorded cases, and the hard case): heatmaps up to 0.02, tags of sigma 0.25 around one value per map. Nobody's
-    tag is anywhere but on their peaks, so everybody who misses a joint has every tile of its map looked at.
-people (as a trained network has it): heatmaps of sigma 0.003 with a weak response where a joint is missing, tags near those
-    of the nearest person.
+noise (as in the recorded cases, and the hard case): heatmaps up to 0.02, tags of sigma 0.25 around
+    one value per map. Nobody's tag is anywhere but on their peaks, so everybody who misses a joint
+    has every tile of its map looked at.
+people (as a trained network has it): heatmaps of sigma 0.003 with a weak response where a joint is
+    missing, tags near those of the nearest person.
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if __name__ != "benchmarks.grouping":
-    # This script, or one beside it, was started by its path. Then this folder comes before the repository, and this file
-    # would be taken for the package of the same name.
+    # This script, or one beside it, was started by its path. Then this folder comes before the
+    # repository, and this file would be taken for the package of the same name.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     sys.modules.pop("grouping", None)
 
@@ -52,8 +56,11 @@ def draw_maps(
     joints: int = 17,
     background: str = "noise",
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps (joints, height, width) and tags (joints, height, width, tag_length) with `people` people and
-    `stray` peaks per joint that belong to nobody; the tags are a view of planes, as networks deliver them."""
+    """Heatmaps (joints, height, width) and tags (joints, height, width, tag_length) with `people`
+    people and
+    `stray` peaks per joint that belong to nobody; the tags are a view of planes, as networks
+    deliver them.
+    """
     reaches = rng.uniform(0.05, 0.25, people) * min(height, width)
     centres = rng.uniform(reaches[:, None], np.array((width, height)) - reaches[:, None])
     person_tags = _distinct_tags(rng, people, tag_length)
@@ -93,7 +100,9 @@ def draw_maps(
 
 
 def _distinct_tags(rng: np.random.Generator, people: int, tag_length: int) -> NDArray[np.float64]:
-    """(people, tag_length) tags about 2 apart in the first dimension, in random order: what training pulls apart."""
+    """(people, tag_length) tags about 2 apart in the first dimension, in random order: what
+    training pulls apart.
+    """
     tags = rng.normal(0, max(people, 3), (people, tag_length))
     tags[:, 0] = rng.permutation(people) * 2.0 - people + rng.uniform(-0.2, 0.2, people)
     return tags
@@ -126,7 +135,9 @@ def measure(
     repeats: int,
     baseline_repeats: int,
 ) -> tuple[NDArray[np.float64], float]:
-    """Times in ms (repeats, stages and total), the frames taken in turns, and the baseline's best on the same frames."""
+    """Times in ms (repeats, stages and total), the frames taken in turns, and the baseline's best
+    on the same frames.
+    """
     frames = list(frames)
     for heatmaps, tags in frames:
         grouper(heatmaps, tags)

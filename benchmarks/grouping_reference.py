@@ -1,7 +1,9 @@
-"""The official decoder written plainly in NumPy: what benchmarks/grouping.py compares with, and what tests hold as the truth.
+"""The official decoder written plainly in NumPy: what benchmarks/grouping.py compares with, and
+what tests hold as the truth.
 
-One step after the other as in `../shared/reference/higherhrnet.md` 3.1, one person after the other, every map in full. The
-assignment is the munkres package itself, in the version whose choice among equal costs belongs to the recorded results.
+One step after the other as in `../shared/reference/higherhrnet.md` 3.1, one person after the other,
+every map in full. The assignment is the munkres package itself, in the version whose choice among
+equal costs belongs to the recorded results.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def match(
     threshold: float = 0.1,
     tag_threshold: float = 1.0,
 ) -> Array:
-    """Groups (P, J, 3+L), in a dictionary under the first component of the tag that opened the group."""
+    """Groups (P, J, 3+L), in a dictionary under the first component of the tag that opened the
+    group.
+    """
     from munkres import Munkres
 
     joints, window, columns = candidates.shape
@@ -110,7 +114,9 @@ def adjust(heatmaps: Array, grouped: Array) -> Array:
 
 
 def refine(heatmaps: Array, tags: Array, adjusted: Array) -> Array:
-    """Missing joints where the heatmap less the rounded distance to the person's mean tag is largest."""
+    """Missing joints where the heatmap less the rounded distance to the person's mean tag is
+    largest.
+    """
     refined = adjusted.copy()
     for person in refined:
         present = np.flatnonzero(person[:, 2] > 0)

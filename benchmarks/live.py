@@ -1,4 +1,5 @@
-"""Do live sources stay live and stay up? Against GStreamer's RTSP server on loopback, at 30 frames a second.
+"""Do live sources stay live and stay up? Against GStreamer's RTSP server on loopback, at 30 frames
+a second.
 
     python benchmarks/live.py kills --times 20        the server is killed and restarted: reconnects, order, memory, threads
     python benchmarks/live.py pair                    two cameras, one killed: frame intervals of the other
@@ -6,9 +7,10 @@
                         [--engine slow]               only one of them
     python benchmarks/live.py company                 two cameras, one engine: what the batch window gains and costs
 
-Pictures carry their number. Drift compares when a picture was handed to the sink with when its number was due, in the first
-30 s and in the last 30 s; what it cannot see is the constant part, from the server to our socket. What FFmpeg looked at to know
-the stream, up to half a second, arrives at once after a connection; the policy `latest` drops all of it but one picture.
+Pictures carry their number. Drift compares when a picture was handed to the sink with when its
+number was due, in the first 30 s and in the last 30 s; what it cannot see is the constant part,
+from the server to our socket. What FFmpeg looked at to know the stream, up to half a second,
+arrives at once after a connection; the policy `latest` drops all of it but one picture.
 """
 
 from __future__ import annotations
@@ -155,13 +157,16 @@ def kills(clip: Path, times: int) -> None:
         (source,) = pipeline.summary().sources
     in_order = sink.indices == sorted(set(sink.indices)) and sink.epochs == sorted(sink.epochs)
     print(
-        f"{times} kills, {source.health.reconnects} reconnects, {len(sink.times_s)} frames, in order: {in_order}"
+        f"{times} kills, {source.health.reconnects} reconnects, {len(sink.times_s)} frames, in "
+        f"order: {in_order}"
     )
     print(
-        f"threads {begin[0]} -> {end[0]}, open files {begin[1]} -> {end[1]}, resident {begin[2]:.1f} -> {end[2]:.1f} MiB"
+        f"threads {begin[0]} -> {end[0]}, open files {begin[1]} -> {end[1]}, resident "
+        f"{begin[2]:.1f} -> {end[2]:.1f} MiB"
     )
     print(
-        f"gap, restart of the server included: median {np.median(gaps_s):.2f} s, longest {max(gaps_s):.2f} s"
+        f"gap, restart of the server included: median {np.median(gaps_s):.2f} s, longest "
+        f"{max(gaps_s):.2f} s"
     )
 
 
@@ -187,7 +192,8 @@ def pair(clip: Path, seconds: float) -> None:
     for name, values in (("both alive", before), ("other killed", after)):
         p50, p99 = np.percentile(values, (50, 99))
         print(
-            f"{name:12} {len(values)} frames, interval p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {values.max():.1f} ms"
+            f"{name:12} {len(values)} frames, interval p50 {p50:.1f} ms, p99 {p99:.1f} ms, max "
+            f"{values.max():.1f} ms"
         )
     print(f"p99 after / before {np.percentile(after, 99) / np.percentile(before, 99):.3f}")
 
@@ -212,17 +218,20 @@ def report(name: str, sink: Notes, summary: Summary) -> None:
     time_ms, delay_ms = summary.latency_ms, ENGINES_S[name] * 1e3
     span_s = end_s - times_s[0]
     print(
-        f"{name} engine, {delay_ms:.0f} ms a picture: {summary.frames} frames in {span_s:.0f} s, drops {summary.drops}"
+        f"{name} engine, {delay_ms:.0f} ms a picture: {summary.frames} frames in {span_s:.0f} s, "
+        f"drops {summary.drops}"
     )
     print(
-        f"  capture to sink p50 {time_ms.p50:.1f}, p95 {time_ms.p95:.1f}, p99 {time_ms.p99:.1f}, max {time_ms.max:.1f} ms; "
+        f"  capture to sink p50 {time_ms.p50:.1f}, p95 {time_ms.p95:.1f}, p99 {time_ms.p99:.1f}, "
+        f"max {time_ms.max:.1f} ms; "
         f"one frame and one inference are {1e3 / FPS + delay_ms:.1f} ms"
     )
     for part, first_s in (("first", begin_s), ("last", end_s - part_s)):
         chosen = lateness_ms[(times_s >= first_s) & (times_s <= first_s + part_s)]
         p50, p99 = np.percentile(chosen, (50, 99))
         print(
-            f"  behind the burnt-in clock, {part} {part_s:.0f} s: p50 {p50:.1f}, p99 {p99:.1f} ms over the least",
+            f"  behind the burnt-in clock, {part} {part_s:.0f} s: p50 {p50:.1f}, p99 {p99:.1f} ms "
+            "over the least",
             flush=True,
         )
 
@@ -261,7 +270,8 @@ def company(seconds: float) -> None:
                 summary = pipeline.run()
             time_ms, pairs = summary.latency_ms, np.mean(np.array(engine.batches) == 2)
             print(
-                f"cameras {apart_ms:4.1f} ms apart, window {window_ms:.0f} ms: {pairs:4.0%} of batches are of two; latency "
+                f"cameras {apart_ms:4.1f} ms apart, window {window_ms:.0f} ms: {pairs:4.0%} of "
+                "batches are of two; latency "
                 f"p50 {time_ms.p50:.1f}, p95 {time_ms.p95:.1f} ms; drops {summary.drops}",
                 flush=True,
             )

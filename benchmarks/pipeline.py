@@ -3,12 +3,14 @@
     python benchmarks/pipeline.py                  every stage in its turn as the slowest, against that stage alone
     python benchmarks/pipeline.py --memory 10000   the demo clip over and over, with real grouping, rendering and outputs
 
-Stages are stand-ins of known length that release the GIL, as the real ones do. Ratio = throughput of the pipeline / throughput
-of its slowest stage alone in a loop, measured in turns in one process; the aim is >= 0.95.
+Stages are stand-ins of known length that release the GIL, as the real ones do. Ratio = throughput
+of the pipeline / throughput of its slowest stage alone in a loop, measured in turns in one process;
+the aim is >= 0.95.
 
 waiting: the slowest stage waits (a device computes elsewhere), the other four compute.
-computing: all five compute. Cores that share their units, or are busy with something else, slow such a stage down as soon as
-anything runs beside it, so its ratio is also given against the same five loops side by side, without a pipeline.
+computing: all five compute. Cores that share their units, or are busy with something else, slow
+such a stage down as soon as anything runs beside it, so its ratio is also given against the same
+five loops side by side, without a pipeline.
 """
 
 from __future__ import annotations
@@ -208,7 +210,9 @@ def fps_alone(work: Callable[[], None], frames: int) -> float:
 
 
 def fps_side_by_side(work: dict[str, Callable[[], None]], frames: int) -> float:
-    """Frames a second of five stages in five loops that know nothing of each other: all that the cores can give."""
+    """Frames a second of five stages in five loops that know nothing of each other: all that the
+    cores can give.
+    """
     threads = [threading.Thread(target=fps_alone, args=(stage, frames)) for stage in work.values()]
     begin_s = time.perf_counter()
     for thread in threads:
@@ -235,14 +239,17 @@ def compare(slowest: str, kind: str, frames: int, rounds: int) -> float:
     ]
     to_beside = statistics.median(map(operator.truediv, together, beside))
     print(
-        f"{slowest:8} {kind:10} {fps[0]}  {fps[1]}  ratio {ratio:.3f}  to loops side by side {to_beside:.3f}",
+        f"{slowest:8} {kind:10} {fps[0]}  {fps[1]}  ratio {ratio:.3f}  to loops side by side "
+        f"{to_beside:.3f}",
         flush=True,
     )
     return ratio
 
 
 def memory(frames: int) -> None:
-    """Prints resident memory over a long run with real decoding, grouping, rendering, MP4 and JSON Lines."""
+    """Prints resident memory over a long run with real decoding, grouping, rendering, MP4 and JSON
+    Lines.
+    """
     random = np.random.default_rng(0)
     alignment = align(SIZE, 256)
     shape = (17, *(side // 2 for side in alignment.input_size))
@@ -276,7 +283,8 @@ def memory(frames: int) -> None:
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     growth = samples[-1][1] - samples[1][1]
     print(
-        f"growth from the second sample to the last {growth:+.1f} MiB; peak of the process {peak_mib:.1f} MiB"
+        f"growth from the second sample to the last {growth:+.1f} MiB; peak of the process "
+        f"{peak_mib:.1f} MiB"
     )
 
 

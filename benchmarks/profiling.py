@@ -5,10 +5,11 @@
     python benchmarks/profiling.py cost --engine lite   the same with the network that ships, on the demo clip
     python benchmarks/profiling.py truth                stages of known length against a clock of their own; aim: within 2 %
 
-cost: "without" is a run as it always is, whose timings have no observer; "with" is `--profile` until the files are written:
-every event recorded, the machine watched twice a second. Rounds go without, with, with, without, ... so that a machine that
-gets slower or faster favours neither; the ratio is the median over neighbours. (Not called profile.py: that would hide the
-standard library's module of this name from every script beside it.)
+cost: "without" is a run as it always is, whose timings have no observer; "with" is `--profile`
+until the files are written: every event recorded, the machine watched twice a second. Rounds go
+without, with, with, without, ... so that a machine that gets slower or faster favours neither; the
+ratio is the median over neighbours. (Not called profile.py: that would hide the standard library's
+module of this name from every script beside it.)
 """
 
 from __future__ import annotations
@@ -101,7 +102,9 @@ class Clocked:
 
 
 def event_ns(count: int = 20_000, repeats: int = 7) -> tuple[float, float]:
-    """What one measured piece of work costs without an observer, and what a recorder adds; the best of `repeats`."""
+    """What one measured piece of work costs without an observer, and what a recorder adds; the best
+    of `repeats`.
+    """
     times: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(repeats):
         for recorded in (False, True):
@@ -149,7 +152,9 @@ def cost(options: argparse.Namespace) -> None:
 def compare(
     make: Callable[[], tuple[Source, Any, Any]], work: Work, options: argparse.Namespace
 ) -> None:
-    """Prints the ratios of frame rates and of processor time; the latter holds on a machine that is not idle, too."""
+    """Prints the ratios of frame rates and of processor time; the latter holds on a machine that is
+    not idle, too.
+    """
     measure(make, work, profiled=False)  # warm-up
     rounds: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     for turn in range(options.rounds):
@@ -160,8 +165,10 @@ def compare(
         ratios = with_it[:, column] / without[:, column]
         low, middle, high = np.percentile(ratios, (25, 50, 75))
         print(
-            f"without {np.median(without[:, column]):.2f}, with {np.median(with_it[:, column]):.2f} {name}: "
-            f"ratio {middle:.4f} (middle half {low:.4f} to {high:.4f}) over {options.rounds} pairs; aim: within 1 %"
+            f"without {np.median(without[:, column]):.2f}, with "
+            f"{np.median(with_it[:, column]):.2f} {name}: "
+            f"ratio {middle:.4f} (middle half {low:.4f} to {high:.4f}) over {options.rounds} "
+            "pairs; aim: within 1 %"
         )
     added_us = float(np.median(with_it[:, 1] - without[:, 1])) * 1e3
     print(f"processor time added: {added_us:.1f} us a frame")
@@ -172,12 +179,15 @@ def compare(
     )  # 6 pieces of work, 3 queues, in a frame without drawing; a delivery beside them
     share = (events + 1) * event_ns()[1] * 1e-6 / period_ms
     print(
-        f"by the cost of its events: {share * 100:.3f} % of one core at this frame rate, spread over {threads} threads"
+        f"by the cost of its events: {share * 100:.3f} % of one core at this frame rate, spread "
+        f"over {threads} threads"
     )
 
 
 def truth(options: argparse.Namespace) -> None:
-    """Stages of known length, two that sleep and two that compute, each of which knows by its own clock how long it was."""
+    """Stages of known length, two that sleep and two that compute, each of which knows by its own
+    clock how long it was.
+    """
     rounds_per_ms = calibrate()
     stages = {
         "decode": Clocked(make_work(10, "computing", rounds_per_ms)),
@@ -204,7 +214,8 @@ def truth(options: argparse.Namespace) -> None:
     entries = {entry["name"]: entry for entry in [*found["stages"], *found["parts"]]}
     worst = 0.0
     print(
-        f"{'':12} {'mean':>16} {'p50':>16} {'p95':>16} {'p99':>16} {'max':>16} {'busy':>16}   ms, profile / own clock"
+        f"{'':12} {'mean':>16} {'p50':>16} {'p95':>16} {'p99':>16} {'max':>16} {'busy':>16}   ms, "
+        "profile / own clock"
     )
     for name, clocked in stages.items():
         own_ms = np.array(clocked.took_ms)
@@ -249,7 +260,8 @@ def main() -> None:
     options = parser.parse_args()
     (cost if options.question == "cost" else truth)(options)
     print(
-        f"{os.cpu_count()} cores, {threading.active_count()} thread left, load {os.getloadavg()[0]:.1f}"
+        f"{os.cpu_count()} cores, {threading.active_count()} thread left, load "
+        f"{os.getloadavg()[0]:.1f}"
     )
 
 

@@ -3,13 +3,14 @@
     python benchmarks/render.py                        the whole table, about a minute
     python benchmarks/render.py --size 1080 --people 10
 
-Drawing: one row for each size and number of people, p50 and p99 in ms of CPU time of its one thread, and how many times longer
-OpenCV takes for the same outlines, limbs and joints but without opacity (`cv2.line` and `cv2.circle`, anti-aliased; same
-process, same people). People are 0.2 to 0.6 of the picture high, upright, all joints found. `extras` adds boxes, numbers,
-scores, trails and blurred faces.
+Drawing: one row for each size and number of people, p50 and p99 in ms of CPU time of its one
+thread, and how many times longer OpenCV takes for the same outlines, limbs and joints but without
+opacity (`cv2.line` and `cv2.circle`, anti-aliased; same process, same people). People are 0.2 to
+0.6 of the picture high, upright, all joints found. `extras` adds boxes, numbers, scores, trails and
+blurred faces.
 
-Encoding: libx264 as `VideoSink` uses it on pictures of the demo clip, enlarged, conversion included; and the JPEG that the
-browser page shows, compressed once however many watch.
+Encoding: libx264 as `VideoSink` uses it on pictures of the demo clip, enlarged, conversion
+included; and the JPEG that the browser page shows, compressed once however many watch.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def draw_with_opencv(picture: NDArray[np.uint8], people: People) -> None:
 
 
 def times_ms(call: Callable[[], object], repeats: int) -> NDArray[np.float64]:
-    """Milliseconds of this thread in each of `repeats` calls, after a few that do not count; what else runs is not in them."""
+    """Milliseconds of this thread in each of `repeats` calls, after a few that do not count; what
+    else runs is not in them.
+    """
     times = []
     for index in range(repeats + 5):
         began_ns = time.thread_time_ns()

@@ -1,15 +1,18 @@
-"""How long one image takes in every runtime that is installed here, against eager torch, and how far people move.
+"""How long one image takes in every runtime that is installed here, against eager torch, and how
+far people move.
 
-    python -m benchmarks.runtimes                           # lite at 256, 320, 384 and w32_512: 7 minutes on two cores
+    # lite at 256, 320, 384 and w32_512: 7 minutes on two cores
+    python -m benchmarks.runtimes
     python -m benchmarks.runtimes --models lite --sizes 320 --weights best.pt
 
-Times are of the deployable graph alone (image bytes in the slot to maps and candidates), one image at a time; a 4:3 image, so
-that 320 means 320x448. Every row has a process of its own: in a common one the threads of one library spin while those of the
-next compute (OpenVINO took 159 instead of 17 ms beside torch). Rows are timed in turns, so that a busy machine slows all of
-them; torch.compile, which takes long, in one. int8 is the form that `python -m engine build --precision int8` made of the
-model, if it did. `people`: lost and gained of how many, then median and 95th percentile of the drift of their keypoints in
-image pixels. w32_512 has random weights, drawn so that activations neither vanish (subnormal numbers are slow) nor overflow:
-its people mean nothing.
+Times are of the deployable graph alone (image bytes in the slot to maps and candidates), one image
+at a time; a 4:3 image, so that 320 means 320x448. Every row has a process of its own: in a common
+one the threads of one library spin while those of the next compute (OpenVINO took 159 instead of 17
+ms beside torch). Rows are timed in turns, so that a busy machine slows all of them; torch.compile,
+which takes long, in one. int8 is the form that `python -m engine build --precision int8` made of
+the model, if it did. `people`: lost and gained of how many, then median and 95th percentile of the
+drift of their keypoints in image pixels. w32_512 has random weights, drawn so that activations
+neither vanish (subnormal numbers are slow) nor overflow: its people mean nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ def main() -> None:
         print(json.dumps(_run_row(options)))
         return
     print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}"
     )
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
@@ -76,11 +80,13 @@ def _print_table(
                 results[row].append(_in_a_process(row, path, size, options, parity=turn == 0))
     print(f"\n{model} {size[0]}x{size[1]}")
     print(
-        f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  {'maps off by':>11} {'tags':>8}  people; drift px"
+        f"{'':18} {'p50 ms':>8} {'p99 ms':>8} {'FPS':>7} {'x eager':>8}  {'maps off by':>11} "
+        f"{'tags':>8}  people; drift px"
     )
     if "error" in results[EAGER][0]:
         raise SystemExit(
-            f"error: {EAGER}, which the others are compared with, failed: {results[EAGER][0]['error']}"
+            f"error: {EAGER}, which the others are compared with, failed: "
+            f"{results[EAGER][0]['error']}"
         )
     eager = float(np.median(np.concatenate([each["times_ms"] for each in results[EAGER]])))
     for row in rows:

@@ -1,12 +1,14 @@
-"""Does a run that never ends stay the size that it is? The demo clip over and over, everything real, for as long as asked.
+"""Does a run that never ends stay the size that it is? The demo clip over and over, everything
+real, for as long as asked.
 
     python benchmarks/soak.py --seconds 600
 
-`lite` at full speed, annotated video and keypoint record written; memory, threads and open files are looked at every second.
-The slope of a straight line through the second half, times 24, is what a day is expected to add; the interval is two standard
-errors wide to either side. The first half is left out: buffers, pools and tables reach their size within some 2,000 frames
-(benchmarks/pipeline.py --memory 8000: 305 MiB after 800 frames, 306.2 after 2,400, 306.3 after 7,200), and a line through that
-would promise growth for ever.
+`lite` at full speed, annotated video and keypoint record written; memory, threads and open files
+are looked at every second. The slope of a straight line through the second half, times 24, is what
+a day is expected to add; the interval is two standard errors wide to either side. The first half is
+left out: buffers, pools and tables reach their size within some 2,000 frames
+(benchmarks/pipeline.py --memory 8000: 305 MiB after 800 frames, 306.2 after 2,400, 306.3 after
+7,200), and a line through that would promise growth for ever.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ class Sample:
 
 
 class Watch:
-    """Takes a sample every `PERIOD_S`, told by the pipeline of its progress, and ends the run in time."""
+    """Takes a sample every `PERIOD_S`, told by the pipeline of its progress, and ends the run in
+    time.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.samples: list[Sample] = []
@@ -90,7 +94,8 @@ def report(samples: list[Sample]) -> None:
     ]
     for sample in [*minutes, settled[-1]]:
         print(
-            f"after {sample.time_s:5.0f} s: {sample.resident_mib:7.1f} MiB resident, {sample.threads} threads, "
+            f"after {sample.time_s:5.0f} s: {sample.resident_mib:7.1f} MiB resident, "
+            f"{sample.threads} threads, "
             f"{sample.open_files} open files, {sample.frames} frames"
         )
     span_s = settled[-1].time_s - settled[0].time_s
@@ -100,7 +105,8 @@ def report(samples: list[Sample]) -> None:
     if len(half) > 2:
         slope, error = growth(half)
         print(
-            f"memory grows {slope:+.1f} +- {2 * error:.1f} MiB an hour; a day: {24 * slope:+.0f} +- {48 * error:.0f} MiB"
+            f"memory grows {slope:+.1f} +- {2 * error:.1f} MiB an hour; a day: {24 * slope:+.0f} "
+            f"+- {48 * error:.0f} MiB"
         )
     threads, files = (
         {getattr(sample, name) for sample in settled} for name in ("threads", "open_files")

@@ -1,9 +1,11 @@
-"""How many images a second a network trains at: number formats and memory layouts, against fp32 in the default layout.
+"""How many images a second a network trains at: number formats and memory layouts, against fp32 in
+the default layout.
 
     python -m benchmarks.training_speed [--model lite] [--size 256] [--batch 8] [--steps 3] [--threads N]
 
-Random images with two labelled people each; forward, loss, backward, optimiser. Ratios are of CPU time, which other programs
-on the machine disturb less than the wall clock. Preparing images is timed apart (`--data ANNOTATIONS IMAGES...`), on one core.
+Random images with two labelled people each; forward, loss, backward, optimiser. Ratios are of CPU
+time, which other programs on the machine disturb less than the wall clock. Preparing images is
+timed apart (`--data ANNOTATIONS IMAGES...`), on one core.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ def main() -> None:
     if arguments.data:
         _time_data(arguments.data, arguments.size)
     print(
-        f"{arguments.model} at {arguments.size} px, batch {arguments.batch}, {torch.get_num_threads()} threads"
+        f"{arguments.model} at {arguments.size} px, batch {arguments.batch}, "
+        f"{torch.get_num_threads()} threads"
     )
     baseline = None
     for precision, channels_last in _SETTINGS:
@@ -108,7 +111,8 @@ def _time_data(paths: list[Path], size: int) -> None:
             dataset[SampleKey(number, number, size)]
         took_ms = (time.perf_counter() - started) / count * 1e3
         print(
-            f"preparing an image, {'decoded before' if cached else 'decoded anew'}: {took_ms:.2f} ms"
+            f"preparing an image, {'decoded before' if cached else 'decoded anew'}: {took_ms:.2f} "
+            "ms"
         )
 
 

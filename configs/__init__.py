@@ -1,4 +1,6 @@
-"""Configuration: presets as YAML, the frozen dataclasses that they load into, and the errors of the whole project."""
+"""Configuration: presets as YAML, the frozen dataclasses that they load into, and the errors of the
+whole project.
+"""
 
 from configs.errors import (
     CheckpointError,

@@ -5,13 +5,15 @@
     ├── CheckpointError (ValueError)           weights that do not fit the network
     ├── ModelError (ValueError)                a model file that is damaged or not one of ours
     ├── DataError (ValueError)                 images or annotations that cannot be used
-    ├── RuntimeUnavailableError (ImportError)  a package or a device that a runtime needs is not there
+    ├── RuntimeUnavailableError (ImportError)  a package or a device that a runtime needs is not
+    there
     ├── ExecutionError (RuntimeError)          a runtime failed while it was working
     ├── SourceError (OSError)                  a video source cannot be opened or read
     └── SinkError (OSError)                    an output cannot be opened or written
 
-A message says what went wrong, with which thing (its repr), and what to do next. It is one line: commands print it after
-`error:` and leave with exit code 2. Passwords in URLs are taken out with `redact_url` before they get into a message.
+A message says what went wrong, with which thing (its repr), and what to do next. It is one line:
+commands print it after `error:` and leave with exit code 2. Passwords in URLs are taken out with
+`redact_url` before they get into a message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Command-line flags made from frozen dataclasses, so that flags, defaults and YAML keys cannot drift apart."""
+"""Command-line flags made from frozen dataclasses, so that flags, defaults and YAML keys cannot
+drift apart.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def option(
 
 
 class FlagParser(argparse.ArgumentParser):
-    """A parser whose mistakes are ConfigErrors, so that every command reports bad input in the same one line."""
+    """A parser whose mistakes are ConfigErrors, so that every command reports bad input in the same
+    one line.
+    """
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message} (see {self.prog} --help)")
@@ -68,7 +72,8 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
 
 
 def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -> T:
-    """An instance of `cls` from what was parsed and from `values`; what is given in neither keeps its default.
+    """An instance of `cls` from what was parsed and from `values`; what is given in neither keeps
+    its default.
 
     Raises ConfigError as `configs.loading.build` does, naming the flag.
     """
@@ -86,10 +91,12 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
 
 
 def run_command(command: Callable[[], int]) -> int:
-    """Runs a command and returns its exit code: the command's own, 2 after an error, 130 after Ctrl-C.
+    """Runs a command and returns its exit code: the command's own, 2 after an error, 130 after
+    Ctrl-C.
 
-    An error that this project raises on purpose, or that the operating system reports, is one line on standard error, without
-    the credentials of URLs; any other exception is a mistake in the program and keeps its traceback.
+    An error that this project raises on purpose, or that the operating system reports, is one line
+    on standard error, without the credentials of URLs; any other exception is a mistake in the
+    program and keeps its traceback.
     """
     try:
         return command()

@@ -9,7 +9,8 @@ from configs.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class GroupingConfig:
-    """Parameters of grouping; the defaults are those of the official evaluation (all shipped yaml files).
+    """Parameters of grouping; the defaults are those of the official evaluation (all shipped yaml
+    files).
 
     detection_threshold: a candidate below this heatmap value is not used.
     tag_threshold: a candidate joins a person only if their tags are nearer than this.
@@ -19,8 +20,9 @@ class GroupingConfig:
     refine: fill missing joints from the heatmap and the person's mean tag.
     refine_floor: a filled joint must reach this heatmap value (reference: 0).
     min_person_score: people below this mean joint score are left out (reference: 0).
-    duplicate_distance_px: of two people whose common joints are nearer than this on average, the weaker is left out; 0 is off.
-    reweight_by_distance: multiply tag distances by relative pixel distance before matching (OpenVINO's Open Model Zoo).
+    duplicate_distance_px: of two people whose common joints are nearer than this on average, the
+    weaker is left out; 0 is off. reweight_by_distance: multiply tag distances by relative pixel
+    distance before matching (OpenVINO's Open Model Zoo).
     """
 
     detection_threshold: float = 0.1

@@ -44,7 +44,9 @@ class KeypointSet:
 
     @property
     def flip_indices(self) -> tuple[int, ...]:
-        """Where each joint's channel is found after mirroring: `mirrored[flip_indices]` is in the original order."""
+        """Where each joint's channel is found after mirroring: `mirrored[flip_indices]` is in the
+        original order.
+        """
         indices = list(range(len(self.names)))
         for left, right in self.flip_pairs:
             indices[left], indices[right] = right, left
@@ -63,7 +65,8 @@ def keypoint_set_names() -> tuple[str, ...]:
 def load_keypoint_set(name: str) -> KeypointSet:
     """The keypoint set called `name`, or the one in the YAML file at that path.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold a keypoint set.
+    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
+    a keypoint set.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in keypoint_set_names():

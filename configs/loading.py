@@ -20,7 +20,8 @@ T = TypeVar("T")
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping that the YAML file holds.
 
-    Raises ConfigError if the file cannot be read, is not YAML, or holds something other than a mapping.
+    Raises ConfigError if the file cannot be read, is not YAML, or holds something other than a
+    mapping.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -37,9 +38,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
 def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """An instance of the dataclass `cls` from `values`; `where` names their origin in messages.
 
-    Lists become tuples where the field is a tuple, integers become floats where the field is a float; nested dataclasses are
-    built from nested mappings. Raises ConfigError for an unknown key (naming the nearest known one), a missing key, a wrong
-    type, or a value that the dataclass itself refuses.
+    Lists become tuples where the field is a tuple, integers become floats where the field is a
+    float; nested dataclasses are built from nested mappings. Raises ConfigError for an unknown key
+    (naming the nearest known one), a missing key, a wrong type, or a value that the dataclass
+    itself refuses.
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -87,7 +89,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if value not in arguments:
             known = [str(item) for item in arguments]
             raise ConfigError(
-                f"{where} must be one of {', '.join(known)}, not {value!r}{_hint_near(value, known)}"
+                f"{where} must be one of {', '.join(known)}, not "
+                f"{value!r}{_hint_near(value, known)}"
             )
         return value
     if origin is tuple:

@@ -20,15 +20,17 @@ class ModelConfig:
 
     backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
     width: channels of HRNet's finest branch (W32, W40, W48).
-    deconvolutions: how many modules double the resolution after stride 4; each adds one output (paper, section 3.3).
-    concat_heatmaps: whether a module also reads the heatmaps and tags predicted before it.
+    deconvolutions: how many modules double the resolution after stride 4; each adds one output
+    (paper, section 3.3). concat_heatmaps: whether a module also reads the heatmaps and tags
+    predicted before it.
     residual_blocks: basic blocks after each deconvolution.
-    aggregate_heatmaps: average the heatmaps of all resolutions at inference; otherwise the finest ones alone are used.
-    tag_dimensions: length of one joint's tag; 1 in the paper.
-    tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the position of the person's
-        centre; none for the paper's free tags.
-    min_person_score: people whose joints score less than this on average are more often ghosts than not (measured); what
-        `run_stream.py` leaves out unless told otherwise. Evaluation and `Grouper` leave out nobody.
+    aggregate_heatmaps: average the heatmaps of all resolutions at inference; otherwise the finest
+    ones alone are used. tag_dimensions: length of one joint's tag; 1 in the paper.
+    tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the
+        position of the person's centre; none for the paper's free tags.
+    min_person_score: people whose joints score less than this on average are more often ghosts than
+        not (measured); what `run_stream.py` leaves out unless told otherwise. Evaluation and
+        `Grouper` leave out nobody.
     input_size: short side of the network input in pixels, at training and by default at inference.
     weights: file in `engine/weights` that ships with the package, if one does.
     """
@@ -60,7 +62,8 @@ class ModelConfig:
                 )
         if self.tag_unit_px is not None and (self.tag_dimensions != 2 or self.tag_unit_px <= 0):
             raise ConfigError(
-                "tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the person's centre)"
+                "tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the "
+                "person's centre)"
             )
         if not 0 <= self.min_person_score < 1:
             raise ConfigError(f"min_person_score must be in [0, 1), not {self.min_person_score}")
@@ -70,11 +73,14 @@ class ModelConfig:
 
 
 def check_input_side(side_px: int, name: str) -> None:
-    """Raises ConfigError unless `side_px` is a positive multiple of 32; names the nearest sizes that are."""
+    """Raises ConfigError unless `side_px` is a positive multiple of 32; names the nearest sizes
+    that are.
+    """
     if side_px <= 0 or side_px % SIZE_MULTIPLE_PX:
         below = max(side_px // SIZE_MULTIPLE_PX, 1) * SIZE_MULTIPLE_PX
         raise ConfigError(
-            f"{name} must be a multiple of {SIZE_MULTIPLE_PX}, not {side_px}; the nearest are {below} and "
+            f"{name} must be a multiple of {SIZE_MULTIPLE_PX}, not {side_px}; the nearest are "
+            f"{below} and "
             f"{below + SIZE_MULTIPLE_PX}"
         )
 
@@ -87,7 +93,8 @@ def model_names() -> tuple[str, ...]:
 def load_model_config(name: str) -> ModelConfig:
     """The preset called `name`, or the one in the YAML file at that path.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold a preset.
+    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
+    a preset.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in model_names():

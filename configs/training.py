@@ -1,4 +1,6 @@
-"""Training presets: what is trained on what, for how long, and how; every key of a preset is also a flag of `training fit`."""
+"""Training presets: what is trained on what, for how long, and how; every key of a preset is also a
+flag of `training fit`.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ class DataSource:
 
     annotations: COCO keypoint file (`person_keypoints_*.json`).
     images: folders and zip archives that hold the images, searched in this order.
-    weight: how often an epoch shows each image of the set; 0.5 shows another half of it every epoch.
-    mask_unlabelled: supervise nothing where people without keypoints and crowds are (COCO). CrowdPose is trained without.
+    weight: how often an epoch shows each image of the set; 0.5 shows another half of it every
+    epoch.
+    mask_unlabelled: supervise nothing where people without keypoints and crowds are (COCO).
+    CrowdPose is trained without.
     """
 
     annotations: Path
@@ -121,7 +125,8 @@ class OptimizerConfig:
 class LossConfig:
     """Weights of the loss terms.
 
-    Balance heatmaps and tags by their gradients (`gradient_heatmaps`, `gradient_tags` in scalars.csv), not by their values.
+    Balance heatmaps and tags by their gradients (`gradient_heatmaps`, `gradient_tags` in
+    scalars.csv), not by their values.
     """
 
     sigma_px: float = option(
@@ -153,7 +158,8 @@ class LossConfig:
     def __post_init__(self) -> None:
         if self.position_until < self.position_from:
             raise ConfigError(
-                f"position_until ({self.position_until}) must not be below position_from ({self.position_from})"
+                f"position_until ({self.position_until}) must not be below position_from "
+                f"({self.position_from})"
             )
         if self.foreground_weight < 1:
             raise ConfigError(f"foreground_weight must be at least 1, not {self.foreground_weight}")
@@ -161,7 +167,9 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """What is drawn at random for every image; defaults of the geometry are the paper's (reference code, transforms.py)."""
+    """What is drawn at random for every image; defaults of the geometry are the paper's (reference
+    code, transforms.py).
+    """
 
     rotation_degrees: float = option(30.0, help="largest rotation to either side")
     scale_min: float = option(
@@ -185,7 +193,8 @@ class AugmentationConfig:
     def __post_init__(self) -> None:
         if not 0 < self.scale_min <= self.scale_max:
             raise ConfigError(
-                f"scale_min ({self.scale_min}) must be above 0 and not above scale_max ({self.scale_max})"
+                f"scale_min ({self.scale_min}) must be above 0 and not above scale_max "
+                f"({self.scale_max})"
             )
 
 
@@ -266,9 +275,11 @@ def training_names() -> tuple[str, ...]:
 
 
 def load_training_config(name: str) -> TrainingConfig:
-    """The preset called `name`, or the one in the YAML file at that path; relative paths in a file are relative to it.
+    """The preset called `name`, or the one in the YAML file at that path; relative paths in a file
+    are relative to it.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold a preset.
+    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
+    a preset.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in training_names():

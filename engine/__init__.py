@@ -29,7 +29,8 @@ __all__ = [
     "parse_input_size",
 ]
 
-# Looked up on first use: a machine that runs an exported model needs neither torch nor the modules that import it.
+# Looked up on first use: a machine that runs an exported model needs neither torch nor the modules
+# that import it.
 _NEED_TORCH = {
     "infer_maps": "engine.inference",
     "load_backbone": "engine.checkpoint",

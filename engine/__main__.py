@@ -32,7 +32,9 @@ from engine.verification import describe_runtimes, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code: 0, or 2 after an error, which is one line on stderr; 130 after Ctrl-C."""
+    """Runs one command; returns the exit code: 0, or 2 after an error, which is one line on stderr;
+    130 after Ctrl-C.
+    """
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     warnings.simplefilter("ignore")  # libraries' remarks to programmers
     return run_command(lambda: _run(arguments))
@@ -251,7 +253,8 @@ def _build(options: argparse.Namespace) -> int:
         source, wanted, options.output, options.images, _grouping(source.metadata)
     )
     print(
-        f"{folder}: {sidecar.key.library} {sidecar.key.version}, {sidecar.key.precision}, for {sidecar.key.gpu}"
+        f"{folder}: {sidecar.key.library} {sidecar.key.version}, {sidecar.key.precision}, for "
+        f"{sidecar.key.gpu}"
     )
     print(f"parity: {_one_line(sidecar.parity) if sidecar.parity else 'not measured, no GPU here'}")
     if sidecar.latency_ms:
@@ -293,7 +296,9 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _grouping(metadata: ModelMetadata) -> GroupPeople:
-    """Maps to the people whom runs show. This command is a door: it hands grouping to the engine, which does not know it."""
+    """Maps to the people whom runs show. This command is a door: it hands grouping to the engine,
+    which does not know it.
+    """
     from grouping import Grouper
 
     config = GroupingConfig(min_person_score=metadata.model.min_person_score)
@@ -312,7 +317,8 @@ def _list(options: argparse.Namespace) -> int:
     for folder in sorted((cache_folder() / "engines").glob("*/")):
         sidecar = read_sidecar(folder)
         print(
-            f"{folder}  {'damaged' if sidecar is None else f'{sidecar.source}, {sidecar.key.gpu}, {sidecar.created}'}"
+            f"{folder}  "
+            f"{'damaged' if sidecar is None else f'{sidecar.source}, {sidecar.key.gpu}, {sidecar.created}'}"
         )
     return 0
 

@@ -1,4 +1,6 @@
-"""From what the network puts out to one heatmap and one tag map a joint (reference/higherhrnet.md, section 2.3)."""
+"""From what the network puts out to one heatmap and one tag map a joint (reference/higherhrnet.md,
+section 2.3).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def merge_resolutions(outputs: Sequence[Tensor], config: ModelConfig) -> tuple[T
     tags = enlarge(outputs[0][:, joints:], 2**doublings, joints)
     if not config.aggregate_heatmaps:
         return outputs[-1][:, :joints], tags
-    # Heatmaps and tags part before they are enlarged: splitting the large maps cost OpenVINO 5.7 ms of 20 (lite, 320x448).
+    # Heatmaps and tags part before they are enlarged: splitting the large maps cost OpenVINO 5.7 ms
+    # of 20 (lite, 320x448).
     enlarged = [
         enlarge(output[:, :joints], 2 ** (doublings - index), joints)
         for index, output in enumerate(outputs)
@@ -35,8 +38,8 @@ def merge_resolutions(outputs: Sequence[Tensor], config: ModelConfig) -> tuple[T
 def enlarge(maps: Tensor, factor: float, joints: int) -> Tensor:
     """The maps (N, J*D, h, w) with sides `factor` times as long, bilinear.
 
-    J channels at a time, as a larger batch: OpenVINO takes 4.0 ms to turn 34 enlarged channels into planes, but 1.8 ms for
-    twice 17 (80x112 to 160x224, two cores).
+    J channels at a time, as a larger batch: OpenVINO takes 4.0 ms to turn 34 enlarged channels into
+    planes, but 1.8 ms for twice 17 (80x112 to 160x224, two cores).
     """
     if factor == 1:
         return maps
@@ -56,6 +59,8 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def unflip(maps: Tensor, flip_indices: Sequence[int], dimensions: int = 1) -> Tensor:
-    """Maps (N, J*D, h, w) of a mirrored image as those of the image: mirrored back, left and right joints exchanged."""
+    """Maps (N, J*D, h, w) of a mirrored image as those of the image: mirrored back, left and right
+    joints exchanged.
+    """
     channels = [joint * dimensions + d for joint in flip_indices for d in range(dimensions)]
     return torch.flip(maps, (3,))[:, channels]

@@ -1,7 +1,7 @@
 """Engine files with a description beside them, used only while every word of it is true.
 
-An artefact is a folder with `engine.plan` and `engine.json`. The description is written last and holds the hash of the engine,
-so that a half-written or damaged one is never taken for whole.
+An artefact is a folder with `engine.plan` and `engine.json`. The description is written last and
+holds the hash of the engine, so that a half-written or damaged one is never taken for whole.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 class BuildKey:
     """Everything that makes an engine what it is: if any of it differs, another engine is needed.
 
-    library, version: that built it. gpu: name and compute capability, or `any`. source_sha256: of the ONNX file. shapes:
-    smallest, usual and largest (N, H, W, 3).
+    library, version: that built it. gpu: name and compute capability, or `any`. source_sha256: of
+    the ONNX file. shapes: smallest, usual and largest (N, H, W, 3).
     """
 
     library: str
@@ -52,8 +52,9 @@ class BuildKey:
 class Sidecar:
     """What is written beside an engine.
 
-    source: file name of the model. layers: how many of each kind and type. tools: versions of what else had a part in it.
-    calibration_images: that int8 ranges were taken from. parity, latency_ms: measured after the build, where that is possible.
+    source: file name of the model. layers: how many of each kind and type. tools: versions of what
+    else had a part in it. calibration_images: that int8 ranges were taken from. parity, latency_ms:
+    measured after the build, where that is possible.
     """
 
     key: BuildKey
@@ -68,14 +69,18 @@ class Sidecar:
 
 
 def artefact_folder(model: str, key: BuildKey) -> Path:
-    """Where the cache has this engine. The GPU and version are part of the name, so that machines may share a cache."""
+    """Where the cache has this engine. The GPU and version are part of the name, so that machines
+    may share a cache.
+    """
     text = json.dumps(dataclasses.asdict(key), sort_keys=True)
     name = f"{model}-{key.library}-{key.precision}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return cache_folder() / "engines" / name
 
 
 def cached_artefacts(model: str, library: str, precision: str) -> list[tuple[Path, Sidecar | None]]:
-    """Folders of the cache with engines of this model, the newest first, and their descriptions where they can be read."""
+    """Folders of the cache with engines of this model, the newest first, and their descriptions
+    where they can be read.
+    """
     folders = (cache_folder() / "engines").glob(f"{glob.escape(model)}-{library}-{precision}-*/")
     found = [(folder, read_sidecar(folder)) for folder in folders]
     return sorted(
@@ -86,7 +91,9 @@ def cached_artefacts(model: str, library: str, precision: str) -> list[tuple[Pat
 def write_artefact(
     folder: Path, key: BuildKey, plan: bytes, source: str, **details: Any
 ) -> Sidecar:
-    """Writes engine and description; an artefact that was there stops being valid before its engine changes."""
+    """Writes engine and description; an artefact that was there stops being valid before its engine
+    changes.
+    """
     (folder / SIDECAR_NAME).unlink(missing_ok=True)
     with atomic_path(folder / PLAN_NAME) as path:
         path.write_bytes(plan)
@@ -120,7 +127,9 @@ def read_sidecar(folder: Path) -> Sidecar | None:
 
 
 def load_plan(folder: Path, key: BuildKey) -> bytes | None:
-    """The engine in `folder` if it is whole and was built for exactly `key`; otherwise none, and the log says why."""
+    """The engine in `folder` if it is whole and was built for exactly `key`; otherwise none, and
+    the log says why.
+    """
     if not (folder / PLAN_NAME).exists() and not (folder / SIDECAR_NAME).exists():
         return None
     sidecar = read_sidecar(folder)

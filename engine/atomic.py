@@ -11,7 +11,8 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` at the end, or is removed if writing fails.
+    """A path beside `path` to write to; it takes the place of `path` at the end, or is removed if
+    writing fails.
 
     Makes the folder. Raises OSError if the folder cannot be written.
     """

@@ -30,8 +30,9 @@ _log = logging.getLogger(__name__)
 class BuildOptions:
     """What to build.
 
-    input_size: what it is fastest at and measured at. smallest, largest, batch, builder: of TensorRT's profile, and who builds.
-    calibration: files, folders and zip archives with images, for int8; `calibration_limit` of them are used.
+    input_size: what it is fastest at and measured at. smallest, largest, batch, builder: of
+    TensorRT's profile, and who builds. calibration: files, folders and zip archives with images,
+    for int8; `calibration_limit` of them are used.
     """
 
     runtime: str
@@ -52,11 +53,13 @@ def build_artefact(
     images: list[Path] | None = None,
     group: GroupPeople | None = None,
 ) -> tuple[Sidecar, Path]:
-    """Builds for the runtime, measures parity with torch and latency where the runtime works here, and writes all of it.
+    """Builds for the runtime, measures parity with torch and latency where the runtime works here,
+    and writes all of it.
 
-    group: maps to people, who are part of parity then. Returns the description and the folder: `folder`, by default a place in
-    the user's cache, where runs look for it. Raises ConfigError for options that do not go together, ExecutionError if the
-    build fails or its maps are out of tolerance, RuntimeUnavailableError if a package is missing.
+    group: maps to people, who are part of parity then. Returns the description and the folder:
+    `folder`, by default a place in the user's cache, where runs look for it. Raises ConfigError for
+    options that do not go together, ExecutionError if the build fails or its maps are out of
+    tolerance, RuntimeUnavailableError if a package is missing.
     """
     entry = RUNTIMES[options.runtime]
     precision = entry.precisions[0] if options.precision == "auto" else options.precision
@@ -126,7 +129,9 @@ def _quantise(
 def _describe_model(
     source: ModelSource, options: BuildOptions, precision: str, folder: Path | None
 ) -> tuple[Sidecar, Path]:
-    """OpenVINO and ONNX Runtime take the exported model as it is: the artefact is a copy with what was measured."""
+    """OpenVINO and ONNX Runtime take the exported model as it is: the artefact is a copy with what
+    was measured.
+    """
     try:
         installed = version(options.runtime)
     except PackageNotFoundError as error:

@@ -1,8 +1,10 @@
-"""Checkpoints in every form that HigherHRNet weights are found in (reference/higherhrnet.md, section 1.8).
+"""Checkpoints in every form that HigherHRNet weights are found in (reference/higherhrnet.md,
+section 1.8).
 
-Bare state dicts; `{'state_dict': ...}` and `{'model': ...}` around them; names that begin with `module.` (data parallel), `1.`
-(the official FP16 wrapper), `backbone.` or `keypoint_head.` (mmpose 0.x); half-precision tensors; batch normalisation without
-`num_batches_tracked`; and this project's training checkpoints.
+Bare state dicts; `{'state_dict': ...}` and `{'model': ...}` around them; names that begin with
+`module.` (data parallel), `1.` (the official FP16 wrapper), `backbone.` or `keypoint_head.` (mmpose
+0.x); half-precision tensors; batch normalisation without `num_batches_tracked`; and this project's
+training checkpoints.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ _PREFIX = re.compile(r"^(?:module|1|backbone|keypoint_head)\.")
 _HEAD = ("final_layers.", "deconv_layers.")
 _NAMES_SHOWN = 3
 
-# Official training checkpoints hold their best AP as a NumPy scalar; these constructors make numbers and nothing else.
+# Official training checkpoints hold their best AP as a NumPy scalar; these constructors make
+# numbers and nothing else.
 _SCALAR = np.float64(0).__reduce__()[0]
 _NUMBERS: list[Any] = [
     np.dtype,
@@ -39,11 +42,12 @@ _NUMBERS: list[Any] = [
 
 
 def load_checkpoint(network: nn.Module, path: str | Path) -> None:
-    """Puts the weights of the checkpoint at `path` into `network`; of a training checkpoint, the averaged ones if it has them.
+    """Puts the weights of the checkpoint at `path` into `network`; of a training checkpoint, the
+    averaged ones if it has them.
 
-    The file is read with `weights_only=True`: nothing in it is executed. Raises CheckpointError, and leaves the network as it
-    was, if the file cannot be read or does not fit; the message says which names are missing, unexpected or of another shape,
-    and what the file looks like.
+    The file is read with `weights_only=True`: nothing in it is executed. Raises CheckpointError,
+    and leaves the network as it was, if the file cannot be read or does not fit; the message says
+    which names are missing, unexpected or of another shape, and what the file looks like.
     """
     own = network.state_dict()
     given = {_match(name, own): tensor for name, tensor in read_state_dict(path).items()}
@@ -53,17 +57,19 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> None:
     problem = _difference(own, given)
     if problem:
         raise CheckpointError(
-            f"{str(path)!r} does not fit {_name(network)}: {problem}; the file looks like {describe_state_dict(given)}, the "
+            f"{str(path)!r} does not fit {_name(network)}: {problem}; the file looks like "
+            f"{describe_state_dict(given)}, the "
             f"network is {describe_state_dict(own)}"
         )
     network.load_state_dict(given, strict=True)
 
 
 def load_backbone(network: nn.Module, path: str | Path) -> None:
-    """Puts the backbone's weights of the checkpoint at `path` into `network` and leaves the head as it is.
+    """Puts the backbone's weights of the checkpoint at `path` into `network` and leaves the head as
+    it is.
 
-    For ImageNet weights, whose classifier is ignored, and for weights with other joints. Raises CheckpointError as
-    `load_checkpoint` does, for the backbone's names.
+    For ImageNet weights, whose classifier is ignored, and for weights with other joints. Raises
+    CheckpointError as `load_checkpoint` does, for the backbone's names.
     """
     everything = network.state_dict()
     own = {name: tensor for name, tensor in everything.items() if not name.startswith(_HEAD)}
@@ -76,15 +82,18 @@ def load_backbone(network: nn.Module, path: str | Path) -> None:
     problem = _difference(own, backbone)
     if problem:
         raise CheckpointError(
-            f"{str(path)!r} has no backbone for {_name(network)}: {problem}; the file looks like {describe_state_dict(given)}"
+            f"{str(path)!r} has no backbone for {_name(network)}: {problem}; the file looks like "
+            f"{describe_state_dict(given)}"
         )
     network.load_state_dict({**everything, **backbone}, strict=True)
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The state dict that the file holds, out of whatever is wrapped around it, with the names that it has there.
+    """The state dict that the file holds, out of whatever is wrapped around it, with the names that
+    it has there.
 
-    Raises CheckpointError if the file cannot be read, is not a PyTorch file, or holds no state dict.
+    Raises CheckpointError if the file cannot be read, is not a PyTorch file, or holds no state
+    dict.
     """
     content = read_checkpoint(path)
     state = _unwrap(content)
@@ -99,7 +108,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_checkpoint(path: str | Path) -> Any:
-    """What `torch.load` finds in the file, on the CPU and with `weights_only=True`. Raises CheckpointError if it cannot."""
+    """What `torch.load` finds in the file, on the CPU and with `weights_only=True`. Raises
+    CheckpointError if it cannot.
+    """
     path = Path(path)
     try:
         with torch.serialization.safe_globals(_NUMBERS):
@@ -112,7 +123,8 @@ def read_checkpoint(path: str | Path) -> Any:
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))
         if refused:
             raise CheckpointError(
-                f"{str(path)!r} holds a {refused[1]}, which is code rather than weights and is not loaded; save its state dict "
+                f"{str(path)!r} holds a {refused[1]}, which is code rather than weights and is not "
+                "loaded; save its state dict "
                 "alone with torch.save(model.state_dict(), path)"
             ) from error
         raise CheckpointError(
@@ -127,7 +139,8 @@ def read_checkpoint(path: str | Path) -> Any:
         AttributeError,
         TypeError,
     ) as error:
-        # torch.load has no error of its own: a damaged file surfaces as whatever its reader tripped over.
+        # torch.load has no error of its own: a damaged file surfaces as whatever its reader tripped
+        # over.
         raise CheckpointError(
             f"{str(path)!r} is not a PyTorch file: {describe_file(path)}"
         ) from error
@@ -155,7 +168,9 @@ def _unwrap(content: Any) -> dict[str, Tensor] | None:
 
 
 def _match(name: str, own: Mapping[str, Tensor]) -> str:
-    """`name` without its prefixes, unless the network itself has a parameter called so (`backbone.` is not always mmpose's)."""
+    """`name` without its prefixes, unless the network itself has a parameter called so (`backbone.`
+    is not always mmpose's).
+    """
     shorter = name
     while shorter not in own and (without := _PREFIX.sub("", shorter, count=1)) != shorter:
         shorter = without

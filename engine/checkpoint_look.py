@@ -37,7 +37,9 @@ def describe_file(path: Path) -> str:
 
 
 def describe_state_dict(state: Mapping[str, Tensor]) -> str:
-    """The network that the names and shapes speak of, for example `HigherHRNet-W48 for CrowdPose (14 joints)`."""
+    """The network that the names and shapes speak of, for example `HigherHRNet-W48 for CrowdPose
+    (14 joints)`.
+    """
     is_hrnet = _FUSE in state
     if "final_layers.0.weight" not in state:
         if not is_hrnet:

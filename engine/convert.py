@@ -1,6 +1,8 @@
-"""Checkpoints from the official layout to mmpose 0.x's and back (reference/higherhrnet.md, section 1.9).
+"""Checkpoints from the official layout to mmpose 0.x's and back (reference/higherhrnet.md, section
+1.9).
 
-Both hold the same tensors under the same names; mmpose puts `keypoint_head.` before the head's and `backbone.` before the rest.
+Both hold the same tensors under the same names; mmpose puts `keypoint_head.` before the head's and
+`backbone.` before the rest.
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ def to_mmpose(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def convert_checkpoint(source: str | Path, target: str | Path, to: Layout) -> None:
-    """Writes the weights of `source`, in any form that `load_checkpoint` reads, to `target` in the layout `to`.
+    """Writes the weights of `source`, in any form that `load_checkpoint` reads, to `target` in the
+    layout `to`.
 
-    `official` is a bare state dict, `mmpose` one under 'state_dict'. Values and types are kept as they are. Raises
-    CheckpointError if `source` cannot be read or holds no HigherHRNet.
+    `official` is a bare state dict, `mmpose` one under 'state_dict'. Values and types are kept as
+    they are. Raises CheckpointError if `source` cannot be read or holds no HigherHRNet.
     """
     state = read_state_dict(source)
     if "final_layers.0.weight" not in to_official(state):

@@ -1,4 +1,5 @@
-"""CUDA graphs through the driver itself: pycuda has no interface to them (its pull request 343 is open since 2022).
+"""CUDA graphs through the driver itself: pycuda has no interface to them (its pull request 343 is
+open since 2022).
 
 NOT RUN YET: no GPU was at hand when this was written.
 """
@@ -12,15 +13,20 @@ from functools import cache
 
 from configs import ExecutionError
 
-_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate and copy while this one records
+# CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate and copy while this one records
+_THREAD_LOCAL = 1
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 class CudaGraph:
-    """Work that was recorded once and is started with one call. Owns the recording; `close` frees it."""
+    """Work that was recorded once and is started with one call. Owns the recording; `close` frees
+    it.
+    """
 
     def __init__(self, stream_handle: int, enqueue: Callable[[], bool]) -> None:
-        """Records what `enqueue` puts on the stream; nothing is run. Raises ExecutionError if the driver or it refuses."""
+        """Records what `enqueue` puts on the stream; nothing is run. Raises ExecutionError if the
+        driver or it refuses.
+        """
         stream, graph = ctypes.c_void_p(stream_handle), ctypes.c_void_p()
         self._executable = ctypes.c_void_p()
         _call("cuStreamBeginCapture_v2", stream, _THREAD_LOCAL)

@@ -31,8 +31,9 @@ _log = logging.getLogger(__name__)
 class EngineRequest:
     """An engine that is wanted.
 
-    path: of the exported model. model: its name. gpu: name and compute capability of the one that it is for, or `any`:
-    TensorRT-RTX compiles for the GPU when it loads. builder: TensorRT's own ONNX `parser`, or `torch2trt`.
+    path: of the exported model. model: its name. gpu: name and compute capability of the one that
+    it is for, or `any`: TensorRT-RTX compiles for the GPU when it loads. builder: TensorRT's own
+    ONNX `parser`, or `torch2trt`.
     """
 
     library: Library
@@ -57,7 +58,9 @@ class EngineRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A serialised engine, the folder that it is in, and the shapes that it takes: smallest, usual, largest (N, H, W, 3)."""
+    """A serialised engine, the folder that it is in, and the shapes that it takes: smallest, usual,
+    largest (N, H, W, 3).
+    """
 
     plan: bytes
     folder: Path
@@ -65,10 +68,11 @@ class Engine:
 
 
 def get_engine(request: EngineRequest, progress: Progress | None = None) -> Engine:
-    """The newest engine in the cache that was built from this model for this library, GPU and precision, whatever its shapes.
+    """The newest engine in the cache that was built from this model for this library, GPU and
+    precision, whatever its shapes.
 
-    Built for the shapes of the request if there is none; the log says what those that are there differ in. Raises what `build`
-    raises.
+    Built for the shapes of the request if there is none; the log says what those that are there
+    differ in. Raises what `build` raises.
     """
     key = request.key
     differences = []
@@ -95,10 +99,11 @@ def get_engine(request: EngineRequest, progress: Progress | None = None) -> Engi
 def build(
     request: EngineRequest, folder: Path | None = None, progress: Progress | None = None
 ) -> tuple[Sidecar, Path]:
-    """Builds the engine, whatever is in `folder` (default: its place in the cache), and writes it there.
+    """Builds the engine, whatever is in `folder` (default: its place in the cache), and writes it
+    there.
 
-    Shows a progress bar unless another way to show progress is given. Raises what `build_engine` and `build_with_torch2trt`
-    raise; what was in the folder stays then.
+    Shows a progress bar unless another way to show progress is given. Raises what `build_engine`
+    and `build_with_torch2trt` raise; what was in the folder stays then.
     """
     key = request.key
     folder = folder or artefact_folder(request.model, key)

@@ -29,7 +29,9 @@ _IN_FLIGHT = (
 
 @dataclass(slots=True)
 class _Batch:
-    """Images that were submitted together: what was submitted, one a scale and mirror image, and how many are not released."""
+    """Images that were submitted together: what was submitted, one a scale and mirror image, and
+    how many are not released.
+    """
 
     views: list[View]
     pending: list[Any]
@@ -47,13 +49,16 @@ class Ticket:
 
 
 class Estimator:
-    """The maps of images, from one model on one runtime; `open_estimator` makes it. A context manager, used by one thread.
+    """The maps of images, from one model on one runtime; `open_estimator` makes it. A context
+    manager, used by one thread.
 
     model: name. runtime, precision: what was taken. keypoint_set: of the model.
-    min_person_score: people below it are mostly ghosts (`ModelConfig`). in_flight: images, or batches, that are worth having
-    open. batch_size: images that are worth giving to `submit_batch` at once, and at most travel together; 1 where the runtime
-    gains nothing from more or takes no more.
-    Every size of input has its own slots; they are made when first needed and used again once their maps were released.
+    min_person_score: people below it are mostly ghosts (`ModelConfig`). in_flight: images, or
+    batches, that are worth having open. batch_size: images that are worth giving to `submit_batch`
+    at once, and at most travel together; 1 where the runtime gains nothing from more or takes no
+    more.
+    Every size of input has its own slots; they are made when first needed and used again once their
+    maps were released.
     """
 
     in_flight = _IN_FLIGHT
@@ -83,13 +88,17 @@ class Estimator:
         self._closed = False
 
     def submit(self, image_bgr: NDArray[np.uint8]) -> Ticket:
-        """Lays the image (H, W, 3) uint8 BGR into the network's input and starts work; the image may be reused at once."""
+        """Lays the image (H, W, 3) uint8 BGR into the network's input and starts work; the image
+        may be reused at once.
+        """
         return self.submit_batch([image_bgr])[0]
 
     def submit_batch(self, images_bgr: Sequence[NDArray[np.uint8]]) -> list[Ticket]:
-        """As `submit`, for several images, of several cameras for instance: a ticket for each, to be taken in that order.
+        """As `submit`, for several images, of several cameras for instance: a ticket for each, to
+        be taken in that order.
 
-        Those that have the same size of input travel together, at most `batch_size`, the others beside them.
+        Those that have the same size of input travel together, at most `batch_size`, the others
+        beside them.
         """
         alignments = [self._align(image.shape[:2]) for image in images_bgr]
         groups: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
@@ -111,8 +120,9 @@ class Estimator:
     def result(self, ticket: Ticket) -> PoseMaps:
         """Waits for the maps of a ticket; tickets are taken in the order in which they were given.
 
-        Without flip test and scales nothing is computed or copied here: the arrays are the slot's, until `release`. Images of a
-        batch are released one by one. Raises ExecutionError if the runtime failed.
+        Without flip test and scales nothing is computed or copied here: the arrays are the slot's,
+        until `release`. Images of a batch are released one by one. Raises ExecutionError if the
+        runtime failed.
         """
         batch, index = ticket.batch, ticket.index
         for pending in batch.pending:
@@ -158,7 +168,9 @@ class Estimator:
     def _start(
         self, images: Sequence[NDArray[np.uint8]], alignments: Sequence[Sequence[Alignment]]
     ) -> _Batch:
-        """Submits images whose inputs have the same size, at every scale and mirrored where that is wanted."""
+        """Submits images whose inputs have the same size, at every scale and mirrored where that is
+        wanted.
+        """
         batch = _Batch([], [], len(images))
         for level, scale in enumerate(self._scales):
             keep_tags = scale == 1.0 or len(self._scales) == 1
@@ -196,7 +208,9 @@ class Estimator:
 
 
 def _split(members: Sequence[int], limit: int) -> Iterator[Sequence[int]]:
-    """Parts of 1, 2, 4, ... members, at most `limit`: runtimes compile or record for every number of images they meet."""
+    """Parts of 1, 2, 4, ... members, at most `limit`: runtimes compile or record for every number
+    of images they meet.
+    """
     start = 0
     while start < len(members):
         count = 1 << (min(limit, len(members) - start).bit_length() - 1)
@@ -217,13 +231,16 @@ def open_estimator(
 ) -> Estimator:
     """An estimator for a model, ready to be given images.
 
-    model: a preset's name, an exported ONNX file, or a checkpoint. weights: a checkpoint for the preset. runtime: `auto` takes
-    the first that works, and the log says which; see `engine.runtimes`. precision: `auto` is single on CPUs; a lower one is
-    taken only when asked for. input_size: short side, (height, width), or either as text; by default the model's own. flip,
-    scales: as in `infer_maps`; each costs another run of the network, and maps are combined on the CPU, without candidates.
-    batch_size: images of a batch that travel together at most, by default what the runtime is fastest with (1 on CPUs).
+    model: a preset's name, an exported ONNX file, or a checkpoint. weights: a checkpoint for the
+    preset. runtime: `auto` takes the first that works, and the log says which; see
+    `engine.runtimes`. precision: `auto` is single on CPUs; a lower one is taken only when asked
+    for. input_size: short side, (height, width), or either as text; by default the model's own.
+    flip, scales: as in `infer_maps`; each costs another run of the network, and maps are combined
+    on the CPU, without candidates. batch_size: images of a batch that travel together at most, by
+    default what the runtime is fastest with (1 on CPUs).
 
-    Raises ConfigError, ModelError, CheckpointError and RuntimeUnavailableError, each with one line that says what to do.
+    Raises ConfigError, ModelError, CheckpointError and RuntimeUnavailableError, each with one line
+    that says what to do.
     """
     size = parse_input_size(input_size) if isinstance(input_size, str) else input_size
     if size is not None:

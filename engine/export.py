@@ -48,15 +48,17 @@ def export_onnx(
     ap: float | None = None,
     ap_measured_on: str = "",
 ) -> ModelMetadata:
-    """Writes the deployable graph of `network` to the ONNX file `path`, and returns the metadata that went into it.
+    """Writes the deployable graph of `network` to the ONNX file `path`, and returns the metadata
+    that went into it.
 
-    The graph takes batches of any size with any sides that are multiples of 32, or one image of `static_size` (height, width)
-    only. `input_size` is what runtimes use it at unless told otherwise (default: the preset's, or `static_size`). With
-    `fp16_weights` the file is half as large; numbers are still computed in single precision. `weights`, `ap` and
-    `ap_measured_on` are told to whoever reads the metadata.
+    The graph takes batches of any size with any sides that are multiples of 32, or one image of
+    `static_size` (height, width) only. `input_size` is what runtimes use it at unless told
+    otherwise (default: the preset's, or `static_size`). With `fp16_weights` the file is half as
+    large; numbers are still computed in single precision. `weights`, `ap` and `ap_measured_on` are
+    told to whoever reads the metadata.
 
-    The file appears completely or not at all. Raises ConfigError for sizes that cannot be used, RuntimeUnavailableError without
-    the onnx package.
+    The file appears completely or not at all. Raises ConfigError for sizes that cannot be used,
+    RuntimeUnavailableError without the onnx package.
     """
     model = cast(PoseNetwork, network)
     metadata = ModelMetadata(
@@ -86,7 +88,9 @@ def export_onnx(
 def trace(
     network: nn.Module, map_stride: int = 2, static_size: tuple[int, int] | None = None
 ) -> onnx.ModelProto:
-    """The deployable graph of `network` as an ONNX model in memory; the network's mode is left as it is."""
+    """The deployable graph of `network` as an ONNX model in memory; the network's mode is left as
+    it is.
+    """
     try:
         import onnx
     except ImportError as error:
@@ -100,7 +104,8 @@ def trace(
     try:
         graph = PoseGraph(network, map_stride).to(device)
         with warnings.catch_warnings(), torch.inference_mode():
-            # PyTorch prefers its other exporter, which needs onnxscript and writes one size of image only.
+            # PyTorch prefers its other exporter, which needs onnxscript and writes one size of
+            # image only.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", TracerWarning)
             warnings.filterwarnings("ignore", "Constant folding", UserWarning)
@@ -109,8 +114,9 @@ def trace(
                 (torch.zeros(1, height, width, 3, dtype=torch.uint8, device=device),),
                 buffer,  # type: ignore[arg-type]
                 dynamo=False,
-                # Nothing is folded, so that the file holds every parameter under its own name and torch can run it too
-                # (engine/onnx_weights.py); runtimes fold batch normalisation into convolutions when they load.
+                # Nothing is folded, so that the file holds every parameter under its own name and
+                # torch can run it too (engine/onnx_weights.py); runtimes fold batch normalisation
+                # into convolutions when they load.
                 training=torch.onnx.TrainingMode.PRESERVE,
                 do_constant_folding=False,
                 opset_version=OPSET,

@@ -1,7 +1,9 @@
-"""The way from image pixels to network input and from map pixels back: the only place that knows about resizing and padding.
+"""The way from image pixels to network input and from map pixels back: the only place that knows
+about resizing and padding.
 
-The rule is the official one (reference/higherhrnet.md, section 2.2): the image is scaled about its centre, the same in x and y,
-until its short side fills the network input; the long side is padded with black to a multiple of 64.
+The rule is the official one (reference/higherhrnet.md, section 2.2): the image is scaled about its
+centre, the same in x and y, until its short side fills the network input; the long side is padded
+with black to a multiple of 64.
 """
 
 from __future__ import annotations
@@ -16,18 +18,22 @@ from numpy.typing import NDArray
 
 from configs import ConfigError, check_input_side
 
-ALIGNMENT_PX = 64  # of the official code, which rounds up to this although the network needs multiples of 32 only
+# of the official code, which rounds up to this although the network needs multiples of 32 only
+ALIGNMENT_PX = 64
 
 InputSize = int | tuple[int, int]
-"""The short side in pixels, whose long side follows the image; or (height, width), into which any image is fitted."""
+"""The short side in pixels, whose long side follows the image; or (height, width), into which any
+image is fitted.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
-    """How one size of image is laid into a network input, and where points of a map lie in the image.
+    """How one size of image is laid into a network input, and where points of a map lie in the
+    image.
 
-    image_size, input_size, map_size: (height, width) in pixels. zoom: input pixels per image pixel. centre: the image point
-    (x, y) that lies in the middle of the input.
+    image_size, input_size, map_size: (height, width) in pixels. zoom: input pixels per image pixel.
+    centre: the image point (x, y) that lies in the middle of the input.
     """
 
     image_size: tuple[int, int]
@@ -50,7 +56,8 @@ class Alignment:
     ) -> NDArray[np.uint8]:
         """The image (H, W, 3) laid into the network input (h, w, 3), bilinear, black around it.
 
-        `out` is written to if given: C-contiguous, of that shape and type; nothing is allocated then. Releases the GIL.
+        `out` is written to if given: C-contiguous, of that shape and type; nothing is allocated
+        then. Releases the GIL.
         """
         height, width = self.input_size
         if out is not None and (
@@ -58,7 +65,8 @@ class Alignment:
         ):
             # OpenCV would quietly write to an array of its own.
             raise ValueError(
-                f"out must be a contiguous uint8 array of shape {(height, width, 3)}, not {out.dtype} {out.shape}"
+                f"out must be a contiguous uint8 array of shape {(height, width, 3)}, not "
+                f"{out.dtype} {out.shape}"
             )
         result: Any = cv2.warpAffine(
             image, self.matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR
@@ -70,9 +78,11 @@ class Alignment:
         return replace(self, map_size=map_size)
 
     def to_image(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Keypoints (..., 2 or more) x, y, ... in map pixels with x and y in pixels of the image; what follows them is kept.
+        """Keypoints (..., 2 or more) x, y, ... in map pixels with x and y in pixels of the image;
+        what follows them is kept.
 
-        A missing joint at (0, 0) becomes some point off the image, as in the official code: judge joints by their score.
+        A missing joint at (0, 0) becomes some point off the image, as in the official code: judge
+        joints by their score.
         """
         moved = np.array(keypoints, np.float32)
         for axis, (cells, side, centre) in enumerate(self._axes()):
@@ -101,11 +111,12 @@ def align(
     scale: float = 1.0,
     min_scale: float | None = None,
 ) -> Alignment:
-    """The alignment of an image of `image_size` (height, width), with maps as large as the network input.
+    """The alignment of an image of `image_size` (height, width), with maps as large as the network
+    input.
 
-    scale: of a multi-scale test, multiplies the input size. min_scale: the smallest of that test's scales, at which the
-    official rule rounds to multiples of 64; by default `scale` itself or 1, whichever is smaller. Raises ConfigError for an
-    input size that is not a multiple of 32.
+    scale: of a multi-scale test, multiplies the input size. min_scale: the smallest of that test's
+    scales, at which the official rule rounds to multiples of 64; by default `scale` itself or 1,
+    whichever is smaller. Raises ConfigError for an input size that is not a multiple of 32.
     """
     check_input_size(input_size)
     height, width = image_size

@@ -1,4 +1,6 @@
-"""The one deployable graph: image bytes in, maps and candidates out. Every runtime executes it or what was exported from it."""
+"""The one deployable graph: image bytes in, maps and candidates out. Every runtime executes it or
+what was exported from it.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ NMS_KERNEL_PX = 5  # of the official configuration (reference/higherhrnet.md, se
 
 
 class GraphOutputs(NamedTuple):
-    """heatmaps (N, J, h, w), tags (N, J, D, h, w) and the candidates, score descending: x, y (N, J, K) int32 map pixels, score
-    (N, J, K), tag (N, J, K, D)."""
+    """heatmaps (N, J, h, w), tags (N, J, D, h, w) and the candidates, score descending: x, y (N, J,
+    K) int32 map pixels, score (N, J, K), tag (N, J, K, D)."""
 
     heatmaps: Tensor
     tags: Tensor
@@ -32,8 +34,9 @@ class GraphOutputs(NamedTuple):
 class PoseGraph(nn.Module):
     """A network with everything around it that need not be done outside.
 
-    network: in evaluation mode from here on. map_stride: network input pixels per map pixel; 1 is the official evaluation's, 2
-    is the resolution of the finest output of the paper's network, and a quarter of the work.
+    network: in evaluation mode from here on. map_stride: network input pixels per map pixel; 1 is
+    the official evaluation's, 2 is the resolution of the finest output of the paper's network, and
+    a quarter of the work.
     """
 
     def __init__(self, network: nn.Module, map_stride: int = 2) -> None:
@@ -63,7 +66,8 @@ class PoseGraph(nn.Module):
             torch.cat((pixels[:, 2:3], pixels[:, 1:2], pixels[:, 0:1]), dim=1) * self.gain
             + self.offset
         )
-        # On GPUs the network alone is in half precision (engine/runtimes/torch_cuda.py); otherwise nothing is converted.
+        # On GPUs the network alone is in half precision (engine/runtimes/torch_cuda.py); otherwise
+        # nothing is converted.
         outputs = [output.to(self.gain.dtype) for output in self.network(pixels.to(self.dtype))]
         heatmaps, tags = merge_resolutions(outputs, self.config)
         heatmaps, tags = (enlarge(maps, self.map_zoom, self.joints) for maps in (heatmaps, tags))

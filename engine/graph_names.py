@@ -3,4 +3,6 @@
 INPUT_NAME = "image"
 OUTPUT_NAMES = ("heatmaps", "tags", "x", "y", "score", "tag")
 
-GRAPH_VERSION = 1  # raised whenever the same network would be exported as another graph, so that cached files are made anew
+# raised whenever the same network would be exported as another graph, so that cached files are made
+# anew
+GRAPH_VERSION = 1

@@ -1,7 +1,9 @@
-"""HigherHRNet: HRNet, and a head that predicts heatmaps at rising resolutions and tags at the first.
+"""HigherHRNet: HRNet, and a head that predicts heatmaps at rising resolutions and tags at the
+first.
 
-Cheng et al., "HigherHRNet: Scale-Aware Representation Learning for Bottom-Up Human Pose Estimation", CVPR 2020, section 3.
-Parameter names are the official ones; everything that the paper's ablation varies comes from ModelConfig.
+Cheng et al., "HigherHRNet: Scale-Aware Representation Learning for Bottom-Up Human Pose
+Estimation", CVPR 2020, section 3. Parameter names are the official ones; everything that the
+paper's ablation varies comes from ModelConfig.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class HigherHRNet(HRNet):
     """The network of the paper, with the random weights that its code starts from.
 
-    config: what it was built from. mean, std: RGB, of images scaled to 0..1, that its input is normalised with.
+    config: what it was built from. mean, std: RGB, of images scaled to 0..1, that its input is
+    normalised with.
     """
 
     mean = IMAGENET_MEAN
@@ -34,8 +37,9 @@ class HigherHRNet(HRNet):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Raw maps of the normalised RGB image (N, 3, H, W), coarsest first.
 
-        The first has J heatmaps, then D tag channels a joint (channel J + j*D + d), at stride 4; each later one doubles the
-        resolution and has J heatmaps. Values are regressed: nothing clips them to 0..1.
+        The first has J heatmaps, then D tag channels a joint (channel J + j*D + d), at stride 4;
+        each later one doubles the resolution and has J heatmaps. Values are regressed: nothing
+        clips them to 0..1.
         """
         return predict(
             self.features(image), self.final_layers, self.deconv_layers, self.config.concat_heatmaps
@@ -54,7 +58,9 @@ def make_final_layers(config: ModelConfig, width: int) -> nn.ModuleList:
 
 
 def make_deconv_layers(config: ModelConfig, width: int) -> nn.ModuleList:
-    """The modules that double the resolution of `width` channels; each also reads the maps before it, if the config says so."""
+    """The modules that double the resolution of `width` channels; each also reads the maps before
+    it, if the config says so.
+    """
     previous = output_channels(config)[:-1]
     layers = []
     for maps in previous:
@@ -72,7 +78,9 @@ def make_deconv_layers(config: ModelConfig, width: int) -> nn.ModuleList:
 def predict(
     features: Tensor, final_layers: nn.ModuleList, deconv_layers: nn.ModuleList, concat: bool
 ) -> list[Tensor]:
-    """The outputs of a head on stride-4 features, coarsest first. The maps are concatenated as they are, tags included."""
+    """The outputs of a head on stride-4 features, coarsest first. The maps are concatenated as they
+    are, tags included.
+    """
     outputs: list[Tensor] = [final_layers[0](features)]
     for deconv, final in zip(deconv_layers, list(final_layers)[1:], strict=True):
         features = deconv(cat((features, outputs[-1]), dim=1) if concat else features)

@@ -1,7 +1,9 @@
-"""HRNet, the backbone: four branches at strides 4, 8, 16 and 32 that exchange what they see after every module.
+"""HRNet, the backbone: four branches at strides 4, 8, 16 and 32 that exchange what they see after
+every module.
 
-Sun et al., "Deep High-Resolution Representation Learning for Human Pose Estimation", CVPR 2019. Layer names, their order and
-the order of the sums are those of the official HigherHRNet code, so that its checkpoints load with `strict=True`.
+Sun et al., "Deep High-Resolution Representation Learning for Human Pose Estimation", CVPR 2019.
+Layer names, their order and the order of the sums are those of the official HigherHRNet code, so
+that its checkpoints load with `strict=True`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 around an identity, or around a projection where the number of channels changes."""
+    """1x1, 3x3, 1x1 around an identity, or around a projection where the number of channels
+    changes.
+    """
 
     expansion = 4
 
@@ -63,9 +67,11 @@ class Bottleneck(nn.Module):
 
 
 class HighResolutionModule(nn.Module):
-    """Four basic blocks on every branch, then every output branch sums all of them, resampled to its own size.
+    """Four basic blocks on every branch, then every output branch sums all of them, resampled to
+    its own size.
 
-    `outputs` is the number of branches that are summed: all, or only the finest at the end of the network.
+    `outputs` is the number of branches that are summed: all, or only the finest at the end of the
+    network.
     """
 
     def __init__(self, channels: Sequence[int], outputs: int) -> None:
@@ -117,7 +123,9 @@ class HRNet(nn.Module):
         self.stage4 = _stage(4, width)
 
     def features(self, image: Tensor) -> Tensor:
-        """(N, width, H/4, W/4) features of the normalised image (N, 3, H, W); H and W are multiples of 32."""
+        """(N, width, H/4, W/4) features of the normalised image (N, 3, H, W); H and W are multiples
+        of 32.
+        """
         x = self.relu(self.bn1(self.conv1(image)))
         x = self.relu(self.bn2(self.conv2(x)))
         x = self.layer1(x)
@@ -132,7 +140,9 @@ class HRNet(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Random weights as the official code draws them: convolutions from N(0, 0.001), no bias, batch normalisation 1 and 0."""
+    """Random weights as the official code draws them: convolutions from N(0, 0.001), no bias, batch
+    normalisation 1 and 0.
+    """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, std=0.001)
@@ -152,7 +162,9 @@ def _stage(branches: int, width: int) -> nn.Sequential:
 
 
 def _transition(branches: int, width: int) -> nn.ModuleList:
-    """From `branches` to one more; the old ones pass through, but keep their places in the official numbering."""
+    """From `branches` to one more; the old ones pass through, but keep their places in the official
+    numbering.
+    """
     coarsest = width * 2 ** (branches - 1)
     return nn.ModuleList(
         (

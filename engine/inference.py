@@ -1,4 +1,6 @@
-"""Whole-image inference as the official evaluation does it: flip test, several scales, maps at full input size."""
+"""Whole-image inference as the official evaluation does it: flip test, several scales, maps at full
+input size.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,15 @@ def infer_maps(
     flip: bool = False,
     map_stride: int = 1,
 ) -> PoseMaps:
-    """The maps of one image (H, W, 3) uint8 BGR, at the size of the network input of scale 1 (reference, section 2.3).
+    """The maps of one image (H, W, 3) uint8 BGR, at the size of the network input of scale 1
+    (reference, section 2.3).
 
     With a `map_stride` of 2 they have half that size: what the deployable graph gives by default.
 
-    Heatmaps are the mean over scales and, with `flip`, over the image and its mirror image; tags are those of scale 1, and with
-    `flip` the mirrored image's are appended (L doubles). The network runs in evaluation mode, wherever its weights are. Raises
-    ConfigError for an input size that is not a multiple of 32 or scales that cannot be used.
+    Heatmaps are the mean over scales and, with `flip`, over the image and its mirror image; tags
+    are those of scale 1, and with `flip` the mirrored image's are appended (L doubles). The network
+    runs in evaluation mode, wherever its weights are. Raises ConfigError for an input size that is
+    not a multiple of 32 or scales that cannot be used.
     """
     check_scales(scales)
     model = cast(PoseNetwork, network)
@@ -77,7 +81,9 @@ def infer_maps(
 
 
 def normalise(image_bgr: NDArray[np.uint8], network: PoseNetwork) -> Tensor:
-    """An image (h, w, 3) uint8 BGR as the network's input (1, 3, h, w), on its device and in its precision."""
+    """An image (h, w, 3) uint8 BGR as the network's input (1, 3, h, w), on its device and in its
+    precision.
+    """
     parameter = next(cast(nn.Module, network).parameters())
     pixels = torch.from_numpy(image_bgr).to(parameter.device).permute(2, 0, 1).flip(0).float() / 255
     mean, std = (

@@ -1,13 +1,15 @@
 """`lite`: a HigherHRNet head on a MobileNetV2 pyramid, small enough for two CPU cores.
 
-The head is the paper's (section 3.3): heatmaps and tags at stride 4, a transposed convolution that reads the features and the
-stride-4 heatmaps, heatmaps again at stride 2, both averaged at inference. Two things differ, because the product trains on a
-small budget:
+The head is the paper's (section 3.3): heatmaps and tags at stride 4, a transposed convolution that
+reads the features and the stride-4 heatmaps, heatmaps again at stride 2, both averaged at
+inference. Two things differ, because the product trains on a small budget:
 
-* Heatmaps start as the backbone's own, through identity connections, so that training refines instead of starting anew.
-* Tags have a branch of their own and two dimensions: where the centre of the person is, in units of `tag_unit_px` of network
-  input. Such tags separate people from the first steps on; with free tags the push loss has almost no gradient while all tags
-  are near equal. They are ordinary tags to everything downstream: only distances count.
+* Heatmaps start as the backbone's own, through identity connections, so that training refines
+instead of starting anew.
+* Tags have a branch of their own and two dimensions: where the centre of the person is, in units of
+  `tag_unit_px` of network input. Such tags separate people from the first steps on; with free tags
+  the push loss has almost no gradient while all tags are near equal. They are ordinary tags to
+  everything downstream: only distances count.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _TAG_CHANNELS = 48
 
 
 class WideSeparableConv(nn.Sequential):
-    """5x5 depthwise without bias, 1x1 pointwise, ReLU: a centre is farther from a joint than 3x3 kernels see."""
+    """5x5 depthwise without bias, 1x1 pointwise, ReLU: a centre is farther from a joint than 3x3
+    kernels see.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(
@@ -34,7 +38,9 @@ class WideSeparableConv(nn.Sequential):
 
 
 class TagBranch(nn.Module):
-    """Pyramid features to tags (N, J * 2, H/4, W/4), channel `2 j` the x and `2 j + 1` the y of the person's centre."""
+    """Pyramid features to tags (N, J * 2, H/4, W/4), channel `2 j` the x and `2 j + 1` the y of the
+    person's centre.
+    """
 
     def __init__(self, joints: int, unit_px: float) -> None:
         super().__init__()
@@ -86,8 +92,8 @@ class ResidualBlock(nn.Module):
 class LiteHigherHRNet(nn.Module):
     """RGB scaled to [-1, 1] (`mean`, `std`), NCHW, sides multiples of 32, to heatmaps and tags.
 
-    Returns [(N, 3 J, H/4, W/4) heatmaps then tags, (N, J, H/2, W/2) heatmaps]. Raises ConfigError for a configuration that this
-    network has no form for.
+    Returns [(N, 3 J, H/4, W/4) heatmaps then tags, (N, J, H/2, W/2) heatmaps]. Raises ConfigError
+    for a configuration that this network has no form for.
     """
 
     mean = (0.5, 0.5, 0.5)
@@ -98,8 +104,10 @@ class LiteHigherHRNet(nn.Module):
         joints = len(load_keypoint_set(config.keypoint_set))
         if config.tag_unit_px is None or config.deconvolutions > 1 or config.width < joints:
             raise ConfigError(
-                f"backbone mobilenet_v2 needs tag_unit_px, at most one deconvolution and a width of at least {joints}; "
-                f"model {config.name!r} has {config.tag_unit_px}, {config.deconvolutions} and {config.width}"
+                "backbone mobilenet_v2 needs tag_unit_px, at most one deconvolution and a width "
+                f"of at least {joints}; "
+                f"model {config.name!r} has {config.tag_unit_px}, {config.deconvolutions} and "
+                f"{config.width}"
             )
         self.config = config
         width = config.width
@@ -114,8 +122,9 @@ class LiteHigherHRNet(nn.Module):
             _pass_through(heatmaps, first_input=width)
         self.final_layers = nn.ModuleList([heatmaps])
         if config.deconvolutions:
-            # Of the stride-4 predictions only the heatmaps are concatenated: tags are absolute positions, which a convolution
-            # has no use for, and leaving them out saves 40 % of the deconvolution.
+            # Of the stride-4 predictions only the heatmaps are concatenated: tags are absolute
+            # positions, which a convolution has no use for, and leaving them out saves 40 % of the
+            # deconvolution.
             deconvolution = nn.ConvTranspose2d(
                 width + (joints if config.concat_heatmaps else 0), width, 4, stride=2, padding=1
             )
@@ -150,14 +159,18 @@ def _zero(layer: nn.Conv2d) -> None:
 
 
 def _pass_through(layer: nn.Conv2d, *, first_input: int) -> None:
-    """Makes output j of a 1x1 convolution copy input `first_input + j`: heatmaps begin as those that came in."""
+    """Makes output j of a 1x1 convolution copy input `first_input + j`: heatmaps begin as those
+    that came in.
+    """
     with torch.no_grad():
         joint = torch.arange(layer.out_channels)
         layer.weight[joint, first_input + joint] = 1
 
 
 def _enlarge_bilinearly(layer: nn.ConvTranspose2d, *, first_input: int) -> None:
-    """Makes the first outputs of a 4x4 stride-2 transposed convolution its inputs from `first_input`, enlarged."""
+    """Makes the first outputs of a 4x4 stride-2 transposed convolution its inputs from
+    `first_input`, enlarged.
+    """
     with torch.no_grad():
         joint = torch.arange(layer.in_channels - first_input)
         tent = torch.tensor([0.25, 0.75, 0.75, 0.25])

@@ -21,10 +21,11 @@ _PREFIX = "higherhrnet_stream."
 class ModelMetadata:
     """How an exported graph was made and how it is to be used.
 
-    model: the network's configuration, with its keypoint set. input_size: what it is used at unless told otherwise.
-    static_size: (height, width) of the only input that it takes, none where it takes any multiple of 32. map_stride: input
-    pixels per map pixel. weights: where they came from. weights_sha256: of the network's parameters. ap: measured average
-    precision in percent, with `ap_measured_on` saying on what. created: ISO date.
+    model: the network's configuration, with its keypoint set. input_size: what it is used at unless
+    told otherwise. static_size: (height, width) of the only input that it takes, none where it
+    takes any multiple of 32. map_stride: input pixels per map pixel. weights: where they came from.
+    weights_sha256: of the network's parameters. ap: measured average precision in percent, with
+    `ap_measured_on` saying on what. created: ISO date.
     """
 
     schema: int = SCHEMA
@@ -48,7 +49,8 @@ class ModelMetadata:
 def read_metadata(path: str | Path) -> ModelMetadata:
     """The metadata of the exported model at `path`.
 
-    Raises ModelError if the file cannot be read, is no ONNX model, or was not exported by this version of this project.
+    Raises ModelError if the file cannot be read, is no ONNX model, or was not exported by this
+    version of this project.
     """
     properties = read_properties(path)
     values: dict[str, Any] = {
@@ -58,11 +60,13 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     }
     if "schema" not in values:
         raise ModelError(
-            f"{str(path)!r} is an ONNX model without this project's metadata: export one with python -m engine export"
+            f"{str(path)!r} is an ONNX model without this project's metadata: export one with "
+            "python -m engine export"
         )
     if values["schema"] != SCHEMA:
         raise ModelError(
-            f"{str(path)!r} has metadata of version {values['schema']}, not {SCHEMA}: export it again"
+            f"{str(path)!r} has metadata of version {values['schema']}, not {SCHEMA}: export it "
+            "again"
         )
     try:
         return build(ModelMetadata, values, str(path))

@@ -1,9 +1,10 @@
 """MobileNetV2 with a feature pyramid: the backbone of `lite`.
 
-Layer for layer the network of Google's MoveNet SinglePose Lightning v4 (Apache-2.0) up to its keypoint heatmaps, so that its
-published weights are a warm start: it was trained for one person, but its heatmaps already show several. Batch normalisation is
-folded into the convolutions, as in the published file. References: Sandler et al., "MobileNetV2", CVPR 2018; Lin et al.,
-"Feature Pyramid Networks", CVPR 2017.
+Layer for layer the network of Google's MoveNet SinglePose Lightning v4 (Apache-2.0) up to its
+keypoint heatmaps, so that its published weights are a warm start: it was trained for one person,
+but its heatmaps already show several. Batch normalisation is folded into the convolutions, as in
+the published file. References: Sandler et al., "MobileNetV2", CVPR 2018; Lin et al., "Feature
+Pyramid Networks", CVPR 2017.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _STRIDE_4_BLOCK, _STRIDE_8_BLOCK, _STRIDE_16_BLOCK = 2, 5, 9
 
 
 class Pyramid(NamedTuple):
-    """What the head reads, NCHW: features at strides 4, 8 and 16, and keypoint logits at stride 4 in COCO order."""
+    """What the head reads, NCHW: features at strides 4, 8 and 16, and keypoint logits at stride 4
+    in COCO order.
+    """
 
     stride_4: Tensor
     stride_8: Tensor
@@ -32,7 +35,9 @@ class Pyramid(NamedTuple):
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution padded as TensorFlow's 'SAME': at stride 2 on even sides the padding is right and bottom only."""
+    """A 3x3 convolution padded as TensorFlow's 'SAME': at stride 2 on even sides the padding is
+    right and bottom only.
+    """
 
     def __init__(
         self, inputs: int, outputs: int, *, stride: int = 1, groups: int = 1, bias: bool = True
@@ -74,7 +79,9 @@ class SeparableConv(nn.Sequential):
 
 
 class MobileNetPyramid(nn.Module):
-    """RGB in [-1, 1], NCHW, sides multiples of 32, to a `Pyramid`. Parameter names are those of the warm-start file."""
+    """RGB in [-1, 1], NCHW, sides multiples of 32, to a `Pyramid`. Parameter names are those of the
+    warm-start file.
+    """
 
     stride_4_channels = 24
     stride_8_channels = 24
@@ -121,5 +128,7 @@ def double(x: Tensor) -> Tensor:
 
 
 def load_warm_start(backbone: MobileNetPyramid, state: dict[str, Tensor]) -> None:
-    """Copies MoveNet's published parameters (any float type) into `backbone`; raises RuntimeError where keys differ."""
+    """Copies MoveNet's published parameters (any float type) into `backbone`; raises RuntimeError
+    where keys differ.
+    """
     backbone.load_state_dict({name: value.to(torch.float32) for name, value in state.items()})

@@ -44,18 +44,20 @@ def find_model(
 ) -> ModelSource:
     """The exported model that `model` and `weights` stand for.
 
-    model: a preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset is told from its contents.
-    weights: a checkpoint for the preset, needed where none ships with it. A checkpoint is exported once, into the user's cache.
-    map_stride: for that export.
+    model: a preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset is
+    told from its contents. weights: a checkpoint for the preset, needed where none ships with it. A
+    checkpoint is exported once, into the user's cache. map_stride: for that export.
 
-    Raises ConfigError for an unknown preset, ModelError for a file that is not there, not a model, or a preset without weights,
-    CheckpointError for a checkpoint that does not fit, RuntimeUnavailableError where exporting needs a package that is missing.
+    Raises ConfigError for an unknown preset, ModelError for a file that is not there, not a model,
+    or a preset without weights, CheckpointError for a checkpoint that does not fit,
+    RuntimeUnavailableError where exporting needs a package that is missing.
     """
     path = Path(model)
     if path.suffix.lower() == ".onnx":
         if weights is not None:
             raise ConfigError(
-                f"weights are in {str(model)!r} already: leave {str(weights)!r} out, or name a preset"
+                f"weights are in {str(model)!r} already: leave {str(weights)!r} out, or name a "
+                "preset"
             )
         return ModelSource(name=path.stem, path=path, metadata=read_metadata(path))
     if str(model) in model_names() or path.suffix.lower() in (".yaml", ".yml"):
@@ -66,7 +68,8 @@ def find_model(
     if path.is_file() or path.parent != Path() or path.suffix:
         if weights is not None:
             raise ConfigError(
-                f"model {str(model)!r} and weights {str(weights)!r} are both files: name the preset as the model"
+                f"model {str(model)!r} and weights {str(weights)!r} are both files: name the "
+                "preset as the model"
             )
         if not path.is_file():
             raise ModelError(f"no such model file: {str(model)!r}")
@@ -76,10 +79,11 @@ def find_model(
 
 
 def checkpoint_config(path: Path) -> ModelConfig:
-    """The configuration of the network in a checkpoint: its own if it is one of ours, else the first preset that it fits.
+    """The configuration of the network in a checkpoint: its own if it is one of ours, else the
+    first preset that it fits.
 
-    Presets that differ in input size only cannot be told apart; the log says which was taken. Raises CheckpointError if the
-    file cannot be read, ModelError if it fits no preset.
+    Presets that differ in input size only cannot be told apart; the log says which was taken.
+    Raises CheckpointError if the file cannot be read, ModelError if it fits no preset.
     """
     _need_torch()
     from engine.checkpoint import TRAINING_FORMAT, read_checkpoint, read_state_dict, strip_prefixes
@@ -101,26 +105,31 @@ def checkpoint_config(path: Path) -> ModelConfig:
             return config
     look = describe_state_dict(state)
     raise ModelError(
-        f"{str(path)!r} fits no preset: it looks like {look}; write its configuration as a YAML file"
+        f"{str(path)!r} fits no preset: it looks like {look}; write its configuration as a YAML "
+        "file"
     )
 
 
 def _packaged(config: ModelConfig) -> ModelSource:
     if config.weights is None:
         raise ModelError(
-            f"no weights ship with {config.name!r}: give a checkpoint as its weights, official or mmpose 0.x "
+            f"no weights ship with {config.name!r}: give a checkpoint as its weights, official or "
+            "mmpose 0.x "
             "(README, section Weights), or take the model lite"
         )
     path = _WEIGHTS / config.weights
     if not path.is_file():
         raise ModelError(
-            f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; install it again"
+            f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; "
+            "install it again"
         )
     return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
 
 
 def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSource:
-    """The checkpoint as an ONNX file in the cache, under a name that changes with everything that it is made from."""
+    """The checkpoint as an ONNX file in the cache, under a name that changes with everything that
+    it is made from.
+    """
     if not weights.is_file():
         raise ModelError(f"no such weights file: {str(weights)!r}")
     recipe = json.dumps([GRAPH_VERSION, map_stride, dataclasses.asdict(config)], sort_keys=True)

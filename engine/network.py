@@ -12,7 +12,8 @@ from engine.higherhrnet import HigherHRNet
 
 @runtime_checkable
 class PoseNetwork(Protocol):
-    """What the rest of the engine expects of a network, whatever its backbone; every network is also a `torch.nn.Module`.
+    """What the rest of the engine expects of a network, whatever its backbone; every network is
+    also a `torch.nn.Module`.
 
     mean, std: RGB, of images scaled to 0..1, that the input is normalised with.
     """
@@ -25,11 +26,12 @@ class PoseNetwork(Protocol):
 
 
 def load_network(preset: str | ModelConfig) -> nn.Module:
-    """The network of a preset (its name, the path of a YAML file, or a configuration) with random weights, in training mode.
+    """The network of a preset (its name, the path of a YAML file, or a configuration) with random
+    weights, in training mode.
 
-    Called with normalised RGB (N, 3, H, W), H and W multiples of 32, it gives a list of maps, coarsest first: (N, J + J*D, H/4,
-    W/4) heatmaps and tags, then (N, J, ...) heatmaps at twice the resolution each time. Raises ConfigError for an unknown
-    preset.
+    Called with normalised RGB (N, 3, H, W), H and W multiples of 32, it gives a list of maps,
+    coarsest first: (N, J + J*D, H/4, W/4) heatmaps and tags, then (N, J, ...) heatmaps at twice the
+    resolution each time. Raises ConfigError for an unknown preset.
     """
     config = load_model_config(preset) if isinstance(preset, str) else preset
     if config.backbone == "hrnet":

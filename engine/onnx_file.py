@@ -1,6 +1,8 @@
-"""ONNX files: whole, with the `onnx` package; their properties alone without it and without reading the weights.
+"""ONNX files: whole, with the `onnx` package; their properties alone without it and without reading
+the weights.
 
-An ONNX file is one protocol buffer message, ModelProto: `metadata_props` is its field 14, a repeated (key = 1, value = 2).
+An ONNX file is one protocol buffer message, ModelProto: `metadata_props` is its field 14, a
+repeated (key = 1, value = 2).
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ _PROPERTY_LIMIT = 1 << 20
 def load_onnx(path: str | Path, purpose: str) -> Any:
     """The `onnx.ModelProto` in a file.
 
-    purpose: what it is needed for, for the RuntimeUnavailableError where onnx is not installed. Raises ModelError if the file
-    cannot be read or is damaged.
+    purpose: what it is needed for, for the RuntimeUnavailableError where onnx is not installed.
+    Raises ModelError if the file cannot be read or is damaged.
     """
     try:
         import onnx
@@ -41,7 +43,9 @@ def load_onnx(path: str | Path, purpose: str) -> Any:
 
 
 def read_properties(path: str | Path) -> dict[str, str]:
-    """`metadata_props` of the ONNX model at `path`. Raises ModelError if it cannot be read, is cut off or is no ONNX model."""
+    """`metadata_props` of the ONNX model at `path`. Raises ModelError if it cannot be read, is cut
+    off or is no ONNX model.
+    """
     path = Path(path)
     properties: dict[str, str] = {}
     seen = set()
@@ -65,7 +69,9 @@ def read_properties(path: str | Path) -> dict[str, str]:
 
 
 def _fields(file: BinaryIO, size: int, wanted: int | None) -> Iterator[tuple[int, bytes]]:
-    """Number and content of every field; content is empty, and not read, where the field is not `wanted` (none: all are)."""
+    """Number and content of every field; content is empty, and not read, where the field is not
+    `wanted` (none: all are).
+    """
     while file.tell() < size:
         key = _varint(file)
         field, kind = key >> 3, key & 7

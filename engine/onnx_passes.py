@@ -16,13 +16,15 @@ NETWORK_SCOPE = (
 _SMALLEST_STORED = 256  # elements; below, a Cast node takes what is saved
 _FP16_MAX = 65504.0
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
-# What may lie between convolutions. Other nodes compute shapes and constants, whose types are given by the operator.
+# What may lie between convolutions. Other nodes compute shapes and constants, whose types are given
+# by the operator.
 _BETWEEN = ("Add", "Clip", "Concat", "MaxPool", "Mul", "Pad", "Relu", "Resize", "Sigmoid", "Slice")
 _ANY_TYPE = ("Shape", "Cast")  # read tensors of any type
 
 
 def store_weights_as_fp16(model: onnx.ModelProto) -> None:
-    """Stores weights in half precision, each followed by a Cast to single precision that runtimes fold away when they load.
+    """Stores weights in half precision, each followed by a Cast to single precision that runtimes
+    fold away when they load.
 
     Vectors (batch normalisation), small tensors and those that half precision cannot hold stay.
     """
@@ -53,7 +55,9 @@ def store_weights_as_fp16(model: onnx.ModelProto) -> None:
 
 
 def load_weights_as_fp32(model: onnx.ModelProto) -> None:
-    """Undoes `store_weights_as_fp16`: weights are single-precision initializers, whatever they were stored as."""
+    """Undoes `store_weights_as_fp16`: weights are single-precision initializers, whatever they were
+    stored as.
+    """
     from onnx import TensorProto, numpy_helper
 
     values = {initializer.name: initializer for initializer in model.graph.initializer}
@@ -72,7 +76,8 @@ def load_weights_as_fp32(model: onnx.ModelProto) -> None:
 
 
 def fold_batch_normalisation(model: onnx.ModelProto) -> None:
-    """Folds every batch normalisation that follows a convolution into its weights, in single precision.
+    """Folds every batch normalisation that follows a convolution into its weights, in single
+    precision.
 
     Runtimes do so themselves; before numbers are cut to half precision it has to be done here.
     """
@@ -103,7 +108,8 @@ def fold_batch_normalisation(model: onnx.ModelProto) -> None:
         gain, offset, mean, variance = (value(name).astype(np.float64) for name in node.input[1:5])
         factor = gain / np.sqrt(variance + epsilon)
         weight = value(convolution.input[1]).astype(np.float64)
-        # Output channels are the first axis of a convolution's weights and the second of a transposed one's.
+        # Output channels are the first axis of a convolution's weights and the second of a
+        # transposed one's.
         shape = (-1, 1, 1, 1) if convolution.op_type == "Conv" else (1, -1, 1, 1)
         bias = value(convolution.input[2]).astype(np.float64) if len(convolution.input) > 2 else 0.0
         folded = {"weight": weight * factor.reshape(shape), "bias": (bias - mean) * factor + offset}
@@ -117,11 +123,13 @@ def fold_batch_normalisation(model: onnx.ModelProto) -> None:
 
 
 def cast_network_to_fp16(model: onnx.ModelProto) -> None:
-    """Makes the network compute in half precision and leaves everything around it in single, types being explicit throughout.
+    """Makes the network compute in half precision and leaves everything around it in single, types
+    being explicit throughout.
 
-    In half precision: every node of the network that a convolution follows, and the convolutions. In single precision: image
-    bytes to normalised input, and what comes after the last convolutions (positions that are added to tags, averaging, peaks,
-    top-K, tags at the peaks). Raises ValueError if a weight is too large for half precision.
+    In half precision: every node of the network that a convolution follows, and the convolutions.
+    In single precision: image bytes to normalised input, and what comes after the last convolutions
+    (positions that are added to tags, averaging, peaks, top-K, tags at the peaks). Raises
+    ValueError if a weight is too large for half precision.
     """
     from onnx import TensorProto, helper, numpy_helper, shape_inference
 
@@ -156,7 +164,8 @@ def cast_network_to_fp16(model: onnx.ModelProto) -> None:
                     weights = numpy_helper.to_array(values[name])
                     if np.abs(weights).max(initial=0) > _FP16_MAX:
                         raise ValueError(
-                            f"{name} has a weight of {np.abs(weights).max():g}, too large for half precision"
+                            f"{name} has a weight of {np.abs(weights).max():g}, too large for half "
+                            "precision"
                         )
                     model.graph.initializer.append(
                         numpy_helper.from_array(weights.astype(np.float16), other)

@@ -1,4 +1,6 @@
-"""The network back out of an exported model: its configuration is in the metadata, its parameters are the initializers."""
+"""The network back out of an exported model: its configuration is in the metadata, its parameters
+are the initializers.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ _FP16_SUFFIX = ".fp16"
 
 
 def load_exported_network(path: str | Path) -> nn.Module:
-    """The network that was exported to the ONNX file `path`, in evaluation mode and single precision.
+    """The network that was exported to the ONNX file `path`, in evaluation mode and single
+    precision.
 
-    Raises ModelError if the file is not one of ours or lacks parameters, RuntimeUnavailableError without the onnx package.
+    Raises ModelError if the file is not one of ours or lacks parameters, RuntimeUnavailableError
+    without the onnx package.
     """
     network = load_network(read_metadata(path).model)
     state = network.state_dict()
@@ -30,7 +34,8 @@ def load_exported_network(path: str | Path) -> nn.Module:
     ]
     if missing:
         raise ModelError(
-            f"{str(path)!r} lacks {len(missing)} parameters of its network ({missing[0]}, ...): it can be run, but not by torch"
+            f"{str(path)!r} lacks {len(missing)} parameters of its network ({missing[0]}, ...): it "
+            "can be run, but not by torch"
         )
     network.load_state_dict(
         {name: stored.get(name, tensor) for name, tensor in state.items()}, strict=True

@@ -1,8 +1,9 @@
-"""The exported graph rewritten to what OpenVINO's CPU kernels are fast at; it computes the same maps.
+"""The exported graph rewritten to what OpenVINO's CPU kernels are fast at; it computes the same
+maps.
 
-OpenVINO keeps pixels of all channels together (NHWC) inside a network, and what it then does to hand out planes (NCHW) is slow:
-8 of 25 ms (lite, 320x448, one thread). No pass depends on the size of images, and each leaves a graph alone that does not
-look as it expects.
+OpenVINO keeps pixels of all channels together (NHWC) inside a network, and what it then does to
+hand out planes (NCHW) is slow: 8 of 25 ms (lite, 320x448, one thread). No pass depends on the size
+of images, and each leaves a graph alone that does not look as it expects.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 
 from engine.graph_names import INPUT_NAME
 
-PASSES_VERSION = 1  # raised whenever the passes change, so that int8 models that were made with them are made anew
+# raised whenever the passes change, so that int8 models that were made with them are made anew
+PASSES_VERSION = 1
 
 
 def rewrite_for_cpu(model: Any, single_precision: bool = True) -> list[str]:
-    """Rewrites an `openvino.Model` of the exported graph in place; returns the names of the passes that found their pattern.
+    """Rewrites an `openvino.Model` of the exported graph in place; returns the names of the passes
+    that found their pattern.
 
-    single_precision: products are computed in it. In bf16 those that make planes would round the maps: neighbours become equal,
-    and of one peak two (39 people too many of 137 instead of 17, on 40 images of COCO).
+    single_precision: products are computed in it. In bf16 those that make planes would round the
+    maps: neighbours become equal, and of one peak two (39 people too many of 137 instead of 17, on
+    40 images of COCO).
     """
     passes = [_fold_channel_order, _bypass_splits, _separate_peak_pooling]
     if single_precision:
@@ -82,7 +86,9 @@ def _fold_channel_order(model: Any) -> bool:
 
 
 def _bypass_splits(model: Any) -> bool:
-    """What the network joins and the graph takes apart again, heatmaps and tags, is taken before it is joined. 1 ms."""
+    """What the network joins and the graph takes apart again, heatmaps and tags, is taken before it
+    is joined. 1 ms.
+    """
     found = False
     for node in list(_of_type(model, "Slice")):
         joined = node.input_value(0).get_node()
@@ -105,7 +111,9 @@ def _bypass_splits(model: Any) -> bool:
 
 
 def _part(joined: Any, start: int, stop: int) -> Any:
-    """The input of a Concat that makes up its channels from start to stop, which may lie behind the last; none if none does."""
+    """The input of a Concat that makes up its channels from start to stop, which may lie behind the
+    last; none if none does.
+    """
     first = 0
     parts = joined.input_values()
     for part in parts:
@@ -120,7 +128,9 @@ def _part(joined: Any, start: int, stop: int) -> Any:
 
 
 def _separate_peak_pooling(model: Any) -> bool:
-    """The highest of 5x5 as the highest of 5 rows of the highest of 5 columns: 10 comparisons instead of 25."""
+    """The highest of 5x5 as the highest of 5 rows of the highest of 5 columns: 10 comparisons
+    instead of 25.
+    """
     from openvino import opset13 as ops
 
     found = False
@@ -144,7 +154,9 @@ def _separate_peak_pooling(model: Any) -> bool:
 
 
 def _make_planes_by_product(model: Any) -> bool:
-    """Planes as the product of the identity and the pixels: 0.3 ms for what reordering takes 2 ms for (17 of 160x224)."""
+    """Planes as the product of the identity and the pixels: 0.3 ms for what reordering takes 2 ms
+    for (17 of 160x224).
+    """
     heatmaps = _maps_inside(model, "heatmaps")
     result = [
         each for each in heatmaps.get_target_inputs() if each.get_node().get_type_name() == "Result"
@@ -195,7 +207,9 @@ def _of_type(model: Any, kind: str) -> Iterator[Any]:
 
 
 def _only_reader(node: Any) -> Any:
-    """The convolution that alone reads what the node, a padding, puts out; none if something else does."""
+    """The convolution that alone reads what the node, a padding, puts out; none if something else
+    does.
+    """
     readers = list(node.output(0).get_target_inputs())
     if node.get_type_name() != "Pad" or len(readers) != 1:
         return None

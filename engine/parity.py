@@ -21,10 +21,12 @@ _SAME_PEAK_PX = 3.0  # map pixels; peaks of one heatmap are at least this far ap
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Differences over all images, in heatmap values (0..1), tags (grouping's threshold is 1) and map pixels.
+    """Differences over all images, in heatmap values (0..1), tags (grouping's threshold is 1) and
+    map pixels.
 
-    peaks: of the reference above the detection threshold. peaks_lost, peaks_gained: which have no counterpart within 3 pixels,
-    this way and the other. peak_drift_px: mean distance of those that have. people: after grouping, where that was given.
+    peaks: of the reference above the detection threshold. peaks_lost, peaks_gained: which have no
+    counterpart within 3 pixels, this way and the other. peak_drift_px: mean distance of those that
+    have. people: after grouping, where that was given.
     """
 
     images: int
@@ -49,7 +51,9 @@ class Parity:
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """What a build may differ by, for its precision. peaks_changed, people_changed: lost and gained as a share of all."""
+    """What a build may differ by, for its precision. peaks_changed, people_changed: lost and gained
+    as a share of all.
+    """
 
     heatmap_max: float
     tag_max: float
@@ -67,7 +71,8 @@ class Tolerance:
         ]
         people = parity.people
         if people is not None:
-            # One person more or less is no finding among few: whoever lies at the threshold falls to either side.
+            # One person more or less is no finding among few: whoever lies at the threshold falls
+            # to either side.
             others = max(people.lost + people.gained - 1, 0) / max(people.people, 1)
             checks.append(("share of people lost or gained:", others, self.people_changed))
             checks.append(
@@ -102,7 +107,9 @@ TOLERANCES = {
         heatmap_max=0.4, tag_max=3.0, peaks_changed=0.3, people_changed=0.3, people_drift_px=1.5
     ),
 }
-"""By precision; docs/engines.md has the measurements behind each, and says which were measured at all."""
+"""By precision; docs/engines.md has the measurements behind each, and says which were measured at
+all.
+"""
 
 
 def measure_parity(
@@ -112,9 +119,11 @@ def measure_parity(
     input_size: InputSize,
     group: GroupPeople | None = None,
 ) -> Parity:
-    """Runs every image (H, W, 3) uint8 BGR through both runtimes, which hold the same model, and compares their maps.
+    """Runs every image (H, W, 3) uint8 BGR through both runtimes, which hold the same model, and
+    compares their maps.
 
-    With `group`, the people in them too. There must be at least one image; photographs with people say more than noise.
+    With `group`, the people in them too. There must be at least one image; photographs with people
+    say more than noise.
     """
     heatmaps, tags, drifts, comparison = [], [], [np.empty(0)], PeopleComparison()
     peaks = lost = gained = 0

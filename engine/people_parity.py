@@ -1,4 +1,6 @@
-"""How far people are from each other who were grouped from two runtimes' maps: what an error in a map comes to in the end."""
+"""How far people are from each other who were grouped from two runtimes' maps: what an error in a
+map comes to in the end.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,21 @@ from numpy.typing import NDArray
 from engine.maps import PoseMaps
 
 GroupPeople = Callable[[PoseMaps], NDArray[np.float32]]
-"""Maps to keypoints (P, J, 3) x, y, score in image pixels. The engine knows no grouping: whoever has both gives it."""
+"""Maps to keypoints (P, J, 3) x, y, score in image pixels. The engine knows no grouping: whoever
+has both gives it.
+"""
 
-_SAME_PERSON = 0.1  # mean distance of the joints of one person found twice, at most, as a share of the person's size
+# mean distance of the joints of one person found twice, at most, as a share of the person's size
+_SAME_PERSON = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeopleParity:
     """people: of the reference. lost, gained: without a counterpart, this way and the other.
 
-    Drift of the others' joints in image pixels, over the joints that both have. The mean is of few joints that jumped (to
-    another peak, or filled in elsewhere) rather than of many that moved: the median says how far the others moved.
+    Drift of the others' joints in image pixels, over the joints that both have. The mean is of few
+    joints that jumped (to another peak, or filled in elsewhere) rather than of many that moved: the
+    median says how far the others moved.
     """
 
     people: int

@@ -26,7 +26,9 @@ class Entry:
     member: str = ""
 
     def read(self) -> list[NDArray[np.uint8]]:
-        """The image (H, W, 3) uint8 BGR, or a clip's first frames. Raises DataError if it is neither."""
+        """The image (H, W, 3) uint8 BGR, or a clip's first frames. Raises DataError if it is
+        neither.
+        """
         if self.member:
             with zipfile.ZipFile(self.path) as archive:
                 image = cv2.imdecode(
@@ -44,7 +46,9 @@ class Entry:
 def load_images(
     paths: Sequence[Path] | None = None, limit: int | None = None
 ) -> list[NDArray[np.uint8]]:
-    """All images at once; by default of the demo clip. Raises what `find_pictures` and `Entry.read` raise."""
+    """All images at once; by default of the demo clip. Raises what `find_pictures` and `Entry.read`
+    raise.
+    """
     return list(read_pictures(find_pictures(paths or [DEMO_CLIP], limit)))
 
 
@@ -55,7 +59,9 @@ def read_pictures(entries: Sequence[Entry]) -> Iterator[NDArray[np.uint8]]:
 
 
 def find_pictures(paths: Sequence[Path], limit: int | None = None) -> list[Entry]:
-    """What there is in files, folders and zip archives, evenly thinned to `limit`. Raises DataError if there is nothing."""
+    """What there is in files, folders and zip archives, evenly thinned to `limit`. Raises DataError
+    if there is nothing.
+    """
     entries = [entry for path in paths for entry in _look(path)]
     if not entries:
         raise DataError(f"there is no image in {', '.join(repr(str(path)) for path in paths)}")

@@ -8,7 +8,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 
 class BuildProgress:
-    """One bar a phase of the build, on standard error; called as `Progress` of engine.tensorrt_build. A context manager."""
+    """One bar a phase of the build, on standard error; called as `Progress` of
+    engine.tensorrt_build. A context manager.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console

@@ -1,7 +1,9 @@
-"""int8 by quantisation after training: NNCF takes the ranges of activations from images, OpenVINO computes.
+"""int8 by quantisation after training: NNCF takes the ranges of activations from images, OpenVINO
+computes.
 
-Float stay the head (trunk, tag branch, deconvolution, residual blocks, heatmaps) and everything after it: averaging, peaks,
-top-K. With the head in int8 but for its last convolutions AP fell by 1.0 instead of 0.5 points (docs/engines.md).
+Float stay the head (trunk, tag branch, deconvolution, residual blocks, heatmaps) and everything
+after it: averaging, peaks, top-K. With the head in int8 but for its last convolutions AP fell by
+1.0 instead of 0.5 points (docs/engines.md).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from engine.geometry import InputSize, align
 from engine.openvino_passes import PASSES_VERSION, rewrite_for_cpu
 from engine.runtimes.base import one_line
 
-# What the exporter calls the parts of the head; OpenVINO drops the name of the deconvolution itself, told by its type.
+# What the exporter calls the parts of the head; OpenVINO drops the name of the deconvolution
+# itself, told by its type.
 _HEAD = tuple(
     f"/network/{name}"
     for name in ("final_layers", "tags", "trunk", "deconv_layers", "residual_blocks")
@@ -38,11 +41,12 @@ _log = logging.getLogger(__name__)
 def quantise(
     path: Path, images: Iterable[NDArray[np.uint8]], count: int, input_size: InputSize
 ) -> bytes:
-    """The exported model at `path` with int8 convolutions, as the bytes that `read_quantised` reads.
+    """The exported model at `path` with int8 convolutions, as the bytes that `read_quantised`
+    reads.
 
-    images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see; count: of them. Raises
-    RuntimeUnavailableError without nncf or openvino, ModelError if the graph has no head where it is looked for,
-    ExecutionError if the quantisation fails.
+    images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see; count: of them.
+    Raises RuntimeUnavailableError without nncf or openvino, ModelError if the graph has no head
+    where it is looked for, ExecutionError if the quantisation fails.
     """
     try:
         import nncf
@@ -60,7 +64,8 @@ def quantise(
         quantised = nncf.quantize(
             model,
             nncf.Dataset(inputs, lambda each: each),
-            preset=nncf.QuantizationPreset.MIXED,  # ranges of activations need not be symmetric: ReLU6 leaves half of one
+            # ranges of activations need not be symmetric: ReLU6 leaves half of one
+            preset=nncf.QuantizationPreset.MIXED,
             subset_size=count,
             ignored_scope=nncf.IgnoredScope(names=float_nodes(model), validate=False),
         )
@@ -70,7 +75,8 @@ def quantise(
 
 
 def float_nodes(model: Any) -> list[str]:
-    """Names of the nodes of an `openvino.Model` that must stay float: the head, and all from which no convolution is reached.
+    """Names of the nodes of an `openvino.Model` that must stay float: the head, and all from which
+    no convolution is reached.
 
     Raises ModelError if no convolution bears the name of a part of the head.
     """
@@ -106,7 +112,8 @@ def quantised_key(path: Path) -> BuildKey:
 
 
 def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
-    """The int8 form of the exported model at `path`: in `folder`; by default beside the model, in `NAME.int8`, or in the cache.
+    """The int8 form of the exported model at `path`: in `folder`; by default beside the model, in
+    `NAME.int8`, or in the cache.
 
     Raises RuntimeUnavailableError if there is none that fits, with the command that makes it.
     """
@@ -119,13 +126,16 @@ def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
         if plan is not None:
             return plan
     raise RuntimeUnavailableError(
-        f"there is no int8 form of {path.name!r} yet: make it with python -m engine build --model {model} --runtime openvino "
+        f"there is no int8 form of {path.name!r} yet: make it with python -m engine build --model "
+        f"{model} --runtime openvino "
         "--precision int8 --calibration IMAGES"
     )
 
 
 def read_quantised(core: Any, tensor: Any, packed: bytes) -> Any:
-    """The `openvino.Model` in what `quantise` returned; core: an `openvino.Core`, tensor: `openvino.Tensor`."""
+    """The `openvino.Model` in what `quantise` returned; core: an `openvino.Core`, tensor:
+    `openvino.Tensor`.
+    """
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         graph, weights = (archive.read(name) for name in (_GRAPH, _WEIGHTS))
     return core.read_model(graph, tensor(np.frombuffer(weights, np.uint8)))

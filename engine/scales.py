@@ -10,7 +10,9 @@ _LARGEST = 4.0
 
 
 def check_scales(scales: Sequence[float]) -> None:
-    """Raises ConfigError unless the scales are positive and, if there are several, hold 1: tags are those of scale 1."""
+    """Raises ConfigError unless the scales are positive and, if there are several, hold 1: tags are
+    those of scale 1.
+    """
     if not scales:
         raise ConfigError("scales must hold at least one scale, such as 1")
     for scale in scales:

@@ -62,7 +62,9 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltEngine:
-    """A serialised engine, its layers before they were fused, and what the next build can save time with."""
+    """A serialised engine, its layers before they were fused, and what the next build can save time
+    with.
+    """
 
     plan: bytes
     layers: tuple[Layer, ...]
@@ -83,10 +85,12 @@ def build_engine(
     timing_cache: bytes | None = None,
     progress: Progress | None = None,
 ) -> BuiltEngine:
-    """Builds the exported model at `path`; works in a thread of its own, so that Ctrl-C stops it within a step.
+    """Builds the exported model at `path`; works in a thread of its own, so that Ctrl-C stops it
+    within a step.
 
-    fp16: convolutions in half precision, image preparation and everything after the last convolutions in single. Raises
-    ModelError if the parser refuses the graph, ExecutionError if the build fails.
+    fp16: convolutions in half precision, image preparation and everything after the last
+    convolutions in single. Raises ModelError if the parser refuses the graph, ExecutionError if the
+    build fails.
     """
     model = _prepare(path, precision, library)
     builder = library.module.Builder(library.logger)
@@ -147,7 +151,9 @@ def _describe(network: Any) -> tuple[Layer, ...]:
 
 def _use_timing_cache(library: Library, config: Any, stored: bytes | None) -> Any:
     if library.name == "tensorrt_rtx":
-        return None  # it times nothing when it builds: kernels are compiled on the GPU, when the engine is first run
+        # it times nothing when it builds: kernels are compiled on the GPU, when the engine is first
+        # run
+        return None
     cache = config.create_timing_cache(stored or b"")
     # One from another version or GPU is refused; the build then starts an empty one.
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
@@ -181,7 +187,9 @@ def _make_monitor(module: Any, stop: threading.Event, progress: Progress | None)
 
 
 def _run(build: Callable[[], Any], stop: threading.Event) -> Any:
-    """The result of `build`, which releases the GIL, from a thread; an interrupt makes the monitor stop it, then goes on."""
+    """The result of `build`, which releases the GIL, from a thread; an interrupt makes the monitor
+    stop it, then goes on.
+    """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tensorrt-build") as executor:
         future = executor.submit(build)
         try:

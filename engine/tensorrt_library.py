@@ -1,7 +1,9 @@
-"""TensorRT in its two forms: `tensorrt` (8.6 to 11) and `tensorrt_rtx`, which have the same Python interface.
+"""TensorRT in its two forms: `tensorrt` (8.6 to 11) and `tensorrt_rtx`, which have the same Python
+interface.
 
-Networks are strongly typed: their precision is in the ONNX graph, and no builder flag changes it. Only 8.x, which cannot do
-that, is given the FP16 flag. TensorRT-RTX builds without a GPU; TensorRT needs the GPU that the engine is for.
+Networks are strongly typed: their precision is in the ONNX graph, and no builder flag changes it.
+Only 8.x, which cannot do that, is given the FP16 flag. TensorRT-RTX builds without a GPU; TensorRT
+needs the GPU that the engine is for.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ _log = logging.getLogger(__name__)
 class Library:
     """One of the two, imported.
 
-    name: of the package. module: the package. logger: passes on what it says to this project's log. strongly_typed: whether it
-    takes precision from the graph.
+    name: of the package. module: the package. logger: passes on what it says to this project's log.
+    strongly_typed: whether it takes precision from the graph.
     """
 
     name: str
@@ -49,7 +51,9 @@ class Library:
         return 10 if self.name == "tensorrt_rtx" else int(self.version.split(".")[0])
 
     def create_network(self, builder: Any) -> Any:
-        """An empty network, strongly typed where that can be asked for; from 11 on there is no other kind."""
+        """An empty network, strongly typed where that can be asked for; from 11 on there is no
+        other kind.
+        """
         flags = self.module.NetworkDefinitionCreationFlag
         if hasattr(flags, "STRONGLY_TYPED"):
             return builder.create_network(1 << int(flags.STRONGLY_TYPED))
@@ -59,11 +63,14 @@ class Library:
 
 
 def load_library(name: str) -> Library:
-    """The library called `name`. Raises RuntimeUnavailableError, naming what to install, if it or its driver is missing."""
+    """The library called `name`. Raises RuntimeUnavailableError, naming what to install, if it or
+    its driver is missing.
+    """
     try:
         module = import_module(name)
     except (ImportError, OSError, RuntimeError) as error:
-        # Its bindings load CUDA's libraries when they are imported; what is missing surfaces as any of these.
+        # Its bindings load CUDA's libraries when they are imported; what is missing surfaces as any
+        # of these.
         reason = (
             "is not installed"
             if isinstance(error, ModuleNotFoundError)
@@ -73,7 +80,8 @@ def load_library(name: str) -> Library:
     library = Library(name, module, _make_logger(module))
     if name == "tensorrt" and _version(library.version) < _OLDEST:
         raise RuntimeUnavailableError(
-            f"TensorRT {library.version} is too old, it must be 8.6 to 11: {LIBRARIES[name]}, or another runtime"
+            f"TensorRT {library.version} is too old, it must be 8.6 to 11: {LIBRARIES[name]}, or "
+            "another runtime"
         )
     return library
 

@@ -1,8 +1,8 @@
-"""TensorRT engines by torch2trt, for where its way into TensorRT works better than the exported graph's. NOT RUN: no GPU was at
-hand; its refusals are tested.
+"""TensorRT engines by torch2trt, for where its way into TensorRT works better than the exported
+graph's. NOT RUN: no GPU was at hand; its refusals are tested.
 
-It is asked to go through ONNX too: its own converters know neither uint8 nor top-K. Its last release, 0.5 of 2024, sets builder
-flags that TensorRT 11 no longer has.
+It is asked to go through ONNX too: its own converters know neither uint8 nor top-K. Its last
+release, 0.5 of 2024, sets builder flags that TensorRT 11 no longer has.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ _INSTALL = "pip install git+https://github.com/NVIDIA-AI-IOT/torch2trt"
 def build_with_torch2trt(
     library: Library, path: Path, profile: Profile, precision: str
 ) -> BuiltEngine:
-    """Builds the exported model at `path`; cannot be interrupted. fp16 is a wish here: TensorRT chooses each layer's type.
+    """Builds the exported model at `path`; cannot be interrupted. fp16 is a wish here: TensorRT
+    chooses each layer's type.
 
-    Raises ConfigError for a library that torch2trt does not know, RuntimeUnavailableError without torch2trt, torch or a GPU,
-    ExecutionError if the build fails.
+    Raises ConfigError for a library that torch2trt does not know, RuntimeUnavailableError without
+    torch2trt, torch or a GPU, ExecutionError if the build fails.
     """
     if library.name != "tensorrt":
         raise ConfigError(
-            f"torch2trt makes engines for tensorrt only, not for {library.name}: take --builder parser"
+            f"torch2trt makes engines for tensorrt only, not for {library.name}: take --builder "
+            "parser"
         )
     if library.major > _LAST_MAJOR:
         raise ConfigError(
-            f"torch2trt sets builder flags that TensorRT {library.version} no longer has: take --builder parser, or TensorRT 10"
+            f"torch2trt sets builder flags that TensorRT {library.version} no longer has: take "
+            "--builder parser, or TensorRT 10"
         )
     try:
         import torch

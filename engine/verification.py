@@ -53,7 +53,8 @@ def verify(
 
 
 def open_reference(source: ModelSource, measured: Runtime) -> Runtime:
-    """What others are measured against: torch in single precision, or ONNX Runtime where there is no torch.
+    """What others are measured against: torch in single precision, or ONNX Runtime where there is
+    no torch.
 
     Raises RuntimeUnavailableError if that would compare ONNX Runtime with itself.
     """

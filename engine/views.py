@@ -1,4 +1,6 @@
-"""From a runtime's buffers to the maps of one image; flip test and several scales are `engine.inference` without torch."""
+"""From a runtime's buffers to the maps of one image; flip test and several scales are
+`engine.inference` without torch.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from engine.runtimes import Slot
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An input that was made from a batch of images: at one scale, perhaps mirrored; keep_tags if its tags are used."""
+    """An input that was made from a batch of images: at one scale, perhaps mirrored; keep_tags if
+    its tags are used.
+    """
 
     slot: Slot
     mirrored: bool
@@ -26,7 +30,9 @@ class View:
 def slot_maps(
     slot: Slot, index: int, alignment: Alignment, give_back: Callable[[], None] | None = None
 ) -> PoseMaps:
-    """The maps and candidates of one image of a slot, in the slot's own buffers; alignment: with the size of the maps."""
+    """The maps and candidates of one image of a slot, in the slot's own buffers; alignment: with
+    the size of the maps.
+    """
     candidates = Candidates(slot.x[index], slot.y[index], slot.score[index], slot.tag[index])
     return PoseMaps(
         slot.heatmaps[index],
@@ -40,7 +46,8 @@ def slot_maps(
 def combine_views(
     views: Sequence[View], index: int, size: tuple[int, int], flip_indices: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that keep them in a row.
+    """Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that
+    keep them in a row.
 
     index: of the image in the batch. size: (height, width) of the maps. Reference: section 2.3.
     """

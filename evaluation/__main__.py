@@ -17,7 +17,9 @@ from evaluation.speed import SpeedOptions, run_speed
 
 
 class Command(NamedTuple):
-    """A sub-command: the dataclass that its flags come from, what runs it, and its line in `--help`."""
+    """A sub-command: the dataclass that its flags come from, what runs it, and its line in
+    `--help`.
+    """
 
     options: type[Any]
     run: Callable[[Any, Callable[[str], None]], None]
@@ -44,7 +46,9 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 0, or 2 after one line on standard error for input that cannot be used, 130 after Ctrl-C."""
+    """Runs one command; 0, or 2 after one line on standard error for input that cannot be used, 130
+    after Ctrl-C.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     return run_command(lambda: _run(arguments))
 

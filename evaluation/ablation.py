@@ -1,4 +1,6 @@
-"""The command `ablate-grouping`: what each grouping parameter does to AP, over one and the same maps."""
+"""The command `ablate-grouping`: what each grouping parameter does to AP, over one and the same
+maps.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ class AblationOptions(SettingOptions, LabelOptions):
 
 @dataclass
 class Variant:
-    """One grouping over the whole split: its people as COCO results and the milliseconds that each image took."""
+    """One grouping over the whole split: its people as COCO results and the milliseconds that each
+    image took.
+    """
 
     results: list[Result] = field(default_factory=list)
     times_ms: list[float] = field(default_factory=list)
@@ -81,7 +85,9 @@ def compare_groupings(
     dataset: PoseDataset,
     progress: Progress | None = None,
 ) -> dict[str, Variant]:
-    """What each grouper makes of the maps of every image; the network runs once an image. Raises what `predict` raises."""
+    """What each grouper makes of the maps of every image; the network runs once an image. Raises
+    what `predict` raises.
+    """
     variants = {name: Variant() for name in groupers}
 
     def group(maps: Maps) -> list[tuple[Variant, list[Result]]]:

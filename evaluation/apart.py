@@ -18,8 +18,9 @@ from evaluation.store import Measurement
 class Outcome:
     """What came of some settings.
 
-    rows: of those that were measured. able: settings that this machine can run, those that needed no measuring among them.
-    refusals: of the others, what was asked for and why it was not measured.
+    rows: of those that were measured. able: settings that this machine can run, those that needed
+    no measuring among them. refusals: of the others, what was asked for and why it was not
+    measured.
     """
 
     rows: list[Measurement] = field(default_factory=list)
@@ -30,7 +31,9 @@ class Outcome:
 def try_each(
     settings: Iterable[SettingOptions], measure: Callable[[SettingOptions], list[Measurement]]
 ) -> Outcome:
-    """Rows of every setting that this machine can run; a runtime, precision or size that it cannot is refused, by name."""
+    """Rows of every setting that this machine can run; a runtime, precision or size that it cannot
+    is refused, by name.
+    """
     outcome = Outcome()
     for setting in settings:
         try:
@@ -44,10 +47,12 @@ def try_each(
 def measure_apart(
     work: Callable[[str], Outcome], runtimes: Sequence[str], say: Callable[[str], None]
 ) -> list[Measurement]:
-    """The rows of all runtimes, after saying what was not measured; raises the first refusal if nothing can be.
+    """The rows of all runtimes, after saying what was not measured; raises the first refusal if
+    nothing can be.
 
-    In a common process the threads of one library spin while those of the next compute: OpenVINO took 159 instead of 17 ms
-    beside torch (2 cores). So several runtimes get a process each, for which `work` must be picklable.
+    In a common process the threads of one library spin while those of the next compute: OpenVINO
+    took 159 instead of 17 ms beside torch (2 cores). So several runtimes get a process each, for
+    which `work` must be picklable.
     """
     outcomes = list(_one_by_one(work, runtimes))
     refusals = [refusal for outcome in outcomes for refusal in outcome.refusals]

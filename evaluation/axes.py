@@ -62,7 +62,9 @@ class AxesOptions:
             parse_variant(entry)
 
     def settings(self, runtime: str) -> Iterator[SettingOptions]:
-        """Every combination on one runtime, but for grouping, whose variants can share a run of the network."""
+        """Every combination on one runtime, but for grouping, whose variants can share a run of the
+        network.
+        """
         for model, size, precision, flip, scales in itertools.product(
             self.models, self.sizes or (None,), self.precisions, self.flip, self.scales
         ):

@@ -25,7 +25,9 @@ class TruthOptions:
 
 
 def run_truth(options: TruthOptions, say: Callable[[str], None]) -> None:
-    """Says how many of the labelled people a run found. Raises DataError, ConfigError, or SinkError for `json`."""
+    """Says how many of the labelled people a run found. Raises DataError, ConfigError, or SinkError
+    for `json`.
+    """
     check_writable(options.json)
     keypoint_set = load_keypoint_set(options.keypoint_set)
     truth = read_truth(options.truth, keypoint_set)

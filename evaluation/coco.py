@@ -1,8 +1,9 @@
 """COCO keypoint AP: the ten figures, from pycocotools.
 
-Why pycocotools (2.0.11): it is what published figures come from, needs NumPy only, and has wheels for Python 3.10 to 3.14 on
-x86-64 and ARM. faster-coco-eval 1.8.0 gives the same ten figures (to 1e-6) and the same CrowdPose figures, and takes 0.23 s
-instead of 0.50 s for 400 images (2 cores): too little, beside the minutes that the network takes, to leave the reference.
+Why pycocotools (2.0.11): it is what published figures come from, needs NumPy only, and has wheels
+for Python 3.10 to 3.14 on x86-64 and ARM. faster-coco-eval 1.8.0 gives the same ten figures (to
+1e-6) and the same CrowdPose figures, and takes 0.23 s instead of 0.50 s for 400 images (2 cores):
+too little, beside the minutes that the network takes, to leave the reference.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ MAX_PEOPLE = 20  # of one image, the best by score
 
 @dataclass(frozen=True, kw_only=True)
 class CocoFigures:
-    """The ten figures of COCO's keypoint evaluation, 0 to 1; nan where the dataset has nobody of that size.
+    """The ten figures of COCO's keypoint evaluation, 0 to 1; nan where the dataset has nobody of
+    that size.
 
-    ap, ar: mean over OKS thresholds 0.50, 0.55 ... 0.95. ap50, ap75 and ar50, ar75: at one threshold.
+    ap, ar: mean over OKS thresholds 0.50, 0.55 ... 0.95. ap50, ap75 and ar50, ar75: at one
+    threshold.
     """
 
     ap: float
@@ -59,8 +62,8 @@ def evaluate(
 ) -> CocoFigures:
     """How well `estimator` and `grouper` find the people of `dataset`.
 
-    A torch network in memory becomes an estimator with `evaluation.network.NetworkEstimator`. Raises what `predict` and
-    `score` raise.
+    A torch network in memory becomes an estimator with `evaluation.network.NetworkEstimator`.
+    Raises what `predict` and `score` raise.
     """
     return score(dataset, predict(estimator, grouper, dataset, progress))
 
@@ -68,8 +71,8 @@ def evaluate(
 def score(dataset: PoseDataset, results: Sequence[Result]) -> CocoFigures:
     """COCO's figures for COCO results, people in pixels of the images of `dataset`.
 
-    Raises DataError for results of unknown images or with another number of keypoints, and for labels without an area;
-    RuntimeUnavailableError where pycocotools is missing.
+    Raises DataError for results of unknown images or with another number of keypoints, and for
+    labels without an area; RuntimeUnavailableError where pycocotools is missing.
     """
     check_areas(dataset)
     curves = accumulate(dataset, dataset.annotations, results)
@@ -92,13 +95,15 @@ def check_areas(dataset: PoseDataset) -> None:
     for annotation in dataset.annotations:
         if "area" not in annotation:
             raise DataError(
-                f"annotation {annotation['id']} has no area, which COCO's OKS needs; CrowdPose labels have none"
+                f"annotation {annotation['id']} has no area, which COCO's OKS needs; CrowdPose "
+                "labels have none"
             )
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What the evaluator accumulated by OKS threshold, recall level and area; -1 where nobody is labelled.
+    """What the evaluator accumulated by OKS threshold, recall level and area; -1 where nobody is
+    labelled.
 
     thresholds: (T,). precisions: (T, R, A). recalls: (T, A). areas: A names.
     """
@@ -109,11 +114,15 @@ class Curves:
     areas: tuple[str, ...]
 
     def precision(self, area: str, threshold: float | None = None) -> float:
-        """Average precision over recall levels, at one OKS threshold or averaged over all; nan for nobody."""
+        """Average precision over recall levels, at one OKS threshold or averaged over all; nan for
+        nobody.
+        """
         return _mean(self.precisions[self._at(threshold), ..., self.areas.index(area)])
 
     def recall(self, area: str, threshold: float | None = None) -> float:
-        """Highest recall with at most 20 people an image, at one OKS threshold or averaged over all; nan for nobody."""
+        """Highest recall with at most 20 people an image, at one OKS threshold or averaged over
+        all; nan for nobody.
+        """
         return _mean(self.recalls[self._at(threshold), self.areas.index(area)])
 
     def _at(self, threshold: float | None) -> Any:
@@ -132,9 +141,11 @@ def accumulate(
     areas: Collection[str] = tuple(AREAS_PX2),
     image_ids: Collection[int] | None = None,
 ) -> Curves:
-    """Precision and recall of `results` against `annotations`, which need an area each, on all images or on `image_ids`.
+    """Precision and recall of `results` against `annotations`, which need an area each, on all
+    images or on `image_ids`.
 
-    Raises DataError for results that do not fit `dataset`; RuntimeUnavailableError where pycocotools is missing.
+    Raises DataError for results that do not fit `dataset`; RuntimeUnavailableError where
+    pycocotools is missing.
     """
     try:
         from pycocotools.coco import COCO
@@ -189,7 +200,8 @@ def _check_results(dataset: PoseDataset, results: Sequence[Result]) -> None:
             )
         if len(result["keypoints"]) != numbers:
             raise DataError(
-                f"a result for image {result['image_id']!r} has {len(result['keypoints'])} keypoint numbers, "
+                f"a result for image {result['image_id']!r} has {len(result['keypoints'])} "
+                "keypoint numbers, "
                 f"but {dataset.keypoint_set.name!r} needs {numbers}"
             )
 

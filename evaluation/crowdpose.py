@@ -1,8 +1,9 @@
 """CrowdPose AP: overall, and on easy, medium and hard images, through the evaluator that COCO uses.
 
-The data set's own evaluator (`crowdposetools`) no longer runs with NumPy >= 1.24. It differs from COCO's in three things, which
-are given here to pycocotools as data: 14 joints with their sigmas, the area 0.53 * box width * box height in OKS, and no
-division by size. Facts: reference/higherhrnet.md 6.2.
+The data set's own evaluator (`crowdposetools`) no longer runs with NumPy >= 1.24. It differs from
+COCO's in three things, which are given here to pycocotools as data: 14 joints with their sigmas,
+the area 0.53 * box width * box height in OKS, and no division by size. Facts:
+reference/higherhrnet.md 6.2.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class CrowdPoseFigures:
 def evaluate_crowdpose(
     estimator: Estimator, grouper: Grouper, dataset: PoseDataset, progress: Progress | None = None
 ) -> CrowdPoseFigures:
-    """How well `estimator` and `grouper` find the people of a CrowdPose dataset. Raises what `score_crowdpose` raises."""
+    """How well `estimator` and `grouper` find the people of a CrowdPose dataset. Raises what
+    `score_crowdpose` raises.
+    """
     crowding_of(dataset)  # say so before the work if the labels have none
     return score_crowdpose(dataset, predict(estimator, grouper, dataset, progress))
 
@@ -58,8 +61,8 @@ def evaluate_crowdpose(
 def score_crowdpose(dataset: PoseDataset, results: Sequence[Result]) -> CrowdPoseFigures:
     """CrowdPose's figures for COCO results with 14 keypoints.
 
-    Raises DataError for images without crowdIndex and for results that do not fit; RuntimeUnavailableError where pycocotools
-    is missing.
+    Raises DataError for images without crowdIndex and for results that do not fit;
+    RuntimeUnavailableError where pycocotools is missing.
     """
     annotations = [
         {**item, "area": BOX_AREA_SHARE * item["bbox"][2] * item["bbox"][3]}
@@ -88,16 +91,20 @@ def score_crowdpose(dataset: PoseDataset, results: Sequence[Result]) -> CrowdPos
 
 
 def crowding_of(dataset: PoseDataset) -> dict[str, list[int]]:
-    """Ids of the easy, medium and hard images. Raises DataError for a missing or impossible crowdIndex."""
+    """Ids of the easy, medium and hard images. Raises DataError for a missing or impossible
+    crowdIndex.
+    """
     splits: dict[str, list[int]] = {"easy": [], "medium": [], "hard": []}
     for image in dataset.images:
         if image.crowd_index is None:
             raise DataError(
-                f"image {image.name!r} of {dataset.name!r} has no crowdIndex: is this a CrowdPose file?"
+                f"image {image.name!r} of {dataset.name!r} has no crowdIndex: is this a CrowdPose "
+                "file?"
             )
         if not 0 <= image.crowd_index <= 1:
             raise DataError(
-                f"image {image.name!r} of {dataset.name!r} has crowdIndex {image.crowd_index}; it must be 0 to 1"
+                f"image {image.name!r} of {dataset.name!r} has crowdIndex {image.crowd_index}; it "
+                "must be 0 to 1"
             )
         split = (
             "easy"

@@ -50,12 +50,15 @@ class PoseDataset:
         return len(self.images)
 
     def read(self, image: LabelledImage) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 BGR. Raises DataError if it cannot be read or has another size than the labels say."""
+        """(H, W, 3) uint8 BGR. Raises DataError if it cannot be read or has another size than the
+        labels say.
+        """
         pixels = self.store.read(image.name)
         height, width = pixels.shape[:2]
         if (width, height) != (image.width, image.height):
             raise DataError(
-                f"image {image.name!r} is {width}x{height} pixels but its labels are for {image.width}x{image.height}; "
+                f"image {image.name!r} is {width}x{height} pixels but its labels are for "
+                f"{image.width}x{image.height}; "
                 "use the images that the annotations were made for"
             )
         return pixels
@@ -83,8 +86,9 @@ def load_dataset(
 ) -> PoseDataset:
     """The dataset in a COCO keypoint file, checked; `limit` keeps the first images only.
 
-    Raises DataError for a file that cannot be read or is not in COCO's format, a category without keypoints or with other
-    keypoints than `keypoint_set`, labels of unknown images, keypoints that are no numbers, and images that `store` lacks.
+    Raises DataError for a file that cannot be read or is not in COCO's format, a category without
+    keypoints or with other keypoints than `keypoint_set`, labels of unknown images, keypoints that
+    are no numbers, and images that `store` lacks.
     """
     content = _load_json(annotations)
     where = repr(str(annotations))
@@ -110,7 +114,8 @@ def load_dataset(
     missing = store.missing(image.name for image in dataset.images)
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(dataset)} images of {where} are in none of the given folders and archives, "
+            f"{len(missing)} of {len(dataset)} images of {where} are in none of the given folders "
+            "and archives, "
             f"the first is {missing[0]!r}; check --images"
         )
     return dataset
@@ -139,15 +144,18 @@ def _category(categories: Sequence[Any], keypoint_set: KeypointSet, where: str) 
     names = [str(name).lower() for name in posed[0]["keypoints"]]
     if len(names) != len(keypoint_set):
         raise DataError(
-            f"{where} labels {len(names)} keypoints a person, but keypoint set {keypoint_set.name!r} has "
+            f"{where} labels {len(names)} keypoints a person, but keypoint set "
+            f"{keypoint_set.name!r} has "
             f"{len(keypoint_set)}; choose a model for these annotations"
         )
-    # Names that both know must stand in the same place; CrowdPose files differ in how they call the head ("top_head").
+    # Names that both know must stand in the same place; CrowdPose files differ in how they call the
+    # head ("top_head").
     known = {name: joint for joint, name in enumerate(keypoint_set.names)}
     for joint, name in enumerate(names):
         if known.get(name, joint) != joint:
             raise DataError(
-                f"{where} has {name!r} as keypoint {joint}, but in keypoint set {keypoint_set.name!r} it is keypoint "
+                f"{where} has {name!r} as keypoint {joint}, but in keypoint set "
+                f"{keypoint_set.name!r} it is keypoint "
                 f"{known[name]}; reorder the labels"
             )
     return int(posed[0]["id"])
@@ -165,7 +173,8 @@ def _image(entry: Any, where: str) -> LabelledImage:
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{where} has an image whose id, file_name, width, height or crowdIndex is missing or wrong: {str(entry)[:80]}"
+            f"{where} has an image whose id, file_name, width, height or crowdIndex is missing or "
+            f"wrong: {str(entry)[:80]}"
         ) from error
 
 
@@ -183,12 +192,14 @@ def _check_annotations(
             or not isinstance(entry.get("image_id"), int)
         ):
             raise DataError(
-                f"{where} has an annotation without whole numbers as id and image_id: {str(entry)[:80]!r}"
+                f"{where} has an annotation without whole numbers as id and image_id: "
+                f"{str(entry)[:80]!r}"
             )
         name = f"{where}: annotation {entry['id']}"
         if entry.get("category_id") != category_id:
             raise DataError(
-                f"{name} has the unknown category {entry.get('category_id')!r}; {category_id} has keypoints"
+                f"{name} has the unknown category {entry.get('category_id')!r}; {category_id} has "
+                "keypoints"
             )
         if entry["image_id"] not in images:
             raise DataError(
@@ -198,20 +209,24 @@ def _check_annotations(
         if not isinstance(keypoints, list) or len(keypoints) != 3 * len(keypoint_set):
             count = len(keypoints) if isinstance(keypoints, list) else 0
             raise DataError(
-                f"{name} has {count} keypoint numbers, but keypoint set {keypoint_set.name!r} needs {3 * len(keypoint_set)}"
+                f"{name} has {count} keypoint numbers, but keypoint set {keypoint_set.name!r} "
+                f"needs {3 * len(keypoint_set)}"
             )
         entry.setdefault("iscrowd", 0)
         entry.setdefault("num_keypoints", sum(value != 0 for value in keypoints[2::3]))
         numbers = [*keypoints, entry.get("area", 0), entry["iscrowd"], entry["num_keypoints"]]
         if not isinstance(box, list) or len(box) != 4 or not _finite([*numbers, *box]):
             raise DataError(
-                f"{name} has keypoints, a box, an area or counts that are no finite numbers; correct or remove it"
+                f"{name} has keypoints, a box, an area or counts that are no finite numbers; "
+                "correct or remove it"
             )
     _check_unique((entry["id"] for entry in annotations), f"{where}: annotation")
 
 
 def _check_unique(identities: Iterable[int], what: str) -> None:
-    """Raises DataError for an id that comes twice: the evaluator would count what has it wrongly, and say nothing."""
+    """Raises DataError for an id that comes twice: the evaluator would count what has it wrongly,
+    and say nothing.
+    """
     seen: set[int] = set()
     for identity in identities:
         if identity in seen:

@@ -1,4 +1,6 @@
-"""Maps drawn from known people: what a perfect network would say, at any size and for any number of people."""
+"""Maps drawn from known people: what a perfect network would say, at any size and for any number of
+people.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,12 @@ TAG_STEP = 3.0  # between people: far beyond the distance of 1 within which grou
 def draw_maps(
     keypoints: NDArray[np.float64], size: tuple[int, int], *, tag_dimensions: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps (J, h, w) with a Gaussian at every labelled joint, and tags (J, h, w, L) that tell people apart, as planes.
+    """Heatmaps (J, h, w) with a Gaussian at every labelled joint, and tags (J, h, w, L) that tell
+    people apart, as planes.
 
-    keypoints: (P, J, 3) x, y in map pixels, visibility; joints with visibility 0 or off the map are left out. size: height and
-    width of the maps. Grouping adds half a pixel to a peak (reference 3.1), which is taken off here.
+    keypoints: (P, J, 3) x, y in map pixels, visibility; joints with visibility 0 or off the map are
+    left out. size: height and width of the maps. Grouping adds half a pixel to a peak (reference
+    3.1), which is taken off here.
     """
     height, width = size
     people, joints = keypoints.shape[:2]
@@ -47,7 +51,8 @@ def draw_maps(
 def scatter_people(
     people: int, joints: int, size: tuple[int, int], generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(P, J, 3) people spread over maps of `size` (height, width), each about a third as tall as the map.
+    """(P, J, 3) people spread over maps of `size` (height, width), each about a third as tall as
+    the map.
 
     A third of their joints is not labelled, as in COCO, so that grouping has something to fill.
     """
@@ -66,7 +71,9 @@ def scatter_people(
 def draw_candidates(
     keypoints: NDArray[np.float64], heatmaps: NDArray[np.float32], tags: NDArray[np.float32]
 ) -> Candidates:
-    """The peaks of maps that `draw_maps` made of `keypoints`, as a graph picks them: highest first, score 0 beyond the last."""
+    """The peaks of maps that `draw_maps` made of `keypoints`, as a graph picks them: highest first,
+    score 0 beyond the last.
+    """
     joints, _, _, dimensions = tags.shape
     found = Candidates(
         x=np.zeros((joints, MAX_CANDIDATES), np.int32),
@@ -90,7 +97,8 @@ def draw_candidates(
 def add_clutter(
     heatmaps: NDArray[np.float32], tags: NDArray[np.float32], generator: np.random.Generator
 ) -> None:
-    """Adds what a network leaves where nobody is, in place: heat below the detection threshold of 0.1, and stray tags.
+    """Adds what a network leaves where nobody is, in place: heat below the detection threshold of
+    0.1, and stray tags.
 
     Without it a search for missing joints is over at once, and grouping looks faster than it is.
     """

@@ -46,7 +46,8 @@ class FrontOptions:
 def newest(rows: Sequence[Measurement], kind: str) -> dict[Setting, Measurement]:
     """The last row of each setting, of those measured where the very last one was.
 
-    Other splits or clips, and for times other machines, are left out: their figures cannot be compared.
+    Other splits or clips, and for times other machines, are left out: their figures cannot be
+    compared.
     """
     same = [row for row in rows if row.kind == kind]
     return {
@@ -61,8 +62,8 @@ def join(
 ) -> list[Point]:
     """Points of the settings that have both, fastest first.
 
-    AP that was measured with one runtime stands for the others at the same precision: with the same weights, map stride and
-    everything else they compute the same network.
+    AP that was measured with one runtime stands for the others at the same precision: with the same
+    weights, map stride and everything else they compute the same network.
     """
     by_precision = {replace(setting, runtime=""): row for setting, row in accuracy.items()}
     points = []

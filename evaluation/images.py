@@ -15,17 +15,19 @@ from configs import DataError
 
 
 class ImageStore:
-    """Reads images out of folders and zip archives; a context manager, safe to use from several threads.
+    """Reads images out of folders and zip archives; a context manager, safe to use from several
+    threads.
 
-    An image is found by its path as the annotations give it, or by its bare name wherever it lies in an archive. Raises
-    DataError for a place that does not exist or is no archive.
+    An image is found by its path as the annotations give it, or by its bare name wherever it lies
+    in an archive. Raises DataError for a place that does not exist or is no archive.
     """
 
     def __init__(self, places: Sequence[Path]) -> None:
         self._folders: list[Path] = []
         self._archives: list[tuple[Path, zipfile.ZipFile]] = []
         self._members: dict[str, tuple[zipfile.ZipFile, str]] = {}
-        # One file position an archive: only reading the compressed bytes is serialised, decoding is not.
+        # One file position an archive: only reading the compressed bytes is serialised, decoding is
+        # not.
         self._lock = threading.Lock()
         try:
             for place in places:

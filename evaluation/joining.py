@@ -22,7 +22,8 @@ class TableOptions(FrontOptions):
 
 
 def run_table(options: TableOptions, say: Callable[[str], None]) -> None:
-    """Says the table, fastest first. Raises DataError if no setting has both figures, SinkError for outputs.
+    """Says the table, fastest first. Raises DataError if no setting has both figures, SinkError for
+    outputs.
 
     RuntimeUnavailableError if a plot is asked for without matplotlib.
     """
@@ -32,7 +33,8 @@ def run_table(options: TableOptions, say: Callable[[str], None]) -> None:
     points = join(accuracy, speed, options.time)
     if not points:
         raise DataError(
-            f"no setting has both AP and {options.time}: {len(accuracy)} with AP, {len(speed)} with times; "
+            f"no setting has both AP and {options.time}: {len(accuracy)} with AP, {len(speed)} "
+            "with times; "
             "run `coco` and `speed` for the same weights, size and flags with --store, or `pareto`"
         )
     report(rows, points, options, say)

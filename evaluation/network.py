@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 
 class NetworkEstimator:
-    """Runs `engine.infer_maps`, the official inference with maps as large as the network input, on a network as it is now.
+    """Runs `engine.infer_maps`, the official inference with maps as large as the network input, on
+    a network as it is now.
 
-    The network keeps its weights, its device and its mode (training or not). Nothing overlaps: `submit` waits for the maps.
+    The network keeps its weights, its device and its mode (training or not). Nothing overlaps:
+    `submit` waits for the maps.
     """
 
     in_flight = 1

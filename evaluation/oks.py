@@ -16,11 +16,12 @@ def object_keypoint_similarity(
 ) -> Floats:
     """(P, T) similarity, 0 to 1, of P found people and T labelled ones.
 
-    found: (P, J, 2 or more) x, y in pixels. labelled: (T, J, 3) x, y, visibility; joints with visibility 0 do not count.
-    areas: (T,) area of each labelled person in square pixels. sigmas: (J,) fall-off of each joint, as a keypoint set has them.
+    found: (P, J, 2 or more) x, y in pixels. labelled: (T, J, 3) x, y, visibility; joints with
+    visibility 0 do not count. areas: (T,) area of each labelled person in square pixels. sigmas:
+    (J,) fall-off of each joint, as a keypoint set has them.
 
-    The mean over labelled joints of exp(-d^2 / (2 area (2 sigma)^2)) (COCO keypoint evaluation; reference 6.1). A person
-    without labelled joints has similarity 0 with everybody.
+    The mean over labelled joints of exp(-d^2 / (2 area (2 sigma)^2)) (COCO keypoint evaluation;
+    reference 6.1). A person without labelled joints has similarity 0 with everybody.
     """
     labels = np.asarray(labelled, dtype=np.float64).reshape(-1, len(sigmas), 3)
     points = np.asarray(found, dtype=np.float64)
@@ -37,7 +38,9 @@ def object_keypoint_similarity(
 
 @dataclass(frozen=True)
 class Matches:
-    """Who was found. `found` and `labelled` are indices of the pairs, `similarity` theirs; the rest are ghosts and missed."""
+    """Who was found. `found` and `labelled` are indices of the pairs, `similarity` theirs; the rest
+    are ghosts and missed.
+    """
 
     found: NDArray[np.intp]
     labelled: NDArray[np.intp]
@@ -47,7 +50,8 @@ class Matches:
 def match_people(similarity: Floats, scores: ArrayLike, *, threshold: float = 0.5) -> Matches:
     """Pairs of found and labelled people, each used once, whose similarity is at least `threshold`.
 
-    As in COCO's evaluator, found people choose in descending order of score, each the most similar one that is still free.
+    As in COCO's evaluator, found people choose in descending order of score, each the most similar
+    one that is still free.
     """
     free = np.array(similarity, dtype=np.float64)
     pairs: list[tuple[int, int]] = []

@@ -47,7 +47,9 @@ class ParetoOptions(AxesOptions, LabelOptions, FrontOptions):
 
 @dataclass
 class Measured:
-    """One grouping over the whole split: its people as COCO results, and milliseconds from image to people."""
+    """One grouping over the whole split: its people as COCO results, and milliseconds from image to
+    people.
+    """
 
     results: list[Result] = field(default_factory=list)
     times_ms: list[float] = field(default_factory=list)
@@ -56,8 +58,8 @@ class Measured:
 def run_pareto(options: ParetoOptions, say: Callable[[str], None]) -> None:
     """Says AP and milliseconds of every setting, fastest first, those on the Pareto front marked.
 
-    Raises the errors of `load_dataset` and of opening a model, SinkError for outputs. What cannot run here is named and passed
-    over; its error is raised only if nothing can.
+    Raises the errors of `load_dataset` and of opening a model, SinkError for outputs. What cannot
+    run here is named and passed over; its error is raised only if nothing can.
     """
     options.check()
     check_writable(options.store)
@@ -76,10 +78,12 @@ def time_people(
     input_size: InputSize,
     progress: Progress | None = None,
 ) -> dict[Setting, Measured]:
-    """People and milliseconds of each grouping over every image, one image at a time; the network runs once for all groupings.
+    """People and milliseconds of each grouping over every image, one image at a time; the network
+    runs once for all groupings.
 
-    Time runs from the image in memory to its people in pixels of the image. The first image of every size of network input is
-    run once before: runtimes prepare for a size when they first see it. Raises DataError for an image that cannot be read.
+    Time runs from the image in memory to its people in pixels of the image. The first image of
+    every size of network input is run once before: runtimes prepare for a size when they first see
+    it. Raises DataError for an image that cannot be read.
     """
     measured = {setting: Measured() for setting in groupers}
     prepared: set[tuple[int, int]] = set()

@@ -17,7 +17,8 @@ _IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 def read_pictures(source: Path, count: int) -> Iterator[NDArray[np.uint8]]:
-    """`count` pictures (H, W, 3) uint8 BGR of a clip or a folder of images, from the beginning again where it is shorter.
+    """`count` pictures (H, W, 3) uint8 BGR of a clip or a folder of images, from the beginning
+    again where it is shorter.
 
     Raises DataError if nothing can be decoded.
     """

@@ -31,7 +31,8 @@ Box = tuple[float, ...]  # left, bottom, right, top in pixels of the picture
 
 @dataclass(frozen=True)
 class Point:
-    """A setting with its AP and its time; `best` if it is on the Pareto front: nothing else is as good and as fast.
+    """A setting with its AP and its time; `best` if it is on the Pareto front: nothing else is as
+    good and as fast.
 
     figures: all that was measured of its time, by name.
     """
@@ -46,8 +47,9 @@ class Point:
 def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> None:
     """Writes the plot, in the format that the suffix of `path` names.
 
-    One line for every way of running a model, through its input sizes, which stand at the points. Raises
-    RuntimeUnavailableError without matplotlib, SinkError if it cannot be written, DataError for an unknown suffix.
+    One line for every way of running a model, through its input sizes, which stand at the points.
+    Raises RuntimeUnavailableError without matplotlib, SinkError if it cannot be written, DataError
+    for an unknown suffix.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,8 +87,9 @@ def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> Non
 def label_points(axes: Axes, points: Sequence[Point]) -> list[Annotation]:
     """Input sizes at the points, those of the front bold; none lies on another or on a point.
 
-    A label that finds no room near its point is moved away from it and tied to it by a thin line; one that finds none at all is
-    left out. The limits and scales of `axes` must be what they will be.
+    A label that finds no room near its point is moved away from it and tied to it by a thin line;
+    one that finds none at all is left out. The limits and scales of `axes` must be what they will
+    be.
     """
     from matplotlib.text import Text
 
@@ -180,7 +183,9 @@ def _draw_series(axes: Axes, name: str, series: Sequence[Point], number: int) ->
 
 
 def _series(points: Sequence[Point]) -> Iterator[tuple[str, list[Point]]]:
-    """Points that differ in input size alone, under the name of what they have in common, smallest input first."""
+    """Points that differ in input size alone, under the name of what they have in common, smallest
+    input first.
+    """
     groups: dict[Setting, list[Point]] = {}
     for point in points:
         groups.setdefault(replace(point.setting, input_size=""), []).append(point)

@@ -50,7 +50,9 @@ class Maps(Protocol):
 
 
 class Estimator(Protocol):
-    """Images to maps, several in flight; `engine.open_estimator` and `evaluation.network.NetworkEstimator` give one."""
+    """Images to maps, several in flight; `engine.open_estimator` and
+    `evaluation.network.NetworkEstimator` give one.
+    """
 
     @property
     def in_flight(self) -> int:
@@ -82,10 +84,11 @@ def stream(
     images: Iterable[tuple[Key, NDArray[np.uint8]]],
     group: Callable[[Maps], Found],
 ) -> Iterator[tuple[Key, Found]]:
-    """What `group` makes of the maps of each image (H, W, 3) uint8 BGR, under the image's key, in order.
+    """What `group` makes of the maps of each image (H, W, 3) uint8 BGR, under the image's key, in
+    order.
 
-    `group` runs in a thread of its own and releases the maps; as many images are with the estimator as it takes, so that the
-    network never waits.
+    `group` runs in a thread of its own and releases the maps; as many images are with the estimator
+    as it takes, so that the network never waits.
     """
     with ThreadPoolExecutor(1, "group") as thread:
         submitted: collections.deque[tuple[Key, Any]] = collections.deque()
@@ -99,7 +102,8 @@ def stream(
             submitted.append((key, estimator.submit(image)))
             if len(submitted) >= max(estimator.in_flight, 1):
                 take()
-            # Maps hold the estimator's buffers until they are grouped: no more than one set of them waits.
+            # Maps hold the estimator's buffers until they are grouped: no more than one set of them
+            # waits.
             while len(grouped) > 1:
                 key, found = grouped.popleft()
                 yield key, found.result()
@@ -129,8 +133,9 @@ def predict(
 def decoded(dataset: PoseDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Image id and pixels (H, W, 3) uint8 BGR of every image, decoded ahead by a thread.
 
-    Images of one shape follow each other, so that a runtime which prepares itself for a shape does so once: the network's
-    input follows the aspect ratio (reference 2.2). Raises DataError for an image that cannot be read.
+    Images of one shape follow each other, so that a runtime which prepares itself for a shape does
+    so once: the network's input follows the aspect ratio (reference 2.2). Raises DataError for an
+    image that cannot be read.
     """
     images = sorted(dataset.images, key=lambda image: (image.width / image.height, image.width))
     with ThreadPoolExecutor(1, "decode") as decoder:

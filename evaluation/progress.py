@@ -20,7 +20,9 @@ from evaluation.prediction import Progress as Told
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int) -> Iterator[Told]:
-    """A bar on standard error, so that standard output holds the table alone; gone when the block ends."""
+    """A bar on standard error, so that standard output holds the table alone; gone when the block
+    ends.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

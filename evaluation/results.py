@@ -20,8 +20,9 @@ Result = dict[str, Any]
 def to_results(people: People, image_id: int, category_id: int) -> list[Result]:
     """One COCO result a person; `people` are in pixels of the image.
 
-    Coordinates are rounded to 1/100 pixel. A missing joint is 0, 0, 0. The box is the extent of the joints that were found:
-    the evaluator takes a result's area from it, so that missing joints do not make a person large.
+    Coordinates are rounded to 1/100 pixel. A missing joint is 0, 0, 0. The box is the extent of the
+    joints that were found: the evaluator takes a result's area from it, so that missing joints do
+    not make a person large.
     """
     keypoints = np.where(people.keypoints[:, :, 2:] > 0, people.keypoints, 0).astype(np.float64)
     keypoints[:, :, :2] = keypoints[:, :, :2].round(2)
@@ -48,7 +49,8 @@ def write_results(path: Path, results: Sequence[Result]) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well; what was there stays if it does not.
+    """A temporary path beside `path` that takes its place when the block ends well; what was there
+    stays if it does not.
 
     Raises SinkError for anything that the file system refuses.
     """
@@ -64,7 +66,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_writable(*paths: Path | None) -> None:
-    """Raises SinkError now for a path that could not be written after minutes of work; creates nothing."""
+    """Raises SinkError now for a path that could not be written after minutes of work; creates
+    nothing.
+    """
     for path in paths:
         if path is None:
             continue
@@ -72,7 +76,8 @@ def check_writable(*paths: Path | None) -> None:
             raise SinkError(f"cannot write {str(path)!r}: it is a folder; give a file name")
         if not path.parent.is_dir():
             raise SinkError(
-                f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; create it first"
+                f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
+                "create it first"
             )
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise SinkError(f"cannot write {str(path)!r}: permission denied; choose another place")

@@ -50,10 +50,11 @@ Say = Callable[[str], None]
 
 
 def run_coco(options: ScoreOptions, say: Say) -> None:
-    """Says COCO's ten figures of a model on a held-out split, as Markdown, and writes what was asked for.
+    """Says COCO's ten figures of a model on a held-out split, as Markdown, and writes what was
+    asked for.
 
-    Raises the errors of `load_dataset`, `open_setting`, `predict` and `score`, and SinkError for outputs that cannot be
-    written; most of those are refused before the work begins.
+    Raises the errors of `load_dataset`, `open_setting`, `predict` and `score`, and SinkError for
+    outputs that cannot be written; most of those are refused before the work begins.
     """
     _run("coco", options, COCO_COLUMNS, say)
 
@@ -64,7 +65,9 @@ def run_crowdpose(options: ScoreOptions, say: Say) -> None:
 
 
 def split_name(dataset: PoseDataset) -> str:
-    """How figures name what they were measured on: always as the held-out split that it is, with its size."""
+    """How figures name what they were measured on: always as the held-out split that it is, with
+    its size.
+    """
     return f"held-out split {dataset.name}, {len(dataset)} images"
 
 

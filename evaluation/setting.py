@@ -57,11 +57,13 @@ class SettingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Names what was measured, so that AP and milliseconds of the same thing can be brought together.
+    """Names what was measured, so that AP and milliseconds of the same thing can be brought
+    together.
 
-    input_size: as flags give it, `384` or `320x448`. grouping: parameters that differ from the defaults. map_stride: input
-    pixels per map pixel. weights: the first digits of the SHA-256 of the network's parameters, because two checkpoints may have
-    one name; empty in rows that are older than this field.
+    input_size: as flags give it, `384` or `320x448`. grouping: parameters that differ from the
+    defaults. map_stride: input pixels per map pixel. weights: the first digits of the SHA-256 of
+    the network's parameters, because two checkpoints may have one name; empty in rows that are
+    older than this field.
     """
 
     model: str
@@ -132,7 +134,8 @@ class Opened:
 def open_setting(options: SettingOptions) -> Iterator[Opened]:
     """The estimator and grouping that the flags ask for; the estimator is closed at the end.
 
-    Raises ConfigError, CheckpointError, ModelError or RuntimeUnavailableError for what cannot be used.
+    Raises ConfigError, CheckpointError, ModelError or RuntimeUnavailableError for what cannot be
+    used.
     """
     grouping = parse_grouping(options.grouping)
     size = None if options.input_size is None else parse_input_size(options.input_size)
@@ -152,7 +155,9 @@ def open_setting(options: SettingOptions) -> Iterator[Opened]:
 
 
 def parse_grouping(entries: Sequence[str]) -> GroupingConfig:
-    """`key=value` entries over the defaults. Raises ConfigError for an unknown key or a wrong value."""
+    """`key=value` entries over the defaults. Raises ConfigError for an unknown key or a wrong
+    value.
+    """
     values: dict[str, Any] = {}
     for entry in entries:
         key, separator, text = entry.partition("=")

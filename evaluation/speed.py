@@ -1,4 +1,6 @@
-"""The command `speed`: milliseconds of the network, of grouping, and from image to people, each by itself."""
+"""The command `speed`: milliseconds of the network, of grouping, and from image to people, each by
+itself.
+"""
 
 from __future__ import annotations
 
@@ -56,11 +58,12 @@ class SpeedOptions(AxesOptions):
 class Speed:
     """Times of one setting.
 
-    first_ms: the very first image to maps, for which runtimes compile and allocate. network: image to maps, one at a time:
-    alignment, copies and the runtime. grouping: maps to people, by number of people. latency: image to people, one at a time,
-    pictures decoded in advance. overlapped_ms: mean milliseconds an image with network and grouping overlapped, decoded in
-    advance; live_ms: the same while decoding. people: mean number found in the source. Nothing is drawn or written: the whole
-    stream is timed by `run_stream.py`.
+    first_ms: the very first image to maps, for which runtimes compile and allocate. network: image
+    to maps, one at a time: alignment, copies and the runtime. grouping: maps to people, by number
+    of people. latency: image to people, one at a time, pictures decoded in advance. overlapped_ms:
+    mean milliseconds an image with network and grouping overlapped, decoded in advance; live_ms:
+    the same while decoding. people: mean number found in the source. Nothing is drawn or written:
+    the whole stream is timed by `run_stream.py`.
     """
 
     first_ms: float
@@ -90,7 +93,8 @@ class Speed:
 
 
 def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> None:
-    """Says a table with one row a setting. Raises ConfigError, DataError, SinkError, or what opening a model raises.
+    """Says a table with one row a setting. Raises ConfigError, DataError, SinkError, or what
+    opening a model raises.
 
     What cannot run here is named and passed over; its error is raised only if nothing can.
     """
@@ -119,7 +123,9 @@ def _measure(options: SpeedOptions, runtime: str) -> Outcome:
 
 
 def time_setting(opened: Opened, options: SpeedOptions) -> Speed:
-    """Times of an open setting on the pictures of `options.source`. Raises DataError if there are none."""
+    """Times of an open setting on the pictures of `options.source`. Raises DataError if there are
+    none.
+    """
     estimator, grouper = opened.estimator, opened.grouper()
     pictures = list(
         read_pictures(options.source, min(options.warm_up + options.runs, _DECODED_AHEAD))
@@ -160,7 +166,9 @@ def _network_only(estimator: Estimator, picture: NDArray[np.uint8]) -> None:
 
 
 def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, options: SpeedOptions) -> Times:
-    """Grouping alone on drawn maps of the size that the estimator gives, with candidates if it gives them."""
+    """Grouping alone on drawn maps of the size that the estimator gives, with candidates if it
+    gives them.
+    """
     joints, *size, dimensions = maps.tags.shape
     generator = np.random.default_rng(people)
     keypoints = scatter_people(people, joints, (size[0], size[1]), generator)
@@ -203,8 +211,10 @@ def _table(rows: Sequence[Measurement], people: Sequence[int]) -> str:
     ]
     title = f"Milliseconds an image on {rows[0].on} ({rows[0].hardware}, {rows[0].date})"
     legend = (
-        "network: image in memory to maps; grouping: drawn maps to people; image to people: both, one image at a time; "
-        "overlapped: mean of a run with both at once, pictures decoded in advance; and decoding: the same while decoding. "
+        "network: image in memory to maps; grouping: drawn maps to people; image to people: both, "
+        "one image at a time; "
+        "overlapped: mean of a run with both at once, pictures decoded in advance; and decoding: "
+        "the same while decoding. "
         "Nothing is drawn or written."
     )
     return f"{title}\n\n{markdown([*Setting.COLUMNS, *columns.values()], cells)}\n\n{legend}\n"

@@ -1,4 +1,6 @@
-"""Measurements kept in a JSON Lines file, so that AP and time, measured on different days, meet in one table."""
+"""Measurements kept in a JSON Lines file, so that AP and time, measured on different days, meet in
+one table.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ Kind = Literal["coco", "crowdpose", "speed"]
 class Measurement:
     """One row: figures of a setting.
 
-    kind: what was measured. on: the split or source, by name. figures: names and values; none where there is no value.
-    hardware, date: where and when.
+    kind: what was measured. on: the split or source, by name. figures: names and values; none where
+    there is no value. hardware, date: where and when.
     """
 
     kind: Kind
@@ -54,7 +56,9 @@ def append(path: Path, row: Measurement) -> None:
 
 
 def read(path: Path) -> list[Measurement]:
-    """All rows, oldest first. Raises DataError for a file that cannot be read or was not written by `append`."""
+    """All rows, oldest first. Raises DataError for a file that cannot be read or was not written by
+    `append`.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -82,7 +86,9 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    """Model names that the driver tells; it lists no GPU of a Jetson, where the board's name says enough."""
+    """Model names that the driver tells; it lists no GPU of a Jetson, where the board's name says
+    enough.
+    """
     texts = [_text(path) for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
     return [
         found[1].strip()

@@ -42,7 +42,9 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def figure_cells(figures: Mapping[str, float | None], columns: Mapping[str, str]) -> list[str]:
-    """The figures of `columns` in the field's way: AP 0.671 as 67.1; a dash where nobody was labelled."""
+    """The figures of `columns` in the field's way: AP 0.671 as 67.1; a dash where nobody was
+    labelled.
+    """
     return [percent(figures.get(name)) for name in columns]
 
 

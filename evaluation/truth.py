@@ -20,7 +20,9 @@ from evaluation.oks import match_people, object_keypoint_similarity
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """Everybody in one frame: keypoints (T, J, 3) x, y, visibility (0 outside, 1 hidden, 2 visible) and areas (T,) px^2."""
+    """Everybody in one frame: keypoints (T, J, 3) x, y, visibility (0 outside, 1 hidden, 2 visible)
+    and areas (T,) px^2.
+    """
 
     keypoints: NDArray[np.float64]
     areas: NDArray[np.float64]
@@ -38,11 +40,12 @@ class Found:
 class TruthFigures:
     """How the records compare with the truth, at OKS >= 0.5.
 
-    frames: frames compared. frames_absent: frames of the truth that have no record, such as dropped ones; not compared.
-    people: labelled people, one count a frame, with at least one joint inside the frame. found, missed: of those.
-    ghosts: found people that are nobody's.
+    frames: frames compared. frames_absent: frames of the truth that have no record, such as dropped
+    ones; not compared. people: labelled people, one count a frame, with at least one joint inside
+    the frame. found, missed: of those. ghosts: found people that are nobody's.
     mean_oks: of those found; nan if nobody was.
-    half_visible, half_visible_found: the same for people with at least half of their joints visible.
+    half_visible, half_visible_found: the same for people with at least half of their joints
+    visible.
     """
 
     frames: int
@@ -96,7 +99,8 @@ def compare_with_truth(
     beyond = [frame for frame in records if not 0 <= frame < len(truth)]
     if beyond:
         raise DataError(
-            f"the records have frame {beyond[0]}, but the truth ends at frame {len(truth) - 1}: another clip?"
+            f"the records have frame {beyond[0]}, but the truth ends at frame {len(truth) - 1}: "
+            "another clip?"
         )
     people = found = ghosts = half_visible = half_visible_found = 0
     similarities: list[NDArray[np.float64]] = []
@@ -131,7 +135,8 @@ def compare_with_truth(
 def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
     """The labels of every frame from JSON (`.gz` or not): a list of frames, each a list of people.
 
-    A person has `keypoints` (J lists of x, y, visibility) and `area`. Raises DataError for anything else.
+    A person has `keypoints` (J lists of x, y, visibility) and `area`. Raises DataError for anything
+    else.
     """
     content = _json(path)
     if not isinstance(content, list):
@@ -155,7 +160,8 @@ def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
 def read_records(path: Path, keypoint_set: KeypointSet) -> dict[int, Found]:
     """Frame index -> found people, from the JSON Lines that `run_stream.py` writes.
 
-    Raises DataError for a file that cannot be read, is not such a record, or was made with another keypoint set.
+    Raises DataError for a file that cannot be read, is not such a record, or was made with another
+    keypoint set.
     """
     records: dict[int, Found] = {}
     for number, entry in _json_lines(path):
@@ -164,14 +170,16 @@ def read_records(path: Path, keypoint_set: KeypointSet) -> dict[int, Found]:
             if entry["keypoint_set"] != keypoint_set.name:
                 other = entry["keypoint_set"]
                 raise DataError(
-                    f"{str(path)!r} was made with keypoint set {other!r}, the truth is for {keypoint_set.name!r}"
+                    f"{str(path)!r} was made with keypoint set {other!r}, the truth is for "
+                    f"{keypoint_set.name!r}"
                 )
             continue
         if "frame" not in entry or "people" not in entry:
             if "schema" in entry:
                 continue
             raise DataError(
-                f"{where} is no record of a frame: it has no 'frame' and 'people'; give the .jsonl of a run"
+                f"{where} is no record of a frame: it has no 'frame' and 'people'; give the .jsonl "
+                "of a run"
             )
         people = entry["people"]
         records[int(entry["frame"])] = Found(

@@ -12,7 +12,9 @@ from grouping.kernels import kernel
 def place_joint(
     heatmap: NDArray[np.float32], x: int, y: int, keypoint: NDArray[np.float32]
 ) -> None:
-    """Writes x, y of the centre of a pixel, moved a quarter pixel to its higher neighbour (on ties to the lower index)."""
+    """Writes x, y of the centre of a pixel, moved a quarter pixel to its higher neighbour (on ties
+    to the lower index).
+    """
     height, width = heatmap.shape
     right = heatmap[y, min(x + 1, width - 1)] > heatmap[y, max(x - 1, 0)]
     below = heatmap[min(y + 1, height - 1), x] > heatmap[max(y - 1, 0), x]
@@ -22,7 +24,9 @@ def place_joint(
 
 @kernel
 def adjust_joints(heatmaps: NDArray[np.float32], keypoints: NDArray[np.float32]) -> None:
-    """Moves the found joints of `keypoints` (P, J, 3) from whole pixels to where the peak is: shared reference 3.1 step 4."""
+    """Moves the found joints of `keypoints` (P, J, 3) from whole pixels to where the peak is:
+    shared reference 3.1 step 4.
+    """
     for person in range(keypoints.shape[0]):
         for joint in range(keypoints.shape[1]):
             keypoint = keypoints[person, joint]

@@ -13,9 +13,9 @@ from grouping.kernels import kernel
 class Assignment(NamedTuple):
     """Scratch of one assignment problem of up to N rows (candidates) and columns (groups).
 
-    cost: (N, N) float64, **column first**: one column is contiguous, so the row minima are taken element by element.
-    row_minimum: (N,) float64 over the uncovered columns. The rest is marks: star and prime per row (column or -1), star per
-    column (row or -1), covers.
+    cost: (N, N) float64, **column first**: one column is contiguous, so the row minima are taken
+    element by element. row_minimum: (N,) float64 over the uncovered columns. The rest is marks:
+    star and prime per row (column or -1), star per column (row or -1), covers.
     """
 
     cost: NDArray[np.float64]
@@ -42,9 +42,11 @@ class Assignment(NamedTuple):
 
 @kernel
 def _shift_costs(scratch: Assignment, size: int) -> None:
-    """Makes a new zero: adds the smallest uncovered cost to covered rows, then subtracts it from uncovered columns.
+    """Makes a new zero: adds the smallest uncovered cost to covered rows, then subtracts it from
+    uncovered columns.
 
-    A cell in both is added to and subtracted from, although that cancels: with costs near 1e10 it rounds.
+    A cell in both is added to and subtracted from, although that cancels: with costs near 1e10 it
+    rounds.
     """
     cost, row_minimum = scratch.cost, scratch.row_minimum
     row_covered, column_covered = scratch.row_covered, scratch.column_covered
@@ -68,15 +70,19 @@ def _shift_costs(scratch: Assignment, size: int) -> None:
 
 @kernel
 def assign(scratch: Assignment, size: int) -> None:
-    """Assigns every row of `scratch.cost` a column of its own at least total cost; result in `scratch.star_in_row`.
+    """Assigns every row of `scratch.cost` a column of its own at least total cost; result in
+    `scratch.star_in_row`.
 
-    Among equal costs it decides as munkres 1.1.4 does (shared reference 3.1b), which is part of what the official parser
-    does: the same zeros are starred and primed in the same order, and every cost goes through the same float64 additions. Two
-    things are arranged differently, with the same outcome. Rows and columns know their marks instead of being searched. The
-    minimum of each uncovered row over the uncovered columns is kept up to date, which finds the next zero and the next step's
-    value without a pass over the matrix (subtraction and rounding are monotone, so the minimum stays the minimum).
+    Among equal costs it decides as munkres 1.1.4 does (shared reference 3.1b), which is part of
+    what the official parser does: the same zeros are starred and primed in the same order, and
+    every cost goes through the same float64 additions. Two things are arranged differently, with
+    the same outcome. Rows and columns know their marks instead of being searched. The minimum of
+    each uncovered row over the uncovered columns is kept up to date, which finds the next zero and
+    the next step's value without a pass over the matrix (subtraction and rounding are monotone, so
+    the minimum stays the minimum).
 
-    Costs are finite and overwritten. Cost on one core of an EPYC server: 30 x 30 10 us, 30 x 10 (padded) 13 us.
+    Costs are finite and overwritten. Cost on one core of an EPYC server: 30 x 30 10 us, 30 x 10
+    (padded) 13 us.
     """
     cost, row_minimum = scratch.cost, scratch.row_minimum
     star_in_row, star_in_column, prime_in_row = (
@@ -127,7 +133,8 @@ def assign(scratch: Assignment, size: int) -> None:
                 _shift_costs(scratch, size)
                 row, column = 0, 0
                 continue
-            # Its last uncovered zero in cyclic order from `column` on: the first one going backwards from there.
+            # Its last uncovered zero in cyclic order from `column` on: the first one going
+            # backwards from there.
             while True:
                 column = column - 1 if column > 0 else size - 1
                 if cost[column, row] == 0 and not column_covered[column]:

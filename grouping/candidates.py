@@ -12,9 +12,11 @@ from grouping.kernels import LARGEST_VALUE, kernel
 
 
 class Candidates(Protocol):
-    """Candidates that a network's graph already picked, K per joint, best first; grouping and engine meet here.
+    """Candidates that a network's graph already picked, K per joint, best first; grouping and
+    engine meet here.
 
-    x, y: (J, K) int32, pixels of the map. score: (J, K) float32, heatmap value. tag: (J, K, L) float32, tag map at (x, y).
+    x, y: (J, K) int32, pixels of the map. score: (J, K) float32, heatmap value. tag: (J, K, L)
+    float32, tag map at (x, y).
     """
 
     @property
@@ -28,7 +30,9 @@ class Candidates(Protocol):
 
 
 class CandidateBuffer(NamedTuple):
-    """Candidates that passed the threshold, the first `counts` (J,) per joint; allocated once, filled for every frame."""
+    """Candidates that passed the threshold, the first `counts` (J,) per joint; allocated once,
+    filled for every frame.
+    """
 
     x: NDArray[np.int32]
     y: NDArray[np.int32]
@@ -54,9 +58,11 @@ def take_candidates(
     map_size: tuple[int, int],
     buffer: CandidateBuffer,
 ) -> None:
-    """Fills `buffer` with the first K candidates per joint, K its capacity, less those below `threshold` or not usable.
+    """Fills `buffer` with the first K candidates per joint, K its capacity, less those below
+    `threshold` or not usable.
 
-    map_size: height and width. Raises DataError for arrays of the wrong shape or dtype and for places outside the map.
+    map_size: height and width. Raises DataError for arrays of the wrong shape or dtype and for
+    places outside the map.
     """
     joints, capacity, tag_length = buffer.tag.shape
     offered = candidates.score.shape[1] if candidates.score.ndim == 2 else 0
@@ -82,14 +88,17 @@ def take_candidates(
     if outside >= 0:
         joint, place = divmod(outside, capacity)
         raise DataError(
-            f"candidate {place} of joint {joint} is at x {buffer.x[joint, place]}, y {buffer.y[joint, place]}, outside the map "
-            f"of width {map_size[1]} and height {map_size[0]}: candidates and maps must come from the same network output"
+            f"candidate {place} of joint {joint} is at x {buffer.x[joint, place]}, y "
+            f"{buffer.y[joint, place]}, outside the map "
+            f"of width {map_size[1]} and height {map_size[0]}: candidates and maps must come from "
+            "the same network output"
         )
 
 
 @kernel
 def keep_usable(candidates: CandidateBuffer, threshold: np.float32, height: int, width: int) -> int:
-    """Takes out, in place and keeping the order, what is below `threshold`, not finite or beyond LARGEST_VALUE.
+    """Takes out, in place and keeping the order, what is below `threshold`, not finite or beyond
+    LARGEST_VALUE.
 
     Returns -1, or joint * capacity + place of the first candidate outside the map, where it stops.
     """

@@ -71,17 +71,19 @@ class _Frame(NamedTuple):
 
 
 class Grouper:
-    """Callable that groups the peaks of heatmaps into people by their tags. One thread owns it; it runs without the GIL.
+    """Callable that groups the peaks of heatmaps into people by their tags. One thread owns it; it
+    runs without the GIL.
 
         grouper = Grouper("coco")
         people = grouper(heatmaps, tags)  # (17, h, w) and (17, h, w, L) float32
 
     keypoint_set: name, YAML path or KeypointSet; its number of joints and visiting order are used.
-    mode: "reference" gives what the official parser gives with munkres 1.1.4, people in the same order, ties included.
-        "tuned" also allows the options of GroupingConfig that change results.
+    mode: "reference" gives what the official parser gives with munkres 1.1.4, people in the same
+        order, ties included. "tuned" also allows the options of GroupingConfig that change results.
     config: thresholds and options; the defaults are those of the official evaluation in both modes.
 
-    Raises ConfigError for an unknown keypoint set or mode, and for options that `mode` does not allow.
+    Raises ConfigError for an unknown keypoint set or mode, and for options that `mode` does not
+    allow.
     """
 
     def __init__(
@@ -103,7 +105,8 @@ class Grouper:
         self.warm_up()
 
     def warm_up(self) -> None:
-        """Compiles the kernels (some seconds, once per installation) or loads them from Numba's cache, so that no frame waits.
+        """Compiles the kernels (some seconds, once per installation) or loads them from Numba's
+        cache, so that no frame waits.
 
         Done when the Grouper is made. Another one in the same process finds everything ready.
         """
@@ -124,10 +127,12 @@ class Grouper:
         tags: NDArray[np.float32],
         candidates: Candidates | None = None,
     ) -> People:
-        """The people in one frame, in pixels of the map (pixel centres at +0.5); nobody is a normal answer.
+        """The people in one frame, in pixels of the map (pixel centres at +0.5); nobody is a normal
+        answer.
 
-        heatmaps: (J, h, w) float32. tags: (J, h, w, L) float32, any L, any layout; a transposed view is not copied.
-        candidates: peaks that the graph already picked, after 5x5 NMS; where none are given they are found here.
+        heatmaps: (J, h, w) float32. tags: (J, h, w, L) float32, any L, any layout; a transposed
+        view is not copied. candidates: peaks that the graph already picked, after 5x5 NMS; where
+        none are given they are found here.
         What is not finite in the maps (or beyond 1e18) is used for nobody.
 
         Raises DataError for arrays of the wrong shape, dtype or number of joints.
@@ -149,7 +154,9 @@ class Grouper:
         return people
 
     def _open(self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> _Frame:
-        """The maps in the form that the kernels take, with the buffers for their size; those of another size are let go."""
+        """The maps in the form that the kernels take, with the buffers for their size; those of
+        another size are let go.
+        """
         check_maps(heatmaps, tags, len(self.keypoint_set), self.keypoint_set.name)
         size = (*heatmaps.shape[1:], tags.shape[3])
         if self._buffers is None or self._size != size:
@@ -214,18 +221,23 @@ def _only(people: People, kept: NDArray[np.bool_]) -> People:
 
 
 def _smallest_above(threshold: float) -> np.float32:
-    """The smallest float32 above `threshold`, so that `score >= it` in float32 means `score > threshold` in float64."""
+    """The smallest float32 above `threshold`, so that `score >= it` in float32 means `score >
+    threshold` in float64.
+    """
     value = np.float32(threshold)
     return value if float(value) > threshold else np.nextafter(value, np.float32(np.inf))
 
 
 def _check_options(mode: str, config: GroupingConfig) -> None:
-    """Raises ConfigError for an unknown mode, and for options that the official parser lacks in mode "reference"."""
+    """Raises ConfigError for an unknown mode, and for options that the official parser lacks in
+    mode "reference".
+    """
     if mode not in ("reference", "tuned"):
         raise ConfigError(f"mode must be 'reference' or 'tuned', not {mode!r}")
     defaults = {field.name: field.default for field in fields(GroupingConfig)}
     changed = [name for name in _TUNED_ONLY if getattr(config, name) != defaults[name]]
     if mode == "reference" and changed:
         raise ConfigError(
-            f"{', '.join(changed)}: not in the reference decoder, so mode 'reference' cannot honour it; use mode 'tuned'"
+            f"{', '.join(changed)}: not in the reference decoder, so mode 'reference' cannot "
+            "honour it; use mode 'tuned'"
         )

@@ -13,8 +13,8 @@ from configs.errors import DataError
 class TagMaps(NamedTuple):
     """Tag maps as one flat array and the strides, in elements, of joint, y, x and tag dimension.
 
-    So the kernels take (J, h, w, L) arrays of any layout without a copy: interleaved, or a transposed view of planes as
-    networks deliver them.
+    So the kernels take (J, h, w, L) arrays of any layout without a copy: interleaved, or a
+    transposed view of planes as networks deliver them.
     """
 
     flat: NDArray[np.float32]
@@ -24,7 +24,9 @@ class TagMaps(NamedTuple):
 def check_maps(
     heatmaps: NDArray[np.float32], tags: NDArray[np.float32], joints: int, keypoint_set: str
 ) -> None:
-    """Raises DataError unless `heatmaps` is float32 (joints, h, w) and `tags` float32 (joints, h, w, L)."""
+    """Raises DataError unless `heatmaps` is float32 (joints, h, w) and `tags` float32 (joints, h,
+    w, L).
+    """
     for name, array, axes in (("heatmaps", heatmaps, "(J, h, w)"), ("tags", tags, "(J, h, w, L)")):
         if not isinstance(array, np.ndarray):
             raise DataError(
@@ -32,17 +34,20 @@ def check_maps(
             )
         if array.dtype != np.float32:
             raise DataError(
-                f"{name} must be float32, not {array.dtype}: convert them with .astype(numpy.float32)"
+                f"{name} must be float32, not {array.dtype}: convert them with "
+                ".astype(numpy.float32)"
             )
         if array.ndim != axes.count(",") + 1 or 0 in array.shape:
             raise DataError(f"{name} must have shape {axes}, not {array.shape}")
     if tags.shape[:3] != heatmaps.shape:
         raise DataError(
-            f"tags of shape {tags.shape} do not fit heatmaps of shape {heatmaps.shape}: J, h and w must be equal"
+            f"tags of shape {tags.shape} do not fit heatmaps of shape {heatmaps.shape}: J, h and w "
+            "must be equal"
         )
     if heatmaps.shape[0] != joints:
         raise DataError(
-            f"the maps have {heatmaps.shape[0]} joints, but keypoint set {keypoint_set!r} has {joints}: "
+            f"the maps have {heatmaps.shape[0]} joints, but keypoint set {keypoint_set!r} has "
+            f"{joints}: "
             "make the Grouper with the keypoint set that the network was trained for"
         )
 
@@ -58,7 +63,9 @@ def read_only_heatmaps(heatmaps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def flatten_tags(tags: NDArray[np.float32]) -> TagMaps:
-    """`tags` (J, h, w, L) without a copy, except where an axis runs backwards or values are not aligned."""
+    """`tags` (J, h, w, L) without a copy, except where an axis runs backwards or values are not
+    aligned.
+    """
     if (
         min(tags.strides) < 0
         or any(stride % tags.itemsize for stride in tags.strides)

@@ -11,7 +11,8 @@ from grouping.assignment import Assignment, assign
 from grouping.candidates import CandidateBuffer
 from grouping.kernels import kernel
 
-# What the official parser writes into surplus columns. Together with float64 rounding it decides between equal costs.
+# What the official parser writes into surplus columns. Together with float64 rounding it decides
+# between equal costs.
 _PADDING_COST = 1e10
 
 
@@ -20,8 +21,9 @@ class Groups(NamedTuple):
 
     key: (capacity,) float32, first component of the tag that opened the group.
     member: (capacity, J) int64, index of the candidate that is the joint, or -1.
-    tag: (capacity, J, L) float32, tags of the candidates that joined, in that order; tag_count: (capacity,) how many.
-    mean: (N, L) float32 mean tags, distance: (N groups, N candidates) float64 tag distances: scratch of one joint.
+    tag: (capacity, J, L) float32, tags of the candidates that joined, in that order; tag_count:
+    (capacity,) how many. mean: (N, L) float32 mean tags, distance: (N groups, N candidates) float64
+    tag distances: scratch of one joint.
     """
 
     key: NDArray[np.float32]
@@ -49,7 +51,8 @@ class Groups(NamedTuple):
 def _mean(values: NDArray[np.float32], count: int, in_blocks: bool) -> np.float32:
     """Mean of the first `count` values as NumPy computes it in float32, rounding included.
 
-    NumPy adds along a contiguous axis in eight interleaved sums (`in_blocks`), along any other one after the other.
+    NumPy adds along a contiguous axis in eight interleaved sums (`in_blocks`), along any other one
+    after the other.
     """
     total = np.float32(0)
     first_single = 0
@@ -86,8 +89,9 @@ def _open_group(
 ) -> int:
     """Opens a group with one candidate; returns the number of groups.
 
-    The official parser keeps its groups in a dictionary under the tag's first component. So where that key is taken, the group
-    there loses this joint and its tags to the newcomer and keeps its other joints.
+    The official parser keeps its groups in a dictionary under the tag's first component. So where
+    that key is taken, the group there loses this joint and its tags to the newcomer and keeps its
+    other joints.
     """
     keys, key = groups.key, candidates.tag[joint, place, 0]
     group = 0
@@ -116,7 +120,9 @@ def _join(groups: Groups, group: int, candidates: CandidateBuffer, joint: int, p
 def _measure_distances(
     groups: Groups, compared: int, candidates: CandidateBuffer, joint: int
 ) -> None:
-    """Fills `groups.mean` and `groups.distance` for the first `compared` groups and the joint's candidates."""
+    """Fills `groups.mean` and `groups.distance` for the first `compared` groups and the joint's
+    candidates.
+    """
     of_group, of_candidate, mean, distance = (
         groups.tag,
         candidates.tag,
@@ -168,10 +174,11 @@ def match_by_tag(
 ) -> int:
     """Puts candidates together into `groups`, joint by joint; returns how many there are.
 
-    The official parser's match_by_tag (HigherHRNet lib/core/group.py; shared reference 3.1 step 3): cost is the rounded
-    distance to the group's mean tag times 100 less the score, and a pair counts only below `tag_threshold`.
-    reweight_by_distance: before rounding, distances below the threshold grow with the distance in pixels to the group's
-    centre, relative to the nearest candidate (OpenVINO Open Model Zoo, dist_reweight).
+    The official parser's match_by_tag (HigherHRNet lib/core/group.py; shared reference 3.1 step 3):
+    cost is the rounded distance to the group's mean tag times 100 less the score, and a pair counts
+    only below `tag_threshold`. reweight_by_distance: before rounding, distances below the threshold
+    grow with the distance in pixels to the group's centre, relative to the nearest candidate
+    (OpenVINO Open Model Zoo, dist_reweight).
     """
     count = 0
     max_people = groups.mean.shape[0]
@@ -217,7 +224,9 @@ def _reweight(
     tag_threshold: float,
     distance: NDArray[np.float64],
 ) -> None:
-    """Multiplies the `distance` of each candidate near a group by its pixel distance relative to the nearest one's."""
+    """Multiplies the `distance` of each candidate near a group by its pixel distance relative to
+    the nearest one's.
+    """
     nearest = np.inf
     for place in range(candidates.counts[joint]):
         if groups.distance[group, place] < tag_threshold:
@@ -237,9 +246,11 @@ def collect_people(
     scores: NDArray[np.float32],
     tags: NDArray[np.float32],
 ) -> None:
-    """Fills `keypoints` (P, J, 3), whole pixels, zeros where missing; `scores` (P,) and `tags` (P, L), means over joints.
+    """Fills `keypoints` (P, J, 3), whole pixels, zeros where missing; `scores` (P,) and `tags` (P,
+    L), means over joints.
 
-    A score is the mean over all J joints, a tag that over the joints that were found, in the order of their index.
+    A score is the mean over all J joints, a tag that over the joints that were found, in the order
+    of their index.
     """
     joints = keypoints.shape[1]
     tag_length = tags.shape[1]

@@ -37,7 +37,9 @@ def _insert_peak(
     peak_y: NDArray[np.int32],
     peak_score: NDArray[np.float32],
 ) -> int:
-    """Puts a peak in its place among the `count` best of a joint, equal ones in row-major order; returns how many there are."""
+    """Puts a peak in its place among the `count` best of a joint, equal ones in row-major order;
+    returns how many there are.
+    """
     place = count
     while place > 0:
         before = peak_score[joint, place - 1]
@@ -71,11 +73,13 @@ def find_peaks(
     peak_score: NDArray[np.float32],
     peak_count: NDArray[np.int64],
 ) -> None:
-    """The K largest usable peaks of at least `threshold` per joint: max-pool NMS, then top-K, of the official parser.
+    """The K largest usable peaks of at least `threshold` per joint: max-pool NMS, then top-K, of
+    the official parser.
 
-    Only columns of tiles whose maximum reaches the threshold are looked at, so a map is read once and little of it twice. Peaks
-    come in falling order, equal ones in row-major order. Fills `tile_maxima` (J, tile rows, tile columns) of every joint, and
-    the first `peak_count` (J,) entries of `peak_x`, `peak_y`, `peak_score` (J, K).
+    Only columns of tiles whose maximum reaches the threshold are looked at, so a map is read once
+    and little of it twice. Peaks come in falling order, equal ones in row-major order. Fills
+    `tile_maxima` (J, tile rows, tile columns) of every joint, and the first `peak_count` (J,)
+    entries of `peak_x`, `peak_y`, `peak_score` (J, K).
     """
     joints, height, width = heatmaps.shape
     for joint in range(joints):

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 class People:
     """P people with J joints each, in the pixels of the map, or of the image once mapped there.
 
-    keypoints: (P, J, 3) float32 x, y, score; a missing joint has score 0, and its x and y mean nothing.
-    scores: (P,) float32, mean joint score over all J joints, taken before missing joints are filled.
+    keypoints: (P, J, 3) float32 x, y, score; a missing joint has score 0, and its x and y mean
+    nothing.
+    scores: (P,) float32, mean joint score over all J joints, taken before missing joints are
+    filled.
     tags: (P, L) float32, mean tag of each person's detected joints.
     """
 

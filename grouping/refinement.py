@@ -21,19 +21,22 @@ from grouping.tiles import (
 
 _INFINITY = np.float32(np.inf)
 _NOWHERE = 2**62
-# Tiles are searched in passes by their largest heatmap value: peaks, then weak peaks, then the rest, of which little can be
-# better by then and need be read. Any values give the same people; these halve the time on the maps of a trained network.
+# Tiles are searched in passes by their largest heatmap value: peaks, then weak peaks, then the
+# rest, of which little can be better by then and need be read. Any values give the same people;
+# these halve the time on the maps of a trained network.
 _PASSES = (np.float32(0.1), np.float32(0.02), -_INFINITY)
 
 
 class Search(NamedTuple):
     """Scratch of the search for one joint of everybody who misses it, S people.
 
-    person: (S,) who searches; own_tag: (L, S) float32 their mean tags. best_value, best_pixel: (S,) what the best pixel so far
-    is worth and its row-major index. bound: (S,) float32, what the tile at hand is worth at most.
-    lanes: (2, w * L) float32 smallest and largest tags per column of a row of tiles; tag_range: (2, L) of a tile.
-    score, tag: (256,), (L, 256) float32, a tile of the maps, its pixels one after the other whatever the layout of the maps;
-    score is -inf where there is no map or no usable value. value: (256,) float32, what its pixels are worth to one person.
+    person: (S,) who searches; own_tag: (L, S) float32 their mean tags. best_value, best_pixel: (S,)
+    what the best pixel so far is worth and its row-major index. bound: (S,) float32, what the tile
+    at hand is worth at most.
+    lanes: (2, w * L) float32 smallest and largest tags per column of a row of tiles; tag_range: (2,
+    L) of a tile. score, tag: (256,), (L, 256) float32, a tile of the maps, its pixels one after the
+    other whatever the layout of the maps; score is -inf where there is no map or no usable value.
+    value: (256,) float32, what its pixels are worth to one person.
     """
 
     person: NDArray[np.int64]
@@ -73,10 +76,11 @@ def _measure_bounds(
     searching: int,
     bound: NDArray[np.float32],
 ) -> bool:
-    """Fills `bound` with what no pixel of a tile exceeds for each who searches; whether any reaches their best. Vectorised.
+    """Fills `bound` with what no pixel of a tile exceeds for each who searches; whether any reaches
+    their best. Vectorised.
 
-    The bounds are exact, not only nearly so: the float32 operations are those of `_measure_values`, and each is monotone with
-    its rounding.
+    The bounds are exact, not only nearly so: the float32 operations are those of `_measure_values`,
+    and each is monotone with its rounding.
     """
     bound[:searching] = 0
     for dimension in range(own_tag.shape[0]):
@@ -101,7 +105,8 @@ def _measure_values(
     limit: np.float32,
     value: NDArray[np.float32],
 ) -> bool:
-    """Fills `value` with what each pixel of the loaded tile is worth to one who searches; whether any reaches `limit`.
+    """Fills `value` with what each pixel of the loaded tile is worth to one who searches; whether
+    any reaches `limit`.
 
     Heatmap value less rounded tag distance, in float32 like the official parser. Vectorised.
     """
@@ -126,7 +131,9 @@ def _offer(
     best_pixel: NDArray[np.int64],
     searcher: int,
 ) -> None:
-    """Takes a pixel if it is worth more than the best so far, or as much and comes first in row-major order."""
+    """Takes a pixel if it is worth more than the best so far, or as much and comes first in
+    row-major order.
+    """
     if worth > best_value[searcher] or (
         worth == best_value[searcher] and pixel < best_pixel[searcher]
     ):
@@ -145,7 +152,9 @@ def _begin_search(
     person_tags: NDArray[np.float32],
     search: Search,
 ) -> int:
-    """Gathers who misses a joint, each with the best of the joint's candidates for a start: hard to beat. Returns how many."""
+    """Gathers who misses a joint, each with the best of the joint's candidates for a start: hard to
+    beat. Returns how many.
+    """
     best_value, best_pixel, own_tag = search.best_value, search.best_pixel, search.own_tag
     searching = 0
     for person in range(keypoints.shape[0]):
@@ -183,13 +192,16 @@ def _search_tile(
     tag: NDArray[np.float32],
     value: NDArray[np.float32],
 ) -> bool:
-    """Looks through the loaded tile for each whose `bound` says that it may hold something better; whether it did."""
+    """Looks through the loaded tile for each whose `bound` says that it may hold something better;
+    whether it did.
+    """
     is_improved = False
     for searcher in range(searching):
         best, at = best_value[searcher], best_pixel[searcher]
         if bound[searcher] < best or (bound[searcher] == best and at < top * width + left):
             continue
-        # A pixel worth as much counts only if it comes first, which it does not where the best one is above the tile.
+        # A pixel worth as much counts only if it comes first, which it does not where the best one
+        # is above the tile.
         limit = np.nextafter(best, _INFINITY) if at < top * width else best
         if _measure_values(score, tag, own_tag, searcher, limit, value):
             is_improved = True
@@ -319,11 +331,13 @@ def fill_missing_joints(
     search: Search,
     keypoints: NDArray[np.float32],
 ) -> None:
-    """Fills joints of `keypoints` (P, J, 3) with score 0 where the heatmap and the person's mean tag (P, L) say: 3.1 step 6.
+    """Fills joints of `keypoints` (P, J, 3) with score 0 where the heatmap and the person's mean
+    tag (P, L) say: 3.1 step 6.
 
-    The pixel with the largest heatmap value less rounded tag distance, the first in row-major order among equals, if its
-    heatmap value is above 0 and at least `floor`. Each map is read once for everybody who misses the joint, and of it only
-    tiles whose largest heatmap value (`tile_maxima`), less their distance from somebody's tag, can beat what they have.
+    The pixel with the largest heatmap value less rounded tag distance, the first in row-major order
+    among equals, if its heatmap value is above 0 and at least `floor`. Each map is read once for
+    everybody who misses the joint, and of it only tiles whose largest heatmap value
+    (`tile_maxima`), less their distance from somebody's tag, can beat what they have.
     """
     for joint in range(heatmaps.shape[0]):
         searching = _begin_search(

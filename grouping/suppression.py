@@ -15,10 +15,12 @@ def find_duplicates(
     distance_px: float,
     kept: NDArray[np.bool_],
 ) -> None:
-    """Fills `kept` (P,): false for the weaker of two people whose common joints are nearer than `distance_px` on average.
+    """Fills `kept` (P,): false for the weaker of two people whose common joints are nearer than
+    `distance_px` on average.
 
-    Common joints are those that have a score in both, filled ones included: a stray peak becomes a person by borrowing the
-    joints of a real one. Strong people are decided on first, so nobody is left out because of someone who is left out.
+    Common joints are those that have a score in both, filled ones included: a stray peak becomes a
+    person by borrowing the joints of a real one. Strong people are decided on first, so nobody is
+    left out because of someone who is left out.
     """
     order = np.argsort(-scores, kind="mergesort")
     for rank in range(len(order)):

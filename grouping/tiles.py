@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from grouping.kernels import LARGEST_VALUE, kernel
 
-# A tile is the smallest part of a map that is skipped as a whole. Eight rows at once keep the maximum in registers;
-# 32 columns are four AVX2 vectors, and about the width of a peak at the map sizes that networks deliver.
+# A tile is the smallest part of a map that is skipped as a whole. Eight rows at once keep the
+# maximum in registers; 32 columns are four AVX2 vectors, and about the width of a peak at the map
+# sizes that networks deliver.
 TILE_HEIGHT_PX = 8
 TILE_WIDTH_PX = 32
 TILE_PIXELS = TILE_HEIGHT_PX * TILE_WIDTH_PX
@@ -28,10 +29,12 @@ def measure_tile_row(
     column_maxima: NDArray[np.float32],
     tile_maxima: NDArray[np.float32],
 ) -> None:
-    """Fills one row of tiles of `tile_maxima`, and `column_maxima` (w,) with the largest value of each column in it.
+    """Fills one row of tiles of `tile_maxima`, and `column_maxima` (w,) with the largest value of
+    each column in it.
 
-    NaN is never the largest. Column by column, because a maximum along a row is a reduction, which LLVM vectorises only
-    under fastmath; a row below the map is the last one again, so that the inner loop has a constant length.
+    NaN is never the largest. Column by column, because a maximum along a row is a reduction, which
+    LLVM vectorises only under fastmath; a row below the map is the last one again, so that the
+    inner loop has a constant length.
     """
     height, width = heatmaps.shape[1:]
     channel, top, last = np.uintp(joint), np.uintp(tile_y * TILE_HEIGHT_PX), np.uintp(height - 1)
@@ -75,10 +78,12 @@ def _measure_run(
     lanes: NDArray[np.float32],
     first_lane: int,
 ) -> None:
-    """Fills `count` lanes from `first_lane` on with the smallest and the largest of `rows` rows; NaN is neither.
+    """Fills `count` lanes from `first_lane` on with the smallest and the largest of `rows` rows;
+    NaN is neither.
 
-    Indices are unsigned, and there are no views of rows: Numba's care for negative indices and its reference counts would each
-    keep LLVM from vectorising. A row too many is the last one again, so that the inner loop has a constant length.
+    Indices are unsigned, and there are no views of rows: Numba's care for negative indices and its
+    reference counts would each keep LLVM from vectorising. A row too many is the last one again, so
+    that the inner loop has a constant length.
     """
     start, stride, last, target = (
         np.uintp(first),
@@ -117,7 +122,9 @@ def measure_columns(
     columns: int,
     lanes: NDArray[np.float32],
 ) -> None:
-    """Fills `lanes` for columns of one row of tiles; `start` is where the first of them begins, at x `left`."""
+    """Fills `lanes` for columns of one row of tiles; `start` is where the first of them begins, at
+    x `left`.
+    """
     if strides[2] == tag_length and strides[3] == 1:  # interleaved: one run
         _measure_run(
             tags, start, strides[1], 1, rows, columns * tag_length, lanes, left * tag_length
@@ -165,9 +172,11 @@ def load_tile(
     score: NDArray[np.float32],
     tag: NDArray[np.float32],
 ) -> None:
-    """Copies a tile, so that everybody's pass over it reads contiguous memory in the first-level cache.
+    """Copies a tile, so that everybody's pass over it reads contiguous memory in the first-level
+    cache.
 
-    Heatmap values become -inf where they are not usable, and where the tile reaches over the edge of the map.
+    Heatmap values become -inf where they are not usable, and where the tile reaches over the edge
+    of the map.
     """
     rows, columns = (
         min(TILE_HEIGHT_PX, heatmaps.shape[1] - top),
@@ -196,7 +205,8 @@ def load_tile(
                 + left * strides[2]
                 + dimension * strides[3]
             )
-            # The same loop thrice: LLVM vectorises the first two, whose strides it knows. They are those of the usual layouts.
+            # The same loop thrice: LLVM vectorises the first two, whose strides it knows. They are
+            # those of the usual layouts.
             if step == 1:
                 for column in range(count):
                     tag[depth, target + column] = tags[source + column]

@@ -1,4 +1,6 @@
-"""One source on its way through the pipeline, with everything that is kept apart from other sources."""
+"""One source on its way through the pipeline, with everything that is kept apart from other
+sources.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from stream.sources import FrameSlot, Source
 class Thinning:
     """Which frames of a source are used at all; one that is not wanted is no drop.
 
-    limit: how many frames to use. stride: use every n-th. max_fps: use at most so many in a second of stream time.
+    limit: how many frames to use. stride: use every n-th. max_fps: use at most so many in a second
+    of stream time.
     """
 
     limit: int | None = None
@@ -31,7 +34,9 @@ class Thinning:
         return self.limit is not None and self._used >= self.limit
 
     def expected(self, count: int | None, duration_s: float | None) -> int | None:
-        """How many frames of a source with `count` frames in `duration_s` will be used; none where that is unknown."""
+        """How many frames of a source with `count` frames in `duration_s` will be used; none where
+        that is unknown.
+        """
         if count is not None:
             count = -(-count // self.stride)
             if self.max_fps is not None and duration_s is not None:
@@ -49,7 +54,8 @@ class Thinning:
             period_s = 1 / self.max_fps
             if time_s < self._due_s - period_s / 100:  # time stamps are rounded
                 return False
-            # Due a period after this one was due, not after it came, or 20 of 30 fps would become 15; a pause earns nothing.
+            # Due a period after this one was due, not after it came, or 20 of 30 fps would become
+            # 15; a pause earns nothing.
             self._due_s = max(self._due_s + period_s, time_s)
         self._used += 1
         return True
@@ -59,8 +65,9 @@ class Thinning:
 class Channel:
     """A source, the ring that its frames wait in, and where its results go.
 
-    renderer: draws the pictures that its sinks want; it keeps people's colours, so each source has one of its own.
-    label: tells its stages from those of other sources; empty where there is only one.
+    renderer: draws the pictures that its sinks want; it keeps people's colours, so each source has
+    one of its own. label: tells its stages from those of other sources; empty where there is only
+    one.
     frames, people: written so far; counted by the thread that writes.
     """
 

@@ -1,4 +1,6 @@
-"""What a run says on the terminal: a progress bar, log lines that do not tear it, and a table of the stages."""
+"""What a run says on the terminal: a progress bar, log lines that do not tear it, and a table of
+the stages.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class ConsoleHandler(logging.Handler):
 
 
 class ProgressBar:
-    """Shows how far a run is: frames, rate, time left where the end is known, drops. Does nothing without a terminal."""
+    """Shows how far a run is: frames, rate, time left where the end is known, drops. Does nothing
+    without a terminal.
+    """
 
     def __init__(self, console: Console, *, enabled: bool = True) -> None:
         self._bar = RichProgress(
@@ -93,7 +97,9 @@ class _Rate(ProgressColumn):
 
 
 def stage_table(summary: Summary) -> Table:
-    """Time per frame of every stage, how busy it was, and how many frames waited in front of it (median)."""
+    """Time per frame of every stage, how busy it was, and how many frames waited in front of it
+    (median).
+    """
     table = Table(box=None, title="milliseconds a frame", title_justify="left")
     table.add_column("stage", no_wrap=True)
     for name in ("n", "mean", "p50", "p95", "p99", "max", "busy", "queue"):

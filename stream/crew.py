@@ -43,8 +43,9 @@ class Outcome:
 class Worker(threading.Thread, ABC):
     """One stage in a thread of its own.
 
-    When it ends, for whatever reason, nothing more goes into its `inboxes`, so that the stages before it end, and its
-    `outboxes` are closed, so that the stages behind it finish what they have and end. An error goes to `outcome`.
+    When it ends, for whatever reason, nothing more goes into its `inboxes`, so that the stages
+    before it end, and its `outboxes` are closed, so that the stages behind it finish what they have
+    and end. An error goes to `outcome`.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
-"""Compiled drawing: everything is an anti-aliased capsule (a line with round ends) blended into the picture.
+"""Compiled drawing: everything is an anti-aliased capsule (a line with round ends) blended into the
+picture.
 
-OpenCV draws one anti-aliased line a call, without opacity: the outlines, limbs and joints of 10 people are 900 calls. One
-compiled call for all of them takes 2.0 to 2.3 ms of CPU at 1080p, OpenCV 1.7 times as long (benchmarks/render.py); and threads
-that decode or infer go on meanwhile (nogil).
+OpenCV draws one anti-aliased line a call, without opacity: the outlines, limbs and joints of 10
+people are 900 calls. One compiled call for all of them takes 2.0 to 2.3 ms of CPU at 1080p, OpenCV
+1.7 times as long (benchmarks/render.py); and threads that decode or infer go on meanwhile (nogil).
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Style(NamedTuple):
 
 
 class Skeleton(NamedTuple):
-    """What to draw of a person. Shades are rows of `Theme.shades`; weights scale the width, less for the joints of a face."""
+    """What to draw of a person. Shades are rows of `Theme.shades`; weights scale the width, less
+    for the joints of a face.
+    """
 
     links: NDArray[np.int32]  # (K, 2) joints
     link_shades: NDArray[np.int32]  # (K,)
@@ -41,10 +44,12 @@ class Skeleton(NamedTuple):
 
 @numba.njit(nogil=True, cache=True)
 def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ignore[no-untyped-def]
-    """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `picture` (H, W, 3) uint8.
+    """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `picture` (H, W, 3)
+    uint8.
 
-    All numbers are float64 and `colour` is (3,) float32 everywhere, so that it is compiled once and not once a caller.
-    Pixels that are nearer to the line than `hole` are left alone: what an outline is drawn for will cover them.
+    All numbers are float64 and `colour` is (3,) float32 everywhere, so that it is compiled once and
+    not once a caller. Pixels that are nearer to the line than `hole` are left alone: what an
+    outline is drawn for will cover them.
     """
     reach = radius + 0.5
     inner = hole if hole > 0 else max(0.0, radius - 0.5)
@@ -55,8 +60,9 @@ def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ig
     first_row = max(0, math.ceil(min(y0, y1) - reach))
     last_row = min(picture.shape[0] - 1, math.floor(max(y0, y1) + reach))
     last_column = picture.shape[1] - 1
-    # A row meets the strip beside the line between two columns, `half` to both sides of its middle, and the two cuts across
-    # the strip's ends at two more. Divisions are done here, once: rows of a limb are only about ten pixels long.
+    # A row meets the strip beside the line between two columns, `half` to both sides of its middle,
+    # and the two cuts across the strip's ends at two more. Divisions are done here, once: rows of a
+    # limb are only about ten pixels long.
     steep, slanted = abs(along_y) * 1000 > abs(along_x), abs(along_x) * 1000 > abs(along_y)
     slope = along_x / along_y if steep else 0.0
     half = squared * inverse / abs(along_y) if steep else 0.0
@@ -130,7 +136,9 @@ def _opacity(score, style):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def person_size(joints, threshold):  # type: ignore[no-untyped-def]
-    """Larger side in pixels of the box around the joints (J, 3) with at least this score; 0 where there are none."""
+    """Larger side in pixels of the box around the joints (J, 3) with at least this score; 0 where
+    there are none.
+    """
     left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
     for joint in range(joints.shape[0]):
         if joints[joint, 2] >= threshold:
@@ -204,7 +212,9 @@ def draw_boxes(picture, boxes, order, colours, radius, opacity):  # type: ignore
 
 @numba.njit(nogil=True, cache=True)
 def draw_trails(picture, places, newest, colours, radius, opacity):  # type: ignore[no-untyped-def]
-    """Draws trails: places (P, N, E, 3) x, y, seen, a ring whose latest entry is `newest`; they thin and fade with age."""
+    """Draws trails: places (P, N, E, 3) x, y, seen, a ring whose latest entry is `newest`; they
+    thin and fade with age.
+    """
     count = places.shape[1]
     for person in range(places.shape[0]):
         for end in range(places.shape[2]):

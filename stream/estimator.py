@@ -14,10 +14,11 @@ from grouping import Grouper, People
 
 
 class Estimator(Protocol):
-    """Pictures to maps, with several under way at once; used by one thread. `engine.open_estimator` gives one.
+    """Pictures to maps, with several under way at once; used by one thread. `engine.open_estimator`
+    gives one.
 
-    in_flight: batches that may be open at a time. batch_size: pictures that are worth giving at once, 1 where a batch gains
-    nothing. min_person_score: people below it are mostly ghosts.
+    in_flight: batches that may be open at a time. batch_size: pictures that are worth giving at
+    once, 1 where a batch gains nothing. min_person_score: people below it are mostly ghosts.
     """
 
     @property
@@ -36,7 +37,9 @@ class Estimator(Protocol):
     def min_person_score(self) -> float: ...
 
     def submit_batch(self, images_bgr: Sequence[NDArray[np.uint8]], /) -> list[Any]:
-        """A ticket for the maps of each picture (H, W, 3) uint8 BGR; all of them may be reused when the call returns."""
+        """A ticket for the maps of each picture (H, W, 3) uint8 BGR; all of them may be reused when
+        the call returns.
+        """
 
     def result(self, ticket: Any, /) -> PoseMaps:
         """Waits for the maps. Tickets are taken in the order in which they were given."""
@@ -55,7 +58,8 @@ class Group(Protocol):
 
 
 def suitable_grouper(estimator: Estimator, min_score: float | None = None) -> Grouper:
-    """The reference decoder, less people below `min_score`, or below what suits the estimator's model where none is given.
+    """The reference decoder, less people below `min_score`, or below what suits the estimator's
+    model where none is given.
 
     Raises ConfigError for a keypoint set that is not known.
     """

@@ -40,7 +40,8 @@ class SourceInfo:
 
     name: path or URL without credentials.
     width, height: displayed size in pixels.
-    fps: average frame rate that the container announces, none where it announces none that is credible.
+    fps: average frame rate that the container announces, none where it announces none that is
+    credible.
     frame_count: frames to expect, none where unknown or live.
     duration_s: length in seconds, none where unknown or live.
     audio_path: file that has an audio stream to copy, none where there is none.

@@ -1,4 +1,6 @@
-"""Text without a call per letter: every printable ASCII character drawn once, then blended by a compiled loop."""
+"""Text without a call per letter: every printable ASCII character drawn once, then blended by a
+compiled loop.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _FIRST, _LAST = 32, 126
 
 
 class Glyphs(NamedTuple):
-    """masks: (95, height, width) uint8 coverage of the characters 32..126; advances: (95,) int32 pixels to the next one."""
+    """masks: (95, height, width) uint8 coverage of the characters 32..126; advances: (95,) int32
+    pixels to the next one.
+    """
 
     masks: NDArray[np.uint8]
     advances: NDArray[np.int32]
@@ -47,7 +51,9 @@ def text_codes(text: str) -> NDArray[np.uint8]:
 
 @numba.njit(nogil=True, cache=True)
 def draw_text(picture, glyphs, codes, x, y, colour, opacity):  # type: ignore[no-untyped-def]
-    """Blends characters with their line's left upper corner at (x, y) into `picture` (H, W, 3) uint8; gives the x after it."""
+    """Blends characters with their line's left upper corner at (x, y) into `picture` (H, W, 3)
+    uint8; gives the x after it.
+    """
     height, width = picture.shape[0], picture.shape[1]
     for index in range(codes.shape[0]):
         mask = glyphs.masks[codes[index]]

@@ -1,7 +1,7 @@
 """Numbers that stay with people from frame to frame, so that colours and trails do not jump.
 
-Greedy matching of near skeletons: enough for drawing, not a tracker. A person who leaves for longer than `PATIENCE`
-frames comes back as somebody new.
+Greedy matching of near skeletons: enough for drawing, not a tracker. A person who leaves for longer
+than `PATIENCE` frames comes back as somebody new.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class PersonIds:
         self._next = 0
 
     def assign(self, keypoints: NDArray[np.float64], threshold: float) -> NDArray[np.int64]:
-        """(P,) numbers of the people (P, J, 3) x, y, score; joints below `threshold` are not compared."""
+        """(P,) numbers of the people (P, J, 3) x, y, score; joints below `threshold` are not
+        compared.
+        """
         ids = np.empty(len(keypoints), np.int64)
         self._next = _match(
             keypoints, threshold, self._keypoints, self._ids, self._unseen, self._next, ids
@@ -46,7 +48,8 @@ def _match(keypoints, threshold, known, known_ids, unseen, next_id, ids):  # typ
             )
     matched = np.zeros(capacity, np.bool_)
     for _ in range(min(people, capacity)):
-        # Plain loops: NumPy's argmin and slices take seconds to compile, and this is rarely more than ten by ten.
+        # Plain loops: NumPy's argmin and slices take seconds to compile, and this is rarely more
+        # than ten by ten.
         person, other, least = -1, -1, _FAR
         for row in range(people):
             for column in range(capacity):

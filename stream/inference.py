@@ -22,7 +22,8 @@ from stream.turns import TurnReader
 class _UnderWay:
     """A frame that the engine is at work on.
 
-    begin_ns: when it was submitted, `time.perf_counter_ns()`. spent_ns: what that took, its share of the batch.
+    begin_ns: when it was submitted, `time.perf_counter_ns()`. spent_ns: what that took, its share
+    of the batch.
     """
 
     channel: int
@@ -33,11 +34,12 @@ class _UnderWay:
 
 
 class InferWorker(Worker):
-    """Rings of all sources to maps, each source in its turn, with up to `in_flight` batches under way.
+    """Rings of all sources to maps, each source in its turn, with up to `in_flight` batches under
+    way.
 
-    A batch is one frame of each source that has one, up to `estimator.batch_size`. Once the engine is idle and a frame is
-    there, the other sources have `batch_window_s` to add theirs; where nothing can be added, or the engine is busy and the
-    next result has to be taken, nobody waits.
+    A batch is one frame of each source that has one, up to `estimator.batch_size`. Once the engine
+    is idle and a frame is there, the other sources have `batch_window_s` to add theirs; where
+    nothing can be added, or the engine is busy and the next result has to be taken, nobody waits.
     """
 
     def __init__(
@@ -92,7 +94,9 @@ class InferWorker(Worker):
         self._pending.clear()
 
     def _submit_next(self) -> bool:
-        """Submits what is ready; waits for it only if nothing is under way. False if there is nothing."""
+        """Submits what is ready; waits for it only if nothing is under way. False if there is
+        nothing.
+        """
         idle = not self._pending
         found = self._reader.acquire(
             min(self._estimator.batch_size, len(self._channels)),

@@ -21,7 +21,8 @@ def iterate(
     options: PipelineOptions | None = None,
     source_config: SourceConfig | None = None,
 ) -> Iterator[tuple[Frame, People]]:
-    """Every frame with its people, in order; decoding, inference and grouping go on in the background.
+    """Every frame with its people, in order; decoding, inference and grouping go on in the
+    background.
 
         for frame, people in iterate("clip.mp4"):
             print(frame.time_s, people.boxes)
@@ -29,8 +30,9 @@ def iterate(
     source: what `open_source` understands, or a source that is open already.
     model: preset or file, for `engine.open_estimator`; or an estimator that is open already.
 
-    Frame and people are in displayed source pixels; the frame is lent until the next one is asked for. Raises SourceError,
-    ConfigError and whatever the engine raises. Leaving the loop ends the background work.
+    Frame and people are in displayed source pixels; the frame is lent until the next one is asked
+    for. Raises SourceError, ConfigError and whatever the engine raises. Leaving the loop ends the
+    background work.
     """
     with ExitStack() as stack:
         opened = (

@@ -84,7 +84,9 @@ class Lettering:
         ids: NDArray[np.int64] | None,
         scores: NDArray[np.float32] | None,
     ) -> None:
-        """Draws number and score of every person above its box (P, 4) x, y, width, height, in place."""
+        """Draws number and score of every person above its box (P, 4) x, y, width, height, in
+        place.
+        """
         no_ids, no_scores = np.empty(0, np.int64), np.empty(0, np.float32)
         numbers = no_ids if ids is None else ids
         _draw_labels(

@@ -18,7 +18,9 @@ class MapAlignment(Protocol):
 
 
 class Maps(Protocol):
-    """Heatmaps (J, h, w) and tags (J, h, w, L) float32 with their alignment; an `engine.PoseMaps` is one."""
+    """Heatmaps (J, h, w) and tags (J, h, w, L) float32 with their alignment; an `engine.PoseMaps`
+    is one.
+    """
 
     @property
     def heatmaps(self) -> NDArray[np.float32]: ...
@@ -28,16 +30,20 @@ class Maps(Protocol):
     def alignment(self) -> MapAlignment: ...
 
 
-# Colours for values 0..255: light for heat; every hue for tags, whose differences and not sizes matter.
+# Colours for values 0..255: light for heat; every hue for tags, whose differences and not sizes
+# matter.
 _RAMP = np.arange(256, dtype=np.uint8)[None]
 _HEAT = cv2.applyColorMap(_RAMP, cv2.COLORMAP_TURBO)[0].astype(np.float32)
 _HUES = cv2.applyColorMap(_RAMP, cv2.COLORMAP_HSV)[0].astype(np.float32)
-_TAG_RANGE = 8.0  # tags of different people lie about 1 apart, and the paper's Figure 4 spreads over less than this
+# tags of different people lie about 1 apart, and the paper's Figure 4 spreads over less than this
+_TAG_RANGE = 8.0
 _STRENGTH = 0.75
 
 
 def draw_maps(picture: NDArray[np.uint8], maps: Maps, kind: str) -> None:
-    """Lays `heatmaps` (the strongest joint of a pixel) or `tags` (its tag as a hue) over `picture` (H, W, 3), in place."""
+    """Lays `heatmaps` (the strongest joint of a pixel) or `tags` (its tag as a hue) over `picture`
+    (H, W, 3), in place.
+    """
     strength, value = _flatten(maps.heatmaps, maps.tags, _TAG_RANGE)
     corners = np.array([[[0, 0, 1], [1, 0, 1], [0, 1, 1]]], np.float32)
     placed = maps.alignment.to_image(corners)[0, :, :2].astype(np.float32)
@@ -55,7 +61,9 @@ def draw_maps(picture: NDArray[np.uint8], maps: Maps, kind: str) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _flatten(heatmaps, tags, tag_range):  # type: ignore[no-untyped-def]
-    """Per pixel the strongest joint: its score 0..255, and its tag (the first one) over `tag_range` as 0..255."""
+    """Per pixel the strongest joint: its score 0..255, and its tag (the first one) over `tag_range`
+    as 0..255.
+    """
     joints, height, width = heatmaps.shape
     strength = np.zeros((height, width), np.uint8)
     value = np.zeros((height, width), np.uint8)

@@ -10,10 +10,12 @@ from stream.sources import FrameSlot
 
 
 class Parcel:
-    """One frame on its way, with what has been made of it so far. It owns the lease of the frame and the buffers of the maps.
+    """One frame on its way, with what has been made of it so far. It owns the lease of the frame
+    and the buffers of the maps.
 
     channel: which source it is from.
-    maps: between inference and grouping. people: after grouping, in source pixels. drawn: whether they are in the image.
+    maps: between inference and grouping. people: after grouping, in source pixels. drawn: whether
+    they are in the image.
     """
 
     __slots__ = ("channel", "drawn", "lease", "maps", "people")
@@ -53,7 +55,8 @@ class Parcel:
 
 
 def send(parcel: Parcel, ring: RingBuffer[Parcel]) -> None:
-    """Moves what the parcel holds into the ring, waiting for room; what cannot be sent is given back.
+    """Moves what the parcel holds into the ring, waiting for room; what cannot be sent is given
+    back.
 
     Raises RingClosed if nobody reads the ring any more.
     """

@@ -41,14 +41,19 @@ _FINISH_S = 30.0  # for the sinks to finish their files, which takes longer the 
 
 
 class Pipeline:
-    """Decode, infer, group, render and write, one thread each, joined by ring buffers; order is kept for each source.
+    """Decode, infer, group, render and write, one thread each, joined by ring buffers; order is
+    kept for each source.
 
-    sources: opened by the caller, who closes them; none of them may be used by anybody else meanwhile.
+    sources: opened by the caller, who closes them; none of them may be used by anybody else
+    meanwhile.
     sinks: for each source, what its results go to; opened, written and closed by the pipeline.
-    renderers: for each source, what draws its pictures; needed if a sink wants them, and used only then.
-    left_behind: stages that hung in foreign code when the run ended; their threads may still be using engine and sources.
+    renderers: for each source, what draws its pictures; needed if a sink wants them, and used only
+    then.
+    left_behind: stages that hung in foreign code when the run ended; their threads may still be
+    using engine and sources.
 
-        with Pipeline([source], estimator, grouper, sinks=[[JsonLinesSink("out.jsonl")]]) as pipeline:
+        with Pipeline([source], estimator, grouper, sinks=[[JsonLinesSink("out.jsonl")]]) as
+        pipeline:
             summary = pipeline.run()
     """
 
@@ -67,7 +72,8 @@ class Pipeline:
         for index, source in enumerate(sources):
             if not renderers and sinks and any(sink.needs_picture for sink in sinks[index]):
                 raise ValueError(
-                    f"a sink of {source.name!r} wants pictures, and there is no renderer to draw them"
+                    f"a sink of {source.name!r} wants pictures, and there is no renderer to draw "
+                    "them"
                 )
         self.timings = timings or Timings()
         self._estimator = estimator
@@ -114,10 +120,11 @@ class Pipeline:
         self._reader = TurnReader([channel.ring for channel in self._channels], signal)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
-        """Runs until every source has ended, `stop` is called or something fails; finishes all sinks in each case.
+        """Runs until every source has ended, `stop` is called or something fails; finishes all
+        sinks in each case.
 
-        `on_progress` is called about ten times a second in the caller's thread. Raises the first error of any stage, after
-        everything has been finished. Can be called once.
+        `on_progress` is called about ten times a second in the caller's thread. Raises the first
+        error of any stage, after everything has been finished. Can be called once.
         """
         maps = self._make_front()
         people = self._make_group(maps)
@@ -146,7 +153,8 @@ class Pipeline:
         return self.summary()
 
     def results(self) -> Iterator[tuple[Frame, People]]:
-        """Frames and people in order, without rendering or sinks; a frame is lent until the next one is asked for.
+        """Frames and people in order, without rendering or sinks; a frame is lent until the next
+        one is asked for.
 
         Raises the first error of any stage. Can be used once; leaving the loop ends the run.
         """
@@ -188,7 +196,8 @@ class Pipeline:
     def stop(self) -> None:
         """Ends the run soon: what is under way is finished within a second, the rest is dropped.
 
-        For any thread, and for signal handlers: it takes no lock, which the thread that was interrupted might hold.
+        For any thread, and for signal handlers: it takes no lock, which the thread that was
+        interrupted might hold.
         """
         if self._stop_at_s is None:
             self._stop_at_s = time.monotonic()
@@ -261,7 +270,8 @@ class Pipeline:
     def _frame_ring(
         self, name: str, policy: Policy, signal: threading.Condition
     ) -> RingBuffer[FrameSlot]:
-        # Waiting to be read, being written, with the engine, and one waiting and one at work in every stage behind it.
+        # Waiting to be read, being written, with the engine, and one waiting and one at work in
+        # every stage behind it.
         count = _WAITING + 2 + self._in_flight + 3 * (self._waiting + 1)
         return RingBuffer(
             [FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal
@@ -307,7 +317,9 @@ class Pipeline:
             channel.ring.abort(reason)
 
     def _shut_down(self) -> None:
-        """Ends every thread; one that hangs in foreign code is left behind, said aloud, after a deadline."""
+        """Ends every thread; one that hangs in foreign code is left behind, said aloud, after a
+        deadline.
+        """
         self._interrupt("the run is over")
         for ring in self._rings:
             ring.abort("the run is over")

@@ -16,9 +16,10 @@ class Policy:
 
     every-frame: none; the writer waits for a free slot (files).
     latest: all but the newest (live: the reader is never more than one frame behind).
-    max-age: first in, first out, without those older than `max_age_s` when their turn comes, and without the oldest when there
-        is no more room. How full the ring is and how old a frame is are facts; announced frame rates, which other programs
-        use for this, are not (a camera that promises 30 and delivers 29 makes them drop nearly everything).
+    max-age: first in, first out, without those older than `max_age_s` when their turn comes, and
+        without the oldest when there is no more room. How full the ring is and how old a frame is
+        are facts; announced frame rates, which other programs use for this, are not (a camera that
+        promises 30 and delivers 29 makes them drop nearly everything).
     """
 
     kind: Literal["every-frame", "latest", "max-age"]

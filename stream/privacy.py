@@ -18,7 +18,9 @@ _BLUR_REDUCTION = 24
 
 
 class HeadJoints(NamedTuple):
-    """Which joints tell where a head is: those on it, and the shoulders and hips (-1 where the set has none)."""
+    """Which joints tell where a head is: those on it, and the shoulders and hips (-1 where the set
+    has none).
+    """
 
     face: NDArray[np.int32]
     shoulders: NDArray[np.int32]
@@ -72,8 +74,8 @@ def _head(joints, heads):  # type: ignore[no-untyped-def]
     torso = 0.0
     if shoulder_x > -np.inf and hip_x > -np.inf:
         torso = math.hypot(shoulder_x - hip_x, shoulder_y - hip_y)
-    # Proportions of the body: a head is about as wide as 0.55 of the shoulders, and half as high as the torso. Seen from the
-    # side the shoulders shrink, so that the larger of the two decides.
+    # Proportions of the body: a head is about as wide as 0.55 of the shoulders, and half as high as
+    # the torso. Seen from the side the shoulders shrink, so that the larger of the two decides.
     body = max(0.55 * width, 0.38 * torso)
     if count > 0:
         x, y = x / count, y / count

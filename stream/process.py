@@ -9,17 +9,20 @@ from contextlib import contextmanager
 
 import cv2
 
-# Threads hand the interpreter over after 0.5 ms instead of 5: a hop between two stages costs 60 us instead of 5 ms while a
-# third thread computes in Python (../shared/reference/performance.md, section 2).
+# Threads hand the interpreter over after 0.5 ms instead of 5: a hop between two stages costs 60 us
+# instead of 5 ms while a third thread computes in Python (../shared/reference/performance.md,
+# section 2).
 _SWITCH_INTERVAL_S = 0.0005
 
 
 @contextmanager
 def tuned_process() -> Iterator[None]:
-    """Quick hand-over between threads, no long collections, and an OpenCV that leaves the cores to the stages.
+    """Quick hand-over between threads, no long collections, and an OpenCV that leaves the cores to
+    the stages.
 
-    Everything is as before afterwards. A full collection looks at every object of every imported module and stops all threads
-    meanwhile: 36 ms, more than a frame, once a minute or so with two cameras. What is there when the run begins is left out.
+    Everything is as before afterwards. A full collection looks at every object of every imported
+    module and stops all threads meanwhile: 36 ms, more than a frame, once a minute or so with two
+    cameras. What is there when the run begins is left out.
     """
     interval_s, threads = sys.getswitchinterval(), cv2.getNumThreads()
     frozen = gc.get_freeze_count() > 0  # by the program around us, which has reasons of its own

@@ -10,7 +10,9 @@ from stream.channel import Channel
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is. expected: frames to come in all, none where unknown. finished: the last call of the run."""
+    """How far a run is. expected: frames to come in all, none where unknown. finished: the last
+    call of the run.
+    """
 
     frames: int
     expected: int | None

@@ -19,13 +19,15 @@ from stream.trails import Trails
 
 __all__ = ["RenderOptions", "Renderer", "Status"]
 
-# Widths of joints follow the spread of their labels (sigma): 0.079 is a shoulder's, drawn in full; an eye's is 0.025.
+# Widths of joints follow the spread of their labels (sigma): 0.079 is a shoulder's, drawn in full;
+# an eye's is 0.025.
 _FULL_WIDTH_SIGMA = 0.062
 _SMALLEST_WEIGHT = 0.5
 
 
 class Renderer:
-    """Draws people as skeletons, with what `options` adds. Owned by one thread; keeps people's colours from frame to frame.
+    """Draws people as skeletons, with what `options` adds. Owned by one thread; keeps people's
+    colours from frame to frame.
 
     options: may be replaced between frames (keys of the window, buttons of the browser page).
     """
@@ -47,7 +49,9 @@ class Renderer:
         self._lettering: dict[int, Lettering] = {}
 
     def warm_up(self) -> None:
-        """Compiles what `draw` calls, or loads it from the cache, before the first frame is waiting."""
+        """Compiles what `draw` calls, or loads it from the cache, before the first frame is
+        waiting.
+        """
         keypoints = np.ones((1, len(self._skeleton.joint_shades), 3), np.float32)
         people = People(keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32))
         status = Status(fps=0.0, latency_ms=0.0, drops=0)
@@ -66,7 +70,9 @@ class Renderer:
         *,
         maps: Maps | None = None,
     ) -> None:
-        """Draws `people`, in pixels of `picture` (H, W, 3) uint8 BGR, into it. Only options that show maps need `maps`."""
+        """Draws `people`, in pixels of `picture` (H, W, 3) uint8 BGR, into it. Only options that
+        show maps need `maps`.
+        """
         options = self.options
         keypoints = _usable(people.keypoints.astype(np.float64))
         if options.background == "black":
@@ -127,7 +133,9 @@ class Renderer:
 
 
 def make_style(theme: Theme, height: int, threshold: float) -> Style:
-    """The numbers of `theme` for a picture of `height` pixels; lines of small pictures shrink less than the picture."""
+    """The numbers of `theme` for a picture of `height` pixels; lines of small pictures shrink less
+    than the picture.
+    """
     scale = max(0.55, height / 1080)
     return Style(
         threshold=threshold,
@@ -144,7 +152,9 @@ def make_style(theme: Theme, height: int, threshold: float) -> Style:
 
 
 def make_skeleton(keypoint_set: KeypointSet) -> Skeleton:
-    """What to draw of `keypoint_set`: a link between two sides is in the middle, one from the middle takes the side's shade."""
+    """What to draw of `keypoint_set`: a link between two sides is in the middle, one from the
+    middle takes the side's shade.
+    """
     sides = np.full(len(keypoint_set), MIDDLE, np.int32)
     for left, right in keypoint_set.flip_pairs:
         sides[left], sides[right] = LEFT, RIGHT
@@ -163,7 +173,9 @@ def make_skeleton(keypoint_set: KeypointSet) -> Skeleton:
 
 @numba.njit(nogil=True, cache=True)
 def _usable(keypoints):  # type: ignore[no-untyped-def]
-    """The same array: joints nowhere near a picture (not finite, or beyond a million pixels) get score 0."""
+    """The same array: joints nowhere near a picture (not finite, or beyond a million pixels) get
+    score 0.
+    """
     for person in range(keypoints.shape[0]):
         for joint in range(keypoints.shape[1]):
             x, y, score = keypoints[person, joint]
@@ -174,7 +186,9 @@ def _usable(keypoints):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def _boxes(keypoints, threshold):  # type: ignore[no-untyped-def]
-    """Boxes (P, 4) x, y, width, height of the joints that are drawn, a tenth larger; and the sizes (P,) of the people."""
+    """Boxes (P, 4) x, y, width, height of the joints that are drawn, a tenth larger; and the sizes
+    (P,) of the people.
+    """
     count = keypoints.shape[0]
     boxes = np.zeros((count, 4))
     sizes = np.zeros(count)

@@ -1,4 +1,6 @@
-"""Hand-over between two threads: a fixed number of slots, leases, and a policy for a reader that is slower than the writer."""
+"""Hand-over between two threads: a fixed number of slots, leases, and a policy for a reader that is
+slower than the writer.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class RingClosed(Exception):
 
 
 class Lease(Generic[T]):
-    """The right to one slot, for the writer until `commit`, for the reader until `release`. A slot has at most one lease.
+    """The right to one slot, for the writer until `commit`, for the reader until `release`. A slot
+    has at most one lease.
 
     As a context manager it gives the slot and releases it at the end of the block.
     """
@@ -74,20 +77,24 @@ class Lease(Generic[T]):
 class RingBuffer(Generic[T]):
     """A bounded queue of preallocated slots between one writer and one reader.
 
-    The writer reserves a slot, fills it in place and commits it; the reader acquires the oldest committed slot and keeps it
-    until it releases it, in any order. A leased slot is never overwritten. What the policy gives up is counted by cause:
+    The writer reserves a slot, fills it in place and commits it; the reader acquires the oldest
+    committed slot and keeps it until it releases it, in any order. A leased slot is never
+    overwritten. What the policy gives up is counted by cause:
 
         superseded  a newer frame came first (latest)
         stale       older than the budget when its turn came (max-age)
         full        no slot was free: the oldest unread one went (max-age), or the reader held them all (latest, max-age)
         stopped     unread when the ring was aborted
 
-    One Condition guards everything. A lock-free structure would gain nothing that can be measured here: a hop costs about
-    30 us, nearly all of it the wake-up of the other thread (../shared/reference/performance.md, section 2).
+    One Condition guards everything. A lock-free structure would gain nothing that can be measured
+    here: a hop costs about 30 us, nearly all of it the wake-up of the other thread
+    (../shared/reference/performance.md, section 2).
 
     slots: the objects to hand over, made once by the caller.
-    signal: a Condition to share between rings that one reader waits for together; its own, if not given.
-    on_drop: called with each slot that is given up after it was committed, under the lock: it must be quick and not block.
+    signal: a Condition to share between rings that one reader waits for together; its own, if not
+    given.
+    on_drop: called with each slot that is given up after it was committed, under the lock: it must
+    be quick and not block.
     """
 
     def __init__(
@@ -119,8 +126,8 @@ class RingBuffer(Generic[T]):
     def reserve(self, timeout_s: float | None = None) -> Lease[T] | None:
         """A slot to write to; with `every-frame` it waits for one, at most `timeout_s`.
 
-        None: the time is over, or (latest, max-age) the reader holds every slot, which counts as a drop. The writer may hold
-        one lease at a time. Raises RingClosed once the ring is closed.
+        None: the time is over, or (latest, max-age) the reader holds every slot, which counts as a
+        drop. The writer may hold one lease at a time. Raises RingClosed once the ring is closed.
         """
         with self._signal:
             if self._writing:
@@ -214,7 +221,9 @@ class RingBuffer(Generic[T]):
             return sum(self._drops.values())
 
     def take(self) -> Lease[T] | None:
-        """The oldest unread slot if there is one. For readers of several rings: they hold `signal` while they call it."""
+        """The oldest unread slot if there is one. For readers of several rings: they hold `signal`
+        while they call it.
+        """
         if self.policy.kind == "max-age":
             oldest_ns = self._clock_ns() - round(self.policy.max_age_s * 1e9)
             while self._unread and self._unread[0][2] < oldest_ns:

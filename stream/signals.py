@@ -10,10 +10,11 @@ from typing import Any
 
 
 class StopSignals:
-    """While entered, the first SIGINT or SIGTERM calls `on_stop`, the second ends the process at once.
+    """While entered, the first SIGINT or SIGTERM calls `on_stop`, the second ends the process at
+    once.
 
-    Without `on_stop` the first raises KeyboardInterrupt: there is nothing to finish yet. `received` is the number of the first
-    signal. Only for the main thread.
+    Without `on_stop` the first raises KeyboardInterrupt: there is nothing to finish yet. `received`
+    is the number of the first signal. Only for the main thread.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,8 @@ from stream.timing import StageStatistics, Statistics
 class SourceSummary:
     """One source: frames written, people in them, drops by cause, and how it fared.
 
-    left_out: pictures that are missing in outputs of a live source, by output: its encoder or its receiver could not keep up.
+    left_out: pictures that are missing in outputs of a live source, by output: its encoder or its
+    receiver could not keep up.
     """
 
     name: str

@@ -35,11 +35,13 @@ class Tint:
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours as `#rrggbb`, lengths as a share of the person's size or, with `_px`, in pixels of a 1080-line picture.
+    """Colours as `#rrggbb`, lengths as a share of the person's size or, with `_px`, in pixels of a
+    1080-line picture.
 
     palette: a colour per person, taken in turn.
     left, right, middle: how that colour changes on the person's left, right, and in the middle.
-    limb_width: diameter of a limb over the height or width of the person, whichever is larger; the limits keep
+    limb_width: diameter of a limb over the height or width of the person, whichever is larger; the
+    limits keep
         far people visible and near ones from being painted over.
     joint_width: diameter of a joint over the diameter of a limb.
     full_score: score from which a joint is opaque; the drawing threshold has `faintest` opacity.
@@ -79,7 +81,9 @@ class Theme:
             _bgr(colour)
 
     def shades(self) -> NDArray[np.float32]:
-        """(len(palette), 3, 3) float32 BGR 0..255: every palette colour in the middle, on the left and on the right."""
+        """(len(palette), 3, 3) float32 BGR 0..255: every palette colour in the middle, on the left
+        and on the right.
+        """
         base = np.array([_bgr(colour) for colour in self.palette], np.float32)[:, None]
         tints = (self.middle, self.left, self.right)
         towards = np.array([_bgr(tint.towards) for tint in tints], np.float32)
@@ -102,7 +106,8 @@ def theme_names() -> tuple[str, ...]:
 def load_theme(name: str) -> Theme:
     """The theme called `name`, or the one in the YAML file at that path.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold a theme.
+    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
+    a theme.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in theme_names():

@@ -15,9 +15,11 @@ WINDOW = 1 << 16  # samples kept of each series: 36 minutes at 30 frames a secon
 
 
 class Observer(Protocol):
-    """Is told of everything as soon as it was measured, in the thread that it happened in: it must be quick, and not raise.
+    """Is told of everything as soon as it was measured, in the thread that it happened in: it must
+    be quick, and not raise.
 
-    Times are `time.perf_counter_ns()`; `source` is the number of the source among those of the run, `index` that of its frame.
+    Times are `time.perf_counter_ns()`; `source` is the number of the source among those of the run,
+    `index` that of its frame.
     """
 
     def work(self, stage: str, begin_ns: int, end_ns: int, index: int, source: int) -> None:
@@ -27,11 +29,15 @@ class Observer(Protocol):
         """So many frames wait in front of a stage."""
 
     def delivered(self, index: int, source: int, latency_ns: int, people: int, drops: int) -> None:
-        """A frame is handed to the sinks, so long after its capture; its source has dropped so many frames so far."""
+        """A frame is handed to the sinks, so long after its capture; its source has dropped so many
+        frames so far.
+        """
 
 
 class Ranges(Protocol):
-    """Marks in a foreign profiler's timeline (NVTX): what is pushed lasts until it is popped, in the same thread."""
+    """Marks in a foreign profiler's timeline (NVTX): what is pushed lasts until it is popped, in
+    the same thread.
+    """
 
     def push(self, name: str) -> None: ...
     def pop(self) -> None: ...
@@ -39,7 +45,9 @@ class Ranges(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """A series of numbers in brief. n, mean and max are of all of them, the percentiles of the last 65,536."""
+    """A series of numbers in brief. n, mean and max are of all of them, the percentiles of the last
+    65,536.
+    """
 
     n: int = 0
     mean: float = 0.0
@@ -53,9 +61,10 @@ class Statistics:
 class StageStatistics:
     """One stage: time per frame in milliseconds, and the share of the run in which it was at work.
 
-    Waiting for a frame, for room behind the stage or for a live source to send something is no work. The engine's thread is
-    at work while it submits a picture and while it waits for the result of one: what the engine computes while its thread
-    waits for neither is hidden behind other work, and not counted. So no share can exceed 1.
+    Waiting for a frame, for room behind the stage or for a live source to send something is no
+    work. The engine's thread is at work while it submits a picture and while it waits for the
+    result of one: what the engine computes while its thread waits for neither is hidden behind
+    other work, and not counted. So no share can exceed 1.
     """
 
     name: str
@@ -64,7 +73,9 @@ class StageStatistics:
 
 
 class Series:
-    """Numbers that one thread adds; any thread may ask for `statistics`. Percentiles are exact over the last `window`."""
+    """Numbers that one thread adds; any thread may ask for `statistics`. Percentiles are exact over
+    the last `window`.
+    """
 
     __slots__ = ("_count", "_max", "_total", "_values")
 
@@ -151,7 +162,9 @@ class StageTimer:
 
     @contextmanager
     def marked(self) -> Iterator[None]:
-        """Marks the block in the foreign profiler's timeline, if there is one; what is counted is told with `add`."""
+        """Marks the block in the foreign profiler's timeline, if there is one; what is counted is
+        told with `add`.
+        """
         if self.ranges is None:
             yield
             return
@@ -194,7 +207,8 @@ class Timings:
     stages: one timer a stage, in the order of the pipeline. parts: of a stage's work, by name.
     depths: frames waiting in front of a stage, looked at whenever it takes one.
     latency_ns: from the capture of a frame to the moment when its results are handed to the sinks.
-    observer: is told of everything, for profiles and traces. ranges: where blocks that are measured are marked too.
+    observer: is told of everything, for profiles and traces. ranges: where blocks that are measured
+    are marked too.
     """
 
     def __init__(self, observer: Observer | None = None, ranges: Ranges | None = None) -> None:
@@ -212,7 +226,9 @@ class Timings:
         return self._timer(self.stages, name)
 
     def part(self, name: str) -> StageTimer:
-        """The timer of a part of a stage, which no figure of the stages counts again; made at the first call."""
+        """The timer of a part of a stage, which no figure of the stages counts again; made at the
+        first call.
+        """
         return self._timer(self.parts, name)
 
     def depth(self, name: str) -> Series:
@@ -224,7 +240,9 @@ class Timings:
     def delivered(
         self, index: int, source: int, *, capture_ns: int, people: int, drops: int
     ) -> int:
-        """A frame captured at `capture_ns` (`time.monotonic_ns()`) is handed to the sinks now: its latency in ns."""
+        """A frame captured at `capture_ns` (`time.monotonic_ns()`) is handed to the sinks now: its
+        latency in ns.
+        """
         latency_ns = time.monotonic_ns() - capture_ns
         self.latency_ns.add(latency_ns)
         if self._observer is not None:

@@ -12,7 +12,9 @@ _SLOTS = 64
 
 
 class Trails:
-    """The last places of the joints at the ends of limbs (those with one link: wrists and ankles), by person number."""
+    """The last places of the joints at the ends of limbs (those with one link: wrists and ankles),
+    by person number.
+    """
 
     def __init__(self, keypoint_set: KeypointSet) -> None:
         links = np.bincount(np.array(keypoint_set.links, int).ravel(), minlength=len(keypoint_set))
@@ -38,7 +40,9 @@ class Trails:
         *,
         length: int,
     ) -> None:
-        """Remembers the people (P, J, 3) with numbers `ids`, and draws where they were in the last `length` frames."""
+        """Remembers the people (P, J, 3) with numbers `ids`, and draws where they were in the last
+        `length` frames.
+        """
         if self._places.shape[1] != length + 1:
             self._places = np.zeros((_SLOTS, length + 1, len(self._ends), 3))
         self._newest = (self._newest + 1) % (length + 1)

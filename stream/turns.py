@@ -1,4 +1,6 @@
-"""One reader for several rings, each ring in its turn, so that a busy source cannot starve the others."""
+"""One reader for several rings, each ring in its turn, so that a busy source cannot starve the
+others.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def _everyone(index: int) -> bool:
 
 
 class TurnReader(Generic[T]):
-    """Reads rings that were all made with the Condition `signal`. Rings that are closed and empty are passed over."""
+    """Reads rings that were all made with the Condition `signal`. Rings that are closed and empty
+    are passed over.
+    """
 
     def __init__(self, rings: Sequence[RingBuffer[T]], signal: threading.Condition) -> None:
         self._rings = tuple(rings)
@@ -32,10 +36,12 @@ class TurnReader(Generic[T]):
         window_s: float = 0.0,
         awaited: Callable[[int], bool] = _everyone,
     ) -> list[tuple[int, Lease[T]]]:
-        """The oldest unread slots of up to `limit` rings, one of each, with the number of the ring; none after `timeout_s`.
+        """The oldest unread slots of up to `limit` rings, one of each, with the number of the ring;
+        none after `timeout_s`.
 
-        Once there is one, the other rings have `window_s` to get one too. A ring that is closed, or of which `awaited` says
-        that it is not worth waiting for, is not waited for, nor is anything when `limit` slots are there.
+        Once there is one, the other rings have `window_s` to get one too. A ring that is closed, or
+        of which `awaited` says that it is not worth waiting for, is not waited for, nor is anything
+        when `limit` slots are there.
         Raises RingClosed when every ring is closed and nothing is left to read.
         """
         with self._signal:

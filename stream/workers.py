@@ -1,4 +1,6 @@
-"""The stages: decode, group, render, write; `stream.inference` has the one between decode and group."""
+"""The stages: decode, group, render, write; `stream.inference` has the one between decode and
+group.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +139,9 @@ class GroupWorker(ParcelWorker):
 
 
 class RenderWorker(ParcelWorker):
-    """People drawn into the frame itself, if a sink wants that: from here on its image is the annotated picture."""
+    """People drawn into the frame itself, if a sink wants that: from here on its image is the
+    annotated picture.
+    """
 
     stage = "render"
 
@@ -181,7 +185,9 @@ class RenderWorker(ParcelWorker):
 
 
 class WriteWorker(Worker):
-    """Results to the sinks of their source; sinks are opened, written and closed by this thread alone."""
+    """Results to the sinks of their source; sinks are opened, written and closed by this thread
+    alone.
+    """
 
     def __init__(
         self,
@@ -249,7 +255,8 @@ class WriteWorker(Worker):
         )
         with self._timer.measure(frame.index, parcel.channel):
             for sink in channel.sinks:
-                # What a sink needs may have changed since the frame was rendered: it gets the annotated picture or none.
+                # What a sink needs may have changed since the frame was rendered: it gets the
+                # annotated picture or none.
                 picture = frame.image if sink.needs_picture and parcel.drawn else None
                 sink.write(frame, people, picture, latency_ms=latency_ns * 1e-6, drops=drops)
         channel.frames += 1

@@ -17,7 +17,9 @@ from synthetic.images import ImagesConfig, write_images
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 0, or 2 after `error: ...` on stderr, or 130 after Ctrl-C; what was finished is on disk."""
+    """Runs one command; 0, or 2 after `error: ...` on stderr, or 130 after Ctrl-C; what was
+    finished is on disk.
+    """
     logging.basicConfig(format="%(levelname)s: %(message)s")
     return run_command(lambda: _run(_parser().parse_args(arguments)))
 

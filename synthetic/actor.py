@@ -14,7 +14,9 @@ from synthetic.pose import Pose, bone_rotations
 
 @dataclass(frozen=True)
 class Actor:
-    """World coordinates in metres: vertices and normals (n, 3) of the figure's mesh, keypoints (17, 3), pelvis (3,)."""
+    """World coordinates in metres: vertices and normals (n, 3) of the figure's mesh, keypoints (17,
+    3), pelvis (3,).
+    """
 
     figure: Figure
     palette: dict[Part, Material]

@@ -1,8 +1,10 @@
-"""Bodies baked from `anny` (Apache-2.0 code, MakeHuman CC0 data) into the small file that rendering needs.
+"""Bodies baked from `anny` (Apache-2.0 code, MakeHuman CC0 data) into the small file that rendering
+needs.
 
-Only this module needs `anny` and torch. Everything comes out of the package itself: no network, and none of the data for other
-topologies that `anny` can download under non-commercial terms. `anny` keeps a cache of about 1 GB in `ANNY_CACHE_DIR`; the
-bake points that to a temporary folder unless the variable is set.
+Only this module needs `anny` and torch. Everything comes out of the package itself: no network, and
+none of the data for other topologies that `anny` can download under non-commercial terms. `anny`
+keeps a cache of about 1 GB in `ANNY_CACHE_DIR`; the bake points that to a temporary folder unless
+the variable is set.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ _METRE = 10_000  # one step of the stored positions is 0.1 mm
 
 
 def bake_bodies(path: Path) -> None:
-    """Writes `path`: rest meshes of all phenotypes scaled to a height of 1 m, bones, skin weights and keypoint regressors.
+    """Writes `path`: rest meshes of all phenotypes scaled to a height of 1 m, bones, skin weights
+    and keypoint regressors.
 
-    Raises RuntimeUnavailableError if `anny` is not installed and SinkError if the file cannot be written.
+    Raises RuntimeUnavailableError if `anny` is not installed and SinkError if the file cannot be
+    written.
     """
     with _anny() as anny:
         arrays = _bake(anny)
@@ -50,7 +54,8 @@ def _anny() -> Iterator[Any]:
             import anny  # type: ignore[import-not-found]
         except ImportError as error:
             raise RuntimeUnavailableError(
-                f"baking bodies needs the package 'anny' ({error}); run `pip install anny` beside torch"
+                f"baking bodies needs the package 'anny' ({error}); run `pip install anny` beside "
+                "torch"
             ) from error
         yield anny
 
@@ -136,7 +141,9 @@ def _strongest(weights: NDArray[Any], bones: NDArray[Any]) -> tuple[NDArray[Any]
 def _read_obj(
     path: Path, vertex_count: int
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.float64]]:
-    """Triangles of every group of MakeHuman's base mesh, and one texture coordinate (u, v) per vertex."""
+    """Triangles of every group of MakeHuman's base mesh, and one texture coordinate (u, v) per
+    vertex.
+    """
     triangles: dict[str, list[tuple[int, int, int]]] = {}
     coordinates: list[tuple[float, float]] = []
     texture = np.zeros((vertex_count, 2))
@@ -163,7 +170,8 @@ def _texture_at(path: Path, texture: NDArray[np.float64]) -> NDArray[np.float64]
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise DataError(
-            f"the package anny lacks {path.name!r}; install version 0.6.2, which this was written for"
+            f"the package anny lacks {path.name!r}; install version 0.6.2, which this was written "
+            "for"
         )
     image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.float64)
     height, width = image.shape[:2]

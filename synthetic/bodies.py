@@ -36,7 +36,8 @@ _REGIONS: dict[str, tuple[str, ...]] = {
 class Body:
     """A naked body in the rest pose (arms half raised), facing -y with its left at +x, in metres.
 
-    vertices (n, 3) hold the skin and the helper meshes that clothes are cut from; heads (b, 3) are the bones' joints.
+    vertices (n, 3) hold the skin and the helper meshes that clothes are cut from; heads (b, 3) are
+    the bones' joints.
     """
 
     library: BodyLibrary
@@ -52,7 +53,9 @@ class Body:
 
 @dataclass(frozen=True)
 class BodyLibrary:
-    """What all bodies share (faces, skin weights, keypoint regressors), and the rest meshes to blend."""
+    """What all bodies share (faces, skin weights, keypoint regressors), and the rest meshes to
+    blend.
+    """
 
     skeleton: Skeleton
     groups: tuple[Group, ...]
@@ -63,7 +66,9 @@ class BodyLibrary:
     bones: NDArray[np.uint8]
     faces: dict[str, Faces]
     region: dict[str, Floats]
-    """Share of each vertex (n,) that moves with a part of the body: head, upper_arm, forearm, hand, leg, foot."""
+    """Share of each vertex (n,) that moves with a part of the body: head, upper_arm, forearm, hand,
+    leg, foot.
+    """
     lips: Floats
     eyes: NDArray[np.bool_]
     keypoint_vertices: NDArray[np.intp]
@@ -71,7 +76,9 @@ class BodyLibrary:
     """Keypoints (17, 3) = keypoint_weights (17, k) @ vertices[keypoint_vertices]."""
 
     def blend(self, shares: NDArray[np.float64], height_m: float) -> Body:
-        """The mixture of all bodies by `shares` (number of bodies,), which sum to 1, scaled to stand `height_m` tall."""
+        """The mixture of all bodies by `shares` (number of bodies,), which sum to 1, scaled to
+        stand `height_m` tall.
+        """
         vertices, heads = self.mean.copy(), np.zeros_like(self.heads[0])
         for index in np.flatnonzero(shares > 0.01):  # most bodies have no share
             vertices += np.float32(shares[index]) * self.deltas[index]
@@ -147,7 +154,8 @@ def load_bodies(path: Path = BODIES) -> BodyLibrary:
         )
     except (OSError, KeyError, ValueError, EOFError) as error:
         raise DataError(
-            f"cannot load bodies from {str(path)!r} ({error}); make it with `python -m synthetic bodies`"
+            f"cannot load bodies from {str(path)!r} ({error}); make it with `python -m synthetic "
+            "bodies`"
         ) from error
 
 

@@ -14,7 +14,9 @@ _NEAR_M = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """`pitch` is positive upwards, `roll` positive clockwise as seen in the picture (radians); x is to the right."""
+    """`pitch` is positive upwards, `roll` positive clockwise as seen in the picture (radians); x is
+    to the right.
+    """
 
     width: int
     height: int
@@ -41,7 +43,8 @@ class Camera:
         return np.asarray(np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) @ level, np.float32)
 
     def project(self, points: Floats) -> Floats:
-        """(n, 3) world points to x, y in pixels (the centre of the first pixel is 0, 0) and inverse depth in 1/m.
+        """(n, 3) world points to x, y in pixels (the centre of the first pixel is 0, 0) and inverse
+        depth in 1/m.
 
         The inverse depth is 0 for what is behind the camera.
         """

@@ -96,9 +96,10 @@ def write_clip(
 ) -> None:
     """Writes an H.264 film and, if wanted, its truth as gzipped JSON.
 
-    The truth is a list with one list of people a frame: `person` (the same number for the same person throughout), `keypoints`
-    (17 of x, y, v with v = 0 outside the picture, 1 hidden, 2 visible), `bbox` and `area` of what is seen, `amodal_bbox` of all
-    of the person. Files appear when they are complete. Raises SinkError if one cannot be written.
+    The truth is a list with one list of people a frame: `person` (the same number for the same
+    person throughout), `keypoints` (17 of x, y, v with v = 0 outside the picture, 1 hidden, 2
+    visible), `bbox` and `area` of what is seen, `amodal_bbox` of all of the person. Files appear
+    when they are complete. Raises SinkError if one cannot be written.
     """
     import av
 

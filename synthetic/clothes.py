@@ -1,8 +1,8 @@
 """Clothes and hair cut from the body's helper meshes, and the dressed figure that they make.
 
-MakeHuman's helper "tights" is a smooth body suit: a garment is the part of it that its cut covers, smoothed (cloth bridges
-hollows) and pushed outwards. Skin that clothes hide is left out. Hair is the scalp, grown outwards; long hair and skirts are
-helper meshes of their own.
+MakeHuman's helper "tights" is a smooth body suit: a garment is the part of it that its cut covers,
+smoothed (cloth bridges hollows) and pushed outwards. Skin that clothes hide is left out. Hair is
+the scalp, grown outwards; long hair and skirts are helper meshes of their own.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Cut:
 class Figure:
     """A dressed body at rest: one mesh, ready for skinning.
 
-    texture_points (n, 3) are rest coordinates relative to the point between the eyes, for a height of 1.7 m;
+    texture_points (n, 3) are rest coordinates relative to the point between the eyes, for a height
+    of 1.7 m;
     marks (n, 2) say how much a vertex is lip and eye; parts (m,) is the `Part` of each face.
     """
 
@@ -115,7 +116,9 @@ def dress(body: Body, cut: Cut) -> Figure:
 
 @dataclass(frozen=True)
 class _Hem:
-    """Where a garment ends: at `end` along the unit vector `direction`, for the vertices in `where` (n,)."""
+    """Where a garment ends: at `end` along the unit vector `direction`, for the vertices in `where`
+    (n,).
+    """
 
     direction: NDArray[np.floating]
     end: float
@@ -272,9 +275,11 @@ class _Tailor:
     def _garment(
         self, part: Part, region: Mask, hems: list[_Hem], ease: NDArray[np.floating], rounds: int
     ) -> _Piece:
-        """The region of the tights up to its hems, smoothed but nowhere inside the body, and `ease` (n,) away from it.
+        """The region of the tights up to its hems, smoothed but nowhere inside the body, and `ease`
+        (n,) away from it.
 
-        What reaches over a hem is drawn back to it, so that hems are straight however coarse the mesh is.
+        What reaches over a hem is drawn back to it, so that hems are straight however coarse the
+        mesh is.
         """
         over = [
             np.where(hem.where, self._vertices @ hem.direction.astype(np.float32) - hem.end, 0)

@@ -12,7 +12,9 @@ from synthetic.labels import HIDDEN, OUTSIDE, VISIBLE, Label
 
 _SMALLEST_AREA_PX = 32.0
 _FEWEST_VISIBLE = 3
-"""With fewer visible keypoints an annotator would not label the person's joints, and no network could find them."""
+"""With fewer visible keypoints an annotator would not label the person's joints, and no network
+could find them.
+"""
 
 
 class CocoFile:

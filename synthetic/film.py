@@ -30,7 +30,9 @@ class Film:
 
 
 def develop(rendering: Rendering, film: Film, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture (h, w, 3) uint8 BGR. Edges of surfaces are softened, because the z-buffer has one sample per pixel."""
+    """The picture (h, w, 3) uint8 BGR. Edges of surfaces are softened, because the z-buffer has one
+    sample per pixel.
+    """
     image = rendering.image
     soft = cv2.GaussianBlur(image, (3, 3), 0.75)
     cv2.copyTo(soft, rendering.edges, image)

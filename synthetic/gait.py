@@ -1,8 +1,8 @@
 """Walking and running: joint angles over the gait cycle, and how far they carry a body.
 
-The curves are the textbook ones (J. Perry, J. Burnfield, Gait Analysis, 2nd ed., chapters 3-6 for walking; T. Novacheck, The
-biomechanics of running, Gait and Posture 7 (1998), figure 8 for running), read off at every tenth of a stride that begins at
-heel strike.
+The curves are the textbook ones (J. Perry, J. Burnfield, Gait Analysis, 2nd ed., chapters 3-6 for
+walking; T. Novacheck, The biomechanics of running, Gait and Posture 7 (1998), figure 8 for
+running), read off at every tenth of a stride that begins at heel strike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _STEPS = 40  # samples of a stride when its length is measured
 
 
 def _periodic(degrees: tuple[float, ...]) -> Callable[[float], float]:
-    """The trigonometric polynomial through ten evenly spaced samples, in radians over a phase in strides."""
+    """The trigonometric polynomial through ten evenly spaced samples, in radians over a phase in
+    strides.
+    """
     spectrum = np.fft.rfft(np.deg2rad(degrees)) / len(degrees)
     spectrum[1:] *= 2
     spectrum[-1] = 0  # the highest frequency only rings

@@ -74,7 +74,9 @@ def parse_size(size: str) -> tuple[int, int]:
 
 
 class ImageMaker:
-    """Random labelled pictures, any of which can be made at any time; a context manager, because it reads photographs."""
+    """Random labelled pictures, any of which can be made at any time; a context manager, because it
+    reads photographs.
+    """
 
     def __init__(self, config: ImagesConfig) -> None:
         self._config = config
@@ -93,7 +95,9 @@ class ImageMaker:
             self._backgrounds.photos.close()
 
     def make(self, index: int) -> tuple[NDArray[np.uint8], list[Label]]:
-        """Picture `index` (h, w, 3) uint8 BGR, and a label for everybody in it (see `labels.label_people`)."""
+        """Picture `index` (h, w, 3) uint8 BGR, and a label for everybody in it (see
+        `labels.label_people`).
+        """
         rng = np.random.default_rng([self._config.seed, index])
         height, width = self._sizes[int(rng.integers(len(self._sizes)))]
         scene = random_scene(width, height, self._library, self._backgrounds, rng)
@@ -103,10 +107,11 @@ class ImageMaker:
 def write_images(
     config: ImagesConfig, folder: Path, progress: Callable[[int], None] = lambda _: None
 ) -> Path:
-    """Writes `folder`/000000.jpg ... and the COCO file `folder`/annotations.json, whose path it returns.
+    """Writes `folder`/000000.jpg ... and the COCO file `folder`/annotations.json, whose path it
+    returns.
 
-    What was finished before an error or an interrupt is labelled all the same. Raises SinkError if the folder cannot be
-    written, DataError for unusable backgrounds or bodies.
+    What was finished before an error or an interrupt is labelled all the same. Raises SinkError if
+    the folder cannot be written, DataError for unusable backgrounds or bodies.
     """
     coco = CocoFile(f"synthetic people, seed {config.seed}")
     annotations = folder / ANNOTATIONS

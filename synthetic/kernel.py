@@ -1,4 +1,6 @@
-"""How this room compiles its Numba kernels: cached on disk, without the interpreter lock, floating point reordered freely."""
+"""How this room compiles its Numba kernels: cached on disk, without the interpreter lock, floating
+point reordered freely.
+"""
 
 from __future__ import annotations
 

@@ -15,8 +15,9 @@ from synthetic.scene import Rendering
 OUTSIDE, HIDDEN, VISIBLE = 0, 1, 2
 
 _REACH_PX = 2
-# How far beneath the visible surface a keypoint may lie and still count as seen (metres, adult of 1.7 m): noses, eyes and ears
-# lie on it, shoulders and hips deep inside, all under clothes of up to 5 cm. Order of COCO-17.
+# How far beneath the visible surface a keypoint may lie and still count as seen (metres, adult of
+# 1.7 m): noses, eyes and ears lie on it, shoulders and hips deep inside, all under clothes of up to
+# 5 cm. Order of COCO-17.
 _TOLERANCE_M = np.array(
     [
         0.03,
@@ -45,8 +46,8 @@ _TOLERANCE_M = np.array(
 class Label:
     """One person in a picture, in its pixels (the centre of the first pixel is 0, 0).
 
-    keypoints (17, 3): x, y and 0 outside the picture, 1 hidden, 2 visible; box (x, y, width, height) and area belong to what is
-    seen of the person, full_box to all of it.
+    keypoints (17, 3): x, y and 0 outside the picture, 1 hidden, 2 visible; box (x, y, width,
+    height) and area belong to what is seen of the person, full_box to all of it.
     """
 
     person: int
@@ -57,7 +58,9 @@ class Label:
 
 
 def label_people(rendering: Rendering, actors: list[Actor], supersampling: int = 1) -> list[Label]:
-    """A label for every actor, in order; one who is not seen has an area of 0. Pixels are those after downsampling."""
+    """A label for every actor, in order; one who is not seen has an area of 0. Pixels are those
+    after downsampling.
+    """
     camera = rendering.camera
     areas, boxes = _extents(rendering.owner, len(actors))
     labels = []

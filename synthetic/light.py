@@ -17,7 +17,9 @@ _FAR_M = 200.0
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
-    """`sun` is the direction towards it; the colours are linear irradiances (a white surface of 1 is just white)."""
+    """`sun` is the direction towards it; the colours are linear irradiances (a white surface of 1
+    is just white).
+    """
 
     sun: tuple[float, float, float] = (-0.55, -0.6, 0.85)
     sun_colour: tuple[float, float, float] = (1.0, 0.95, 0.86)

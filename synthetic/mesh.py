@@ -13,7 +13,9 @@ Faces = NDArray[np.int32]
 
 @kernel
 def vertex_normals(vertices: Floats, faces: Faces) -> Floats:
-    """Unit normals (n, 3), the area-weighted mean over the faces around each vertex; 0 where there is no face."""
+    """Unit normals (n, 3), the area-weighted mean over the faces around each vertex; 0 where there
+    is no face.
+    """
     normals = np.zeros_like(vertices)
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -43,7 +45,9 @@ def vertex_normals(vertices: Floats, faces: Faces) -> Floats:
 
 @kernel
 def smoothed(vertices: Floats, faces: Faces, rounds: int) -> Floats:
-    """A copy in which every vertex moved `rounds` times half-way to the mean of its neighbours along `faces`."""
+    """A copy in which every vertex moved `rounds` times half-way to the mean of its neighbours
+    along `faces`.
+    """
     count = vertices.shape[0]
     current = vertices.copy()
     sums = np.zeros((count, 3), np.float32)
@@ -78,7 +82,8 @@ def faces_touching(faces: Faces, mask: NDArray[np.bool_]) -> Faces:
 
 
 def subdivided(faces: Faces, count: int) -> tuple[Faces, NDArray[np.int64]]:
-    """`faces` split in four at their edges' midpoints, and the pairs (k, 2) of old vertices whose means are the new vertices.
+    """`faces` split in four at their edges' midpoints, and the pairs (k, 2) of old vertices whose
+    means are the new vertices.
 
     New vertex `count + i` is the mean of pair `i`.
     """

@@ -15,7 +15,9 @@ _BLUR_CELLS = 1.2
 
 @lru_cache(maxsize=1)
 def noise_table() -> Floats:
-    """(64, 64, 64) float32 with mean 0 and standard deviation 1 that repeats seamlessly; the same in every run."""
+    """(64, 64, 64) float32 with mean 0 and standard deviation 1 that repeats seamlessly; the same
+    in every run.
+    """
     white = np.random.default_rng(1).standard_normal((_CELLS,) * 3)
     frequency = (
         np.fft.fftfreq(_CELLS)[:, None, None] ** 2 + np.fft.fftfreq(_CELLS)[None, :, None] ** 2

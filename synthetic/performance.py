@@ -23,7 +23,9 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """From (x, y) in the direction of `heading` (0 towards the camera, positive to the right of the picture)."""
+    """From (x, y) in the direction of `heading` (0 towards the camera, positive to the right of the
+    picture).
+    """
 
     stride: Stride
     heading: float

@@ -1,4 +1,6 @@
-"""Photographs for backgrounds, from folders, zip archives and scikit-image's CC0 textures, and crops of them."""
+"""Photographs for backgrounds, from folders, zip archives and scikit-image's CC0 textures, and
+crops of them.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,8 @@ class PhotoLibrary:
     def open(cls, sources: tuple[str, ...], annotations: tuple[str, ...] = ()) -> PhotoLibrary:
         """All pictures in `sources` (folders, zip archives, single files).
 
-        annotations are COCO files that say where people are in them. Raises DataError for a source that is missing, damaged or
-        without pictures.
+        annotations are COCO files that say where people are in them. Raises DataError for a source
+        that is missing, damaged or without pictures.
         """
         files: list[tuple[Path, str]] = []
         for source in sources:
@@ -55,11 +57,14 @@ class PhotoLibrary:
 
     @classmethod
     def textures(cls) -> PhotoLibrary:
-        """scikit-image's brick, grass and gravel; RuntimeUnavailableError where it is not installed."""
+        """scikit-image's brick, grass and gravel; RuntimeUnavailableError where it is not
+        installed.
+        """
         package = importlib.util.find_spec("skimage")
         if package is None or package.origin is None:
             raise RuntimeUnavailableError(
-                "textures come with scikit-image, which is not installed; run `pip install higherhrnet-stream[synthetic]`"
+                "textures come with scikit-image, which is not installed; run `pip install "
+                "higherhrnet-stream[synthetic]`"
             )
         folder = Path(package.origin).parent / "data"
         return cls([(folder / name, "") for name in _TEXTURES])
@@ -93,14 +98,16 @@ class PhotoLibrary:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
             raise DataError(
-                f"{member or str(path)!r} is not a picture that OpenCV can read; take it out of the backgrounds"
+                f"{member or str(path)!r} is not a picture that OpenCV can read; take it out of "
+                "the backgrounds"
             )
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
     def crop(
         self, height: int, width: int, rng: np.random.Generator, largest: float = 1.0
     ) -> Image:
-        """A random, perhaps mirrored part of a random photograph without people, resized to (height, width, 3) RGB.
+        """A random, perhaps mirrored part of a random photograph without people, resized to
+        (height, width, 3) RGB.
 
         Raises DataError if no photograph has enough room beside its people.
         """
@@ -125,7 +132,8 @@ class PhotoLibrary:
                 np.uint8,
             )
         raise DataError(
-            f"the backgrounds have hardly any room without people: none in {_TRIES} of them; give more photographs"
+            f"the backgrounds have hardly any room without people: none in {_TRIES} of them; give "
+            "more photographs"
         )
 
     def _window(

@@ -1,4 +1,6 @@
-"""The stage of a clip: a paved square before a brick building, or a photograph, and the people who pass by."""
+"""The stage of a clip: a paved square before a brick building, or a photograph, and the people who
+pass by.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def open_plaza(
     photos: PhotoLibrary | None,
     rng: np.random.Generator,
 ) -> Plaza:
-    """A stage with up to `people` players who never walk through each other; before a photograph where there are any."""
+    """A stage with up to `people` players who never walk through each other; before a photograph
+    where there are any.
+    """
     camera = Camera(
         width=width,
         height=height,

@@ -1,7 +1,7 @@
 """A pose: what a person does with trunk, head, arms and legs, and the bone rotations that it means.
 
-Directions are (outward, forward, up) as the person sees them: outward is away from the middle, on either side. Angles are in
-radians; a positive flexion is the one that a healthy joint does most of.
+Directions are (outward, forward, up) as the person sees them: outward is away from the middle, on
+either side. Angles are in radians; a positive flexion is the one that a healthy joint does most of.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Leg:
 
 @dataclass(frozen=True, kw_only=True)
 class Pose:
-    """`tilt`, `roll` and `heading` turn the whole person (tilt forwards, roll to the own left, heading 0 faces -y)."""
+    """`tilt`, `roll` and `heading` turn the whole person (tilt forwards, roll to the own left,
+    heading 0 faces -y).
+    """
 
     heading: float = 0.0
     tilt: float = 0.0
@@ -95,8 +97,9 @@ def _arm_rotations(
     rest_upper, rest_fore = unit(elbow - shoulder), unit(wrist - elbow)
     upper, fore = unit(_in_body(arm.upper, outward)), unit(_in_body(arm.fore, outward))
 
-    # The elbow is a hinge: the upper arm turns about its own axis until its hinge is square to the forearm's plane. A straight
-    # arm has no such plane and keeps the smallest rotation. Half of that twist is made before the deltoid, half after it.
+    # The elbow is a hinge: the upper arm turns about its own axis until its hinge is square to the
+    # forearm's plane. A straight arm has no such plane and keeps the smallest rotation. Half of
+    # that twist is made before the deltoid, half after it.
     swing = shortest_turn(rest_upper, upper)
     swung_hinge = swing @ unit(np.cross(rest_upper, rest_fore))
     hinge = np.cross(upper, fore) + _HINGE_SOFTNESS * swung_hinge

@@ -1,4 +1,6 @@
-"""What people do in random images: stances for trunk and legs, gestures for arms, and how they go together."""
+"""What people do in random images: stances for trunk and legs, gestures for arms, and how they go
+together.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ class Posture:
 
 
 def random_posture(rng: np.random.Generator) -> Posture:
-    """Any of the stances with arms that go with it, everything varied a little; heading is left at 0."""
+    """Any of the stances with arms that go with it, everything varied a little; heading is left at
+    0.
+    """
     names = list(_STANCES)
     shares = np.array([_STANCES[name][0] for name in names])
     name = names[int(rng.choice(len(names), p=shares / shares.sum()))]

@@ -111,7 +111,9 @@ def ball(radius_m: float, centre: tuple[float, float, float], material: Material
 def chair(
     seat_m: float, base: tuple[float, float, float], turn: float, material: Material, *, back: bool
 ) -> list[Prop]:
-    """A seat whose top is `seat_m` high and whose front looks along -y before it is turned, on four legs."""
+    """A seat whose top is `seat_m` high and whose front looks along -y before it is turned, on four
+    legs.
+    """
     rotation = turn_z(turn)
 
     def at(x: float, y: float, z: float) -> tuple[float, float, float]:

@@ -13,9 +13,10 @@ from synthetic.mesh import Faces, Floats
 def rasterise(screen: Floats, faces: Faces, nearness: Floats, front: NDArray[np.int32]) -> None:
     """Draws the faces into `nearness` (h, w) and `front` (h, w).
 
-    screen (n, 3) holds pixel x, y and a nearness that is linear on the screen and grows towards the viewer (inverse depth for a
-    camera); a face with a corner whose nearness is not positive is left out. `front` becomes the index of the frontmost face
-    where it is nearer than what `nearness` held. Both sides of a face are drawn.
+    screen (n, 3) holds pixel x, y and a nearness that is linear on the screen and grows towards the
+    viewer (inverse depth for a camera); a face with a corner whose nearness is not positive is left
+    out. `front` becomes the index of the frontmost face where it is nearer than what `nearness`
+    held. Both sides of a face are drawn.
     """
     height, width = nearness.shape
     for f in range(faces.shape[0]):

@@ -24,7 +24,9 @@ _FAR_M = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """backdrop (h, w, 3) float32 is what the camera sees behind everything, linear RGB; atlas: `textures.build_atlas`."""
+    """backdrop (h, w, 3) float32 is what the camera sees behind everything, linear RGB; atlas:
+    `textures.build_atlas`.
+    """
 
     camera: Camera
     actors: list[Actor]
@@ -37,9 +39,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Rendering:
-    """image (h, w, 3) float32 linear RGB; owner (h, w) int16 is the actor in front, -1 for anything else.
+    """image (h, w, 3) float32 linear RGB; owner (h, w) int16 is the actor in front, -1 for anything
+    else.
 
-    nearness (h, w) float32 is in 1/m, 0 for the background; edges (h, w) uint8 is 255 where two surfaces meet.
+    nearness (h, w) float32 is in 1/m, 0 for the background; edges (h, w) uint8 is 255 where two
+    surfaces meet.
     """
 
     camera: Camera
@@ -127,7 +131,9 @@ def _gather(scene: Scene) -> _Geometry:
 
 
 def _darken_hollows(image: Floats, nearness: Floats) -> None:
-    """Cheap ambient occlusion: what lies behind its surroundings gets less of the sky (at half the resolution)."""
+    """Cheap ambient occlusion: what lies behind its surroundings gets less of the sky (at half the
+    resolution).
+    """
     height, width = nearness.shape
     small = cv2.resize(nearness, (width // 2, height // 2), interpolation=cv2.INTER_NEAREST)
     depth = 1 / np.maximum(small, 1 / _FAR_M)

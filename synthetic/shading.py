@@ -50,10 +50,11 @@ def shade(
     eye: Floats,
     focal_px: float,
 ) -> None:
-    """Paints linear light into `image` (h, w, 3) wherever `front` (h, w) names a face; `eye` (3,) is the camera's position.
+    """Paints linear light into `image` (h, w, 3) wherever `front` (h, w) names a face; `eye` (3,)
+    is the camera's position.
 
-    Vertex data (n, ...): screen as in `raster`, world points and normals, texture points, marks (lip, eye). materials is a
-    `material_table`, light a `Light.table`.
+    Vertex data (n, ...): screen as in `raster`, world points and normals, texture points, marks
+    (lip, eye). materials is a `material_table`, light a `Light.table`.
     """
     albedo = np.empty(3, np.float32)
     height, width = front.shape
@@ -181,7 +182,8 @@ def _skin(
     eyeball: float,
     fine: float,
 ) -> None:
-    """Skin with lips, eyes, eyebrows, flushed cheeks and beard; x, y, z are texture coordinates (0 between the eyes).
+    """Skin with lips, eyes, eyebrows, flushed cheeks and beard; x, y, z are texture coordinates (0
+    between the eyes).
 
     `fine`, here and below, is how much of the finest grain a pixel can show.
     """

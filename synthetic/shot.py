@@ -16,7 +16,9 @@ from synthetic.scene import Scene, render
 def take(
     scene: Scene, film: Film, rng: np.random.Generator, supersampling: int = 1
 ) -> tuple[NDArray[np.uint8], list[Label]]:
-    """The picture (h, w, 3) uint8 BGR of the size that the camera says, and a label for every actor."""
+    """The picture (h, w, 3) uint8 BGR of the size that the camera says, and a label for every
+    actor.
+    """
     if supersampling == 1:
         rendering = render(scene)
         labels = label_people(rendering, scene.actors)

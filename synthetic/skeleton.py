@@ -28,8 +28,8 @@ class Skeleton:
     def transforms(self, heads: Floats, rotations: dict[str, Rotation]) -> Floats:
         """Rest to posed coordinates of every bone, (b, 3, 4) float32.
 
-        heads (b, 3) are the joints at rest. rotations are global, (3, 3), and turn the rest pose; a bone without one moves
-        rigidly with its parent.
+        heads (b, 3) are the joints at rest. rotations are global, (3, 3), and turn the rest pose; a
+        bone without one moves rigidly with its parent.
         """
         given = np.zeros(len(self.names), np.bool_)
         matrices = np.zeros((len(self.names), 3, 3), np.float32)
@@ -80,7 +80,9 @@ def turn_y(angle: float) -> Rotation:
 
 
 def turn_z(angle: float) -> Rotation:
-    """Positive turns counter-clockwise seen from above: a person at rest (facing -y) turns to the own left."""
+    """Positive turns counter-clockwise seen from above: a person at rest (facing -y) turns to the
+    own left.
+    """
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
@@ -97,7 +99,8 @@ def shortest_turn(start: NDArray[np.floating], end: NDArray[np.floating]) -> Rot
     start, end = unit(start), unit(end)
     (x, y, z), cosine = np.cross(start, end), float(start @ end)
     if cosine < -0.9999:
-        # The axis vanishes where the two are opposite: half a turn about any axis across, and what is left from there.
+        # The axis vanishes where the two are opposite: half a turn about any axis across, and what
+        # is left from there.
         across = np.cross(start, np.eye(3)[np.argmin(np.abs(start))])
         return np.asarray(shortest_turn(-start, end) @ turn_about(unit(across), np.pi))
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

@@ -33,7 +33,9 @@ _SITTING_DEPTH_M = 0.085  # from hip joints down to the seat, adult of 1.7 m
 
 @dataclass(frozen=True)
 class Backgrounds:
-    """Photographs to stand people before, and textures for the ground and for cloth; photographs may be missing."""
+    """Photographs to stand people before, and textures for the ground and for cloth; photographs
+    may be missing.
+    """
 
     photos: PhotoLibrary | None
     textures: PhotoLibrary

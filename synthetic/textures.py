@@ -1,4 +1,6 @@
-"""Pictures as textures: an atlas of square, repeating, linear-light images with smaller copies for the distance."""
+"""Pictures as textures: an atlas of square, repeating, linear-light images with smaller copies for
+the distance.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def to_linear(image: NDArray[np.uint8]) -> Floats:
 
 
 def build_atlas(images: list[NDArray[np.uint8]]) -> Floats:
-    """(number of images, texels, 3) float32 from RGB pictures of any size; level after level, rows first."""
+    """(number of images, texels, 3) float32 from RGB pictures of any size; level after level, rows
+    first.
+    """
     atlas = np.empty((len(images), _TEXELS, 3), np.float32)
     for slot, image in zip(atlas, images, strict=True):
         level = to_linear(
@@ -43,7 +47,9 @@ def build_atlas(images: list[NDArray[np.uint8]]) -> Floats:
 
 @kernel
 def sample(atlas: Floats, slot: int, u: float, v: float, texel_m: float, channel: int) -> float:
-    """One colour channel of a texture at (u, v), in repetitions; texel_m is the width of a pixel, in repetitions as well."""
+    """One colour channel of a texture at (u, v), in repetitions; texel_m is the width of a pixel,
+    in repetitions as well.
+    """
     size, start = SIZE_PX, 0
     wanted = texel_m * SIZE_PX
     for _ in range(LEVELS - 1):

@@ -40,7 +40,9 @@ _PATTERNS = (Pattern.STRIPES, Pattern.PINSTRIPES, Pattern.CHECKS, Pattern.DOTS, 
 def random_person(
     library: BodyLibrary, prints: list[int], rng: np.random.Generator
 ) -> tuple[Figure, Palette]:
-    """A random body in random clothes; `prints` are the atlas slots whose pictures may appear on cloth."""
+    """A random body in random clothes; `prints` are the atlas slots whose pictures may appear on
+    cloth.
+    """
     body = library.sample(rng)
     cut = random_cut(body.group == "woman" or (body.group == "child" and rng.random() < 0.4), rng)
     figure = dress(body, cut)

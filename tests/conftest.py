@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The same cases in every run, so that what fails has to do with the change; HYPOTHESIS_PROFILE=default looks for new ones.
+# The same cases in every run, so that what fails has to do with the change;
+# HYPOTHESIS_PROFILE=default looks for new ones.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -27,7 +28,9 @@ def _logging_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder beside the repository with golden files, data and media; skips the test where there is none."""
+    """The folder beside the repository with golden files, data and media; skips the test where
+    there is none.
+    """
     folder = REPOSITORY.parent / "shared"
     if not folder.is_dir():
         pytest.skip(
@@ -40,7 +43,8 @@ def shared() -> Path:
 def golden(request: pytest.FixtureRequest) -> Callable[[str], Path]:
     """Where a file is that the reference implementation recorded, such as `grouping/case_03.npz`.
 
-    A few lie in tests/golden, so that no machine is without; the test is skipped where one does not and there is no ../shared.
+    A few lie in tests/golden, so that no machine is without; the test is skipped where one does not
+    and there is no ../shared.
     """
 
     def find(name: str) -> Path:

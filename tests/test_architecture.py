@@ -1,4 +1,6 @@
-"""The floors of the house (docs: DESIGN): an import goes down, or stays on its floor inside one room."""
+"""The floors of the house (docs: DESIGN): an import goes down, or stays on its floor inside one
+room.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ FLOOR = {
     "grouping": 1,
     "configs": 0,
 }
-# The steps sideways, each taken inside a function: validation while training, and the command that builds engines, which hands
-# grouping to the room that measures parity without knowing it.
+# The steps sideways, each taken inside a function: validation while training, and the command that
+# builds engines, which hands grouping to the room that measures parity without knowing it.
 SIDEWAYS = {"training": "evaluation", "engine/__main__.py": "grouping"}
 LATE = {
     *(

@@ -1,4 +1,6 @@
-"""What the pages say can be followed: links lead somewhere, commands parse, figures say where they come from."""
+"""What the pages say can be followed: links lead somewhere, commands parse, figures say where they
+come from.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ ELIDED = "..."  # the rest of a command that running text does not repeat
 
 
 class Command(NamedTuple):
-    """A command line on a page: its words, without the shell's. whole: it can be run as it stands, from a block of code."""
+    """A command line on a page: its words, without the shell's. whole: it can be run as it stands,
+    from a block of code.
+    """
 
     page: str
     words: tuple[str, ...]
@@ -48,7 +52,9 @@ def inline(text: str) -> list[str]:
 
 
 def split_commands(line: str) -> Iterator[tuple[str, ...]]:
-    """The commands of a line of shell, at pipes and `&&`, without comments, prompts and redirections."""
+    """The commands of a line of shell, at pipes and `&&`, without comments, prompts and
+    redirections.
+    """
     try:
         lexer = shlex.shlex(
             re.sub(r"\s\d?[<>]{1,2}\s*\S+", "", line.removeprefix("$ ")),
@@ -100,7 +106,9 @@ def is_docker(words: tuple[str, ...]) -> bool:
 
 
 def parse(command: Command) -> None:
-    """Raises ConfigError for flags that do not exist or values that cannot be; for what is missing only if it is whole."""
+    """Raises ConfigError for flags that do not exist or values that cannot be; for what is missing
+    only if it is whole.
+    """
     words = command.words
     # `coco ...` leaves the rest out, `--records ...` leaves out a value
     words = tuple(

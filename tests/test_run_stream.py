@@ -1,4 +1,6 @@
-"""The command, end to end, in a process of its own. Where a network is not what is tested, an engine of the tests stands in."""
+"""The command, end to end, in a process of its own. Where a network is not what is tested, an
+engine of the tests stands in.
+"""
 
 import json
 import os

@@ -1,1 +1,3 @@
-"""Images and labels to weights: targets, losses, data and the trainer. `python -m training fit` is the way in."""
+"""Images and labels to weights: targets, losses, data and the trainer. `python -m training fit` is
+the way in.
+"""

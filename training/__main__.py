@@ -25,7 +25,9 @@ _LENGTHS = ("time_budget_s", "steps", "epochs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns 0, 2 after an error (one line on stderr), or 128 + N when signal N ended a training."""
+    """Runs one command; returns 0, 2 after an error (one line on stderr), or 128 + N when signal N
+    ended a training.
+    """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     return run_command(lambda: _run(arguments))
 
@@ -102,7 +104,8 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
         weights = parsed.data_weights or [1.0] * len(parsed.data)
         if len(weights) != len(parsed.data):
             raise ConfigError(
-                f"--data-weights needs one number for each --data: {len(parsed.data)}, not {len(weights)}"
+                f"--data-weights needs one number for each --data: {len(parsed.data)}, not "
+                f"{len(weights)}"
             )
         overrides["data"] = [
             _source(paths, weight) for paths, weight in zip(parsed.data, weights, strict=True)

@@ -1,4 +1,6 @@
-"""COCO keypoint files as arrays, checked, so that a mistake in the labels is one clear line before training starts."""
+"""COCO keypoint files as arrays, checked, so that a mistake in the labels is one clear line before
+training starts.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,11 @@ from configs import DataError, KeypointSet
 
 logger = logging.getLogger(__name__)
 
-# Of the labelled joints of the development data's training set, 10.8 % lie in the box of somebody without keypoints.
-_UNCOVERED = 0.06  # radius around a labelled joint that is supervised in spite of a box, as a part of the person's extent
+# Of the labelled joints of the development data's training set, 10.8 % lie in the box of somebody
+# without keypoints.
+# radius around a labelled joint that is supervised in spite of a box, as a part of the person's
+# extent
+_UNCOVERED = 0.06
 _UNCOVERED_PX = 6.0  # and at least
 _EDGE_PX = 1.0  # official labels lie up to one pixel outside the image
 
@@ -29,10 +34,10 @@ _EDGE_PX = 1.0  # official labels lie up to one pixel outside the image
 class LabelledImage:
     """One image and its people.
 
-    joints: (P, J, 3) float64 x, y in image pixels, and visibility (0 unlabelled, 1 hidden, 2 visible), of people with
-    keypoints.
-    unlabelled: where there are people without keypoints or crowds, as annotated: a segmentation (polygons or RLE) or, where
-        there is none, a box (x, y, width, height).
+    joints: (P, J, 3) float64 x, y in image pixels, and visibility (0 unlabelled, 1 hidden, 2
+    visible), of people with keypoints.
+    unlabelled: where there are people without keypoints or crowds, as annotated: a segmentation
+        (polygons or RLE) or, where there is none, a box (x, y, width, height).
     """
 
     image_id: int
@@ -43,9 +48,11 @@ class LabelledImage:
     unlabelled: tuple[Any, ...]
 
     def mask(self) -> NDArray[np.uint8] | None:
-        """(height, width) uint8, 0 in the `unlabelled` regions and 255 elsewhere; None if there are no such regions.
+        """(height, width) uint8, 0 in the `unlabelled` regions and 255 elsewhere; None if there are
+        no such regions.
 
-        A box covers more than the person in it, and often joints of a labelled neighbour: around those the mask is 255 again.
+        A box covers more than the person in it, and often joints of a labelled neighbour: around
+        those the mask is 255 again.
         """
         if not self.unlabelled:
             return None
@@ -73,9 +80,10 @@ def read_annotations(
 ) -> list[LabelledImage]:
     """The images of a COCO keypoint file that have at least one person annotation, sorted by id.
 
-    Labelled joints more than a pixel outside their image are taken as unlabelled, and counted in one warning. Raises
-    DataError if the file cannot be read or is not such a file, if an annotation names an unknown category or image, or if its
-    numbers are not finite or too few; the message names the annotation.
+    Labelled joints more than a pixel outside their image are taken as unlabelled, and counted in
+    one warning. Raises DataError if the file cannot be read or is not such a file, if an annotation
+    names an unknown category or image, or if its numbers are not finite or too few; the message
+    names the annotation.
     """
     content = _load(path)
     categories = {category.get("id"): category for category in content["categories"]}
@@ -93,7 +101,8 @@ def read_annotations(
         category = annotation.get("category_id")
         if category not in categories:
             raise DataError(
-                f"{where} has category {category!r}, which the file does not define; known: {sorted(categories)}"
+                f"{where} has category {category!r}, which the file does not define; known: "
+                f"{sorted(categories)}"
             )
         if category not in people:
             continue
@@ -153,7 +162,8 @@ def _load(path: Path) -> Mapping[str, Any]:
         for key, kind in (("id", int), ("file_name", str), ("width", int), ("height", int)):
             if not isinstance(image.get(key), kind):
                 raise DataError(
-                    f"image {image.get('id')!r} of {str(path)!r} needs {key!r}, which is {image.get(key)!r}"
+                    f"image {image.get('id')!r} of {str(path)!r} needs {key!r}, which is "
+                    f"{image.get(key)!r}"
                 )
     return content
 
@@ -166,7 +176,8 @@ def _joints(annotation: Mapping[str, Any], count: int, where: str) -> NDArray[np
     values = annotation.get("keypoints") or [0] * (3 * count)
     if len(values) != 3 * count:
         raise DataError(
-            f"{where} has {len(values)} keypoint numbers, not {3 * count}; is it of another keypoint set?"
+            f"{where} has {len(values)} keypoint numbers, not {3 * count}; is it of another "
+            "keypoint set?"
         )
     try:
         joints = np.asarray(values, dtype=np.float64).reshape(count, 3)
@@ -212,7 +223,8 @@ def _decode(segmentation: Any, height: int, width: int) -> NDArray[np.bool_]:
     elif isinstance(segmentation["counts"], list):
         encoded = coco_mask.frPyObjects(segmentation, height, width)
     with warnings.catch_warnings():
-        # pycocotools 2.0.11 hands NumPy 2 an array without the `copy` keyword, which NumPy only deprecates.
+        # pycocotools 2.0.11 hands NumPy 2 an array without the `copy` keyword, which NumPy only
+        # deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         decoded: NDArray[np.bool_] = np.asarray(coco_mask.decode(encoded)).astype(bool)
     return decoded

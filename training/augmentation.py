@@ -1,4 +1,6 @@
-"""What is changed at random in a training image: where the crop lies, whether it is mirrored, and its colours."""
+"""What is changed at random in a training image: where the crop lies, whether it is mirrored, and
+its colours.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from configs.training import AugmentationConfig
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A square of the image: centre and side in image pixels, turned by `rotation_degrees`, then shown mirrored or not."""
+    """A square of the image: centre and side in image pixels, turned by `rotation_degrees`, then
+    shown mirrored or not.
+    """
 
     centre: tuple[float, float]
     side_px: float
@@ -21,7 +25,9 @@ class Crop:
     mirrored: bool = False
 
     def to_unit(self) -> NDArray[np.float64]:
-        """(2, 3) affine from image pixels to crop coordinates, 0..1 over the side, before mirroring."""
+        """(2, 3) affine from image pixels to crop coordinates, 0..1 over the side, before
+        mirroring.
+        """
         angle = math.radians(self.rotation_degrees)
         cosine, sine = math.cos(angle) / self.side_px, math.sin(angle) / self.side_px
         x, y = self.centre
@@ -33,7 +39,9 @@ class Crop:
         )
 
     def to_map(self, resolution: int) -> NDArray[np.float64]:
-        """(2, 3) affine from image pixels to those of a square map, mirrored as x' = R - x - 1 (reference transforms.py)."""
+        """(2, 3) affine from image pixels to those of a square map, mirrored as x' = R - x - 1
+        (reference transforms.py).
+        """
         affine = self.to_unit() * resolution
         if self.mirrored:
             affine[0] = -affine[0]
@@ -56,7 +64,8 @@ def draw_crop(
     """A crop drawn as the reference does it (transforms.py, RandomAffineTransform).
 
     Its side is a random multiple of the image's short side, and its centre near the image's.
-    joints: (P, J, 3) labelled joints in image pixels, of which one person may become the centre (`centre_on_person`).
+    joints: (P, J, 3) labelled joints in image pixels, of which one person may become the centre
+    (`centre_on_person`).
     """
     side_px = min(width, height) * random.uniform(config.scale_min, config.scale_max)
     rotation = random.uniform(-config.rotation_degrees, config.rotation_degrees)
@@ -74,7 +83,9 @@ def draw_crop(
 def draw_colours(
     random: np.random.Generator, config: AugmentationConfig
 ) -> NDArray[np.float32] | None:
-    """(3, 4) float32 affine of BGR colours for `cv2.transform`, or None where the configuration changes no colour."""
+    """(3, 4) float32 affine of BGR colours for `cv2.transform`, or None where the configuration
+    changes no colour.
+    """
     amounts = (config.brightness, config.contrast, config.saturation, config.hue_degrees)
     if not any(amounts):
         return None

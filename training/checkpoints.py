@@ -1,8 +1,9 @@
 """Checkpoints: all that a training needs to go on as if it had not been interrupted.
 
-A checkpoint is a file that `torch.load(weights_only=True)` reads: a dictionary with `format` ('higherhrnet-stream'), `model`
-(the network's configuration), `network`, `ema` (averaged weights or none), `optimizer`, `training` (the run's configuration),
-and the run's state: `step`, `elapsed_s`, `best`, `set_sizes`, `meter`, `rng`.
+A checkpoint is a file that `torch.load(weights_only=True)` reads: a dictionary with `format`
+('higherhrnet-stream'), `model` (the network's configuration), `network`, `ema` (averaged weights or
+none), `optimizer`, `training` (the run's configuration), and the run's state: `step`, `elapsed_s`,
+`best`, `set_sizes`, `meter`, `rng`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ FORMAT = "higherhrnet-stream"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Writes `content` and `format` to `path`, completely or not at all; what was there before stays until the new is on disk.
+    """Writes `content` and `format` to `path`, completely or not at all; what was there before
+    stays until the new is on disk.
 
     Raises CheckpointError if it cannot be written.
     """
@@ -41,7 +43,8 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     except OSError as error:
         kept = "; the previous one is intact" if path.exists() else ""
         raise CheckpointError(
-            f"cannot write the checkpoint {str(path)!r}: {error.strerror}{kept}; make room and resume from it"
+            f"cannot write the checkpoint {str(path)!r}: {error.strerror}{kept}; make room and "
+            "resume from it"
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -49,7 +52,9 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_training_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote, on the CPU. Raises CheckpointError if the file is not one of ours."""
+    """What `save_checkpoint` wrote, on the CPU. Raises CheckpointError if the file is not one of
+    ours.
+    """
     from engine.checkpoint import read_checkpoint
 
     content = read_checkpoint(path)
@@ -59,6 +64,7 @@ def read_training_checkpoint(path: Path) -> dict[str, Any]:
         or "training" not in content
     ):
         raise CheckpointError(
-            f"{str(path)!r} is not a training checkpoint; to start from its weights use --initial-weights"
+            f"{str(path)!r} is not a training checkpoint; to start from its weights use "
+            "--initial-weights"
         )
     return content

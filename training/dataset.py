@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 class SampleKey(NamedTuple):
-    """Which image, as which sample of the training (decides what is drawn at random), at which crop side."""
+    """Which image, as which sample of the training (decides what is drawn at random), at which crop
+    side.
+    """
 
     image: int
     number: int
@@ -34,7 +36,9 @@ class SampleKey(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One crop: image (S, S, 3) uint8 BGR, joints_unit (P, J, 3) float64 (see `Labels`), masks (R, R) bool."""
+    """One crop: image (S, S, 3) uint8 BGR, joints_unit (P, J, 3) float64 (see `Labels`), masks (R,
+    R) bool.
+    """
 
     image: NDArray[np.uint8]
     joints_unit: NDArray[np.float64]
@@ -69,7 +73,9 @@ class Batch:
 
 
 class PoseDataset(Dataset[Sample]):
-    """Crops of labelled images; with the same seed and key always the same crop, in whatever process it is made."""
+    """Crops of labelled images; with the same seed and key always the same crop, in whatever
+    process it is made.
+    """
 
     def __init__(
         self,
@@ -83,8 +89,9 @@ class PoseDataset(Dataset[Sample]):
     ) -> None:
         """Reads and checks the annotations of all sources, and that their images are there.
 
-        outputs: number of output resolutions (deconvolutions + 1). augmentation: None shows every image whole. limit: use
-        only so many images, evenly spread. Raises DataError for whatever cannot be used.
+        outputs: number of output resolutions (deconvolutions + 1). augmentation: None shows every
+        image whole. limit: use only so many images, evenly spread. Raises DataError for whatever
+        cannot be used.
         """
         self.keypoint_set = keypoint_set
         self.outputs = outputs
@@ -164,7 +171,9 @@ class PoseDataset(Dataset[Sample]):
         return Sample(np.asarray(picture, np.uint8), joints, crop.mirrored, masks)
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """Image `index`, (H, W, 3) uint8 BGR; not to be written to. Raises DataError as `__getitem__` does."""
+        """Image `index`, (H, W, 3) uint8 BGR; not to be written to. Raises DataError as
+        `__getitem__` does.
+        """
         if self._decoded is not None:
             return self._decoded[index]
         image = self.images[index]
@@ -178,7 +187,8 @@ class PoseDataset(Dataset[Sample]):
         if decoded.shape[:2] != (image.height, image.width):
             height, width = decoded.shape[:2]
             raise DataError(
-                f"image {image.file_name!r} is {width}x{height}, but its annotations are for {image.width}x{image.height}"
+                f"image {image.file_name!r} is {width}x{height}, but its annotations are for "
+                f"{image.width}x{image.height}"
             )
         return decoded
 

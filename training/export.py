@@ -10,9 +10,11 @@ from training.checkpoints import read_training_checkpoint
 
 
 def export_checkpoint(checkpoint: Path, output: Path) -> None:
-    """Writes the averaged weights of `checkpoint` (the last ones where no average was kept) to `output` as ONNX.
+    """Writes the averaged weights of `checkpoint` (the last ones where no average was kept) to
+    `output` as ONNX.
 
-    Raises CheckpointError if the file is not one of ours; RuntimeUnavailableError if the package that writes ONNX is missing.
+    Raises CheckpointError if the file is not one of ours; RuntimeUnavailableError if the package
+    that writes ONNX is missing.
     """
     from engine import load_checkpoint, load_network
     from engine.export import export_onnx

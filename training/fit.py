@@ -26,12 +26,15 @@ logger = logging.getLogger(__name__)
 
 
 def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
-    """Trains as `config` says and leaves `last.pt`, `best.pt`, scalars, curves and sample pictures in the folder of the run.
+    """Trains as `config` says and leaves `last.pt`, `best.pt`, scalars, curves and sample pictures
+    in the folder of the run.
 
-    resume: checkpoint to go on from; the losses are then those of an uninterrupted run. (Exactly so on a CPU and by steps or
-    epochs. On a GPU sums are rounded differently from run to run, and by the clock the learning rate depends on the speed.)
-    Returns None at the end of the training, or the number of the signal (SIGINT, SIGTERM) that ended it early, after a
-    checkpoint. Raises ConfigError, DataError and CheckpointError for what cannot be used, and what `Fit.until_over` raises.
+    resume: checkpoint to go on from; the losses are then those of an uninterrupted run. (Exactly so
+    on a CPU and by steps or epochs. On a GPU sums are rounded differently from run to run, and by
+    the clock the learning rate depends on the speed.) Returns None at the end of the training, or
+    the number of the signal (SIGINT, SIGTERM) that ended it early, after a checkpoint. Raises
+    ConfigError, DataError and CheckpointError for what cannot be used, and what `Fit.until_over`
+    raises.
     """
     if config.execution.threads is not None:
         torch.set_num_threads(config.execution.threads)
@@ -58,8 +61,9 @@ class Fit:
     def until_over(self, after_steps: int | None = None) -> int | None:
         """Trains to the end, until a signal, or for `after_steps` steps; returns the signal.
 
-        Raises DataError for an image that cannot be used and ExecutionError when the loss is no number any more, both after a
-        checkpoint; CheckpointError when the last checkpoint cannot be written.
+        Raises DataError for an image that cannot be used and ExecutionError when the loss is no
+        number any more, both after a checkpoint; CheckpointError when the last checkpoint cannot be
+        written.
         """
         folder, trainer = self.run.folder, self.trainer
         main = self.processes.is_main
@@ -124,14 +128,16 @@ class Fit:
         log.write("scalars", {**row, **notes})
         progress.update(
             trainer.progress,
-            f"step {trainer.step}, epoch {trainer.epoch:.2f}, loss {row['total']:.5f}, {notes['images_per_s']:.1f} images/s",
+            f"step {trainer.step}, epoch {trainer.epoch:.2f}, loss {row['total']:.5f}, "
+            f"{notes['images_per_s']:.1f} images/s",
         )
 
     def _save(self, name: str) -> None:
         try:
             save_checkpoint(self.run.folder / name, self.trainer.state())
         except CheckpointError as error:
-            # Training goes on: there may be room again by the next time. Only the last checkpoint of a run must succeed.
+            # Training goes on: there may be room again by the next time. Only the last checkpoint
+            # of a run must succeed.
             logger.error("%s", error)
 
     def _validation_due(self) -> bool:
@@ -143,7 +149,9 @@ class Fit:
         return int(self.trainer.epoch) > int(self._validated_step / self.trainer.epoch_steps)
 
     def _validate(self, log: ScalarLog | None) -> None:
-        """Writes a row of validation.csv, sample pictures and curves, and `best.pt` if there was no better one before."""
+        """Writes a row of validation.csv, sample pictures and curves, and `best.pt` if there was no
+        better one before.
+        """
         trainer, run = self.trainer, self.run
         if log is None or run.validation is None:
             return

@@ -16,10 +16,11 @@ from configs import DataError
 
 
 class ImageStore:
-    """The images of several folders and zip archives, found by file name, in the order of the sources.
+    """The images of several folders and zip archives, found by file name, in the order of the
+    sources.
 
-    Archives are opened when first read from, once in every process, so a store can be handed to worker processes. A context
-    manager: leaving it closes the archives of this process.
+    Archives are opened when first read from, once in every process, so a store can be handed to
+    worker processes. A context manager: leaving it closes the archives of this process.
     """
 
     def __init__(self, sources: Sequence[Path]) -> None:
@@ -49,16 +50,20 @@ class ImageStore:
         return {**self.__dict__, "_archives": {}}
 
     def require(self, names: Iterable[str]) -> None:
-        """Raises DataError, with one example and their number, if any image is in none of the sources."""
+        """Raises DataError, with one example and their number, if any image is in none of the
+        sources.
+        """
         missing = [name for name in names if name not in self._members]
         if missing:
             looked_in = ", ".join(str(source) for source in self.sources)
             raise DataError(
-                f"{len(missing)} images are missing, the first is {missing[0]!r}; looked in {looked_in}"
+                f"{len(missing)} images are missing, the first is {missing[0]!r}; looked in "
+                f"{looked_in}"
             )
 
     def read(self, name: str) -> NDArray[np.uint8]:
-        """The image, (H, W, 3) uint8 BGR; orientation tags are ignored, because labels are made on the stored pixels.
+        """The image, (H, W, 3) uint8 BGR; orientation tags are ignored, because labels are made on
+        the stored pixels.
 
         Raises DataError if it is missing or cannot be decoded.
         """

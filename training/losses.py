@@ -1,7 +1,7 @@
 """The loss: heatmap error at every resolution, and what makes tags tell people apart.
 
-Everything is computed per image in float32 and then averaged over the batch, so that the mean over equal parts of a batch is
-the loss of the whole batch (which is what DDP relies on).
+Everything is computed per image in float32 and then averaged over the batch, so that the mean over
+equal parts of a batch is the loss of the whole batch (which is what DDP relies on).
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ STRIDE_PX = (
     4  # network-input pixels that a pixel of the coarsest map covers, in every network of the paper
 )
 
-_BEND = 0.5  # tag distance at which the position error turns from squared to absolute: half of what grouping joins
+# tag distance at which the position error turns from squared to absolute: half of what grouping
+# joins
+_BEND = 0.5
 
 
 @dataclass(frozen=True)
 class Labels:
     """What is known of a batch of N square crops.
 
-    joints_unit: (N, P, J, 3) float64 x, y in units of the crop side, and visibility; rows without a person are zero.
-    mirrored: (N,) bool, crops that are shown mirrored (`joints_unit` is from before mirroring; joints are already swapped).
-    masks: one (N, R, R) bool for every resolution; False where nothing is supervised.
+    joints_unit: (N, P, J, 3) float64 x, y in units of the crop side, and visibility; rows without a
+    person are zero. mirrored: (N,) bool, crops that are shown mirrored (`joints_unit` is from
+    before mirroring; joints are already swapped). masks: one (N, R, R) bool for every resolution;
+    False where nothing is supervised.
     """
 
     joints_unit: Tensor
@@ -49,7 +52,9 @@ class Labels:
 
 @dataclass(frozen=True)
 class Losses:
-    """Scalars, already multiplied by their factors; `total` is their sum. heatmaps: one for every resolution."""
+    """Scalars, already multiplied by their factors; `total` is their sum. heatmaps: one for every
+    resolution.
+    """
 
     heatmaps: tuple[Tensor, ...]
     push: Tensor
@@ -65,18 +70,22 @@ class Losses:
 def heatmap_loss(
     prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float = 1.0
 ) -> Tensor:
-    """Scalar: squared error of (N, J, R, R) heatmaps where the (N, R, R) mask is set, averaged over all of (N, J, R, R).
+    """Scalar: squared error of (N, J, R, R) heatmaps where the (N, R, R) mask is set, averaged over
+    all of (N, J, R, R).
 
-    A pixel counts 1 + (foreground_weight - 1) * target times. Reference section 4.2 (loss.py, HeatmapLoss).
+    A pixel counts 1 + (foreground_weight - 1) * target times. Reference section 4.2 (loss.py,
+    HeatmapLoss).
     """
     loss: Tensor = _HeatmapError.apply(prediction, target, mask, foreground_weight)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _HeatmapError(torch.autograd.Function):
-    """The weighted error is its own gradient up to a factor, so one map is kept instead of one for every operation.
+    """The weighted error is its own gradient up to a factor, so one map is kept instead of one for
+    every operation.
 
-    With operators, this loss takes as long as a tenth of the network (`lite` at 256 px, 2 cores); like this, a third of that.
+    With operators, this loss takes as long as a tenth of the network (`lite` at 256 px, 2 cores);
+    like this, a third of that.
     """
 
     @staticmethod
@@ -100,11 +109,13 @@ class _HeatmapError(torch.autograd.Function):
 def push_pull_loss(
     tags: Tensor, indices: Tensor, kind: str = "exp", margin: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Scalars push and pull of (N, J, D, R, R) tags at the packed (N, P, J, 2) joint indices, averaged over images.
+    """Scalars push and pull of (N, J, D, R, R) tags at the packed (N, P, J, 2) joint indices,
+    averaged over images.
 
-    pull: mean over people of the mean squared distance of their joints' tags to their mean tag. push: how near the mean tags of
-    different people are, exp(-d^2) (paper and loss.py, AELoss) or, for kind `max`, the hinge max(margin - d, 0), summed over
-    ordered pairs / (2 n (n - 1)). Images without people add 0, and a single person is pushed by nobody.
+    pull: mean over people of the mean squared distance of their joints' tags to their mean tag.
+    push: how near the mean tags of different people are, exp(-d^2) (paper and loss.py, AELoss) or,
+    for kind `max`, the hinge max(margin - d, 0), summed over ordered pairs / (2 n (n - 1)). Images
+    without people add 0, and a single person is pushed by nobody.
     """
     images, joints, dimensions = tags.shape[:3]
     flat = tags.transpose(1, 2).reshape(images, dimensions, -1)
@@ -122,7 +133,8 @@ def push_pull_loss(
     pull = (spread.sum(dim=2) / joint_count).sum(dim=1) / people_count.clamp(min=1)
 
     squared = ((mean[:, :, :, None] - mean[:, :, None, :]) ** 2).sum(dim=1)  # (N, P, P)
-    # The hinge's root has no gradient at 0, where two tags are equal and must still be parted: hence the small constant.
+    # The hinge's root has no gradient at 0, where two tags are equal and must still be parted:
+    # hence the small constant.
     nearness = (
         torch.exp(-squared) if kind == "exp" else (margin - torch.sqrt(squared + 1e-6)).clamp(min=0)
     )
@@ -144,12 +156,14 @@ def position_loss(
     config: LossConfig,
     unit_px: float,
 ) -> Tensor:
-    """Scalar: smooth L1 between tags near labelled joints and the centre of the joint's person, averaged over images.
+    """Scalar: smooth L1 between tags near labelled joints and the centre of the joint's person,
+    averaged over images.
 
-    tags: (N, J, 2, R, R) x and y of the centre in units of `unit_px` network-input pixels, of which a map pixel covers 4.
-    target: (N, J, R, R) target heatmaps; where joints of two people meet, a pixel belongs to the one whose peak is higher
-    there.
-    joints: (N, P, J, 3) in map pixels; a person's centre is the mean of their labelled joints, those outside the crop too.
+    tags: (N, J, 2, R, R) x and y of the centre in units of `unit_px` network-input pixels, of which
+    a map pixel covers 4. target: (N, J, R, R) target heatmaps; where joints of two people meet, a
+    pixel belongs to the one whose peak is higher there.
+    joints: (N, P, J, 3) in map pixels; a person's centre is the mean of their labelled joints,
+    those outside the crop too.
     """
     images, joint_count, _, resolution, _ = tags.shape
     labelled = (joints[..., 2] > 0).to(joints.dtype)
@@ -184,7 +198,8 @@ class PoseLoss:
     def __init__(self, config: LossConfig, model: ModelConfig) -> None:
         if config.position_factor and model.tag_unit_px is None:
             raise ConfigError(
-                f"position_factor needs a model with tag_unit_px, which {model.name!r} has not; set it to 0"
+                f"position_factor needs a model with tag_unit_px, which {model.name!r} has not; "
+                "set it to 0"
             )
         self.config = config
         self.unit_px = model.tag_unit_px
@@ -192,7 +207,9 @@ class PoseLoss:
         self.joints = len(load_keypoint_set(model.keypoint_set))
 
     def __call__(self, outputs: Sequence[Tensor], labels: Labels, progress: float = 0.0) -> Losses:
-        """Losses of the raw network outputs (coarsest first, the first with tags); progress: 0 at the start, 1 at the end."""
+        """Losses of the raw network outputs (coarsest first, the first with tags); progress: 0 at
+        the start, 1 at the end.
+        """
         config, images = self.config, len(outputs[0])
         heatmap_losses = []
         for level, (output, mask) in enumerate(zip(outputs, labels.masks, strict=True)):
@@ -222,7 +239,9 @@ class PoseLoss:
         )
 
     def position_share(self, progress: float) -> float:
-        """Share of the position code in the tag loss: 1 before `position_from`, 0 after `position_until`, linear between."""
+        """Share of the position code in the tag loss: 1 before `position_from`, 0 after
+        `position_until`, linear between.
+        """
         config = self.config
         if not config.position_factor:
             return 0.0

@@ -12,7 +12,9 @@ from training.losses import Losses
 
 
 class Meter:
-    """Adds up losses on their device, without waiting for it, and gives their means when a row is due."""
+    """Adds up losses on their device, without waiting for it, and gives their means when a row is
+    due.
+    """
 
     def __init__(self) -> None:
         self._begin()

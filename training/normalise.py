@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 
 class Normalise:
-    """(N, S, S, 3) uint8 BGR to the (N, 3, S, S) float32 RGB that a network expects by its `mean` and `std`."""
+    """(N, S, S, 3) uint8 BGR to the (N, 3, S, S) float32 RGB that a network expects by its `mean`
+    and `std`.
+    """
 
     def __init__(self, network: nn.Module, device: torch.device, channels_last: bool) -> None:
         mean, std = (

@@ -27,9 +27,9 @@ def backbone_parameters(network: nn.Module) -> list[nn.Parameter]:
 def freeze_parameters(network: nn.Module, prefixes: Sequence[str]) -> None:
     """Stops the learning of all parameters whose names begin with one of `prefixes`.
 
-    Nothing is propagated back through frozen first layers, which are the costliest: with the stem and the first four blocks
-    frozen, `lite` trains on 1.47 times as many images per CPU second (bf16, 320 px). Raises ConfigError for a prefix that no
-    parameter has.
+    Nothing is propagated back through frozen first layers, which are the costliest: with the stem
+    and the first four blocks frozen, `lite` trains on 1.47 times as many images per CPU second
+    (bf16, 320 px). Raises ConfigError for a prefix that no parameter has.
     """
     for prefix in prefixes:
         found = [
@@ -82,9 +82,11 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 
 
 class AveragedWeights:
-    """An exponential moving average of a network's parameters and running statistics; `network` is a network that has them.
+    """An exponential moving average of a network's parameters and running statistics; `network` is
+    a network that has them.
 
-    The first steps count more, so that the random start is soon forgotten: decay at step t is min(decay, (1 + t) / (10 + t)).
+    The first steps count more, so that the random start is soon forgotten: decay at step t is
+    min(decay, (1 + t) / (10 + t)).
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

@@ -25,7 +25,9 @@ _COLOURS = (
 
 
 def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: int) -> None:
-    """Writes one JPEG with the first `images` images of `dataset`: people found (labels as white dots), and heatmaps."""
+    """Writes one JPEG with the first `images` images of `dataset`: people found (labels as white
+    dots), and heatmaps.
+    """
     from engine import infer_maps
     from grouping import Grouper
 

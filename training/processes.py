@@ -27,7 +27,9 @@ class Processes:
         return self.rank == 0
 
     def agree(self, elapsed_s: float, stop: bool) -> tuple[float, bool]:
-        """The longest time of any process, and whether any process was asked to stop; every process must call this together."""
+        """The longest time of any process, and whether any process was asked to stop; every process
+        must call this together.
+        """
         if self.count == 1:
             return elapsed_s, stop
         values = torch.tensor([elapsed_s, float(stop)], dtype=torch.float64, device=self.device)
@@ -45,9 +47,11 @@ class Processes:
 
 @contextmanager
 def open_processes(device: str) -> Iterator[Processes]:
-    """Joins the processes that torchrun started (NCCL on GPUs, gloo on CPUs); alone, it is just this process.
+    """Joins the processes that torchrun started (NCCL on GPUs, gloo on CPUs); alone, it is just
+    this process.
 
-    device: `cpu`, `cuda`, `cuda:N` or `auto`. Raises RuntimeUnavailableError if there is no such device.
+    device: `cpu`, `cuda`, `cuda:N` or `auto`. Raises RuntimeUnavailableError if there is no such
+    device.
     """
     count, rank, local = (
         int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK")

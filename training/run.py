@@ -26,13 +26,16 @@ from training.sampling import SampleStream
 
 logger = logging.getLogger(__name__)
 
-# What may differ when a run is resumed: how and where it runs, and where its data lies (which is checked by its size).
+# What may differ when a run is resumed: how and where it runs, and where its data lies (which is
+# checked by its size).
 _FREE = ("execution", "data", "validation", "initial_weights", "initial_backbone", "description")
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """state: the checkpoint that the run goes on from, or none. folder: where everything is written."""
+    """state: the checkpoint that the run goes on from, or none. folder: where everything is
+    written.
+    """
 
     config: TrainingConfig
     model: ModelConfig
@@ -45,10 +48,12 @@ class Run:
 
 
 def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
-    """Reads the data and builds the network of `config`, as a new run or as the continuation of the checkpoint `resume`.
+    """Reads the data and builds the network of `config`, as a new run or as the continuation of the
+    checkpoint `resume`.
 
-    Raises ConfigError if `config` is not what the checkpoint was trained with, if there is no data, or if the folder already
-    holds a run; DataError and CheckpointError for files that cannot be used.
+    Raises ConfigError if `config` is not what the checkpoint was trained with, if there is no data,
+    or if the folder already holds a run; DataError and CheckpointError for files that cannot be
+    used.
     """
     state = read_training_checkpoint(resume) if resume is not None else None
     folder = config.execution.output or (
@@ -57,13 +62,15 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
     if state is None and (folder / "last.pt").exists():
         last = folder / "last.pt"
         raise ConfigError(
-            f"{str(folder)!r} already holds a run; continue it with --resume {last}, or choose another --output"
+            f"{str(folder)!r} already holds a run; continue it with --resume {last}, or choose "
+            "another --output"
         )
     if state is not None:
         _check_same(training_config_from_dict(state["training"], str(resume)), config, resume)
     if not config.data:
         raise ConfigError(
-            "nothing to train on; give --data ANNOTATIONS IMAGES, or `data` in the configuration file"
+            "nothing to train on; give --data ANNOTATIONS IMAGES, or `data` in the configuration "
+            "file"
         )
     model = load_model_config(config.model)
     keypoint_set = load_keypoint_set(model.keypoint_set)
@@ -86,7 +93,8 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
         )
     if state is not None and state["set_sizes"] != dataset.set_sizes:
         raise DataError(
-            f"{str(resume)!r} was trained on sets of {state['set_sizes']} images, not {dataset.set_sizes}"
+            f"{str(resume)!r} was trained on sets of {state['set_sizes']} images, not "
+            f"{dataset.set_sizes}"
         )
     network = _network(model, config, state, resume)
     stream = SampleStream(dataset.set_sizes, [source.weight for source in config.data], config.seed)
@@ -94,7 +102,9 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
 
 
 def resumed_config(resume: Path) -> TrainingConfig:
-    """The configuration that the checkpoint was trained with. Raises CheckpointError if it is not one of ours."""
+    """The configuration that the checkpoint was trained with. Raises CheckpointError if it is not
+    one of ours.
+    """
     return training_config_from_dict(read_training_checkpoint(resume)["training"], str(resume))
 
 
@@ -141,7 +151,8 @@ def _check_same(trained: TrainingConfig, config: TrainingConfig, resume: Path | 
     different = [f"{key} {old!r} -> {new!r}" for key, old, new in _differences(before, now)]
     if different:
         raise ConfigError(
-            f"{str(resume)!r} was trained with another configuration ({', '.join(different)}); resume it without these "
+            f"{str(resume)!r} was trained with another configuration ({', '.join(different)}); "
+            "resume it without these "
             "changes, or start anew from its weights with --initial-weights"
         )
 

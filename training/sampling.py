@@ -1,4 +1,6 @@
-"""Which image comes when: samples that depend on seed and position alone, so that a run resumes and splits exactly."""
+"""Which image comes when: samples that depend on seed and position alone, so that a run resumes and
+splits exactly.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from training.dataset import SampleKey
 class SampleStream:
     """Samples 0, 1, 2, ... of a training over several sets of images.
 
-    An epoch shows every image of a set `weight` times, in random order; the fractional part of a weight takes a random part of
-    the set. Images are numbered through all sets.
+    An epoch shows every image of a set `weight` times, in random order; the fractional part of a
+    weight takes a random part of the set. Images are numbered through all sets.
     """
 
     def __init__(self, set_sizes: Sequence[int], weights: Sequence[float], seed: int) -> None:

@@ -1,4 +1,6 @@
-"""Numbers of a run over time: CSV files, TensorBoard where it is installed, and the learning-curve picture."""
+"""Numbers of a run over time: CSV files, TensorBoard where it is installed, and the learning-curve
+picture.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ from typing import Any
 
 
 class ScalarLog:
-    """Rows of numbers, appended to `NAME.csv` in a folder and to TensorBoard event files there. A context manager.
+    """Rows of numbers, appended to `NAME.csv` in a folder and to TensorBoard event files there. A
+    context manager.
 
-    A run that resumes at a step drops the rows written after that step, so that the files read as if it had not been
-    interrupted.
+    A run that resumes at a step drops the rows written after that step, so that the files read as
+    if it had not been interrupted.
     """
 
     def __init__(self, folder: Path, *, resume_step: int = 0) -> None:
@@ -67,7 +70,9 @@ class ScalarLog:
         return columns
 
     def _widen(self, path: Path, columns: list[str]) -> None:
-        """A resumed run may measure more than it did before; rows from before have nothing in the new columns."""
+        """A resumed run may measure more than it did before; rows from before have nothing in the
+        new columns.
+        """
         _write(path, columns, read_scalars(path))
         self._columns[path.stem] = columns
 

@@ -8,10 +8,14 @@ from configs.training import ScheduleConfig
 
 
 class Schedule:
-    """Progress from 0 to 1 by the clock, by steps or by epochs, whichever the configuration sets first in this order."""
+    """Progress from 0 to 1 by the clock, by steps or by epochs, whichever the configuration sets
+    first in this order.
+    """
 
     def __init__(self, config: ScheduleConfig, *, epoch_steps: float, input_size_px: int) -> None:
-        """epoch_steps: steps in an epoch, not always whole. input_size_px: crop side where the configuration names none."""
+        """epoch_steps: steps in an epoch, not always whole. input_size_px: crop side where the
+        configuration names none.
+        """
         self.config = config
         self.steps = config.steps
         if config.steps is None and config.epochs is not None:
@@ -21,7 +25,9 @@ class Schedule:
         self._sizes = config.input_sizes_px or (input_size_px,)
 
     def progress(self, step: int, elapsed_s: float) -> float:
-        """0 at the start, 1 when the training is over. elapsed_s: wall-clock time of training so far, over all resumptions."""
+        """0 at the start, 1 when the training is over. elapsed_s: wall-clock time of training so
+        far, over all resumptions.
+        """
         if self.steps is not None:
             return min(step / self.steps, 1.0)
         assert (

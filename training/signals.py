@@ -10,7 +10,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """While inside, the first SIGINT or SIGTERM is only noted in `received`; a second one acts as it always does."""
+    """While inside, the first SIGINT or SIGTERM is only noted in `received`; a second one acts as
+    it always does.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None

@@ -13,9 +13,11 @@ MAX_PEOPLE = 30  # people whose tags are supervised in one image (reference code
 
 @dataclass(frozen=True)
 class JointPositions:
-    """The M visible joints of a batch that lie in the map, one row each, ordered by image, person and joint.
+    """The M visible joints of a batch that lie in the map, one row each, ordered by image, person
+    and joint.
 
-    image, person, joint, x, y: (M,) int64; x and y are whole map pixels. person counts all people of the image.
+    image, person, joint, x, y: (M,) int64; x and y are whole map pixels. person counts all people
+    of the image.
     """
 
     image: Tensor
@@ -27,10 +29,12 @@ class JointPositions:
 
 
 def to_map(joints_unit: Tensor, mirrored: Tensor, resolution: int) -> Tensor:
-    """(N, P, J, 3) joints in units of the crop side as (N, P, J, 3) x, y in pixels of a map with that side, and visibility.
+    """(N, P, J, 3) joints in units of the crop side as (N, P, J, 3) x, y in pixels of a map with
+    that side, and visibility.
 
-    mirrored: (N,) bool, images that are shown mirrored; there x becomes R - x - 1, whatever the resolution R, as the reference
-    does it (transforms.py), so positions at two resolutions are not exact multiples of each other.
+    mirrored: (N,) bool, images that are shown mirrored; there x becomes R - x - 1, whatever the
+    resolution R, as the reference does it (transforms.py), so positions at two resolutions are not
+    exact multiples of each other.
     """
     x, y, visible = joints_unit.unbind(-1)
     x, y = x * resolution, y * resolution
@@ -39,9 +43,11 @@ def to_map(joints_unit: Tensor, mirrored: Tensor, resolution: int) -> Tensor:
 
 
 def locate(joints: Tensor, resolution: int) -> JointPositions:
-    """Those of the (N, P, J, 3) joints in map pixels that are labelled (visibility 1 or 2) and inside the square map.
+    """Those of the (N, P, J, 3) joints in map pixels that are labelled (visibility 1 or 2) and
+    inside the square map.
 
-    Coordinates are truncated towards zero, so -0.5 counts as 0 (reference code, target_generators.py).
+    Coordinates are truncated towards zero, so -0.5 counts as 0 (reference code,
+    target_generators.py).
     """
     whole = joints[..., :2].trunc().long()
     inside = ((whole >= 0) & (whole < resolution)).all(dim=-1)
@@ -51,9 +57,11 @@ def locate(joints: Tensor, resolution: int) -> JointPositions:
 
 
 def heatmap_targets(positions: JointPositions, images: int, joints: int, sigma_px: float) -> Tensor:
-    """(images, joints, R, R) float32: a Gaussian peak of height 1 at each joint, the larger value where peaks meet.
+    """(images, joints, R, R) float32: a Gaussian peak of height 1 at each joint, the larger value
+    where peaks meet.
 
-    The Gaussian is cut to a square of 6 sigma + 3 pixels. Section 3.1 of the paper; sigma is the same at every resolution.
+    The Gaussian is cut to a square of 6 sigma + 3 pixels. Section 3.1 of the paper; sigma is the
+    same at every resolution.
     """
     resolution = positions.resolution
     dx, dy, height = _kernel(sigma_px, positions.x.device)
@@ -79,10 +87,11 @@ def peak_height(dx: Tensor, dy: Tensor, sigma_px: float) -> Tensor:
 
 
 def joint_indices(positions: JointPositions, images: int, joints: int) -> Tensor:
-    """(images, 30, joints, 2) int64: each person's joints, packed to the front, as (index in the flattened (J, R, R) maps, 1).
+    """(images, 30, joints, 2) int64: each person's joints, packed to the front, as (index in the
+    flattened (J, R, R) maps, 1).
 
-    Unused slots are (0, 0). Of more than 30 people, the first 30 that have a joint in the map are kept; up to 30, a person's
-    row is their place in the annotation.
+    Unused slots are (0, 0). Of more than 30 people, the first 30 that have a joint in the map are
+    kept; up to 30, a person's row is their place in the annotation.
     """
     packed = torch.zeros(
         images, MAX_PEOPLE, joints, 2, dtype=torch.int64, device=positions.x.device

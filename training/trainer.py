@@ -37,10 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 class Trainer:
-    """Trains the network of a run, step by step; `state` is everything that it needs to go on elsewhere.
+    """Trains the network of a run, step by step; `state` is everything that it needs to go on
+    elsewhere.
 
-    step: optimiser steps made. elapsed_s: wall-clock time of training, over all resumptions. best: AP and negative loss of
-    the best validation.
+    step: optimiser steps made. elapsed_s: wall-clock time of training, over all resumptions. best:
+    AP and negative loss of the best validation.
     """
 
     def __init__(self, run: Run, processes: Processes) -> None:
@@ -110,7 +111,9 @@ class Trainer:
             yield
 
     def agree(self, stop: bool) -> bool:
-        """Moves the clock on; whether any process was asked to stop. All processes call this after every step."""
+        """Moves the clock on; whether any process was asked to stop. All processes call this after
+        every step.
+        """
         elapsed_s = self._elapsed_before_s + time.monotonic() - self._started
         self.elapsed_s, stop = self.processes.agree(elapsed_s, stop)
         return stop
@@ -146,7 +149,8 @@ class Trainer:
         try:
             yield from self._loader()
         except DataError as error:
-            # An error in a worker process arrives with that process's traceback as its text; the last line is the message.
+            # An error in a worker process arrives with that process's traceback as its text; the
+            # last line is the message.
             raise DataError(
                 str(error).strip().splitlines()[-1].split("DataError: ", 1)[-1]
             ) from error
@@ -156,7 +160,8 @@ class Trainer:
         batches = BatchStream(
             self.run.stream,
             batch_size=config.batch_size,
-            # By the clock, batches that workers prepare ahead have the size of the moment at which they are begun.
+            # By the clock, batches that workers prepare ahead have the size of the moment at which
+            # they are begun.
             size_px=lambda step: self.schedule.size_px(
                 self.schedule.progress(step, self.elapsed_s)
             ),
@@ -188,7 +193,8 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
         if not torch.isfinite(norm):
             raise ExecutionError(
-                f"the gradient of step {self.step + 1} is not finite; start from the weights before it with --initial-weights "
+                f"the gradient of step {self.step + 1} is not finite; start from the weights "
+                "before it with --initial-weights "
                 "and a lower --learning-rate"
             )
         self.optimizer.step()
@@ -213,7 +219,9 @@ class Trainer:
         return outputs, self.loss(outputs, batch.labels, self.progress)
 
     def _set_mode(self) -> None:
-        """Training mode, less what is frozen; thawing the backbone changes what data parallelism must exchange."""
+        """Training mode, less what is frozen; thawing the backbone changes what data parallelism
+        must exchange.
+        """
         config = self.run.config.optimizer
         frozen = self.step < config.freeze_backbone_steps
         self.network.train()

@@ -27,7 +27,9 @@ def validation_losses(
     progress: float,
     execution: ExecutionConfig,
 ) -> dict[str, float]:
-    """Mean losses over the whole dataset, each image shown whole in a square; keys as in scalars.csv."""
+    """Mean losses over the whole dataset, each image shown whole in a square; keys as in
+    scalars.csv.
+    """
     device = next(network.parameters()).device
     normalise = Normalise(network, device, execution.channels_last)
     keys = [SampleKey(index, index, input_size_px) for index in range(len(dataset))]
@@ -53,9 +55,11 @@ def validation_losses(
 def validation_figures(
     network: nn.Module, source: DataSource, keypoint_set: str, images: int
 ) -> dict[str, float]:
-    """COCO's ten figures (`ap`, `ap50`, ...) on the first `images` images, with reference grouping and without flip.
+    """COCO's ten figures (`ap`, `ap50`, ...) on the first `images` images, with reference grouping
+    and without flip.
 
-    Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that cannot be read.
+    Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that
+    cannot be read.
     """
     from evaluation.coco import evaluate
     from evaluation.dataset import load_dataset

@@ -26,8 +26,9 @@ _log = logging.getLogger(__name__)
 class Entry:
     """A runtime that can be asked for.
 
-    name: what it is called. home: module and class. precisions: that it offers, the one of `auto` first. needs_gpu: it runs on
-    CUDA GPUs only. automatic: whether `auto` may take it; torch on the CPU is never faster than the others there.
+    name: what it is called. home: module and class. precisions: that it offers, the one of `auto`
+    first. needs_gpu: it runs on CUDA GPUs only. automatic: whether `auto` may take it; torch on the
+    CPU is never faster than the others there.
     """
 
     name: str
@@ -76,11 +77,13 @@ _GROUPS = {
 def open_runtime(
     path: Path, metadata: ModelMetadata, name: str = "auto", precision: str = "auto"
 ) -> Runtime:
-    """The runtime called `name` with the exported model at `path`; the log says what was taken, and what was not and why.
+    """The runtime called `name` with the exported model at `path`; the log says what was taken, and
+    what was not and why.
 
-    `auto` is the first of all that works, `torch` the GPU's or else the CPU's. Precision `auto` is the runtime's first: half on
-    GPUs, single on CPUs. Raises ConfigError for an unknown name or a precision that the runtime does not offer; and if nothing
-    works RuntimeUnavailableError (package or device missing), ModelError (it cannot load the file) or ExecutionError.
+    `auto` is the first of all that works, `torch` the GPU's or else the CPU's. Precision `auto` is
+    the runtime's first: half on GPUs, single on CPUs. Raises ConfigError for an unknown name or a
+    precision that the runtime does not offer; and if nothing works RuntimeUnavailableError (package
+    or device missing), ModelError (it cannot load the file) or ExecutionError.
     """
     entries = _choose(name, precision)
     reasons = []

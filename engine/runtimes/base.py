@@ -1,7 +1,7 @@
 """What every runtime is: something that executes the deployable graph on slots, asynchronously.
 
-A slot is a set of buffers for one size of input. Images are written into it, the slot is submitted, and once its result has
-been waited for, maps and candidates are in it until it is submitted again.
+A slot is a set of buffers for one size of input. Images are written into it, the slot is submitted,
+and once its result has been waited for, maps and candidates are in it until it is submitted again.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ OUTPUT_TYPES: dict[str, type[np.generic]] = {
 class Slot:
     """Buffers for N images of one size, owned by whoever holds the slot.
 
-    images: (N, H, W, 3) uint8 BGR. heatmaps: (N, J, h, w), tags: (N, J, D, h, w), x, y: (N, J, K) int32, score: (N, J, K), tag:
-    (N, J, K, D); float32 where nothing else is said. handle: what the runtime keeps with the slot.
+    images: (N, H, W, 3) uint8 BGR. heatmaps: (N, J, h, w), tags: (N, J, D, h, w), x, y: (N, J, K)
+    int32, score: (N, J, K), tag: (N, J, K, D); float32 where nothing else is said. handle: what the
+    runtime keeps with the slot.
     """
 
     images: NDArray[np.uint8]
@@ -57,8 +58,8 @@ class Slot:
 class Runtime(ABC):
     """Executes one model; used by one thread at a time.
 
-    name: as it is asked for. device: what computes. precision: of the convolutions. metadata: of the model. usual_batch: images
-    that are best computed at once; max_batch: that a slot may hold.
+    name: as it is asked for. device: what computes. precision: of the convolutions. metadata: of
+    the model. usual_batch: images that are best computed at once; max_batch: that a slot may hold.
     """
 
     name: ClassVar[str]
@@ -66,7 +67,8 @@ class Runtime(ABC):
     precision: str
     metadata: ModelMetadata
 
-    # On two cores four images at once take 14 % longer than four times one (lite, 320x448, OpenVINO; ONNX Runtime: 10 %).
+    # On two cores four images at once take 14 % longer than four times one (lite, 320x448,
+    # OpenVINO; ONNX Runtime: 10 %).
     usual_batch: int = 1
 
     @property
@@ -77,23 +79,29 @@ class Runtime(ABC):
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         """A slot for images of that size. The first of a size may take long: some runtimes compile.
 
-        Raises ConfigError for a size that the model does not take, ExecutionError if the runtime cannot prepare for it.
+        Raises ConfigError for a size that the model does not take, ExecutionError if the runtime
+        cannot prepare for it.
         """
 
     @abstractmethod
     def submit(self, slot: Slot) -> Any:
-        """Starts work on the slot's images and returns without waiting for it; the ticket is for `result`."""
+        """Starts work on the slot's images and returns without waiting for it; the ticket is for
+        `result`.
+        """
 
     @abstractmethod
     def result(self, ticket: Any) -> Slot:
-        """Waits until the outputs are in the slot; may be called again for the same ticket, once for each of its images.
+        """Waits until the outputs are in the slot; may be called again for the same ticket, once
+        for each of its images.
 
         Raises ExecutionError if the runtime failed.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Frees what the runtime holds, after what was submitted is done; may be called more than once."""
+        """Frees what the runtime holds, after what was submitted is done; may be called more than
+        once.
+        """
 
     def __enter__(self) -> Runtime:
         return self
@@ -110,7 +118,9 @@ class Runtime(ABC):
 def output_shapes(
     metadata: ModelMetadata, height: int, width: int, batch: int
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of the graph's outputs for N images of that size. Raises ConfigError for a size that the model does not take."""
+    """Shapes of the graph's outputs for N images of that size. Raises ConfigError for a size that
+    the model does not take.
+    """
     check_input_size((height, width))
     if metadata.static_size is not None and ((height, width) != metadata.static_size or batch != 1):
         rows, columns = metadata.static_size
@@ -143,7 +153,9 @@ def allocate_slot(metadata: ModelMetadata, height: int, width: int, batch: int) 
 
 
 class Background:
-    """One thread that runs what is submitted, in order: makes a runtime that blocks into one that does not."""
+    """One thread that runs what is submitted, in order: makes a runtime that blocks into one that
+    does not.
+    """
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)

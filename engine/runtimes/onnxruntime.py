@@ -13,7 +13,9 @@ from engine.runtimes.threads import available_cores
 
 
 class OnnxRuntime(Runtime):
-    """Runs the exported graph in single precision. Slots' buffers are bound to it, so nothing is copied."""
+    """Runs the exported graph in single precision. Slots' buffers are bound to it, so nothing is
+    copied.
+    """
 
     name = "onnxruntime"
     device = "cpu"
@@ -30,7 +32,8 @@ class OnnxRuntime(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = available_cores()
         options.log_severity_level = 3  # errors; its warnings are about its own optimisations
-        # Its threads would otherwise spin between two frames, and take the cores from decoding, grouping and drawing.
+        # Its threads would otherwise spin between two frames, and take the cores from decoding,
+        # grouping and drawing.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(

@@ -22,8 +22,9 @@ _log = logging.getLogger(__name__)
 class OpenVino(Runtime):
     """Runs the exported graph, compiled for each size of input that it meets.
 
-    One graph for all sizes would do, but a graph that knows its size takes 8 instead of 11 ms (lite, 320x448, bf16, two cores).
-    Every slot has a request of its own on its buffers; requests run one after the other, each on all cores.
+    One graph for all sizes would do, but a graph that knows its size takes 8 instead of 11 ms
+    (lite, 320x448, bf16, two cores). Every slot has a request of its own on its buffers; requests
+    run one after the other, each on all cores.
     """
 
     name = "openvino"
@@ -91,7 +92,8 @@ class OpenVino(Runtime):
         if shape not in self._compiled:
             model = self._model.clone()
             model.reshape(list(shape))
-            # The precision is always set: left alone, OpenVINO quietly takes bf16 on CPUs that have it.
+            # The precision is always set: left alone, OpenVINO quietly takes bf16 on CPUs that have
+            # it.
             config = {
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_PRECISION_HINT": _HINTS[self.precision],

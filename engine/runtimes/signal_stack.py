@@ -1,4 +1,6 @@
-"""The alternate stack that signal handlers of this thread run on, kept safe from libraries that replace it."""
+"""The alternate stack that signal handlers of this thread run on, kept safe from libraries that
+replace it.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,10 @@ class _StackT(ctypes.Structure):
 def kept_signal_stack() -> Iterator[None]:
     """Leaves this thread's alternate signal stack as it was.
 
-    OpenVINO 2026.4 sets one of its own while a model is compiled and puts the former one back when the model goes. Models that
-    do not go in the reverse order of their coming leave a stack that is already freed, and the next signal that Python handles
-    (Ctrl-C, a child that ends) crashes the process: seen as a segmentation fault in `trip_signal`.
+    OpenVINO 2026.4 sets one of its own while a model is compiled and puts the former one back when
+    the model goes. Models that do not go in the reverse order of their coming leave a stack that is
+    already freed, and the next signal that Python handles (Ctrl-C, a child that ends) crashes the
+    process: seen as a segmentation fault in `trip_signal`.
     """
     if sys.platform != "linux":
         yield

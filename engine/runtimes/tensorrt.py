@@ -1,8 +1,9 @@
-"""TensorRT and TensorRT-RTX on a CUDA GPU. NOT RUN YET: no GPU was at hand when this was written; everything up to loading the
-serialised engine is tested.
+"""TensorRT and TensorRT-RTX on a CUDA GPU. NOT RUN YET: no GPU was at hand when this was written;
+everything up to loading the serialised engine is tested.
 
-Three streams: images go up on one, the engine runs on the second, results come down on the third; events order them for each
-slot, so that one image is uploaded while another is computed. Nothing here waits on the submitting thread.
+Three streams: images go up on one, the engine runs on the second, results come down on the third;
+events order them for each slot, so that one image is uploaded while another is computed. Nothing
+here waits on the submitting thread.
 """
 
 from __future__ import annotations
@@ -70,10 +71,12 @@ class TensorRt(Runtime):
             self._engine = self._runtime.deserialize_cuda_engine(engine.plan)
             if self._engine is None:
                 raise ExecutionError(
-                    f"{self.name} cannot load the engine in {engine.folder}: remove it to rebuild it"
+                    f"{self.name} cannot load the engine in {engine.folder}: remove it to rebuild "
+                    "it"
                 )
             self._up, self._compute, self._down = (self._cuda.Stream() for _ in range(3))
-        # One execution context for each size of input: a CUDA graph is of one size, and scratch memory is kept between frames.
+        # One execution context for each size of input: a CUDA graph is of one size, and scratch
+        # memory is kept between frames.
         self._contexts: dict[tuple[int, ...], Any] = {}
         self._graphs: list[CudaGraph] = []
         self._records = True  # until TensorRT has work that cannot be recorded
@@ -86,7 +89,8 @@ class TensorRt(Runtime):
         shapes = output_shapes(self.metadata, height, width, batch)
         image_shape = (batch, height, width, 3)
         with self._current(
-            f"cannot prepare for images {image_shape}; if memory is short, take a smaller input size"
+            f"cannot prepare for images {image_shape}; if memory is short, take a smaller input "
+            "size"
         ):
             self._execution(image_shape)
             host = {
@@ -99,7 +103,8 @@ class TensorRt(Runtime):
             buffers = {name: self._cuda.mem_alloc(array.nbytes) for name, array in arrays.items()}
             untimed = self._cuda.event_flags.DISABLE_TIMING
             events = [self._cuda.Event(untimed) for _ in range(2)]
-            # The thread that waits for it sleeps instead of spinning, and leaves its core to decoding and grouping.
+            # The thread that waits for it sleeps instead of spinning, and leaves its core to
+            # decoding and grouping.
             events.append(self._cuda.Event(untimed | self._cuda.event_flags.BLOCKING_SYNC))
             device = _Device(buffers, *events)
         return Slot(images, **host, handle=device)
@@ -133,7 +138,8 @@ class TensorRt(Runtime):
                     stream.synchronize()
             for graph in self._graphs:
                 graph.close()
-            # Contexts before the engine, the engine before its runtime: TensorRT's order of destruction.
+            # Contexts before the engine, the engine before its runtime: TensorRT's order of
+            # destruction.
             self._contexts.clear()
             del self._engine, self._runtime, self._up, self._compute, self._down
 
@@ -165,18 +171,22 @@ class TensorRt(Runtime):
             execution = self._engine.create_execution_context()
             if execution is None:
                 raise ExecutionError(
-                    f"{self.name} has not enough GPU memory for images {shape}: take a smaller input size"
+                    f"{self.name} has not enough GPU memory for images {shape}: take a smaller "
+                    "input size"
                 )
             if not execution.set_input_shape(INPUT_NAME, shape):
                 raise ConfigError(
-                    f"images {shape} are outside of the engine's sizes: build one with python -m engine build"
+                    f"images {shape} are outside of the engine's sizes: build one with python -m "
+                    "engine build"
                 )
             self._contexts[shape] = execution
         return self._contexts[shape]
 
     @contextmanager
     def _current(self, what: str = "cannot start") -> Iterator[None]:
-        """Makes the GPU's context the calling thread's, for as long as the block lasts; CUDA's errors are ExecutionErrors."""
+        """Makes the GPU's context the calling thread's, for as long as the block lasts; CUDA's
+        errors are ExecutionErrors.
+        """
         self._context.push()
         try:
             yield
@@ -193,15 +203,19 @@ class TensorRtRtx(TensorRt):
 
 
 def describe_gpu(name: str) -> str:
-    """Name and compute capability of the first GPU. Raises RuntimeUnavailableError without pycuda or a GPU."""
+    """Name and compute capability of the first GPU. Raises RuntimeUnavailableError without pycuda
+    or a GPU.
+    """
     return open_gpu(name)[2]
 
 
 @cache
 def open_gpu(name: str) -> tuple[Any, Any, str]:
-    """pycuda's driver module, the primary context of the first GPU (torch uses the same one), and what the GPU is.
+    """pycuda's driver module, the primary context of the first GPU (torch uses the same one), and
+    what the GPU is.
 
-    The context is kept until the process ends: maps that somebody still holds lie in its pinned memory, and would go with it.
+    The context is kept until the process ends: maps that somebody still holds lie in its pinned
+    memory, and would go with it.
     """
     try:
         import pycuda.driver as cuda

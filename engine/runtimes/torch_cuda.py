@@ -1,4 +1,6 @@
-"""PyTorch on a CUDA GPU: FP16, channels last, CUDA graphs. NOT RUN YET: no GPU was at hand when this was written."""
+"""PyTorch on a CUDA GPU: FP16, channels last, CUDA graphs. NOT RUN YET: no GPU was at hand when
+this was written.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class _Device:
 
 
 class TorchCuda(Runtime):
-    """Runs the network in half precision and what is around it in single. Every slot has a CUDA graph on its own buffers."""
+    """Runs the network in half precision and what is around it in single. Every slot has a CUDA
+    graph on its own buffers.
+    """
 
     name = "torch"
 
@@ -116,7 +120,8 @@ class TorchCuda(Runtime):
 
     def _record(self, images: Any) -> tuple[Any, Any]:
         torch = self._torch
-        # cuDNN tries its algorithms in the first run of a shape; TF32 is not the single precision that was asked for.
+        # cuDNN tries its algorithms in the first run of a shape; TF32 is not the single precision
+        # that was asked for.
         choosing = torch.backends.cudnn.flags(
             enabled=True, benchmark=True, allow_tf32=self.precision != "fp32"
         )

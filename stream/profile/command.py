@@ -15,7 +15,9 @@ _SECRET = ("token",)
 def shown_command(
     program: str, sources: Iterable[str], outputs: Iterable[str], configs: Iterable[Any]
 ) -> str:
-    """`program` with what differs from the defaults of `configs`, which were made with `configs.flags`; without secrets."""
+    """`program` with what differs from the defaults of `configs`, which were made with
+    `configs.flags`; without secrets.
+    """
     outputs = tuple(outputs)
     words = [program, *sources, *(["-o", *outputs] if outputs else [])]
     for config in configs:

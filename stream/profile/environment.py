@@ -36,7 +36,8 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 class Environment:
     """began: UTC, ISO 8601. versions, hardware, power: by name, what is known.
 
-    load_average: processes that wanted a core in the minute before the run; close to 0 on an idle machine. None on Windows.
+    load_average: processes that wanted a core in the minute before the run; close to 0 on an idle
+    machine. None on Windows.
     """
 
     began: str

@@ -1,4 +1,6 @@
-"""The figures of a run as one document: what profile.json, the table, the report and the benchmark line all show."""
+"""The figures of a run as one document: what profile.json, the table, the report and the benchmark
+line all show.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _SLICES = 60  # bars of the distribution
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What was run. sources: what is known of each, in order; none of one that was never reached. error: why it failed."""
+    """What was run. sources: what is known of each, in order; none of one that was never reached.
+    error: why it failed.
+    """
 
     command: str
     model: str
@@ -46,7 +50,9 @@ def document(
     samples: dict[str, Samples],
     environment: Environment,
 ) -> dict[str, Any]:
-    """Everything about the run as JSON values; `schema.json` beside this file says what each field means."""
+    """Everything about the run as JSON values; `schema.json` beside this file says what each field
+    means.
+    """
     return {
         "schema": SCHEMA,
         "run": _run(facts, summary),
@@ -99,8 +105,9 @@ def _run(facts: RunFacts, summary: Summary) -> dict[str, Any]:
 
 
 def _rates(summary: Summary, recorder: Recorder) -> dict[str, Any]:
-    """fps_in: frames that the sources gave and that were asked for. fps_out: frames delivered. fps_steady: between the first
-    delivery and the last, without what starting and finishing take."""
+    """fps_in: frames that the sources gave and that were asked for. fps_out: frames delivered.
+    fps_steady: between the first delivery and the last, without what starting and finishing take.
+    """
     frames_in = summary.frames + sum(summary.drops.values())
     ends_ns = recorder.deliveries.kept()["end_ns"]
     steady_s = float(ends_ns.max() - ends_ns.min()) * 1e-9 if len(ends_ns) > 1 else 0.0
@@ -153,7 +160,9 @@ def _source(summary: Summary, index: int, infos: tuple[SourceInfo | None, ...]) 
 
 
 def _frames(recorder: Recorder, began_ns: int) -> dict[str, list[float]]:
-    """Time and latency of frames: all of them, or an even choice of `_POINTS` with the slowest among them."""
+    """Time and latency of frames: all of them, or an even choice of `_POINTS` with the slowest
+    among them.
+    """
     rows = recorder.deliveries.kept()
     latency_ms = (rows["end_ns"] - rows["begin_ns"]) * 1e-6
     if len(rows) > _POINTS:
@@ -188,7 +197,9 @@ def _slowest(recorder: Recorder, began_ns: int, stages: list[str]) -> list[dict[
 
 
 def _distribution(recorder: Recorder) -> dict[str, Any]:
-    """How many frames had which latency, up to the 99.5th percentile; `beyond` is how many had more."""
+    """How many frames had which latency, up to the 99.5th percentile; `beyond` is how many had
+    more.
+    """
     rows = recorder.deliveries.even(recorder.every)
     latency_ms = (rows["end_ns"] - rows["begin_ns"]) * 1e-6
     if not latency_ms.size:

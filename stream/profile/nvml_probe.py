@@ -11,7 +11,8 @@ _LOG = logging.getLogger(__name__)
 
 
 class NvmlProbe:
-    """Load, memory, clocks, power and temperature of every GPU; `gpu0_percent`, `gpu1_percent`, ... where there are several.
+    """Load, memory, clocks, power and temperature of every GPU; `gpu0_percent`, `gpu1_percent`, ...
+    where there are several.
 
     A quantity that a GPU does not tell is left out.
     """

@@ -35,9 +35,11 @@ def parse_nvpmodel(text: str) -> PowerMode | None:
 
 
 def parse_jetson_clocks(text: str) -> bool | None:
-    """Whether the output of `jetson_clocks --show` says that CPU and GPU clocks are pinned; none if it has no clocks.
+    """Whether the output of `jetson_clocks --show` says that CPU and GPU clocks are pinned; none if
+    it has no clocks.
 
-    cpu0:  Online=1 Governor=schedutil MinFreq=729600 MaxFreq=1510400 CurrentFreq=1510400 IdleStates: WFI=1 c7=1
+    cpu0:  Online=1 Governor=schedutil MinFreq=729600 MaxFreq=1510400 CurrentFreq=1510400
+    IdleStates: WFI=1 c7=1
     GPU MinFreq=306000000 MaxFreq=624750000 CurrentFreq=306000000
     """
     clocks = [(match[1], match[2], match[3]) for match in _CLOCK.finditer(text)]

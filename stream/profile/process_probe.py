@@ -10,7 +10,9 @@ _STATM = Path("/proc/self/statm")
 
 
 class ProcessProbe:
-    """cpu_percent: processor time of all threads since the last reading, 100 for one whole core. resident_mib: memory."""
+    """cpu_percent: processor time of all threads since the last reading, 100 for one whole core.
+    resident_mib: memory.
+    """
 
     name = "the process"
 

@@ -9,7 +9,9 @@ from stream.timing import Ranges
 
 
 class NvtxRanges:
-    """Marks work in the NVTX domain `higherhrnet-stream`. Costs about 0.3 us a range while no tool is attached."""
+    """Marks work in the NVTX domain `higherhrnet-stream`. Costs about 0.3 us a range while no tool
+    is attached.
+    """
 
     def __init__(self, nvtx: Any) -> None:
         self._domain = nvtx.get_domain("higherhrnet-stream")

@@ -12,12 +12,13 @@ from stream.profile.rows import CAPACITY, Rows
 
 
 class Recorder:
-    """An Observer of `stream.timing.Timings`. Every stage and every queue has rows of its own, so no thread waits for another.
+    """An Observer of `stream.timing.Timings`. Every stage and every queue has rows of its own, so
+    no thread waits for another.
 
     works: by stage or part of one: begin and end of the work on every frame.
     queues: by stage: `value` is how many frames waited in front of it; `index` counts the looks.
-    deliveries: begin is the capture and end the delivery of a frame; `value` is how many people are in it, `drops` what its
-        source had dropped until then.
+    deliveries: begin is the capture and end the delivery of a frame; `value` is how many people are
+        in it, `drops` what its source had dropped until then.
     threads: by stage: identity and name of the thread that does it; several may have the same name.
     """
 
@@ -52,7 +53,8 @@ class Recorder:
         return max([self.deliveries.every, *(rows.every for rows in self.works.values())])
 
     def per_frame(self, stage: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """(n,) positions in `deliveries.kept()` and (n,) milliseconds that `stage` spent on those frames.
+        """(n,) positions in `deliveries.kept()` and (n,) milliseconds that `stage` spent on those
+        frames.
 
         Frames that it was not seen to work on, because they were thinned out, are left out.
         """

@@ -35,8 +35,10 @@ def _stages(document: dict[str, Any]) -> str:
         _stage_row({"name": "capture to sink", **document["latency_ms"], "busy_share": None}, "")
     )
     note = (
-        "Milliseconds a frame. Busy is the share of the run in which the stage's thread was at work: waiting for frames, for "
-        "room or for a source is no work, waiting for the engine's result is. Queue is how many frames waited in front of it, "
+        "Milliseconds a frame. Busy is the share of the run in which the stage's thread was at "
+        "work: waiting for frames, for "
+        "room or for a source is no work, waiting for the engine's result is. Queue is how many "
+        "frames waited in front of it, "
         "on average."
     )
     return _section("Stages", note, ("", *_COLUMNS, "busy", "queue"), rows, left=("busy",))
@@ -71,7 +73,8 @@ def _slowest(document: dict[str, Any]) -> str:
             else ""
         )
         rows.append(
-            f"<tr><th>{escape(source)}frame {frame['frame']}</th><td>{frame['t_s']:.2f}</td><td>{frame['latency_ms']:.1f}</td>"
+            f"<tr><th>{escape(source)}frame "
+            f"{frame['frame']}</th><td>{frame['t_s']:.2f}</td><td>{frame['latency_ms']:.1f}</td>"
             f'<td>{frame["people"]}</td><td class="left wide"><span class="stack">{bar}</span></td></tr>'
         )
     note = "When they were delivered, in seconds since the run began, and where their time went, in the colours of the plots."

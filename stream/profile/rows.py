@@ -30,9 +30,10 @@ _LAST_STRIDE = 1 << 40
 class Rows:
     """Rows that one thread appends; `capacity` of them at most.
 
-    When they are full, `every` doubles until few enough have an index that is a multiple of it, and the others go; from then
-    on only multiples are kept. So frames stay whole: every stage keeps the same ones. The slowest of the others stay beside
-    them, since they are what a profile is looked at for.
+    When they are full, `every` doubles until few enough have an index that is a multiple of it, and
+    the others go; from then on only multiples are kept. So frames stay whole: every stage keeps the
+    same ones. The slowest of the others stay beside them, since they are what a profile is looked
+    at for.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -72,7 +73,9 @@ class Rows:
         return self._rows[: self._count]
 
     def even(self, every: int | None = None) -> NDArray[np.void]:
-        """(n,) of ROW: what was kept evenly, without the slow rows that were kept beside it; fit for distributions."""
+        """(n,) of ROW: what was kept evenly, without the slow rows that were kept beside it; fit
+        for distributions.
+        """
         rows = self.kept()
         every = every or self.every
         return rows if every == 1 else rows[rows["index"] % every == 0]

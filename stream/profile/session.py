@@ -27,7 +27,8 @@ _LOG = logging.getLogger(__name__)
 
 
 class Profiler:
-    """Gives a pipeline the timings to use, watches the machine while its context is open, and writes what came of it.
+    """Gives a pipeline the timings to use, watches the machine while its context is open, and
+    writes what came of it.
 
     Used for one run. Nothing is started, and no sensor touched, before the context is entered.
 
@@ -124,6 +125,7 @@ def _usable_folder(folder: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise SinkError(
-            f"cannot write a profile to {str(folder)!r}: {error.strerror or error}; name another folder"
+            f"cannot write a profile to {str(folder)!r}: {error.strerror or error}; name another "
+            "folder"
         ) from error
     return folder

@@ -49,7 +49,9 @@ class Axis:
 
 
 def axis_for(values: Sequence[Value], name: str, *, wide: float = 20.0) -> Axis:
-    """From 0 to a little over the largest value; logarithmic where that is more than `wide` times the median."""
+    """From 0 to a little over the largest value; logarithmic where that is more than `wide` times
+    the median.
+    """
     known = sorted(value for value in values if value is not None)
     if not known or known[-1] <= 0:
         return Axis(0.0, 1.0, name)
@@ -60,7 +62,9 @@ def axis_for(values: Sequence[Value], name: str, *, wide: float = 20.0) -> Axis:
 
 
 class Plot:
-    """One plot. Marks are drawn in the order of the calls, each with a CSS class; None in a series is a gap."""
+    """One plot. Marks are drawn in the order of the calls, each with a CSS class; None in a series
+    is a gap.
+    """
 
     def __init__(
         self, x: Axis, y: Axis, *, width: int = 540, height: int = 244, title: str = ""

@@ -17,7 +17,9 @@ _MACHINE = (
 
 
 def profile_tables(document: dict[str, Any]) -> list[Table]:
-    """What `document` of `stream.profile.figures` says: the stages, then the rates and what the machine did."""
+    """What `document` of `stream.profile.figures` says: the stages, then the rates and what the
+    machine did.
+    """
     stages = Table(box=None, title="milliseconds a frame", title_justify="left", pad_edge=False)
     stages.add_column("stage", no_wrap=True)
     for name in _COLUMNS:

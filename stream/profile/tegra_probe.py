@@ -13,7 +13,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class TegraProbe:
-    """Load, clocks, memory, temperatures and power rails of a Jetson: the last line of a tegrastats that runs beside us."""
+    """Load, clocks, memory, temperatures and power rails of a Jetson: the last line of a tegrastats
+    that runs beside us.
+    """
 
     name = "tegrastats"
 

@@ -1,11 +1,13 @@
 """One line of tegrastats, as every Jetson from Nano to Thor prints it.
 
-    RAM 613/3964MB (lfb 634x4MB) SWAP 0/1982MB (cached 0MB) CPU [2%@102,off,0%@102,0%@102] EMC_FREQ 0% GR3D_FREQ 0%
-    PLL@39C CPU@40.5C PMIC@100C GPU@41C AO@46C thermal@41C POM_5V_IN 900/943 POM_5V_GPU 0/0 POM_5V_CPU 123/123
+    RAM 613/3964MB (lfb 634x4MB) SWAP 0/1982MB (cached 0MB) CPU [2%@102,off,0%@102,0%@102] EMC_FREQ
+    0% GR3D_FREQ 0% PLL@39C CPU@40.5C PMIC@100C GPU@41C AO@46C thermal@41C POM_5V_IN 900/943
+    POM_5V_GPU 0/0 POM_5V_CPU 123/123
 
-The statistics are those of NVIDIA's Jetson Linux Developer Guide, "tegrastats Utility"; what differs between releases:
-JetPack 4 prints milliwatts without a unit, 5 and later `3188mW/3188mW` (now and average), R39 three values (now, average,
-maximum) and two temperatures; from Orin on GR3D_FREQ has the clocks of its clusters in brackets, on Thor without a load.
+The statistics are those of NVIDIA's Jetson Linux Developer Guide, "tegrastats Utility"; what
+differs between releases: JetPack 4 prints milliwatts without a unit, 5 and later `3188mW/3188mW`
+(now and average), R39 three values (now, average, maximum) and two temperatures; from Orin on
+GR3D_FREQ has the clocks of its clusters in brackets, on Thor without a load.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ class TegraStats:
 
     @property
     def total_w(self) -> float | None:
-        """Watts that the module takes in: its input rail, or the sum of all rails where it has none (AGX Xavier, AGX Orin)."""
+        """Watts that the module takes in: its input rail, or the sum of all rails where it has none
+        (AGX Xavier, AGX Orin).
+        """
         for rail in _INPUT_RAILS:
             if rail in self.power_mw:
                 return self.power_mw[rail][0] * 1e-3
@@ -63,7 +67,9 @@ class TegraStats:
 
 
 def parse_tegrastats(line: str) -> TegraStats:
-    """What the line says; fields that are not known, or not as they should be, are passed over. Never raises."""
+    """What the line says; fields that are not known, or not as they should be, are passed over.
+    Never raises.
+    """
     ram, swap = _pair(_RAM, line), _pair(_SWAP, line)
     gpu, memory = _engine(_GPU, line), _engine(_MEMORY, line)
     temperatures_c = {match[1]: float(match[2]) for match in _TEMPERATURE.finditer(line)}

@@ -21,7 +21,9 @@ class Probe(Protocol):
     name: str
 
     def read(self) -> Mapping[str, float]:
-        """Readings by name with the unit at its end: `gpu_percent`, `power_w.VDD_IN`. May raise; then it is not asked again."""
+        """Readings by name with the unit at its end: `gpu_percent`, `power_w.VDD_IN`. May raise;
+        then it is not asked again.
+        """
 
     def close(self) -> None:
         """Gives back what it holds."""

@@ -46,8 +46,9 @@ def timeline(
 ) -> dict[str, Any]:
     """Steps of equal length from the beginning of the run; null where nothing was seen in a step.
 
-    step_s: their length. t_s: their middles. Of the frames delivered in a step: `latency_*_ms`, `fps`, people a frame,
-    frames dropped (in that step). `stages_ms`: mean from begin to end of the work. `queues`: mean. `telemetry`: mean.
+    step_s: their length. t_s: their middles. Of the frames delivered in a step: `latency_*_ms`,
+    `fps`, people a frame, frames dropped (in that step). `stages_ms`: mean from begin to end of the
+    work. `queues`: mean. `telemetry`: mean.
     """
     most = min(_STEPS, max(1, recorder.deliveries.seen // _FRAMES))
     step_s = next((step for step in _STEP_S if elapsed_s / step <= most), _STEP_S[-1])
@@ -121,7 +122,9 @@ class _Steps:
 
 
 def _dropped(steps: _Steps, frames: NDArray[np.void]) -> Floats:
-    """Frames dropped in each step, by what the sources had dropped when their frames were delivered."""
+    """Frames dropped in each step, by what the sources had dropped when their frames were
+    delivered.
+    """
     total = np.zeros(steps.count)
     for source in np.unique(frames["source"]):
         own = frames[frames["source"] == source]

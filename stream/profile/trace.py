@@ -1,6 +1,7 @@
 """A run as a trace for Perfetto (ui.perfetto.dev) and chrome://tracing.
 
-The format is the Trace Event Format that both read: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+The format is the Trace Event Format that both read:
+https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ _PROCESS = 1
 
 
 def names(threads: dict[tuple[int, str], int]) -> Iterator[str]:
-    """What the process and its threads, by identity and name, are called, and the order of their tracks."""
+    """What the process and its threads, by identity and name, are called, and the order of their
+    tracks.
+    """
     yield _meta("process_name", 0, {"name": "higherhrnet-stream"})
     for (_, name), number in threads.items():
         yield _meta("thread_name", number, {"name": name})

@@ -41,7 +41,8 @@ def _slowest(document: dict[str, Any]) -> Verdict | None:
         )
     takes = takes[0].upper() + takes[1:]
     return Verdict(
-        f"No stage is busy all of the time. {takes}; the rest is waiting, for the source or for a core."
+        f"No stage is busy all of the time. {takes}; the rest is waiting, for the source or for a "
+        "core."
     )
 
 
@@ -51,7 +52,8 @@ def _waiting(document: dict[str, Any]) -> Verdict | None:
     if queue < 1 or any(source["live"] for source in document["sources"]):
         return None
     return Verdict(
-        f"Files are read ahead: {queue:.0f} frames wait in front of the slowest stage, and the latency is mostly that wait. "
+        f"Files are read ahead: {queue:.0f} frames wait in front of the slowest stage, and the "
+        "latency is mostly that wait. "
         "How it would be from a camera, --realtime shows."
     )
 
@@ -76,7 +78,8 @@ def _company(document: dict[str, Any]) -> Verdict | None:
     if load is None or load < cores / 4:
         return None
     return Verdict(
-        f"The machine was not idle: in the minute before the run, {load:g} processes on average wanted one of its {cores} "
+        f"The machine was not idle: in the minute before the run, {load:g} processes on average "
+        f"wanted one of its {cores} "
         "cores. An idle machine gives other figures.",
         doubt=True,
     )
@@ -87,7 +90,8 @@ def _thinned(document: dict[str, Any]) -> Verdict | None:
     if every == 1:
         return None
     return Verdict(
-        f"The run was long: plots and trace show one frame in {every}, and all that were unusually slow. Counts, means and "
+        f"The run was long: plots and trace show one frame in {every}, and all that were unusually "
+        "slow. Counts, means and "
         "maxima are of all frames, percentiles of the last 65,536.",
         doubt=True,
     )

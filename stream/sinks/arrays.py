@@ -29,12 +29,16 @@ _COLUMNS: dict[str, str] = {
 
 
 class ArraysSink:
-    """Writes `path` when the run ends: `np.load(path)` then gives, for N frames with M people of J joints altogether,
+    """Writes `path` when the run ends: `np.load(path)` then gives, for N frames with M people of J
+    joints altogether,
 
-    frame (N,) int64, time_s (N,) float64, latency_ms (N,) float32, people (N,) int32 people in the frame,
-    keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, and header () a JSON text.
+    frame (N,) int64, time_s (N,) float64, latency_ms (N,) float32, people (N,) int32 people in the
+    frame,
+    keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, and header () a
+    JSON text.
 
-    Until then the columns grow in the folder `.NAME.columns` beside it; `assemble` makes the file from those of a killed run.
+    Until then the columns grow in the folder `.NAME.columns` beside it; `assemble` makes the file
+    from those of a killed run.
     """
 
     needs_picture = False
@@ -84,7 +88,9 @@ class ArraysSink:
             raise sink_error(self._path, error) from error
 
     def close(self) -> None:
-        """Makes the file from the columns. Raises SinkError if that does not work; the columns then stay."""
+        """Makes the file from the columns. Raises SinkError if that does not work; the columns then
+        stay.
+        """
         files, self._files = self._files, {}
         for file in files.values():
             file.close()
@@ -98,7 +104,9 @@ def columns_folder(path: Path) -> Path:
 
 
 def assemble(path: Path) -> None:
-    """Makes `path` from its columns, as far as they are whole, and removes them. Raises SinkError if that does not work."""
+    """Makes `path` from its columns, as far as they are whole, and removes them. Raises SinkError
+    if that does not work.
+    """
     folder, part = columns_folder(path), path.with_name(f".{path.name}.part.npz")
     try:
         head = json.loads((folder / "header.json").read_text(encoding="utf-8"))

@@ -17,8 +17,9 @@ _LOG = logging.getLogger(__name__)
 class AudioCopy:
     """Copies the first audio stream of the file at `path` into a container, in step with the video.
 
-    A file that cannot be read, or a container that cannot carry the codec, costs the audio, said aloud, and never the video.
-    Packets that begin before `begin_s`, in seconds of the source's clock, are left out; `origin_s` is taken off the others.
+    A file that cannot be read, or a container that cannot carry the codec, costs the audio, said
+    aloud, and never the video. Packets that begin before `begin_s`, in seconds of the source's
+    clock, are left out; `origin_s` is taken off the others.
     """
 
     def __init__(

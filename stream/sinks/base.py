@@ -40,10 +40,12 @@ class Controls:
 
 
 class Sink(Protocol):
-    """Where results go. `open` once, `write` for every frame in order, `close` whatever happened (it may be called twice).
+    """Where results go. `open` once, `write` for every frame in order, `close` whatever happened
+    (it may be called twice).
 
-    needs_picture: whether `write` wants the annotated picture of the next frame; where no sink does, none is drawn. It may
-        change while it runs, but a sink that ever wants pictures has to say so before it is opened.
+    needs_picture: whether `write` wants the annotated picture of the next frame; where no sink
+        does, none is drawn. It may change while it runs, but a sink that ever wants pictures has to
+        say so before it is opened.
     """
 
     @property
@@ -61,7 +63,8 @@ class Sink(Protocol):
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes one frame. `people` are in displayed source pixels; `picture` (H, W, 3) uint8 BGR is only lent for the call.
+        """Takes one frame. `people` are in displayed source pixels; `picture` (H, W, 3) uint8 BGR
+        is only lent for the call.
 
         Raises SinkError if the output can no longer be written (full disk, closed connection).
         """
@@ -83,7 +86,9 @@ class Interactive(Protocol):
 
 @runtime_checkable
 class Lossy(Protocol):
-    """A sink that leaves pictures of a live source out rather than hold it up. label: its target, without credentials."""
+    """A sink that leaves pictures of a live source out rather than hold it up. label: its target,
+    without credentials.
+    """
 
     @property
     def label(self) -> str: ...

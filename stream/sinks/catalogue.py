@@ -79,9 +79,11 @@ def open_sinks(
     video: VideoOptions | None = None,
     browser: BrowserOptions | None = None,
 ) -> list[Sink]:
-    """One sink for every output, chosen by suffix (`out.mp4`), prefix (`openpose:folder`) or scheme (`rtsp://host/path`).
+    """One sink for every output, chosen by suffix (`out.mp4`), prefix (`openpose:folder`) or scheme
+    (`rtsp://host/path`).
 
-    `-` is JSON Lines on standard output. The sinks are made but not opened: nothing is created or written yet.
+    `-` is JSON Lines on standard output. The sinks are made but not opened: nothing is created or
+    written yet.
     Raises ConfigError for an output whose kind is not known, and for one that is named twice.
     """
     options = _Options(video or VideoOptions(), browser or BrowserOptions())
@@ -98,7 +100,8 @@ def _make(output: str, options: _Options) -> Sink:
         kind, rest = match.groups()
         if kind not in _BY_PREFIX:
             raise ConfigError(
-                f"unknown kind of output {kind!r} in {redact_url(output)!r}{nearest(kind, _BY_PREFIX)}"
+                f"unknown kind of output {kind!r} in "
+                f"{redact_url(output)!r}{nearest(kind, _BY_PREFIX)}"
             )
         return _BY_PREFIX[kind](output if rest.startswith("//") else rest, options)
     suffix = Path(output).suffix.lower()
@@ -107,6 +110,7 @@ def _make(output: str, options: _Options) -> Sink:
             nearest(suffix, _BY_SUFFIX) if suffix else f" (known: {', '.join(sorted(_BY_SUFFIX))})"
         )
         raise ConfigError(
-            f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as openpose:FOLDER"
+            f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as "
+            "openpose:FOLDER"
         )
     return _BY_SUFFIX[suffix](output, options)

@@ -20,9 +20,11 @@ _END = b"\n]\n"
 
 
 class CocoResultsSink:
-    """Writes a person a line as `{"image_id", "category_id", "keypoints": [x, y, score, ...], "score"}`; image_id is the frame.
+    """Writes a person a line as `{"image_id", "category_id", "keypoints": [x, y, score, ...],
+    "score"}`; image_id is the frame.
 
-    The bracket that closes the array is there after every frame, so that the file is valid JSON at any moment.
+    The bracket that closes the array is there after every frame, so that the file is valid JSON at
+    any moment.
     """
 
     needs_picture = False
@@ -52,7 +54,9 @@ class CocoResultsSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the people of one frame. Raises SinkError if they did not go in; the array then ends before them."""
+        """Appends the people of one frame. Raises SinkError if they did not go in; the array then
+        ends before them.
+        """
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
         lines = ",\n".join(map(to_json, coco_results(frame.index, people))).encode()

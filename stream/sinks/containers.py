@@ -1,4 +1,6 @@
-"""MP4, MKV and streams: which container, with which options, and how a finished MP4 gets its index to the front."""
+"""MP4, MKV and streams: which container, with which options, and how a finished MP4 gets its index
+to the front.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,12 @@ def open_container(
 ) -> Any:
     """A container to write to that stays readable if the process is killed at any moment.
 
-    MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames keep exact time stamps),
-    Matroska in clusters of a second, HLS in segments of two seconds, of which a `live` one keeps the last few.
+    MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames
+    keep exact time stamps), Matroska in clusters of a second, HLS in segments of two seconds, of
+    which a `live` one keeps the last few.
     """
-    # Where one stream ends before the other, FFmpeg's interleaver holds 10 s of packets back unless told otherwise.
+    # Where one stream ends before the other, FFmpeg's interleaver holds 10 s of packets back unless
+    # told otherwise.
     options = {"flush_packets": "1", "max_interleave_delta": str(_FRAGMENT_US)}
     if container_format in ("mp4", "mov"):
         options |= {
@@ -60,10 +64,11 @@ def open_container(
 
 
 def move_index_to_front(path: Path, time_base: Fraction) -> None:
-    """Rewrites a fragmented MP4 as a plain one with its index first, packets and time stamps unchanged.
+    """Rewrites a fragmented MP4 as a plain one with its index first, packets and time stamps
+    unchanged.
 
-    The file is replaced in one step, so that it is whole at any moment. Raises OSError or av.FFmpegError (a full disk, for
-    instance); the file is then as it was.
+    The file is replaced in one step, so that it is whole at any moment. Raises OSError or
+    av.FFmpegError (a full disk, for instance); the file is then as it was.
     """
     part = path.with_name(f".{path.name}.part")
     options = {"movflags": "faststart", **_movie_timescale(time_base)}
@@ -85,7 +90,9 @@ def move_index_to_front(path: Path, time_base: Fraction) -> None:
 
 
 def trim_to_whole_fragments(path: Path) -> None:
-    """Takes the half fragment off the end of an MP4 whose disk was full, so that strict readers take the rest."""
+    """Takes the half fragment off the end of an MP4 whose disk was full, so that strict readers
+    take the rest.
+    """
     end, position, whole = path.stat().st_size, 0, 0
     with path.open("r+b") as file:
         while position + 8 <= end:
@@ -112,6 +119,7 @@ def _copy_stream(stream: Any, container: Any) -> Any:
 
 
 def _movie_timescale(time_base: Fraction) -> dict[str, str]:
-    # Edit lists hold the start offset in units of the movie's time scale: 1 ms unless told, too coarse for most sources.
+    # Edit lists hold the start offset in units of the movie's time scale: 1 ms unless told, too
+    # coarse for most sources.
     scale = time_base.denominator
     return {"movie_timescale": str(scale)} if 1000 <= scale <= 10_000_000 else {}

@@ -16,8 +16,9 @@ from stream.sinks.video_options import VideoOptions
 
 _LOG = logging.getLogger(__name__)
 
-# In order of preference; the last of each is software. VAAPI is missing because it only takes frames that are already on the
-# device. V4L2 M2M encoders (Raspberry Pi, older Jetsons) ignore constant quality, so they have to be asked for by name.
+# In order of preference; the last of each is software. VAAPI is missing because it only takes
+# frames that are already on the device. V4L2 M2M encoders (Raspberry Pi, older Jetsons) ignore
+# constant quality, so they have to be asked for by name.
 _CANDIDATES = {
     "h264": ("h264_nvenc", "h264_qsv", "h264_videotoolbox", "libx264"),
     "hevc": ("hevc_nvenc", "hevc_qsv", "hevc_videotoolbox", "libx265"),
@@ -30,7 +31,8 @@ _COLOUR_LIMITED_RANGE = 1  # FFmpeg's AVCOL_RANGE_MPEG
 
 @cache
 def choose_encoder(codec: str, name: str) -> str:
-    """Name of the FFmpeg encoder to use: `name` itself, or the first that works for `codec` where it is `auto`.
+    """Name of the FFmpeg encoder to use: `name` itself, or the first that works for `codec` where
+    it is `auto`.
 
     Raises ConfigError if it does not exist or does not work here.
     """
@@ -60,7 +62,9 @@ def choose_encoder(codec: str, name: str) -> str:
 
 
 def encoder_options(name: str, options: VideoOptions, *, live: bool) -> dict[str, str]:
-    """Private options of the encoder `name` for the asked quality; `live` gives up compression for a short delay."""
+    """Private options of the encoder `name` for the asked quality; `live` gives up compression for
+    a short delay.
+    """
     quality = str(options.video_quality)
     if name in _SOFTWARE:
         chosen = {"crf": quality, "preset": options.video_preset}
@@ -91,10 +95,11 @@ def add_video_stream(
     time_base: Fraction,
     options: dict[str, str],
 ) -> Any:
-    """A video stream of `container` that takes yuv420p pictures of `size` (width, height; even) stamped in `time_base`.
+    """A video stream of `container` that takes yuv420p pictures of `size` (width, height; even)
+    stamped in `time_base`.
 
-    `fps` only guides rate control and the distance of key frames (2 s, so that seeking is quick); time stamps decide when a
-    picture is shown.
+    `fps` only guides rate control and the distance of key frames (2 s, so that seeking is quick);
+    time stamps decide when a picture is shown.
     """
     rate = Fraction(fps or 30.0).limit_denominator(1001)
     stream = container.add_stream(name, rate=rate, options=options)

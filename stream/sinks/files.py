@@ -1,4 +1,6 @@
-"""Files that outputs write: refused early with one clear line, and never left with half a line in them."""
+"""Files that outputs write: refused early with one clear line, and never left with half a line in
+them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def check_output(path: Path, source: SourceInfo) -> None:
 
 
 def shown_target(target: str) -> str:
-    """`target` for people to read: without user, password, query, and the stream key that ends an RTMP address."""
+    """`target` for people to read: without user, password, query, and the stream key that ends an
+    RTMP address.
+    """
     scheme, separator, rest = redact_url(target).partition("://")
     if not separator:
         return target
@@ -44,7 +48,8 @@ def sink_error(path: Path | str, error: OSError) -> SinkError:
 class LineFile:
     """A text file that holds complete lines at any moment, even after SIGKILL or on a full disk.
 
-    Each line is one unbuffered `write`; a line that only went in half is taken out again. `-` is standard output.
+    Each line is one unbuffered `write`; a line that only went in half is taken out again. `-` is
+    standard output.
     """
 
     def __init__(self, path: str) -> None:

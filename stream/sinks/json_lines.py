@@ -1,4 +1,6 @@
-"""JSON Lines: a header object, then one object a frame; `stream/schema/records.schema.json` describes both."""
+"""JSON Lines: a header object, then one object a frame; `stream/schema/records.schema.json`
+describes both.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ from stream.sinks.files import LineFile
 
 SCHEMA = "higherhrnet-stream/records/1"
 
-# A hundredth of a pixel and a ten-thousandth of a score are far below what a network resolves, and halve the file.
+# A hundredth of a pixel and a ten-thousandth of a score are far below what a network resolves, and
+# halve the file.
 _PIXEL_DECIMALS = 2
 _SCORE_DECIMALS = 4
 
 
 class JsonLinesSink:
-    """Writes people to `path` as JSON Lines; `-` is standard output. Every line is complete as soon as it is there."""
+    """Writes people to `path` as JSON Lines; `-` is standard output. Every line is complete as soon
+    as it is there.
+    """
 
     needs_picture = False
 
@@ -68,7 +73,9 @@ def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
 
 
 def frame_record(frame: Frame, people: People, *, latency_ms: float, drops: int) -> dict[str, Any]:
-    """The object of one frame, people in displayed source pixels; `drops` is named only once there are any."""
+    """The object of one frame, people in displayed source pixels; `drops` is named only once there
+    are any.
+    """
     record: dict[str, Any] = {
         "frame": frame.index,
         "time_s": round(frame.time_s, 6),
@@ -81,7 +88,9 @@ def frame_record(frame: Frame, people: People, *, latency_ms: float, drops: int)
 
 
 def people_records(people: People) -> list[dict[str, Any]]:
-    """One object a person: score, box [x, y, width, height] and keypoints [x, y, score]; a missing joint is [0, 0, 0]."""
+    """One object a person: score, box [x, y, width, height] and keypoints [x, y, score]; a missing
+    joint is [0, 0, 0].
+    """
     keypoints = clean_keypoints(people)
     boxes = People(keypoints.astype(np.float32), people.scores, people.tags).boxes
     rows = zip(
@@ -94,7 +103,9 @@ def people_records(people: People) -> list[dict[str, Any]]:
 
 
 def clean_keypoints(people: People) -> NDArray[np.float64]:
-    """(P, J, 3) x, y, score, rounded for writing; the joints that are missing (score 0 or not finite) are all zeros."""
+    """(P, J, 3) x, y, score, rounded for writing; the joints that are missing (score 0 or not
+    finite) are all zeros.
+    """
     keypoints = people.keypoints.astype(np.float64)
     found = (keypoints[..., 2:] > 0) & np.isfinite(keypoints).all(axis=2, keepdims=True)
     keypoints = np.where(found, keypoints, 0.0)
@@ -104,7 +115,9 @@ def clean_keypoints(people: People) -> NDArray[np.float64]:
 
 
 def clean_scores(people: People) -> NDArray[np.float64]:
-    """(P,) person scores, rounded for writing; what is not finite is 0, because JSON has no word for it."""
+    """(P,) person scores, rounded for writing; what is not finite is 0, because JSON has no word
+    for it.
+    """
     scores: NDArray[np.float64] = np.nan_to_num(
         people.scores.astype(np.float64), posinf=0.0, neginf=0.0
     )

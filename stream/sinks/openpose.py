@@ -29,7 +29,8 @@ _OTHER_PARTS = (
 
 
 class OpenPoseSink:
-    """Writes `NAME_000000000012_keypoints.json` into a folder for every frame, empty ones too; NAME is that of the source.
+    """Writes `NAME_000000000012_keypoints.json` into a folder for every frame, empty ones too; NAME
+    is that of the source.
 
     Each file appears complete or not at all.
     """
@@ -94,7 +95,9 @@ class OpenPoseSink:
 
 
 def coco_18_columns(keypoint_set: KeypointSet) -> tuple[NDArray[np.int64], tuple[int, int] | None]:
-    """For every joint of COCO_18 its index in `keypoint_set` (-1 where it has none), and the shoulders that make a neck."""
+    """For every joint of COCO_18 its index in `keypoint_set` (-1 where it has none), and the
+    shoulders that make a neck.
+    """
     names = keypoint_set.names
     columns = np.array([names.index(name) if name in names else -1 for name in COCO_18])
     if "neck" in names or not {"left_shoulder", "right_shoulder"} <= set(names):
@@ -105,7 +108,8 @@ def coco_18_columns(keypoint_set: KeypointSet) -> tuple[NDArray[np.int64], tuple
 def as_coco_18(
     keypoints: NDArray[np.float64], columns: NDArray[np.int64], shoulders: tuple[int, int] | None
 ) -> NDArray[np.float64]:
-    """(P, 18, 3) x, y, score of the joints (P, J, 3); the neck is midway between shoulders that were both found.
+    """(P, 18, 3) x, y, score of the joints (P, J, 3); the neck is midway between shoulders that
+    were both found.
 
     OpenPose learned its neck from the same rule; its score is the lower one of the shoulders.
     """

@@ -26,10 +26,12 @@ _FINISH_S = (
 class Relay:
     """A stream to `target` through a process of its own. Owned by one thread, except for `kill`.
 
-    PyAV holds the interpreter while it connects to a server, and FFmpeg's RTMP has no time-out for that: a server that accepts
-    and never answers would stop the whole program, Ctrl-C included. Here it stops a process that can be killed.
+    PyAV holds the interpreter while it connects to a server, and FFmpeg's RTMP has no time-out for
+    that: a server that accepts and never answers would stop the whole program, Ctrl-C included.
+    Here it stops a process that can be killed.
 
-    container: takes the streams, and after `start` their packets; raises OSError when the process is gone.
+    container: takes the streams, and after `start` their packets; raises OSError when the process
+    is gone.
     reason: after `close`, why the stream was lost; empty where it was not.
     """
 
@@ -46,7 +48,8 @@ class Relay:
             )
         finally:
             os.close(output)
-        # Not as arguments: everybody on the machine can see those, and the address may have a password in it.
+        # Not as arguments: everybody on the machine can see those, and the address may have a
+        # password in it.
         order = {
             "target": target,
             "format": container_format,
@@ -80,7 +83,9 @@ class Relay:
         return b"connected" in self._told
 
     def close(self) -> None:
-        """Ends the stream and waits until the server has all of it, 1.2 s at most. May be called twice."""
+        """Ends the stream and waits until the server has all of it, 1.2 s at most. May be called
+        twice.
+        """
         with contextlib.suppress(*OUTPUT_ERRORS):  # the process is gone, and says why
             self.container.close()
         self._close_input()

@@ -1,8 +1,10 @@
-"""A process of its own that hands a stream on to a server; started by `stream.sinks.relay`, and by its path.
+"""A process of its own that hands a stream on to a server; started by `stream.sinks.relay`, and by
+its path.
 
-Standard input: a line of JSON (`target`, `format`, `options`, `patience_s`), then the stream in NUT. Standard output: a line
-`connected` once the server has taken it. Exit code 1, and the reason on standard error, when the server refuses or is lost;
-ended by SIGALRM when it does not answer, or takes nothing, for so many seconds.
+Standard input: a line of JSON (`target`, `format`, `options`, `patience_s`), then the stream in
+NUT. Standard output: a line `connected` once the server has taken it. Exit code 1, and the reason
+on standard error, when the server refuses or is lost; ended by SIGALRM when it does not answer, or
+takes nothing, for so many seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from typing import Any
 
 import av
 
-# The header says all there is to know of the streams; to look for more would only hold the first picture back.
+# The header says all there is to know of the streams; to look for more would only hold the first
+# picture back.
 _AT_ONCE = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
 
 

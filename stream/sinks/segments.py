@@ -12,9 +12,11 @@ from stream.sinks.video_file import VideoFile, VideoFormat
 
 
 class VideoSeries:
-    """Encodes pictures into `target`, or into NAME-0000.mp4, NAME-0001.mp4, ... where the options name a segment length.
+    """Encodes pictures into `target`, or into NAME-0000.mp4, NAME-0001.mp4, ... where the options
+    name a segment length.
 
-    Every segment begins with a key frame at time 0, plays by itself, and is finished as soon as the next one begins.
+    Every segment begins with a key frame at time 0, plays by itself, and is finished as soon as the
+    next one begins.
     """
 
     def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:
@@ -26,7 +28,9 @@ class VideoSeries:
         self._count = 0
 
     def encode(self, picture: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of `pts`. Raises SinkError."""
+        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
+        `pts`. Raises SinkError.
+        """
         segment_s = self._video.options.segment_s
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
@@ -38,7 +42,9 @@ class VideoSeries:
         self._file.encode(picture, pts - self._started)
 
     def close(self, *, all_audio: bool) -> bool:
-        """Finishes the last file, with the audio until its last picture or all that is left; tells whether there was a file."""
+        """Finishes the last file, with the audio until its last picture or all that is left; tells
+        whether there was a file.
+        """
         file, self._file = self._file, None
         if file is not None:
             file.close(audio_until_s=None if all_audio else file.end_s)

@@ -21,8 +21,9 @@ _LOG = logging.getLogger(__name__)
 class StreamOut:
     """Encodes pictures into a network stream to `target`.
 
-    A receiver that was reached and is lost ends the run of a file, but not of a live source, whose other outputs have to go on:
-    it is asked again, with growing waits, for as long as the run lasts. One that was never reached is an error in each case.
+    A receiver that was reached and is lost ends the run of a file, but not of a live source, whose
+    other outputs have to go on: it is asked again, with growing waits, for as long as the run
+    lasts. One that was never reached is an error in each case.
 
     lost: pictures that came while there was no receiver.
     """
@@ -40,7 +41,9 @@ class StreamOut:
         self.lost = 0
 
     def encode(self, picture: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of `pts`. Raises SinkError."""
+        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
+        `pts`. Raises SinkError.
+        """
         if self._file is None and time.monotonic() < self._try_again_s:
             self.lost += 1
             return
@@ -59,7 +62,9 @@ class StreamOut:
             self._lose(error)
 
     def close(self, *, all_audio: bool) -> bool:
-        """Ends the stream; tells whether there was one. Raises SinkError if the receiver did not get all of it."""
+        """Ends the stream; tells whether there was one. Raises SinkError if the receiver did not
+        get all of it.
+        """
         file = self._file
         if file is not None:
             try:

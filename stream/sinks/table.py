@@ -16,7 +16,9 @@ COLUMNS = ("frame", "time_s", "person", "joint", "x", "y", "score")
 
 
 class TableSink:
-    """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0 and is not an identity."""
+    """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0 and is not
+    an identity.
+    """
 
     needs_picture = False
 

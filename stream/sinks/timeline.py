@@ -6,13 +6,16 @@ from fractions import Fraction
 
 from stream.frame import Frame
 
-# A file that starts a little after 0 (encoder delay, a late video track) keeps its time stamps to the tick. A broadcast or
-# camera clock that starts anywhere would make players show hours of nothing first, so that start is taken off.
+# A file that starts a little after 0 (encoder delay, a late video track) keeps its time stamps to
+# the tick. A broadcast or camera clock that starts anywhere would make players show hours of
+# nothing first, so that start is taken off.
 MAX_START_S = 1.0
 
 
 class Timeline:
-    """Time stamps for frames in units of `time_base`: the source's own wherever they are usable, always increasing."""
+    """Time stamps for frames in units of `time_base`: the source's own wherever they are usable,
+    always increasing.
+    """
 
     def __init__(self, time_base: Fraction) -> None:
         self.time_base = time_base
@@ -24,7 +27,9 @@ class Timeline:
         self._epoch = 0
 
     def stamp(self, frame: Frame) -> int:
-        """The time stamp of `frame`. Where it would not come after the one before, the capture time tells how far it is."""
+        """The time stamp of `frame`. Where it would not come after the one before, the capture time
+        tells how far it is.
+        """
         if self._last is None:
             self._epoch = frame.epoch
             self._set_origin(frame)

@@ -1,4 +1,6 @@
-"""Video outputs: annotated pictures with the time stamps and the audio of the source, encoded by a worker of their own."""
+"""Video outputs: annotated pictures with the time stamps and the audio of the source, encoded by a
+worker of their own.
+"""
 
 from __future__ import annotations
 
@@ -27,20 +29,24 @@ from stream.sinks.video_options import VideoOptions
 
 _LOG = logging.getLogger(__name__)
 
-# One picture being encoded, one waiting, one being copied, and one to absorb a key frame that takes longer than the others.
+# One picture being encoded, one waiting, one being copied, and one to absorb a key frame that takes
+# longer than the others.
 _SLOTS = 4
-# No picture was finished for this long: the disk or the receiver is gone, and close must not wait for ever.
+# No picture was finished for this long: the disk or the receiver is gone, and close must not wait
+# for ever.
 _STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 0.7
 
 
 class VideoSink:
-    """Writes the annotated pictures to `target`: a video file, or a stream where `container` names its format.
+    """Writes the annotated pictures to `target`: a video file, or a stream where `container` names
+    its format.
 
-    Pictures are copied into one of a few slots that were allocated once; a thread converts, encodes and writes them. When all
-    slots are full, `write` waits for a file and drops the picture for a live source, where waiting would only add delay.
+    Pictures are copied into one of a few slots that were allocated once; a thread converts, encodes
+    and writes them. When all slots are full, `write` waits for a file and drops the picture for a
+    live source, where waiting would only add delay.
 
-    Pictures that are left out are counted: of a live source those that came while all slots were full, and of a stream those
-    that came while its receiver was away.
+    Pictures that are left out are counted: of a live source those that came while all slots were
+    full, and of a stream those that came while its receiver was away.
     """
 
     needs_picture = True
@@ -72,7 +78,9 @@ class VideoSink:
         return shown_target(self._target)
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is not possible."""
+        """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is
+        not possible.
+        """
         self._source = source
         self._timeline = Timeline(source.time_base)
         self._check_target(source)
@@ -124,7 +132,9 @@ class VideoSink:
         self._filled.put((slot, self._timeline.stamp(frame), frame.index))
 
     def close(self) -> None:
-        """Waits until everything is encoded and the file is finished. Raises SinkError if that did not work."""
+        """Waits until everything is encoded and the file is finished. Raises SinkError if that did
+        not work.
+        """
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -212,5 +222,7 @@ class VideoSink:
             )  # not a single picture came: an empty file would only look like a video
 
     def _is_last(self, index: int) -> bool:
-        """Whether the run went to the end of the source, so that audio that is longer than the video belongs to it."""
+        """Whether the run went to the end of the source, so that audio that is longer than the
+        video belongs to it.
+        """
         return self._source.frame_count is not None and index + 1 >= self._source.frame_count

@@ -33,7 +33,8 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
-    """What a video file is made of. `size` is (width, height) of the pictures in pixels; odd sides grow by one.
+    """What a video file is made of. `size` is (width, height) of the pictures in pixels; odd sides
+    grow by one.
 
     live: whether it has no end in sight, so that an HLS playlist only keeps what is recent.
     """
@@ -47,14 +48,18 @@ class VideoFormat:
 
     @property
     def low_delay(self) -> bool:
-        """Whether somebody watches while it is written, so that a short delay is worth more than a small file."""
+        """Whether somebody watches while it is written, so that a short delay is worth more than a
+        small file.
+        """
         return self.container in RELAYED
 
 
 class VideoFile:
-    """Encodes pictures with their time stamps into `target`, a path or a URL, beside the audio of `audio_path`.
+    """Encodes pictures with their time stamps into `target`, a path or a URL, beside the audio of
+    `audio_path`.
 
-    Owned by one thread. Raises SinkError whenever the output cannot be written; what was written so far stays playable.
+    Owned by one thread. Raises SinkError whenever the output cannot be written; what was written so
+    far stays playable.
     """
 
     def __init__(
@@ -92,7 +97,9 @@ class VideoFile:
                 raise self._error(second) from second
 
     def encode(self, picture: NDArray[np.uint8], pts: int) -> None:
-        """Adds a picture (H, W, 3) uint8 BGR that is shown from `pts` on, in units of the time base."""
+        """Adds a picture (H, W, 3) uint8 BGR that is shown from `pts` on, in units of the time
+        base.
+        """
         if self._even is not None:
             right, bottom = (self._even.shape[axis] - picture.shape[axis] for axis in (1, 0))
             cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE, dst=self._even)
@@ -133,7 +140,9 @@ class VideoFile:
         return self._end * self._video.time_base
 
     def close(self, *, audio_until_s: Fraction | None) -> None:
-        """Finishes the file: the last pictures, the audio until then (all of it where none), an MP4's index to the front."""
+        """Finishes the file: the last pictures, the audio until then (all of it where none), an
+        MP4's index to the front.
+        """
         try:
             if not self._failed:
                 self._mux(self._stream.encode(None))

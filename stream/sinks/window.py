@@ -28,10 +28,11 @@ _LARGEST = (1600, 900)  # width, height: a 4K source must not cover the desktop
 
 
 class WindowSink:
-    """Shows the pictures in a window called `title`, or after the source. Without a display it is off, said aloud.
+    """Shows the pictures in a window called `title`, or after the source. Without a display it is
+    off, said aloud.
 
-    A paused window makes `write` wait, so that a file stops and a live source drops. Closing the window ends the run, as `q`.
-    Used by one thread alone, as OpenCV's windows must be.
+    A paused window makes `write` wait, so that a file stops and a live source drops. Closing the
+    window ends the run, as `q`. Used by one thread alone, as OpenCV's windows must be.
     """
 
     needs_picture = True
@@ -43,7 +44,9 @@ class WindowSink:
         self._paused = False
 
     def attach(self, controls: Controls) -> None:
-        """Takes what the keys act on; without it they only pause, step, take screenshots and close the window."""
+        """Takes what the keys act on; without it they only pause, step, take screenshots and close
+        the window.
+        """
         self._controls = controls
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
@@ -78,7 +81,9 @@ class WindowSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Shows `picture` and does what keys ask for; waits while the window is paused, unless the run is ending."""
+        """Shows `picture` and does what keys ask for; waits while the window is paused, unless the
+        run is ending.
+        """
         if not self._shown or picture is None:
             return
         cv2.imshow(self._title, picture)
@@ -118,7 +123,9 @@ class WindowSink:
 
 
 def toggled(options: RenderOptions, key: str) -> RenderOptions:
-    """`options` with what the key stands for turned on or off; unchanged where it stands for nothing."""
+    """`options` with what the key stands for turned on or off; unchanged where it stands for
+    nothing.
+    """
     if key in (names := {"k": "skeletons", "b": "boxes", "i": "ids", "l": "status"}):
         change: dict[str, Any] = {names[key]: not getattr(options, names[key])}
         return replace(options, **change)

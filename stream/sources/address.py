@@ -71,7 +71,9 @@ def _open_path(spec: str, config: SourceConfig) -> Source:
 
 
 def _is_list(path: Path) -> bool:
-    """Whether a text file names files that exist, rather than being any text; HLS playlists are FFmpeg's to read."""
+    """Whether a text file names files that exist, rather than being any text; HLS playlists are
+    FFmpeg's to read.
+    """
     try:
         entries = read_playlist(str(path))
     except SourceError:

@@ -19,7 +19,9 @@ State = Literal["connecting", "running", "stalled", "reconnecting", "ended", "fa
 
 
 class FrameSlot:
-    """A Frame whose pixels live in a buffer that is allocated once, and again only when pictures get larger."""
+    """A Frame whose pixels live in a buffer that is allocated once, and again only when pictures
+    get larger.
+    """
 
     def __init__(self) -> None:
         self._buffer = np.empty(0, np.uint8)
@@ -47,7 +49,9 @@ class FrameSlot:
         capture_ns: int,
         epoch: int = 0,
     ) -> None:
-        """Sets all that `Frame` says beside the pixels, and forgets the stages that the last frame in the slot has left."""
+        """Sets all that `Frame` says beside the pixels, and forgets the stages that the last frame
+        in the slot has left.
+        """
         frame = self.frame
         frame.source, frame.index, frame.epoch = source, index, epoch
         frame.time_s, frame.pts, frame.time_base = time_s, pts, time_base
@@ -77,7 +81,8 @@ class SourceHealth:
 
 
 class Source(ABC):
-    """Pictures, one after the other. A context manager; used by one thread, except for `interrupt`, `health` and `info`.
+    """Pictures, one after the other. A context manager; used by one thread, except for `interrupt`,
+    `health` and `info`.
 
         with open_source("clip.mp4") as source:
             for frame in source:
@@ -98,11 +103,15 @@ class Source(ABC):
     @property
     @abstractmethod
     def info(self) -> SourceInfo | None:
-        """What is known of the source; none until a live source has been reached for the first time."""
+        """What is known of the source; none until a live source has been reached for the first
+        time.
+        """
 
     @abstractmethod
     def open(self) -> None:
-        """Gets ready. Raises SourceError for a file that cannot be used; a live source is reached by the first `grab`."""
+        """Gets ready. Raises SourceError for a file that cannot be used; a live source is reached
+        by the first `grab`.
+        """
 
     @abstractmethod
     def grab(self) -> bool:
@@ -113,7 +122,9 @@ class Source(ABC):
 
     @abstractmethod
     def retrieve(self, slot: FrameSlot) -> None:
-        """Fills `slot` with the picture that `grab` found: pixels, index, times. May be called once a `grab`, or not at all."""
+        """Fills `slot` with the picture that `grab` found: pixels, index, times. May be called once
+        a `grab`, or not at all.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -121,7 +132,9 @@ class Source(ABC):
 
     @abstractmethod
     def interrupt(self) -> None:
-        """Makes `grab` find no more pictures, at once where it waits for the network. For any thread."""
+        """Makes `grab` find no more pictures, at once where it waits for the network. For any
+        thread.
+        """
 
     def read_into(self, slot: FrameSlot) -> bool:
         """`grab` and `retrieve`."""

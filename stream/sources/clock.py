@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-_JUMP_S = 1.0  # further back than this is a new beginning (a splice, a counter that wrapped), not disorder
+# further back than this is a new beginning (a splice, a counter that wrapped), not disorder
+_JUMP_S = 1.0
 _PLAUSIBLE_FPS = 1000.0  # containers announce 90000 when they mean the RTP clock
 _FALLBACK_FPS = 30.0
 
@@ -20,9 +21,9 @@ def credible_fps(*rates: Fraction | float | None) -> float | None:
 class StreamClock:
     """Seconds since the first frame, strictly increasing whatever the stamps do.
 
-    A stamp that is missing, repeated or slightly out of order makes the frame one frame period later than the one before. A
-    jump back of more than a second moves the origin, so that time goes on from there. Gaps forward are kept: that is what a
-    variable frame rate looks like.
+    A stamp that is missing, repeated or slightly out of order makes the frame one frame period
+    later than the one before. A jump back of more than a second moves the origin, so that time goes
+    on from there. Gaps forward are kept: that is what a variable frame rate looks like.
 
     bad_stamps: frames whose stamp could not be used.
     """
@@ -57,7 +58,9 @@ class StreamClock:
         return time_s, True
 
     def resume(self, time_base: Fraction, gap_s: float) -> None:
-        """The source came back after `gap_s`: its stamps start anew, and time goes on after the gap."""
+        """The source came back after `gap_s`: its stamps start anew, and time goes on after the
+        gap.
+        """
         self._time_base = time_base
         self._origin_s = None
         if self._last_s is not None:

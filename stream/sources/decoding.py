@@ -12,7 +12,8 @@ from av.video.stream import VideoStream
 
 from stream.sources.base import SourceHealth
 
-# A file cut off in the middle gives one or two unreadable packets at its end; a demuxer that is lost gives them for ever.
+# A file cut off in the middle gives one or two unreadable packets at its end; a demuxer that is
+# lost gives them for ever.
 _UNREADABLE_IN_A_ROW = 64
 
 # Demuxers that find "video" in any text or binary file.
@@ -20,7 +21,9 @@ _NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The stream to show: not a cover picture, and not text that FFmpeg would paint on a terminal; none if there is none."""
+    """The stream to show: not a cover picture, and not text that FFmpeg would paint on a terminal;
+    none if there is none.
+    """
     if container.format.name in _NOT_VIDEO:
         return None
     for stream in container.streams.video:
@@ -39,12 +42,15 @@ def has_unknown_video(container: InputContainer) -> bool:
 def decode(
     container: InputContainer, stream: VideoStream, health: SourceHealth, *, live: bool
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Every picture of `stream` in display order, each with `time.monotonic_ns()` of the arrival of its packet.
+    """Every picture of `stream` in display order, each with `time.monotonic_ns()` of the arrival of
+    its packet.
 
-    Packets that cannot be read or decoded are skipped and counted in `health`; at the end the decoder gives up the pictures
-    that it still holds (B-frames, frame threads). Errors of the transport (av.FFmpegError other than damaged data) are raised.
+    Packets that cannot be read or decoded are skipped and counted in `health`; at the end the
+    decoder gives up the pictures that it still holds (B-frames, frame threads). Errors of the
+    transport (av.FFmpegError other than damaged data) are raised.
 
-    live: frame threads would hold every picture back until the next ones arrive, so only slices are decoded in parallel.
+    live: frame threads would hold every picture back until the next ones arrive, so only slices are
+    decoded in parallel.
     """
     stream.thread_type = "SLICE" if live else "AUTO"
     if live:
@@ -86,7 +92,8 @@ def decode(
             health.corrupt_packets += 1
             health.message = f"skipped an unreadable packet: {error.strerror}"
         except IndexError:
-            # PyAV knows the streams that were there at the beginning; damage, or a broadcast, may add one.
+            # PyAV knows the streams that were there at the beginning; damage, or a broadcast, may
+            # add one.
             unreadable += 1
             health.message = "skipped a packet of a stream that began in mid-file"
     yield from _rest(stream)

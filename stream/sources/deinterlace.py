@@ -1,4 +1,6 @@
-"""Pictures whose odd and even lines were taken at different moments, made into pictures of one moment."""
+"""Pictures whose odd and even lines were taken at different moments, made into pictures of one
+moment.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ def is_wanted(picture: VideoFrame, deinterlace: Deinterlace) -> bool:
 def deinterlaced(
     pictures: Iterator[tuple[VideoFrame, int]], deinterlace: Deinterlace
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """The same pictures, at the same times, with those that are interlaced interpolated by FFmpeg's bwdif.
+    """The same pictures, at the same times, with those that are interlaced interpolated by FFmpeg's
+    bwdif.
 
-    For files: bwdif looks at the picture before and the one behind, so each comes when the next one is there. 1.8 ms a picture
-    of 1080i; nothing before the first interlaced one.
+    For files: bwdif looks at the picture before and the one behind, so each comes when the next one
+    is there. 1.8 ms a picture of 1080i; nothing before the first interlaced one.
     """
     if deinterlace == "off":
         yield from pictures
@@ -50,7 +53,9 @@ def deinterlaced(
 
 
 class _Weaver:
-    """A filter graph for pictures of one size and pixel format; what comes out is what went in, one picture later."""
+    """A filter graph for pictures of one size and pixel format; what comes out is what went in, one
+    picture later.
+    """
 
     def __init__(self, picture: VideoFrame, *, every: bool) -> None:
         self._kind = _kind(picture)

@@ -34,10 +34,11 @@ _SHORT_SHARE = 0.02
 class FileSource(Source):
     """Every picture of the video file at `path`, as fast as it can be decoded.
 
-    config: `realtime` delivers pictures at the pace of their time stamps instead, as a camera would, and counts as live.
-    name: what to call the source in records and messages; `path`, if not given.
-    connect: opens something that is no file on disk (standard input, a file on a web server) instead of `path`; its sound
-        cannot be copied, because it cannot be read twice.
+    config: `realtime` delivers pictures at the pace of their time stamps instead, as a camera
+    would, and counts as live. name: what to call the source in records and messages; `path`, if not
+    given.
+    connect: opens something that is no file on disk (standard input, a file on a web server)
+        instead of `path`; its sound cannot be copied, because it cannot be read twice.
     """
 
     def __init__(
@@ -74,13 +75,15 @@ class FileSource(Source):
             self.close()
             if unknown:
                 raise SourceError(
-                    f"the video in {self.name!r} has a codec that FFmpeg cannot decode here; convert it to H.264"
+                    f"the video in {self.name!r} has a codec that FFmpeg cannot decode here; "
+                    "convert it to H.264"
                 )
             content = "" if self._connect is not None else f" ({_content(self._path)})"
             raise SourceError(f"{self.name!r} has no video stream{content}; give a video")
         fps = credible_fps(stream.average_rate, stream.guessed_rate)
         self._time_base = stream.time_base or Fraction(1, av.time_base)
-        # AVI has no time stamps, only a rate that they are made from: worth nothing if the rate is 90000.
+        # AVI has no time stamps, only a rate that they are made from: worth nothing if the rate is
+        # 90000.
         self._stamps_made_up = (
             credible_fps(stream.average_rate) is None and stream.average_rate == 1 / self._time_base
         )
@@ -98,7 +101,8 @@ class FileSource(Source):
         if self._ahead is None:
             self.close()
             raise SourceError(
-                f"no picture in {self.name!r} can be decoded: it is damaged, or cut off before its first one"
+                f"no picture in {self.name!r} can be decoded: it is damaged, or cut off before its "
+                "first one"
             )
         width, height = displayed_size(self._ahead[0])
         self._info = SourceInfo(
@@ -196,7 +200,9 @@ class FileSource(Source):
 
 
 def open_file(path: str) -> InputContainer:
-    """The file at `path`, opened and probed. Raises SourceError with one clear line if that cannot be done."""
+    """The file at `path`, opened and probed. Raises SourceError with one clear line if that cannot
+    be done.
+    """
     if not Path(path).exists():
         raise SourceError(f"no such file: {path!r}")
     if Path(path).is_dir():

@@ -8,9 +8,11 @@ from types import TracebackType
 
 
 class Guard:
-    """Calls `release` once after `close`, but never while a thread is inside the block `with guard:`; that thread does it then.
+    """Calls `release` once after `close`, but never while a thread is inside the block `with
+    guard:`; that thread does it then.
 
-    FFmpeg must not lose a container under a call that is reading it, and such a call may take as long as a time-out.
+    FFmpeg must not lose a container under a call that is reading it, and such a call may take as
+    long as a time-out.
     """
 
     def __init__(self, release: Callable[[], None]) -> None:
@@ -41,7 +43,8 @@ class Guard:
     def _release_if_free(self) -> None:
         if self._lock.acquire(blocking=False):
             try:
-                # Forgotten: it belongs to our owner, and the circle would keep a decoder until the next full collection.
+                # Forgotten: it belongs to our owner, and the circle would keep a decoder until the
+                # next full collection.
                 release, self._release = self._release, _nothing
                 release()
             finally:

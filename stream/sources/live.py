@@ -29,13 +29,16 @@ _LOG = logging.getLogger(__name__)
 
 
 class LiveSource(Source):
-    """Pictures of `live_input` as they come. Lost, it is connected again, for as long as `config.reconnect` says.
+    """Pictures of `live_input` as they come. Lost, it is connected again, for as long as
+    `config.reconnect` says.
 
-    What asking again cannot change (wrong password, no such path, no video in it) ends a source that has never been reached;
-    one that has been is asked again all the same, for a server that restarts says such things too.
+    What asking again cannot change (wrong password, no such path, no video in it) ends a source
+    that has never been reached; one that has been is asked again all the same, for a server that
+    restarts says such things too.
 
-    Belongs to the thread that calls `grab`; `interrupt` and `close` may come from another one. A `grab` that is waiting for the
-    network at that moment returns after the read time-out at the latest, and the connection is closed then.
+    Belongs to the thread that calls `grab`; `interrupt` and `close` may come from another one. A
+    `grab` that is waiting for the network at that moment returns after the read time-out at the
+    latest, and the connection is closed then.
     """
 
     live = True
@@ -62,7 +65,9 @@ class LiveSource(Source):
         return self._info
 
     def open(self) -> None:
-        """Nothing to do: the first `grab` connects, in the thread of this source, so that others need not wait."""
+        """Nothing to do: the first `grab` connects, in the thread of this source, so that others
+        need not wait.
+        """
 
     def grab(self) -> bool:
         with self._guard:
@@ -96,7 +101,9 @@ class LiveSource(Source):
         self._guard.close()
 
     def _connect(self) -> bool:
-        """Connects and finds the video; False, after a wait, if that failed. Raises SourceError if it is hopeless."""
+        """Connects and finds the video; False, after a wait, if that failed. Raises SourceError if
+        it is hopeless.
+        """
         self._enter("reconnecting" if self._epoch or self._info is not None else "connecting")
         began_s = time.monotonic()
         waited_ns = time.monotonic_ns()
@@ -177,7 +184,9 @@ class LiveSource(Source):
         self._enter("running")
 
     def _lose(self, reason: Reason) -> None:
-        """Closes the connection and waits before the next try. Raises SourceError if there is to be none."""
+        """Closes the connection and waits before the next try. Raises SourceError if there is to be
+        none.
+        """
         self._disconnect()
         if self._stopped.is_set():
             return

@@ -11,8 +11,9 @@ from av.container import InputContainer
 from configs.errors import after_credentials
 from configs.run import SourceConfig
 
-# Little is looked at before the first picture, so that a lost source is back soon. FFmpeg's `nobuffer` is not used: it throws
-# away what was looked at, the first key frame included, and what it would save in delay is decoded in a few milliseconds.
+# Little is looked at before the first picture, so that a lost source is back soon. FFmpeg's
+# `nobuffer` is not used: it throws away what was looked at, the first key frame included, and what
+# it would save in delay is decoded in a few milliseconds.
 _LOW_LATENCY = {"flags": "low_delay", "probesize": "1000000", "analyzeduration": "500000"}
 _RTSP_PROBE_BYTES = 1 << 16  # codec and size are in the session description already
 _SCHEMES = (
@@ -46,8 +47,9 @@ class LiveInput:
 
     def connect(self, config: SourceConfig) -> InputContainer:
         """Opens it. Raises av.FFmpegError; `stream.sources.reasons` tells what that means."""
-        # PyAV's time-outs cover every protocol and each phase apart. Its callback was said to take the GIL at every poll
-        # (PyAV#1112); in 18.1 a stream beside a busy Python thread is read as fast with them as without.
+        # PyAV's time-outs cover every protocol and each phase apart. Its callback was said to take
+        # the GIL at every poll (PyAV#1112); in 18.1 a stream beside a busy Python thread is read as
+        # fast with them as without.
         timeout = (config.open_timeout_s, config.read_timeout_s)
         return av.open(
             self.url,

@@ -20,8 +20,9 @@ def open_sources(
 ) -> Iterator[list[Source]]:
     """The sources that `specs` name, open, in that order; closed at the end of the block.
 
-    Each is opened in a thread of its own: a web address that does not answer takes its whole time-out to say whether it is a
-    file or a camera, and five of them shall not take five. Raises SourceError as soon as one cannot be used.
+    Each is opened in a thread of its own: a web address that does not answer takes its whole
+    time-out to say whether it is a file or a camera, and five of them shall not take five. Raises
+    SourceError as soon as one cannot be used.
     """
     sources = [open_source(spec, config) for spec in specs]
     errors: dict[int, BaseException] = {}

@@ -7,14 +7,18 @@ import time
 
 
 class Pace:
-    """Lets pictures through at the times of their stamps, the first one at once; after `stop`, from any thread, all of them."""
+    """Lets pictures through at the times of their stamps, the first one at once; after `stop`, from
+    any thread, all of them.
+    """
 
     def __init__(self) -> None:
         self._began_s: float | None = None
         self._stopped = threading.Event()
 
     def wait(self, time_s: float) -> int:
-        """Waits until the picture with stream time `time_s` is due; returns how long that was, in nanoseconds."""
+        """Waits until the picture with stream time `time_s` is due; returns how long that was, in
+        nanoseconds.
+        """
         asked_ns = time.monotonic_ns()
         if self._began_s is None:
             self._began_s = asked_ns * 1e-9 - time_s

@@ -16,7 +16,9 @@ WIDTH, HEIGHT, FPS = 640, 480, 25
 
 
 class PatternSource(Source):
-    """Colour bars, a moving bar and the frame number, 25 a second, for ever: to try outputs and windows without a camera."""
+    """Colour bars, a moving bar and the frame number, 25 a second, for ever: to try outputs and
+    windows without a camera.
+    """
 
     name = "test pattern"
     live = True

@@ -15,13 +15,16 @@ from configs import SourceError
 from stream.sources.base import FrameSlot
 from stream.sources.deinterlace import Deinterlace, is_wanted
 
-# What brings a transposed picture upright in one pass, by whether it is mirrored across and down after that.
+# What brings a transposed picture upright in one pass, by whether it is mirrored across and down
+# after that.
 _TURNS = {(True, False): cv2.ROTATE_90_CLOCKWISE, (False, True): cv2.ROTATE_90_COUNTERCLOCKWISE}
 _MATRIX = "DISPLAYMATRIX"
 
 
 class Orientation(NamedTuple):
-    """What is to be done to a picture before it is shown: rows and columns exchanged, then mirrored across, then down."""
+    """What is to be done to a picture before it is shown: rows and columns exchanged, then mirrored
+    across, then down.
+    """
 
     transposed: bool = False
     across: bool = False
@@ -31,11 +34,12 @@ class Orientation(NamedTuple):
 def orientation(picture: VideoFrame) -> Orientation:
     """How the stream says that `picture` is to be shown, to the nearest quarter turn.
 
-    FFmpeg's display matrix sends (x, y) to (a x + c y, b x + d y), y downwards, in 16.16 (libavutil/display.h). PyAV's
-    `VideoFrame.rotation` is only its angle, and cannot tell a mirrored picture from a turned one.
+    FFmpeg's display matrix sends (x, y) to (a x + c y, b x + d y), y downwards, in 16.16
+    (libavutil/display.h). PyAV's `VideoFrame.rotation` is only its angle, and cannot tell a
+    mirrored picture from a turned one.
     """
-    # Not `picture.side_data`: the picture keeps what that returns and is kept by it, pixels and all, until the next full
-    # garbage collection, and there is none while a pipeline runs.
+    # Not `picture.side_data`: the picture keeps what that returns and is kept by it, pixels and
+    # all, until the next full garbage collection, and there is none while a pipeline runs.
     side_data = SideDataContainer(picture).get(_MATRIX)  # type: ignore[call-arg]
     if side_data is None:
         return _UPRIGHT
@@ -58,13 +62,15 @@ def displayed_size(picture: VideoFrame) -> tuple[int, int]:
 class PictureConverter:
     """Converts pictures of any size, pixel format, colour matrix and range; for one thread.
 
-    swscale reads the matrix (BT.601, BT.709, ...) and the range from the picture. Its result is copied once more into the slot
-    (0.17 ms at 1080p), because PyAV cannot convert into memory that it does not own; libavutil's allocator gives it the same
-    memory every time. One thread: for a conversion of 0.6 ms a pool costs more than it gains.
+    swscale reads the matrix (BT.601, BT.709, ...) and the range from the picture. Its result is
+    copied once more into the slot (0.17 ms at 1080p), because PyAV cannot convert into memory that
+    it does not own; libavutil's allocator gives it the same memory every time. One thread: for a
+    conversion of 0.6 ms a pool costs more than it gains.
 
-    deinterlace: interlaced pictures are shown by their upper field alone, lines between interpolated. That costs half of the
-        vertical resolution, of which a network input has little use, and no time: for live sources, where every better filter
-        would hold a picture back until the next one is there.
+    deinterlace: interlaced pictures are shown by their upper field alone, lines between
+        interpolated. That costs half of the vertical resolution, of which a network input has
+        little use, and no time: for live sources, where every better filter would hold a picture
+        back until the next one is there.
     """
 
     def __init__(self, deinterlace: Deinterlace = "off") -> None:
@@ -72,7 +78,9 @@ class PictureConverter:
         self._deinterlace = deinterlace
 
     def convert(self, picture: VideoFrame, slot: FrameSlot) -> None:
-        """Fills the image of `slot`. Raises SourceError for a pixel format that cannot be converted."""
+        """Fills the image of `slot`. Raises SourceError for a pixel format that cannot be
+        converted.
+        """
         try:
             bgr = self._reformatter.reformat(picture, format="bgr24", threads=1)
         except (ValueError, OSError) as error:

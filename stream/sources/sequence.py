@@ -50,9 +50,11 @@ _TIME_BASE = Fraction(1, 90_000)
 
 
 class SequenceSource(Source):
-    """The pictures of all `paths`, images and videos, in that order; numbering and time go on from one to the next.
+    """The pictures of all `paths`, images and videos, in that order; numbering and time go on from
+    one to the next.
 
-    A file that cannot be read is skipped and told; only if none can be read that is an error. `Frame.source` is the file.
+    A file that cannot be read is skipped and told; only if none can be read that is an error.
+    `Frame.source` is the file.
 
     config: as for FileSource; `realtime` counts through all of them.
     """
@@ -81,7 +83,8 @@ class SequenceSource(Source):
         self._start_s = 0.0
         if not self._advance():
             raise SourceError(
-                f"none of the {len(self._paths)} files in {self.name!r} can be read: {self.health.message}"
+                f"none of the {len(self._paths)} files in {self.name!r} can be read: "
+                f"{self.health.message}"
             )
         info = None if self._video is None else self._video.info
         if info is None:
@@ -178,7 +181,8 @@ class SequenceSource(Source):
 
 
 def find_files(spec: str) -> list[str]:
-    """The images and videos in a folder, or those that a pattern such as `shots/*.png` finds, in natural order (2 before 10).
+    """The images and videos in a folder, or those that a pattern such as `shots/*.png` finds, in
+    natural order (2 before 10).
 
     Raises SourceError if there are none.
     """
@@ -198,7 +202,8 @@ def find_files(spec: str) -> list[str]:
 
 
 def read_playlist(path: str) -> list[str]:
-    """The files that a list names, one a line, relative to the list; empty lines and lines with `#` are left out.
+    """The files that a list names, one a line, relative to the list; empty lines and lines with `#`
+    are left out.
 
     Raises SourceError if it cannot be read or names nothing.
     """
@@ -218,7 +223,8 @@ def is_image(path: str) -> bool:
 
 
 def read_image(path: str) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 BGR, turned as its EXIF data says; grey, 16-bit and transparent images are converted.
+    """(H, W, 3) uint8 BGR, turned as its EXIF data says; grey, 16-bit and transparent images are
+    converted.
 
     Raises SourceError if it cannot be read.
     """

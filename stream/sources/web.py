@@ -18,10 +18,11 @@ from stream.sources.reasons import explain
 
 
 class WebSource(Source):
-    """What is at a web address. One that announces its length is read like a file: every frame, once, and no faster than asked.
+    """What is at a web address. One that announces its length is read like a file: every frame,
+    once, and no faster than asked.
 
-    Everything else (MJPEG, live HLS, an address that does not answer yet) is a LiveSource. Which it is can only be known by
-    asking, so `live` holds once the source is open.
+    Everything else (MJPEG, live HLS, an address that does not answer yet) is a LiveSource. Which it
+    is can only be known by asking, so `live` holds once the source is open.
     """
 
     def __init__(self, live_input: LiveInput, config: SourceConfig) -> None:

@@ -28,7 +28,9 @@ def variant_config(variant: str) -> ModelConfig:
 
 
 def randomised(network: torch.nn.Module) -> torch.nn.Module:
-    """The network in evaluation mode, with weights that make maps with distinct peaks (fresh ones make nearly empty maps)."""
+    """The network in evaluation mode, with weights that make maps with distinct peaks (fresh ones
+    make nearly empty maps).
+    """
     torch.manual_seed(0)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2 if parameter.ndim > 1 else 0.5)

@@ -108,8 +108,8 @@ def test_another_width_is_named(tmp_path):
 
     assert "of the wrong shape (transition1.0.0.weight 6x256x3x3 instead of 4x256x3x3" in message
     assert (
-        "looks like HigherHRNet-W6 for coco (17 joints), the network is HigherHRNet-W4 for coco (17 joints)"
-        in message
+        "looks like HigherHRNet-W6 for coco (17 joints), the network is HigherHRNet-W4 for coco "
+        "(17 joints)" in message
     )
 
 

@@ -111,7 +111,8 @@ def arrays(maps):
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "torch"])
 def test_a_batch_gives_what_its_images_give_alone(runtime, lite_onnx):
     pytest.importorskip(runtime)
-    # Three sizes of input; three images of one, which is more than a batch of two and less than one of four.
+    # Three sizes of input; three images of one, which is more than a batch of two and less than one
+    # of four.
     images = [
         picture(64, 64),
         picture(64, 96),

@@ -24,7 +24,9 @@ NAMES = ["heatmaps", "tags", "x", "y", "score", "tag"]
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
-    """`lite`, which has a quarter of HRNet's layers, with weights that make maps with distinct peaks."""
+    """`lite`, which has a quarter of HRNet's layers, with weights that make maps with distinct
+    peaks.
+    """
     return randomised(load_network("lite"))
 
 

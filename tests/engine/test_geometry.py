@@ -1,4 +1,6 @@
-"""Images go into the network as the official code lays them, and points come back to where they were."""
+"""Images go into the network as the official code lays them, and points come back to where they
+were.
+"""
 
 from __future__ import annotations
 

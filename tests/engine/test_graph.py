@@ -1,4 +1,6 @@
-"""The deployable graph computes what the network and the official aggregation compute, and picks the right peaks."""
+"""The deployable graph computes what the network and the official aggregation compute, and picks
+the right peaks.
+"""
 
 from __future__ import annotations
 

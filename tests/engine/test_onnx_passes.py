@@ -21,7 +21,9 @@ NAMES = ["heatmaps", "tags", "x", "y", "score", "tag"]
 
 @pytest.fixture(scope="module", params=["hrnet", "lite"])
 def model(request):
-    """The graph of a recorded network, whose numbers are those of a trained one in kind, and of a random lite."""
+    """The graph of a recorded network, whose numbers are those of a trained one in kind, and of a
+    random lite.
+    """
     if request.param == "hrnet":
         return trace(request.getfixturevalue("golden_network")("w4"))
     return trace(request.getfixturevalue("lite_network"))

@@ -1,4 +1,6 @@
-"""The rewritten graph computes what the exported one does, and has nothing left of what it was rewritten for."""
+"""The rewritten graph computes what the exported one does, and has nothing left of what it was
+rewritten for.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def built(lite_onnx, tmp_path_factory):
         str(folder / "images.zip"),
     ]
     options += ["--calibration-limit", "4", "--input-size", "64", "-o", str(folder / "lite.int8")]
-    # Random weights are no network that was trained: what int8 does to its maps is out of any tolerance.
+    # Random weights are no network that was trained: what int8 does to its maps is out of any
+    # tolerance.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.parity.Tolerance.exceeded_by", lambda self, parity: "")
         assert main(["build", "--model", str(folder / "lite.onnx"), *options]) == 0

@@ -1,4 +1,6 @@
-"""TensorRT-RTX, which builds without a GPU, makes one FP16 engine for all shapes, with single precision where maps are made."""
+"""TensorRT-RTX, which builds without a GPU, makes one FP16 engine for all shapes, with single
+precision where maps are made.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,8 @@ def test_one_engine_for_all_shapes_has_half_convolutions_and_single_islands(libr
     inside = [layer for layer in engine.layers if "/network/" in layer.name]
     outside = [layer for layer in engine.layers if layer not in inside]
     computing = {"ACTIVATION", "ELEMENTWISE", "RESIZE", "PADDING"}
-    # Inside, only positions are single, which are added to lite's tags after their last convolution.
+    # Inside, only positions are single, which are added to lite's tags after their last
+    # convolution.
     singles = {
         layer.name.split("/")[2]
         for layer in inside
@@ -77,7 +80,8 @@ def test_single_precision_has_no_half_anywhere(library, lite_onnx):
 
 
 def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path):
-    # In a process of its own: it is a command that is interrupted, and the signal would reach other libraries' threads here.
+    # In a process of its own: it is a command that is interrupted, and the signal would reach other
+    # libraries' threads here.
     command = [
         sys.executable,
         "-m",

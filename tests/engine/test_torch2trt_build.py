@@ -1,4 +1,6 @@
-"""torch2trt is refused with a reason wherever it cannot work; where it can, it needs a GPU, which no test has had yet."""
+"""torch2trt is refused with a reason wherever it cannot work; where it can, it needs a GPU, which
+no test has had yet.
+"""
 
 from __future__ import annotations
 

@@ -50,7 +50,9 @@ def label(
 def standing(
     keypoint_set: KeypointSet, x: float, y: float, height_px: float, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(J, 3) joints of somebody about `height_px` tall around x, y: scattered, every joint visible, none on another."""
+    """(J, 3) joints of somebody about `height_px` tall around x, y: scattered, every joint visible,
+    none on another.
+    """
     count = len(keypoint_set)
     down = np.linspace(-0.5, 0.5, count) * height_px
     across = generator.uniform(-0.15, 0.15, count) * height_px
@@ -159,7 +161,9 @@ class OracleMaps:
 
 
 class Oracle:
-    """An estimator that knows the labels: Gaussians (sigma 2, as in training) at the joints, one tag a person."""
+    """An estimator that knows the labels: Gaussians (sigma 2, as in training) at the joints, one
+    tag a person.
+    """
 
     in_flight = 2
 

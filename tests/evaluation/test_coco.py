@@ -52,8 +52,10 @@ def person(coco: KeypointSet, people: Any) -> np.ndarray:
 def test_ap_is_the_area_under_the_hand_drawn_curve(
     load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
-    # Two people; found in order of score: right, wrong, right. Precision 1, 1/2, 2/3 at recall 1/2, 1/2, 1.
-    # Of 101 recall levels, 0.00 to 0.50 (51) see precision 1 and 0.51 to 1.00 (50) see 2/3: AP = (51 + 50 * 2/3) / 101.
+    # Two people; found in order of score: right, wrong, right. Precision 1, 1/2, 2/3 at recall 1/2,
+    # 1/2, 1.
+    # Of 101 recall levels, 0.00 to 0.50 (51) see precision 1 and 0.51 to 1.00 (50) see 2/3: AP =
+    # (51 + 50 * 2/3) / 101.
     dataset = load(
         [people.label(1, 1, person, area=10_000.0), people.label(2, 2, person, area=10_000.0)],
         keypoint_set=coco,

@@ -1,4 +1,6 @@
-"""`python -m evaluation`, through a real (tiny, untrained) network; bad input is one line and exit code 2."""
+"""`python -m evaluation`, through a real (tiny, untrained) network; bad input is one line and exit
+code 2.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,8 @@ def test_an_exported_graph_and_the_reference_find_the_same_people(
         path = tmp_path / f"{runtime}.json"
         assert main(["coco", *flags, "--runtime", runtime, "--results", str(path)]) == 0
         results[runtime] = json.loads(path.read_text())
-    # An untrained network is alike everywhere but for the size of its maps: nobody, or somebody in the same images.
+    # An untrained network is alike everywhere but for the size of its maps: nobody, or somebody in
+    # the same images.
     images = [{result["image_id"] for result in found} for found in results.values()]
     assert images[0] == images[1]
 

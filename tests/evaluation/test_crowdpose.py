@@ -48,8 +48,9 @@ def displaced(
 def test_oks_uses_053_of_the_box(
     load: Callable[..., PoseDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
 ) -> None:
-    # Moved so that OKS is 0.77 at area 0.53 * 100 * 100 = 5300: 6 of 10 thresholds are passed. With the whole box as the area
-    # it would be 0.77^0.53 = 0.871 and 8 of them; with the "area" that a file may hold (1e6) it would be all 10.
+    # Moved so that OKS is 0.77 at area 0.53 * 100 * 100 = 5300: 6 of 10 thresholds are passed. With
+    # the whole box as the area it would be 0.77^0.53 = 0.871 and 8 of them; with the "area" that a
+    # file may hold (1e6) it would be all 10.
     dataset = load(
         [people.label(1, 1, square, area=1e6)],
         keypoint_set=crowdpose,
@@ -74,8 +75,8 @@ def test_the_splits_are_cut_where_the_evaluator_cuts_them(
         crowd_indices={1: 0.15, 2: 0.2, 3: 0.79, 4: 0.8},
     )
     assert crowding_of(dataset) == {"easy": [1], "medium": [2, 3], "hard": [4]}
-    # Easy: found (AP 1). Medium: one of two found, precision 1 for recall levels 0.00 to 0.50: AP 51 / 101. Hard: OKS 0.62
-    # passes 0.50, 0.55 and 0.60, so AP 0.3.
+    # Easy: found (AP 1). Medium: one of two found, precision 1 for recall levels 0.00 to 0.50: AP
+    # 51 / 101. Hard: OKS 0.62 passes 0.50, 0.55 and 0.60, so AP 0.3.
     results = [
         found(1, square, 0.9),
         found(2, square, 0.8),
@@ -85,8 +86,8 @@ def test_the_splits_are_cut_where_the_evaluator_cuts_them(
     assert (figures.ap_easy, figures.ap_medium, figures.ap_hard) == pytest.approx(
         (1.0, 51 / 101, 0.3)
     )
-    # Overall, at 0.50 to 0.60 three of four are found: recall levels 0.00 to 0.75 (76). Above, two of four, and the third
-    # result is wrong but comes last: 0.00 to 0.50 (51).
+    # Overall, at 0.50 to 0.60 three of four are found: recall levels 0.00 to 0.75 (76). Above, two
+    # of four, and the third result is wrong but comes last: 0.00 to 0.50 (51).
     assert figures.ap == pytest.approx((3 * 76 + 7 * 51) / 10 / 101)
     assert figures.ar == pytest.approx((3 * 0.75 + 7 * 0.5) / 10)
 

@@ -84,7 +84,8 @@ def test_a_line_that_is_no_measurement_is_named(tmp_path: Path) -> None:
 
 
 def test_the_front_has_what_nothing_beats() -> None:
-    # slow and good, fast and bad, slow and bad (beaten by both), and one that equals the first in time but is worse
+    # slow and good, fast and bad, slow and bad (beaten by both), and one that equals the first in
+    # time but is worse
     good, fast, bad, worse = setting("good"), setting("fast"), setting("bad"), setting("worse")
     accuracy = {
         of: row("coco", of, ap=ap)

@@ -9,8 +9,9 @@ from evaluation.oks import match_people, object_keypoint_similarity
 
 
 def test_oks_is_what_the_formula_gives_by_hand() -> None:
-    # Area 10000, sigma 0.05: (2 sigma)^2 = 0.01, so a joint 10 px away has exp(-100 / (2 * 10000 * 0.01)) = exp(-0.5).
-    # Sigma 0.1: (2 sigma)^2 = 0.04, a joint 40 px away has exp(-1600 / (2 * 10000 * 0.04)) = exp(-2). Their mean is the OKS.
+    # Area 10000, sigma 0.05: (2 sigma)^2 = 0.01, so a joint 10 px away has exp(-100 / (2 * 10000 *
+    # 0.01)) = exp(-0.5). Sigma 0.1: (2 sigma)^2 = 0.04, a joint 40 px away has exp(-1600 / (2 *
+    # 10000 * 0.04)) = exp(-2). Their mean is the OKS.
     labelled = [[[100.0, 100.0, 2], [200.0, 200.0, 1]]]
     found = [[[110.0, 100.0, 0.9], [200.0, 240.0, 0.8]]]
     similarity = object_keypoint_similarity(found, labelled, [10000.0], (0.05, 0.1))
@@ -44,7 +45,8 @@ def test_nobody_found_or_nobody_there_gives_an_empty_table(people: int, labels: 
 
 
 def test_the_best_scored_person_chooses_first() -> None:
-    # Person 0 (score 0.9) prefers label 1; person 1 (score 0.5) would fit it better but takes what is left, which is too far.
+    # Person 0 (score 0.9) prefers label 1; person 1 (score 0.5) would fit it better but takes what
+    # is left, which is too far.
     similarity = np.array([[0.6, 0.7], [0.1, 0.95]])
     matches = match_people(similarity, [0.9, 0.5])
     assert matches.found.tolist() == [0]

@@ -1,4 +1,6 @@
-"""Overlapping decoding, network and grouping changes neither results nor order, and no failure hangs it."""
+"""Overlapping decoding, network and grouping changes neither results nor order, and no failure
+hangs it.
+"""
 
 from __future__ import annotations
 

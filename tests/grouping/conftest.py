@@ -21,6 +21,8 @@ def grouper(groupers: dict[int, Grouper]) -> Grouper:
 
 @pytest.fixture(scope="session")
 def munkres() -> None:
-    """Skips where the package that decides ties in the recorded results is not installed in that version."""
+    """Skips where the package that decides ties in the recorded results is not installed in that
+    version.
+    """
     if problem := grouping_reference.munkres_missing():
         pytest.skip(problem)

@@ -18,7 +18,9 @@ SCRATCH = Assignment.allocate(SIZE)
 
 
 def solve(cost: NDArray[np.float64]) -> list[int]:
-    """The column of each row of `cost` (rows, columns), rows <= columns; as matching does it, with rows of zeros added."""
+    """The column of each row of `cost` (rows, columns), rows <= columns; as matching does it, with
+    rows of zeros added.
+    """
     rows, columns = cost.shape
     SCRATCH.cost[:columns, :columns] = 0
     SCRATCH.cost[:columns, :rows] = cost.T
@@ -36,7 +38,9 @@ def solve_with_munkres(cost: NDArray[np.float64]) -> list[int]:
 def draw_cost(
     rng: np.random.Generator, candidates: int, groups: int, spread: float, tag_length: int
 ) -> NDArray[np.float64]:
-    """A cost as the official parser makes it: rounded tag distance times 100 less the score, padded with 1e10."""
+    """A cost as the official parser makes it: rounded tag distance times 100 less the score, padded
+    with 1e10.
+    """
     means = rng.normal(0, spread, (groups, tag_length)).astype(np.float32)
     tags = means[rng.integers(0, groups, candidates)] + rng.normal(
         0, 0.3, (candidates, tag_length)
@@ -80,7 +84,9 @@ def test_ties_everywhere_are_decided_as_by_munkres(
 
 
 def test_rounding_beside_enormous_costs_is_that_of_munkres(munkres: None) -> None:
-    """Adding 1e10 and subtracting it again rounds tenths, after which some are equal that were not, or the reverse."""
+    """Adding 1e10 and subtracting it again rounds tenths, after which some are equal that were not,
+    or the reverse.
+    """
     rng = np.random.default_rng(1)
     for _ in range(1500):
         cost = rng.integers(0, 6, (12, 12)) * 0.1

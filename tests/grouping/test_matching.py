@@ -37,7 +37,9 @@ def group(
 def draw_candidates(
     rng: np.random.Generator, joints: int, capacity: int, tag_length: int, *, step: float
 ) -> NDArray[np.float32]:
-    """Candidates in falling order, as many per joint as it happens; tags in steps, so that keys collide where it is large."""
+    """Candidates in falling order, as many per joint as it happens; tags in steps, so that keys
+    collide where it is large.
+    """
     candidates = np.zeros((joints, capacity, 3 + tag_length), np.float32)
     candidates[..., :2] = rng.integers(0, 64, (joints, capacity, 2))
     candidates[..., 2] = -np.sort(-rng.uniform(0.11, 1, (joints, capacity)))
@@ -79,7 +81,9 @@ def candidate(x: int, score: float, tag: float) -> list[float]:
 def test_a_tag_on_the_threshold_is_compared_with_the_mean_that_numpy_computes(
     munkres: None,
 ) -> None:
-    """Nine tags whose mean depends on the order of adding, and a tenth that is within 1 of one of the means only."""
+    """Nine tags whose mean depends on the order of adding, and a tenth that is within 1 of one of
+    the means only.
+    """
     cases = 0
     for seed in range(300):
         tags = np.random.default_rng(seed).normal(0, 0.1, 9).astype(np.float32)
@@ -108,7 +112,8 @@ def test_a_key_that_comes_again_takes_over_the_group_and_resets_its_tags() -> No
         [
             [candidate(1, 0.9, 0.0), empty],
             [candidate(2, 0.9, 0.8), empty],  # joins: the mean becomes 0.4
-            # The first joins (|0.9 - 0.4| < 1). The second is too far from everyone and opens a group under key 0: the same.
+            # The first joins (|0.9 - 0.4| < 1). The second is too far from everyone and opens a
+            # group under key 0: the same.
             [candidate(3, 0.9, 0.9), candidate(4, 0.8, 0.0)],
             [candidate(5, 0.9, -0.9), empty],  # joins, because the mean is 0 again and not 0.4
         ],

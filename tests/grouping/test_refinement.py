@@ -43,7 +43,9 @@ def check(grouper: Grouper, heatmaps: NDArray[np.float32], tags: NDArray[np.floa
 def test_ties_and_noise_in_maps_of_any_size(
     grouper: Grouper, seed: int, size: tuple[int, int], tag_length: int, levels: int, spread: float
 ) -> None:
-    """Few levels make most pixels tie, for the heatmap value as for the tag; then the first in row-major order decides."""
+    """Few levels make most pixels tie, for the heatmap value as for the tag; then the first in
+    row-major order decides.
+    """
     rng = np.random.default_rng(seed)
     heatmaps, tags = draw_maps(
         rng, int(rng.integers(1, 6)), *size, tag_length=tag_length, stray=int(rng.integers(0, 3))
@@ -59,7 +61,9 @@ def test_ties_and_noise_in_maps_of_any_size(
 
 @pytest.mark.parametrize("tag_length", [1, 2])
 def test_smooth_maps_as_networks_make_them(grouper: Grouper, tag_length: int) -> None:
-    """Background that is nearest to somebody's tag somewhere, weak peaks below the threshold, negative heatmap values."""
+    """Background that is nearest to somebody's tag somewhere, weak peaks below the threshold,
+    negative heatmap values.
+    """
     rng = np.random.default_rng(tag_length)
     for _ in range(5):
         heatmaps, tags = draw_maps(rng, 4, 96, 128, tag_length=tag_length)

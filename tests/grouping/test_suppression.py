@@ -65,7 +65,9 @@ def test_those_who_stay_are_apart_and_those_who_go_are_near_a_stronger_one(
 
 
 def test_a_ghost_that_borrows_the_joints_of_a_person_goes() -> None:
-    """A stray peak near one joint, with a tag beyond the threshold: it fills all other joints from the person it stands on."""
+    """A stray peak near one joint, with a tag beyond the threshold: it fills all other joints from
+    the person it stands on.
+    """
     heatmaps, tags = np.zeros((17, 64, 64), np.float32), np.zeros((17, 64, 64, 1), np.float32)
     heatmaps[np.arange(17), 30, 10 + np.arange(17) * 2] = 0.9
     heatmaps[0, 33, 12] = 0.3

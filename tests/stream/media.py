@@ -13,7 +13,9 @@ BITS = 12
 
 
 def numbered_picture(index: int, width: int, height: int) -> np.ndarray:
-    """A grey BGR picture with `index` in its top left corner: one block a bit, black or white, to survive lossy codecs."""
+    """A grey BGR picture with `index` in its top left corner: one block a bit, black or white, to
+    survive lossy codecs.
+    """
     picture = np.full((height, width, 3), 96, np.uint8)
     for bit in range(BITS):
         row, column = divmod(bit, 4)
@@ -52,9 +54,11 @@ def make_clip(
     video: bool = True,
     gop: int = 12,
 ) -> Path:
-    """A clip at `path` whose frame i shows i. `stamps`: presentation times in units of 1/fps, 0, 1, 2, ... if not given.
+    """A clip at `path` whose frame i shows i. `stamps`: presentation times in units of 1/fps, 0, 1,
+    2, ... if not given.
 
-    rotation, mirrored: how players are to show it: turned counter-clockwise by so many degrees, then mirrored across.
+    rotation, mirrored: how players are to show it: turned counter-clockwise by so many degrees,
+    then mirrored across.
     """
     with av.open(str(path), "w", options=container_options or {}) as container:
         if video:
@@ -88,7 +92,9 @@ def make_clip(
 def make_interlaced_clip(
     path: Path, *, frames: int = 12, width: int = 192, height: int = 128, speed_px: int = 6
 ) -> Path:
-    """A clip at 25 fps whose two fields are half a period apart: a bar moves by `speed_px` from field to field."""
+    """A clip at 25 fps whose two fields are half a period apart: a bar moves by `speed_px` from
+    field to field.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(
             "libx264", rate=25, options={"x264-params": "tff=1", "crf": "10"}

@@ -1,7 +1,9 @@
-"""An engine that knows the truth: it recognises pictures of the demo clip and draws the maps that a perfect network would give.
+"""An engine that knows the truth: it recognises pictures of the demo clip and draws the maps that a
+perfect network would give.
 
-It stands in for the network where the pipeline around it is tested. A picture that is not, to the last bit, a picture of the
-clip is an error: a torn frame, a wrong colour conversion or a slot that was overwritten too early cannot go unnoticed.
+It stands in for the network where the pipeline around it is tested. A picture that is not, to the
+last bit, a picture of the clip is an error: a torn frame, a wrong colour conversion or a slot that
+was overwritten too early cannot go unnoticed.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ KEYPOINT_SET = load_keypoint_set("coco")
 
 @dataclass(frozen=True)
 class TruePeople:
-    """The people of one frame with at least one joint in it: keypoints (P, J, 3) x, y, visibility; area (P,) in pixels."""
+    """The people of one frame with at least one joint in it: keypoints (P, J, 3) x, y, visibility;
+    area (P,) in pixels.
+    """
 
     keypoints: np.ndarray
     area: np.ndarray
@@ -69,7 +73,9 @@ def pictures() -> dict[int, int]:
 
 
 class PlazaEngine:
-    """An Estimator for the demo clip. `released` counts maps that were given back, `largest_queue` tickets open at a time."""
+    """An Estimator for the demo clip. `released` counts maps that were given back, `largest_queue`
+    tickets open at a time.
+    """
 
     model, runtime, precision, keypoint_set = "plaza truth", "fixture", "exact", "coco"
     input_size = INPUT_PX
@@ -101,7 +107,9 @@ class PlazaEngine:
 
 
 def draw_maps(people: TruePeople, release: object = None) -> PoseMaps:
-    """Heatmaps with a Gaussian at every joint inside the picture, and tags that are 10 apart from person to person."""
+    """Heatmaps with a Gaussian at every joint inside the picture, and tags that are 10 apart from
+    person to person.
+    """
     alignment = align((480, 640), INPUT_PX)
     rows, columns = (side // STRIDE for side in alignment.input_size)
     alignment = alignment.with_map_size((rows, columns))
@@ -125,7 +133,8 @@ def draw_maps(people: TruePeople, release: object = None) -> PoseMaps:
 
 
 def similarity(found: np.ndarray, people: TruePeople) -> np.ndarray:
-    """(P,) for every true person the OKS of the found person (J, 3) that is nearest to them, each found person used once.
+    """(P,) for every true person the OKS of the found person (J, 3) that is nearest to them, each
+    found person used once.
 
     OKS as COCO defines it: mean over labelled joints of exp(-d^2 / (2 area k^2)), k = 2 sigma.
     """

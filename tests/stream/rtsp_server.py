@@ -1,7 +1,9 @@
-"""A real RTSP server, GStreamer's, run with the system's Python: `python3 rtsp_server.py PORT CLIP [--user NAME:PASSWORD]`.
+"""A real RTSP server, GStreamer's, run with the system's Python: `python3 rtsp_server.py PORT CLIP
+[--user NAME:PASSWORD]`.
 
-Serves the H.264 clip at /clip in real time, to each client from its beginning. Writes `ready` when it listens. Needs Debian's
-gir1.2-gst-rtsp-server-1.0, python3-gi, gstreamer1.0-plugins-good and gstreamer1.0-plugins-bad.
+Serves the H.264 clip at /clip in real time, to each client from its beginning. Writes `ready` when
+it listens. Needs Debian's gir1.2-gst-rtsp-server-1.0, python3-gi, gstreamer1.0-plugins-good and
+gstreamer1.0-plugins-bad.
 """
 
 import argparse

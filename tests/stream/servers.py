@@ -70,7 +70,8 @@ def _answer(answer: Callable[[socket.socket], None], connection: socket.socket) 
 
 @contextmanager
 def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
-    """Serves the files in `folder`, and an MJPEG stream of numbered pictures at /camera; gives the address.
+    """Serves the files in `folder`, and an MJPEG stream of numbered pictures at /camera; gives the
+    address.
 
     encrypted: with a certificate that nobody but the server has signed, as cameras have it.
     """
@@ -140,7 +141,9 @@ def self_signed() -> ssl.SSLContext:
 
 
 class RtspServer:
-    """GStreamer's RTSP server in a process of its own, which can be killed, frozen and started again."""
+    """GStreamer's RTSP server in a process of its own, which can be killed, frozen and started
+    again.
+    """
 
     def __init__(self, clip: Path, *, user: str = "") -> None:
         self.port = free_port()
@@ -183,7 +186,9 @@ class RtspServer:
 
 
 def system_python() -> str:
-    """The interpreter that Debian's GStreamer bindings belong to; skips the test where they are not installed."""
+    """The interpreter that Debian's GStreamer bindings belong to; skips the test where they are not
+    installed.
+    """
     python = shutil.which("python3", path="/usr/bin")
     check = "import gi; gi.require_version('GstRtspServer', '1.0')"
     if (
@@ -191,6 +196,7 @@ def system_python() -> str:
         or subprocess.run([python, "-c", check], capture_output=True, check=False).returncode
     ):
         pytest.skip(
-            "needs Debian's gir1.2-gst-rtsp-server-1.0 and python3-gi: there is no RTSP server to talk to"
+            "needs Debian's gir1.2-gst-rtsp-server-1.0 and python3-gi: there is no RTSP server to "
+            "talk to"
         )
     return python

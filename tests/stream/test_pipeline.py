@@ -102,7 +102,9 @@ class MemorySink:
 
 
 class CountedSource(Source):
-    """Pictures that show their number, made as fast as asked or at `fps`; raises SourceError at `fail_at`."""
+    """Pictures that show their number, made as fast as asked or at `fps`; raises SourceError at
+    `fail_at`.
+    """
 
     def __init__(
         self,
@@ -185,7 +187,9 @@ def stop_when(
 
 
 def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper: Grouper) -> None:
-    """The whole way: decode, infer (with maps drawn from the truth), group, render, MP4 and JSON Lines."""
+    """The whole way: decode, infer (with maps drawn from the truth), group, render, MP4 and JSON
+    Lines.
+    """
     engine = PlazaEngine()
     record, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     renderer = Renderer(KEYPOINT_SET)
@@ -444,7 +448,8 @@ def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
     assert 15 < len(sink.frames) < 40
     assert summary.drops["superseded"] + len(sink.frames) == 90
     assert sink.drops == summary.drops["superseded"]
-    # 2 x 60 ms of inference (one under way, one own) and a frame; half as much again for a busy machine.
+    # 2 x 60 ms of inference (one under way, one own) and a frame; half as much again for a busy
+    # machine.
     assert np.percentile(sink.latencies_ms, 90) < 1.5 * (120 + 17)
     early, late = np.median(sink.latencies_ms[3:12]), np.median(sink.latencies_ms[-9:])
     assert late < early + 30, "delay grows"
@@ -587,7 +592,9 @@ def test_the_process_is_as_before_after_a_run() -> None:
 
 
 def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: Grouper) -> None:
-    """It looks at the young alone while a pipeline runs, and does not know how large pictures and decoders are."""
+    """It looks at the young alone while a pipeline runs, and does not know how large pictures and
+    decoders are.
+    """
     large = {
         "VideoFrame",
         "ndarray",

@@ -132,7 +132,9 @@ def test_edges_are_smooth():
 
 
 def test_a_limb_covers_what_opencv_covers():
-    """The compiled capsule and OpenCV's thick anti-aliased line cover the same pixels, up to their edges."""
+    """The compiled capsule and OpenCV's thick anti-aliased line cover the same pixels, up to their
+    edges.
+    """
     ours, theirs = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     capsule(ours, 40.0, 50.0, 260.0, 170.0, 6.0, np.full(3, 255, np.float32), 1.0, 0.0)
     cv2.line(theirs, (40, 50), (260, 170), (255, 255, 255), 12, cv2.LINE_AA)
@@ -319,7 +321,8 @@ def test_unknown_themes_and_bad_colours_are_one_line(tmp_path):
         Renderer(COCO, "nihgt")
     path = tmp_path / "mine.yaml"
     path.write_text(
-        "palette: [red]\nleft: {towards: '#ffffff', amount: 0}\nright: {towards: '#ffffff', amount: 0}\n"
+        "palette: [red]\nleft: {towards: '#ffffff', amount: 0}\nright: "
+        "{towards: '#ffffff', amount: 0}\n"
         "middle: {towards: '#ffffff', amount: 0}\n"
     )
     with pytest.raises(ConfigError, match="#rrggbb, not 'red'"):
@@ -331,7 +334,8 @@ def test_unknown_themes_and_bad_colours_are_one_line(tmp_path):
 def test_a_theme_file_of_ones_own_is_a_theme(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
-        "palette: ['#ff0000']\nleft: {towards: '#ffffff', amount: 0}\nright: {towards: '#ffffff', amount: 0}\n"
+        "palette: ['#ff0000']\nleft: {towards: '#ffffff', amount: 0}\nright: "
+        "{towards: '#ffffff', amount: 0}\n"
         "middle: {towards: '#ffffff', amount: 0}\n"
     )
     assert (load_theme(str(path)).shades() == np.float32([0, 0, 255])).all()

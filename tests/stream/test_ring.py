@@ -29,7 +29,9 @@ class Slot:
 
 
 class RingAgainstModel(RuleBasedStateMachine):
-    """The ring compared with lists: any order of reserve, commit, discard, acquire, release, waiting, close and abort."""
+    """The ring compared with lists: any order of reserve, commit, discard, acquire, release,
+    waiting, close and abort.
+    """
 
     held = Bundle("held")
 

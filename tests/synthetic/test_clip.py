@@ -29,7 +29,8 @@ def test_every_frame_has_its_truth_and_a_seed_gives_one_clip(tmp_path: Path) -> 
     assert (frames[0].width, frames[0].height) == (160, 120)
     assert [[person["person"] for person in people] for people in truth] == [[0, 1, 2]] * 6
     assert (tmp_path / "a.json.gz").read_bytes() == (tmp_path / "b.json.gz").read_bytes()
-    # The files themselves differ in a few bytes at times: x264's output depends on what is in memory beside the picture.
+    # The files themselves differ in a few bytes at times: x264's output depends on what is in
+    # memory beside the picture.
     first, second = ClipMaker(_SMALL), ClipMaker(_SMALL)
     assert all(np.array_equal(first.make(index)[0], second.make(index)[0]) for index in range(6))
 

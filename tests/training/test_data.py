@@ -1,4 +1,6 @@
-"""Labels in, crops out: where joints land, what is masked, in which order images come, and what is refused."""
+"""Labels in, crops out: where joints land, what is masked, in which order images come, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def dataset(
 
 
 def test_joints_stay_on_their_pixels_whatever_the_augmentation(people: People) -> None:
-    """A bright dot at one joint of an otherwise black image is found where the labels say, in every random crop."""
+    """A bright dot at one joint of an otherwise black image is found where the labels say, in every
+    random crop.
+    """
     joints = np.zeros((17, 3))
     joints[5] = (70, 50, 2)
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)

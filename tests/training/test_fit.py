@@ -275,7 +275,9 @@ def test_a_full_disk_is_one_line_and_leaves_the_previous_checkpoint(
 def test_two_processes_train_as_one_with_the_same_total_batch(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
-    """With the statistics of batch norm frozen; otherwise each process normalises by its own half of the batch."""
+    """With the statistics of batch norm frozen; otherwise each process normalises by its own half
+    of the batch.
+    """
     optimizer = {"freeze_batch_norm": True}
     config = overlay(config, {"schedule": {"steps": 4}, "optimizer": optimizer}, "test")
     fit(to_folder(config, tmp_path / "one"))

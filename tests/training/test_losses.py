@@ -1,4 +1,6 @@
-"""Targets and losses against numbers recorded from the reference, and what the position code promises."""
+"""Targets and losses against numbers recorded from the reference, and what the position code
+promises.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,9 @@ def test_the_hinge_parts_people_whose_tags_are_equal() -> None:
 
 
 def perfect_position_tags(joints: torch.Tensor, resolution: int, unit_px: float) -> torch.Tensor:
-    """Tags that hold the right centre at each joint's pixel and its eight neighbours, written person by person."""
+    """Tags that hold the right centre at each joint's pixel and its eight neighbours, written
+    person by person.
+    """
     tags = torch.zeros(1, 17, 2, resolution, resolution)
     for person in joints[0]:
         centre = person[:, :2].mean(dim=0) * 4 / unit_px

@@ -1,4 +1,6 @@
-"""One image learnt by heart: labels, loss, trainer, inference and grouping agree on where things are."""
+"""One image learnt by heart: labels, loss, trainer, inference and grouping agree on where things
+are.
+"""
 
 from __future__ import annotations
 

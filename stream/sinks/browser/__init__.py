@@ -1,4 +1,6 @@
-"""A page in the browser: live pictures, numbers and buttons, served from here without anything from elsewhere."""
+"""A page in the browser: live pictures, numbers and buttons, served from here without anything from
+elsewhere.
+"""
 
 from stream.sinks.browser.options import BrowserOptions
 from stream.sinks.browser.sink import BrowserSink

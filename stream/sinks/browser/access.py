@@ -11,12 +11,15 @@ from urllib.parse import urlsplit
 from stream.sinks.browser.options import Address
 
 COOKIE = "pose_stream"
-# A page of another site cannot send this header without asking first, and nobody answers that question.
+# A page of another site cannot send this header without asking first, and nobody answers that
+# question.
 CHANGE_HEADER = "X-Pose-Stream"
 
 
 class Access:
-    """Decides about requests. Without a token only this machine may ask, by a name that is its own (no DNS rebinding)."""
+    """Decides about requests. Without a token only this machine may ask, by a name that is its own
+    (no DNS rebinding).
+    """
 
     def __init__(self, address: Address, token: str | None) -> None:
         self._address = address

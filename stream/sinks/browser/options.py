@@ -29,18 +29,23 @@ class BrowserOptions:
 
     @property
     def secret(self) -> str | None:
-        """The token from the flag or the environment. Raises ConfigError for one that is quickly guessed."""
+        """The token from the flag or the environment. Raises ConfigError for one that is quickly
+        guessed.
+        """
         token = self.token or os.environ.get(_TOKEN_VARIABLE) or None
         if token is not None and len(token) < _SHORTEST_TOKEN:
             raise ConfigError(
-                f"token must have at least {_SHORTEST_TOKEN} characters; try one from: openssl rand -hex 16"
+                f"token must have at least {_SHORTEST_TOKEN} characters; try one from: openssl "
+                "rand -hex 16"
             )
         return token
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen, and how the source is called on the page (from the path of the URL, empty where there is none)."""
+    """Where to listen, and how the source is called on the page (from the path of the URL, empty
+    where there is none).
+    """
 
     host: str
     port: int
@@ -66,7 +71,8 @@ class Address:
 def parse_address(url: str, options: BrowserOptions) -> Address:
     """The address in `http://HOST:PORT/LABEL`.
 
-    Raises ConfigError if it is not one, or if others than this machine could connect and there is no token.
+    Raises ConfigError if it is not one, or if others than this machine could connect and there is
+    no token.
     """
     try:
         parts = urlsplit(url)
@@ -77,11 +83,13 @@ def parse_address(url: str, options: BrowserOptions) -> Address:
         ) from error
     if parts.scheme != "http" or not host or port is None or parts.username or parts.query:
         raise ConfigError(
-            f"{redact_url(url)!r} is not an address to serve a page at, such as http://127.0.0.1:8080"
+            f"{redact_url(url)!r} is not an address to serve a page at, such as "
+            "http://127.0.0.1:8080"
         )
     address = Address(host, port, parts.path.strip("/"))
     if not address.loopback and options.secret is None:
         raise ConfigError(
-            f"{address.url} can be reached from other machines: add --token, or serve at http://127.0.0.1:{port}"
+            f"{address.url} can be reached from other machines: add --token, or serve at "
+            f"http://127.0.0.1:{port}"
         )
     return address

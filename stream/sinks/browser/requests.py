@@ -29,7 +29,8 @@ _FILES = {
 _OPEN_TO_ALL = ("/login", "/login.js", "/page.css", "/api/login")
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; "
+        "form-action 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -119,7 +120,9 @@ class PageRequests(BaseHTTPRequestHandler):
         super().end_headers()
 
     def _admitted(self) -> tuple[str | None, dict[str, list[str]]]:
-        """Path and query of a request that may be answered; no path where it has been refused already."""
+        """Path and query of a request that may be answered; no path where it has been refused
+        already.
+        """
         header = self.headers.get
         try:
             parts = urlsplit(self.path)

@@ -31,8 +31,9 @@ class Shown:
 class PageServer(ThreadingHTTPServer):
     """Serves the page for the sources that were added; each connection has a thread of its own.
 
-    A connection beyond the limit is refused, a client that does not take anything for a while is dropped, and whatever else
-    a client does is its own affair: nothing is printed, and the pipeline does not notice.
+    A connection beyond the limit is refused, a client that does not take anything for a while is
+    dropped, and whatever else a client does is its own affair: nothing is printed, and the pipeline
+    does not notice.
     """
 
     daemon_threads = True
@@ -88,7 +89,9 @@ _SERVERS_LOCK = threading.Lock()
 
 
 def join_server(address: Address, token: str | None) -> PageServer:
-    """The server at `address`, started if there is none yet. Raises SinkError if that is not possible."""
+    """The server at `address`, started if there is none yet. Raises SinkError if that is not
+    possible.
+    """
     with _SERVERS_LOCK:
         server = _SERVERS.get((address.host, address.port)) if address.port else None
         if server is None:

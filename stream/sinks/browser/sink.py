@@ -27,10 +27,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class BrowserSink:
-    """Shows a source on the page at `url` (`http://HOST:PORT/LABEL`); sources with the same address share the page.
+    """Shows a source on the page at `url` (`http://HOST:PORT/LABEL`); sources with the same address
+    share the page.
 
-    `write` copies the picture if somebody is watching and returns; clients, however slow, get the latest one from there.
-    Raises ConfigError for an address that cannot be served at.
+    `write` copies the picture if somebody is watching and returns; clients, however slow, get the
+    latest one from there. Raises ConfigError for an address that cannot be served at.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class BrowserSink:
 
     @property
     def needs_picture(self) -> bool:
-        """Whether anybody watches or records; before it is open, always, so that a renderer is made."""
+        """Whether anybody watches or records; before it is open, always, so that a renderer is
+        made.
+        """
         shown = self._shown
         return shown is None or shown.view.watched or shown.record_wanted
 
@@ -60,7 +63,9 @@ class BrowserSink:
         self._controls = controls
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Starts the server, or joins the one at this address. Raises SinkError if that is not possible."""
+        """Starts the server, or joins the one at this address. Raises SinkError if that is not
+        possible.
+        """
         self._source, self._run = source, run
         self._server = join_server(self._address, self._options.secret)
         self._shown = Shown(View(self._address.label, source, run), self._controls)
@@ -123,7 +128,8 @@ class BrowserSink:
         name = re.sub(r"[^\w.-]+", "_", Path(self._shown.view.label).stem) or "stream"
         path = folder / f"{name}_{time.strftime('%Y%m%d-%H%M%S')}.mp4"
         recorder = VideoSink(str(path), self._video)
-        # Live, so that a slow disk costs pictures of the recording and never the run; the sound stays with the source.
+        # Live, so that a slow disk costs pictures of the recording and never the run; the sound
+        # stays with the source.
         recorder.open(replace(self._source, live=True, audio_path=None), self._run)
         self._recorder, self._shown.view.recording = recorder, str(path)
 

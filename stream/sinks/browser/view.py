@@ -1,4 +1,6 @@
-"""What the page shows of one source: the latest picture, record and numbers, and never anything older."""
+"""What the page shows of one source: the latest picture, record and numbers, and never anything
+older.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ _SMOOTHING = 0.1
 class View:
     """The latest state of a source, for any number of readers; the writer never waits for them.
 
-    Pictures are compressed once for everybody, by a thread of this view, and only while somebody is watching.
+    Pictures are compressed once for everybody, by a thread of this view, and only while somebody is
+    watching.
     """
 
     def __init__(self, label: str, source: SourceInfo, run: RunInfo) -> None:
@@ -32,7 +35,8 @@ class View:
         self.live = source.live
         self._source = source
         self._run = run
-        # One lock, but a condition for each kind of news: 20 viewers must not be woken for what only the compressor wants.
+        # One lock, but a condition for each kind of news: 20 viewers must not be woken for what
+        # only the compressor wants.
         self._lock = threading.Lock()
         self._to_compress = threading.Condition(self._lock)
         self._new_jpeg = threading.Condition(self._lock)
@@ -92,7 +96,9 @@ class View:
             self._new_record.notify_all()
 
     def put_picture(self, picture: NDArray[np.uint8]) -> None:
-        """Copies `picture` (H, W, 3) uint8 BGR for whoever watches; one that nobody got to see yet is replaced."""
+        """Copies `picture` (H, W, 3) uint8 BGR for whoever watches; one that nobody got to see yet
+        is replaced.
+        """
         with self._lock:
             if self._waiting is None or self._waiting.shape != picture.shape:
                 self._waiting = np.empty_like(picture)
@@ -101,13 +107,17 @@ class View:
             self._to_compress.notify()
 
     def next_jpeg(self, after: int, timeout_s: float) -> tuple[int, bytes] | None:
-        """Number and JPEG of the latest picture once it is newer than `after`; none when the time is over."""
+        """Number and JPEG of the latest picture once it is newer than `after`; none when the time
+        is over.
+        """
         with self._lock:
             self._new_jpeg.wait_for(lambda: self._jpeg_number > after or self._closed, timeout_s)
             return (self._jpeg_number, self._jpeg) if self._jpeg_number > after else None
 
     def next_record(self, after: int, timeout_s: float) -> tuple[int, str] | None:
-        """Number and JSON of the latest record once it is newer than `after`; none when the time is over."""
+        """Number and JSON of the latest record once it is newer than `after`; none when the time is
+        over.
+        """
         with self._lock:
             self._new_record.wait_for(
                 lambda: self._record_number > after or self._closed, timeout_s

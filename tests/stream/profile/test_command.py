@@ -1,4 +1,6 @@
-"""`run_stream.py --profile` and `--benchmark`, in a process of their own, with an engine of the tests."""
+"""`run_stream.py --profile` and `--benchmark`, in a process of their own, with an engine of the
+tests.
+"""
 
 from __future__ import annotations
 

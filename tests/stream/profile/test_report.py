@@ -31,7 +31,9 @@ def figures_of(
 
 
 class Reader(HTMLParser):
-    """Remembers tags, attributes that fetch something, and text; complains about tags that are not closed."""
+    """Remembers tags, attributes that fetch something, and text; complains about tags that are not
+    closed.
+    """
 
     VOID = ("meta", "circle", "rect", "line", "path")
 

@@ -138,12 +138,14 @@ def test_perfetto_reads_it(tmp_path: Path) -> None:
     with perfetto_page(tmp_path / "trace.json", tmp_path / "browser") as perfetto:
         assert (
             perfetto.query(
-                "select name, value from stats where severity in ('error', 'data_loss') and value > 0"
+                "select name, value from stats where severity in ('error', 'data_loss') and value "
+                "> 0"
             )
             == []
         )
         (longest,) = perfetto.query(
-            "select slice.name as name, ts, dur from slice join thread_track on track_id = thread_track.id "
+            "select slice.name as name, ts, dur from slice join thread_track on track_id = "
+            "thread_track.id "
             "order by dur desc limit 1"
         )
         assert longest["name"] == "infer: wait"
@@ -168,7 +170,8 @@ def test_perfetto_reads_it(tmp_path: Path) -> None:
             "args.source": 'a "clip".mp4',
         }
         (engine,) = perfetto.query(
-            "select distinct process.name as name from slice join process_track on track_id = process_track.id join process "
+            "select distinct process.name as name from slice join process_track on track_id = "
+            "process_track.id join process "
             "using (upid) where slice.name = 'in the engine'"
         )
         assert engine["name"] == "higherhrnet-stream"

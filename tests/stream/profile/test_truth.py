@@ -1,4 +1,6 @@
-"""Real runs, checked against clocks of their own. What is strict to 2 % on an idle machine is in benchmarks/profile.py."""
+"""Real runs, checked against clocks of their own. What is strict to 2 % on an idle machine is in
+benchmarks/profile.py.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ FACTS = RunFacts(command="test", model="blank", runtime="fixture", precision="ex
 
 
 class ClockedEngine(BlankEngine):
-    """Knows how long each of its results took; stalls for 700 ms in the first one that is asked for after `stall_at_s`."""
+    """Knows how long each of its results took; stalls for 700 ms in the first one that is asked for
+    after `stall_at_s`.
+    """
 
     def __init__(self, delay_s: float, *, stall_at_s: float | None = None, **options: Any) -> None:
         super().__init__(delay_s, **options)

@@ -35,7 +35,9 @@ def vfr_stamps(count: int, *, start: int = 0) -> list[int]:
 
 
 def make_frames(stamps: list[int], *, width: int = WIDTH, height: int = HEIGHT) -> Iterator[Frame]:
-    """One frame per time stamp: the frame index as 8 black or white blocks, which survive a lossy codec, over a moving ramp."""
+    """One frame per time stamp: the frame index as 8 black or white blocks, which survive a lossy
+    codec, over a moving ramp.
+    """
     for index, pts in enumerate(stamps):
         image = np.zeros((height, width, 3), np.uint8)
         image[:] = (np.arange(width, dtype=np.uint16) * 2 + index * 3)[None, :, None] % 200

@@ -32,7 +32,9 @@ CHANGE = {"X-Pose-Stream": "1", "Content-Type": "application/json"}
 
 @pytest.fixture
 def serve(source_info, run_info):
-    """Opens a sink at a free port of this machine; `run` feeds it at about 100 frames a second in the background."""
+    """Opens a sink at a free port of this machine; `run` feeds it at about 100 frames a second in
+    the background.
+    """
     sinks, threads, stopping = [], [], threading.Event()
 
     def start(options=None, *, run=True, url="http://127.0.0.1:0", controls=None, name="camera"):

@@ -124,7 +124,9 @@ def receiver(url, received):
 
 
 def write_until(sink, frames, condition, limit_s=20.0):
-    """Writes a frame every 5 ms, as a camera would, until `condition()`; returns how many were written."""
+    """Writes a frame every 5 ms, as a camera would, until `condition()`; returns how many were
+    written.
+    """
     end_s, count = time.monotonic() + limit_s, 0
     while not condition():
         assert time.monotonic() < end_s, f"after {count} frames"

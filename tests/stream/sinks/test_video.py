@@ -34,7 +34,8 @@ from tests.stream.sinks.samples import (
 )
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-# Matroska knows milliseconds and nothing finer (FFmpeg's muxer), everything else the source's own ticks.
+# Matroska knows milliseconds and nothing finer (FFmpeg's muxer), everything else the source's own
+# ticks.
 TICK = {".mp4": Fraction(0), ".mov": Fraction(0), ".mkv": Fraction(1, 1000)}
 
 

@@ -1,7 +1,8 @@
-"""Reads damaged files until something breaks: `python -m tests.stream.sources.fuzz FOLDER COUNT SEED`.
+"""Reads damaged files until something breaks: `python -m tests.stream.sources.fuzz FOLDER COUNT
+SEED`.
 
-Writes one JSON line a file. A crash of the process, a hang, an exception that is not SourceError or memory that grows is for
-the caller to see.
+Writes one JSON line a file. A crash of the process, a hang, an exception that is not SourceError or
+memory that grows is for the caller to see.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def mutate(content: bytes, other: bytes, random_: random.Random) -> tuple[str, b
 
 
 def read(path: Path) -> dict[str, object]:
-    """How many frames came out, and the error if there was one; a file that takes longer than the limit ends the process."""
+    """How many frames came out, and the error if there was one; a file that takes longer than the
+    limit ends the process.
+    """
     watchdog = threading.Timer(
         LIMIT_S, lambda: (sys.stderr.write(f"hangs: {path}\n"), sys.stderr.flush(), _exit())
     )

@@ -29,7 +29,9 @@ def read(path: Path, deinterlace: Deinterlace) -> list[Frame]:
 
 
 def combing(frame: Frame) -> float:
-    """How much a line differs from the lines above and below it, in grey levels, where the bar's edges are."""
+    """How much a line differs from the lines above and below it, in grey levels, where the bar's
+    edges are.
+    """
     grey = frame.image.mean(axis=2)
     return float(np.abs(grey[1:-1] - (grey[:-2] + grey[2:]) / 2).max(axis=1).mean())
 

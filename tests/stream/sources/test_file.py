@@ -118,7 +118,9 @@ def test_the_picture_is_shown_as_its_metadata_says(
 def test_colours_are_right_for_both_matrices_and_ranges(
     tmp_path: Path, matrix: str, limits: str
 ) -> None:
-    """A colour is coded by the formula of each standard (Kr and Kb of BT.709 and BT.601) and must come out as it went in."""
+    """A colour is coded by the formula of each standard (Kr and Kb of BT.709 and BT.601) and must
+    come out as it went in.
+    """
     import av
 
     blue, green, red = 30, 90, 200
@@ -180,7 +182,8 @@ def test_a_file_that_is_cut_off_gives_what_came_before_and_says_so(
     assert found[:-1] == list(range(len(found) - 1))  # the picture at the cut itself may be damaged
     if (
         name != "clip.ts"
-    ):  # a transport stream announces no length and has no end: it cannot be told that it was longer
+        # a transport stream announces no length and has no end: it cannot be told that it was longer
+    ):
         assert "ends early" in caplog.text or "damaged" in caplog.text
 
 

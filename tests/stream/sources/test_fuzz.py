@@ -1,4 +1,5 @@
-"""Damaged files of every container and codec: no crash, no hang, no unbounded memory, and what is whole is delivered.
+"""Damaged files of every container and codec: no crash, no hang, no unbounded memory, and what is
+whole is delivered.
 
 120 files by default; POSE_STREAM_FUZZ=2000 (or more) for a long look.
 """
@@ -64,7 +65,8 @@ def test_damaged_files_break_nothing(clips: Path) -> None:
     assert max(row["seconds"] for row in rows) < 15
     settled = rows[len(rows) // 3 :]
     assert settled[-1]["resident_mib"] - settled[0]["resident_mib"] < 100
-    # Containers that can be read from the front give what lies before the damage; MP4 and AVI need more than that.
+    # Containers that can be read from the front give what lies before the damage; MP4 and AVI need
+    # more than that.
     streamed = [row for row in rows if row["file"].endswith((".mkv", ".ts", ".webm"))]
     assert streamed
     for row in streamed:

@@ -1,4 +1,5 @@
-"""Live sources against real servers on loopback: what is lost comes back, and what is wrong is said in time.
+"""Live sources against real servers on loopback: what is lost comes back, and what is wrong is said
+in time.
 
 The RTSP server is killed and restarted twice; POSE_STREAM_KILLS=20 for a long look.
 """
@@ -242,7 +243,9 @@ def test_an_encrypted_connection_to_a_camera_that_signed_for_itself(tmp_path: Pa
 
 
 def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
-    """Segments of half a second, of which the list keeps the last three: what a camera or a CDN publishes."""
+    """Segments of half a second, of which the list keeps the last three: what a camera or a CDN
+    publishes.
+    """
     folder = tmp_path / "live"
     folder.mkdir()
     done = threading.Event()
@@ -410,7 +413,9 @@ def test_a_server_that_freezes_is_a_stall(clip: Path) -> None:
 
 
 def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> None:
-    """Both through one pipeline, which goes on; what remains in front of the dead one is asked again all the time."""
+    """Both through one pipeline, which goes on; what remains in front of the dead one is asked
+    again all the time.
+    """
 
     class Numbers:
         needs_picture = False

@@ -1,4 +1,6 @@
-"""Streams that do not keep to the rules: time stamps, announced rates, beginnings and codecs that make no sense."""
+"""Streams that do not keep to the rules: time stamps, announced rates, beginnings and codecs that
+make no sense.
+"""
 
 import struct
 from itertools import pairwise
