@@ -19,16 +19,16 @@ from configs.run import RunConfig, SourceConfig
 from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
 from stream import EVERY_FRAME, LATEST, Pipeline, PipelineOptions, Source, Summary, parse_policy
-from stream.console import ConsoleHandler, ProgressBar, stage_table
+from stream.app.console import ConsoleHandler, ProgressBar, stage_table
+from stream.app.signals import StopSignals
 from stream.estimator import suitable_grouper
+from stream.pipeline.timing import Timings
 from stream.profile import Profiler, RunFacts, benchmark_line, nvtx_ranges, profile_tables
 from stream.profile.command import shown_command
-from stream.renderer import Renderer, RenderOptions
-from stream.signals import StopSignals
+from stream.render.renderer import Renderer, RenderOptions
 from stream.sinks import BrowserOptions, Sink, VideoOptions, open_sinks
 from stream.sources import open_sources
 from stream.sources.address import source_labels
-from stream.timing import Timings
 
 _EPILOG = """\
 examples:

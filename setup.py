@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
+ROOMS = ("configs", "engine", "evaluation", "grouping", "stream", "synthetic", "training")
 README = Path(__file__).with_name("README.md")
 
 OPENVINO = ["openvino>=2025.0"]
@@ -34,23 +35,13 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=[
-        *(
-            "configs",
-            "engine",
-            "engine.runtimes",
-            "evaluation",
-            "grouping",
-            "synthetic",
-            "training",
-        ),
-        *("stream", "stream.sinks", "stream.sinks.browser", "stream.sources", "stream.profile"),
-    ],
+    packages=find_packages(include=[name for room in ROOMS for name in (room, f"{room}.*")]),
     py_modules=["run_stream"],
     package_data={
         "configs": ["*/*.yaml", "py.typed"],
         "engine": ["weights/*"],
-        "stream": ["data/*", "schema/*", "themes/*"],
+        "stream": ["data/*", "schema/*"],
+        "stream.render": ["themes/*"],
         "stream.profile": ["schema.json", "page/*"],
         "stream.sinks.browser": ["page/*"],
         "synthetic": ["data/*"],

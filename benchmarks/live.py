@@ -31,12 +31,12 @@ from configs.run import BATCH_WINDOW_MS, SourceConfig
 from engine import PoseMaps, align
 from grouping import People
 from stream.frame import Frame
-from stream.options import PipelineOptions
-from stream.pipeline import Pipeline
+from stream.pipeline.options import PipelineOptions
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.summary import Summary
 from stream.sources import open_source
 from stream.sources.pattern import FPS as PATTERN_FPS
 from stream.sources.pattern import PatternSource
-from stream.summary import Summary
 from tests.stream.media import BITS, make_clip, read_number
 from tests.stream.servers import RtspServer
 

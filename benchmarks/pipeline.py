@@ -36,8 +36,8 @@ from configs import load_keypoint_set
 from engine import PoseMaps, align
 from grouping import Grouper, People
 from stream.frame import SourceInfo
-from stream.pipeline import Pipeline
-from stream.renderer import Renderer
+from stream.pipeline.pipeline import Pipeline
+from stream.render.renderer import Renderer
 from stream.sinks import open_sinks
 from stream.sources import FrameSlot, Source
 from stream.sources.address import DEMO_CLIP

@@ -33,11 +33,11 @@ from benchmarks.pipeline import SIZE, WorkSource, calibrate, make_work
 from configs.profile import ProfileConfig
 from engine import PoseMaps, align, open_estimator
 from grouping import Grouper, People
-from stream.pipeline import Pipeline
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.timing import StageTimer, Timings
 from stream.profile import Profiler, RunFacts
 from stream.profile.recorder import Recorder
 from stream.sources import Source, open_source
-from stream.timing import StageTimer, Timings
 
 FACTS = RunFacts(command="benchmark", model="work", runtime="none", precision="none")
 NOBODY = People(

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import stream
 from configs import load_keypoint_set
 from grouping import People
-from stream.renderer import Renderer, RenderOptions, Status
+from stream.render.renderer import Renderer, RenderOptions, Status
 from stream.sinks import VideoOptions
 from stream.sinks.browser.view import compress
 from stream.sinks.encoders import choose_encoder

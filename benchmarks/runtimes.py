@@ -35,11 +35,11 @@ from numpy.typing import NDArray
 
 from configs import GroupingConfig
 from engine import PoseMaps, align, load_checkpoint, load_network
-from engine.export import export_onnx
-from engine.metadata import ModelMetadata, read_metadata
 from engine.model_source import find_model
-from engine.parity import measure_parity
+from engine.onnx.export import export_onnx
+from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, open_runtime
+from engine.verify.maps import measure_parity
 from grouping import Grouper
 
 CLIP = Path(__file__).parents[1] / "stream" / "data" / "plaza.mp4"
@@ -165,8 +165,8 @@ def _runner(runtime: Runtime, height: int, width: int) -> Callable[[], object]:
 
 
 def _compiled(path: Path, picture: NDArray[np.uint8]) -> Callable[[], object]:
-    from engine.graph import PoseGraph
-    from engine.onnx_weights import load_exported_network
+    from engine.onnx.graph import PoseGraph
+    from engine.onnx.weights import load_exported_network
 
     graph = torch.compile(PoseGraph(load_exported_network(path)))
     image = torch.from_numpy(picture)[None]

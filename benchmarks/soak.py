@@ -26,7 +26,7 @@ import numpy as np
 from engine import open_estimator
 from stream import Pipeline, PipelineOptions, Progress
 from stream.estimator import suitable_grouper
-from stream.renderer import Renderer
+from stream.render.renderer import Renderer
 from stream.sinks import open_sinks
 from stream.sources.address import DEMO_CLIP
 from stream.sources.sequence import SequenceSource

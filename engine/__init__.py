@@ -10,9 +10,9 @@ from engine.geometry import Alignment, InputSize, align, parse_input_size
 from engine.maps import Candidates, PoseMaps
 
 if TYPE_CHECKING:
-    from engine.checkpoint import load_backbone, load_checkpoint
-    from engine.inference import infer_maps
-    from engine.network import load_network
+    from engine.checkpoints.checkpoint import load_backbone, load_checkpoint
+    from engine.networks.inference import infer_maps
+    from engine.networks.network import load_network
 
 __all__ = [
     "Alignment",
@@ -32,10 +32,10 @@ __all__ = [
 # Looked up on first use: a machine that runs an exported model needs neither torch nor the modules
 # that import it.
 _NEED_TORCH = {
-    "infer_maps": "engine.inference",
-    "load_backbone": "engine.checkpoint",
-    "load_checkpoint": "engine.checkpoint",
-    "load_network": "engine.network",
+    "infer_maps": "engine.networks.inference",
+    "load_backbone": "engine.checkpoints.checkpoint",
+    "load_checkpoint": "engine.checkpoints.checkpoint",
+    "load_network": "engine.networks.network",
 }
 
 

@@ -19,16 +19,16 @@ from configs.flags import FlagParser, run_command
 from engine.artefact import read_sidecar
 from engine.build import BuildOptions, build_artefact
 from engine.cache import cache_folder
-from engine.engines import BUILDERS
 from engine.geometry import parse_input_size
 from engine.maps import PoseMaps
-from engine.metadata import ModelMetadata, read_metadata
 from engine.model_source import find_model
-from engine.parity import TOLERANCES
-from engine.people_parity import GroupPeople
+from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.pictures import load_images
 from engine.runtimes import PRECISIONS, RUNTIMES
-from engine.verification import describe_runtimes, verify
+from engine.runtimes.tensorrt.cache import BUILDERS
+from engine.verify.maps import TOLERANCES
+from engine.verify.people import GroupPeople
+from engine.verify.verification import describe_runtimes, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -193,7 +193,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from engine.convert import convert_checkpoint
+    from engine.checkpoints.convert import convert_checkpoint
 
     convert_checkpoint(options.source, options.target, options.to)
     print(f"{options.target}: {options.to} layout")
@@ -201,10 +201,10 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from engine.checkpoint import load_checkpoint
-    from engine.export import export_onnx
+    from engine.checkpoints.checkpoint import load_checkpoint
     from engine.model_source import checkpoint_config
-    from engine.network import load_network
+    from engine.networks.network import load_network
+    from engine.onnx.export import export_onnx
 
     is_preset = options.model in model_names() or options.model.endswith((".yaml", ".yml"))
     if is_preset and options.weights is None:

@@ -11,17 +11,17 @@ from pathlib import Path
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError
 from engine.artefact import BuildKey, Sidecar, artefact_folder, write_artefact, write_sidecar
 from engine.cache import hash_file
-from engine.engines import EngineRequest, build
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource
-from engine.parity import TOLERANCES, measure_parity
-from engine.people_parity import GroupPeople
 from engine.pictures import find_pictures, load_images, read_pictures
-from engine.quantisation import quantise, quantised_key
 from engine.runtimes import RUNTIMES, Runtime, open_runtime
-from engine.tensorrt_build import Profile
-from engine.tensorrt_library import LIBRARIES, load_library
-from engine.verification import measure_latency, open_reference
+from engine.runtimes.openvino.quantisation import quantise, quantised_key
+from engine.runtimes.tensorrt.build import Profile
+from engine.runtimes.tensorrt.cache import EngineRequest, build
+from engine.runtimes.tensorrt.library import LIBRARIES, load_library
+from engine.verify.maps import TOLERANCES, measure_parity
+from engine.verify.people import GroupPeople
+from engine.verify.verification import measure_latency, open_reference
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _build_engine(
     library = load_library(options.runtime)
     gpu = "any"
     if options.runtime == "tensorrt":
-        from engine.runtimes.tensorrt import describe_gpu
+        from engine.runtimes.tensorrt.runtime import describe_gpu
 
         gpu = describe_gpu(options.runtime)
     request = EngineRequest(
@@ -185,7 +185,7 @@ def _open_built(
     """What is in `folder`, not what the cache may have."""
     if precision != "int8":
         return open_runtime(source.path, source.metadata, options.runtime, precision)
-    from engine.runtimes.openvino import OpenVino
+    from engine.runtimes.openvino.runtime import OpenVino
 
     return OpenVino(source.path, source.metadata, precision, folder)
 

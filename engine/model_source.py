@@ -20,8 +20,8 @@ from configs import (
 )
 from configs.loading import build
 from engine.cache import cache_folder, hash_file
-from engine.graph_names import GRAPH_VERSION
-from engine.metadata import ModelMetadata, read_metadata
+from engine.onnx.metadata import ModelMetadata, read_metadata
+from engine.onnx.names import GRAPH_VERSION
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,8 +86,13 @@ def checkpoint_config(path: Path) -> ModelConfig:
     Raises CheckpointError if the file cannot be read, ModelError if it fits no preset.
     """
     _need_torch()
-    from engine.checkpoint import TRAINING_FORMAT, read_checkpoint, read_state_dict, strip_prefixes
-    from engine.checkpoint_look import describe_state_dict
+    from engine.checkpoints.checkpoint import (
+        TRAINING_FORMAT,
+        read_checkpoint,
+        read_state_dict,
+        strip_prefixes,
+    )
+    from engine.checkpoints.describe import describe_state_dict
 
     content = read_checkpoint(path)
     if isinstance(content, dict) and content.get("format") == TRAINING_FORMAT:
@@ -141,9 +146,9 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
         except ModelError as error:
             _log.warning("the cached model is exported again: %s", error)
     _need_torch()
-    from engine.checkpoint import load_checkpoint
-    from engine.export import export_onnx
-    from engine.network import load_network
+    from engine.checkpoints.checkpoint import load_checkpoint
+    from engine.networks.network import load_network
+    from engine.onnx.export import export_onnx
 
     _log.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
     network = load_network(config)
@@ -155,8 +160,8 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
 def _fits(state: dict[str, Tensor], config: ModelConfig) -> bool:
     import torch
 
-    from engine.higherhrnet import output_channels
-    from engine.network import load_network
+    from engine.networks.higherhrnet import output_channels
+    from engine.networks.network import load_network
 
     first = state.get("final_layers.0.weight")
     if config.backbone == "hrnet" and (

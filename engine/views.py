@@ -1,5 +1,5 @@
 """From a runtime's buffers to the maps of one image; flip test and several scales are
-`engine.inference` without torch.
+`engine.networks.inference` without torch.
 """
 
 from __future__ import annotations

@@ -5,13 +5,13 @@ with ImageStore([Path("val2017.zip")]) as images:
     figures = evaluate(NetworkEstimator(network), Grouper("coco"), dataset)
 """
 
-from evaluation.coco import CocoFigures, evaluate, score
-from evaluation.crowdpose import CrowdPoseFigures, evaluate_crowdpose, score_crowdpose
 from evaluation.dataset import PoseDataset, load_dataset
 from evaluation.images import ImageStore
-from evaluation.network import NetworkEstimator
-from evaluation.oks import match_people, object_keypoint_similarity
-from evaluation.prediction import predict
+from evaluation.measuring.network import NetworkEstimator
+from evaluation.measuring.prediction import predict
+from evaluation.metrics.coco import CocoFigures, evaluate, score
+from evaluation.metrics.crowdpose import CrowdPoseFigures, evaluate_crowdpose, score_crowdpose
+from evaluation.metrics.oks import match_people, object_keypoint_similarity
 
 __all__ = [
     "CocoFigures",

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from configs.flags import FlagParser, add_flags, from_namespace, run_command
-from evaluation.ablation import AblationOptions, run_ablation
-from evaluation.clip import TruthOptions, run_truth
-from evaluation.joining import TableOptions, run_table
-from evaluation.pareto import ParetoOptions, run_pareto
-from evaluation.scoring import ScoreOptions, run_coco, run_crowdpose
-from evaluation.speed import SpeedOptions, run_speed
+from evaluation.commands.ablate_grouping import AblationOptions, run_ablation
+from evaluation.commands.coco import ScoreOptions, run_coco, run_crowdpose
+from evaluation.commands.pareto import ParetoOptions, run_pareto
+from evaluation.commands.speed import SpeedOptions, run_speed
+from evaluation.commands.table import TableOptions, run_table
+from evaluation.commands.truth import TruthOptions, run_truth
 
 
 class Command(NamedTuple):

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from evaluation.prediction import Progress as Told
+from evaluation.measuring.prediction import Progress as Told
 
 
 @contextlib.contextmanager

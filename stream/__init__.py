@@ -1,14 +1,14 @@
 """Video to video: sources, ring buffers, workers, renderer, sinks and timing."""
 
+from stream.api import iterate
 from stream.frame import Frame, SourceInfo
-from stream.iteration import iterate
-from stream.options import PipelineOptions
-from stream.pipeline import Pipeline
-from stream.policy import EVERY_FRAME, LATEST, Policy, parse_policy
-from stream.progress import Progress
+from stream.pipeline.options import PipelineOptions
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
+from stream.pipeline.progress import Progress
+from stream.pipeline.summary import SourceSummary, Summary
+from stream.pipeline.timing import StageStatistics, Statistics, Timings
 from stream.sources import Source, open_source
-from stream.summary import SourceSummary, Summary
-from stream.timing import StageStatistics, Statistics, Timings
 
 __all__ = [
     "EVERY_FRAME",

@@ -17,7 +17,7 @@ def export_checkpoint(checkpoint: Path, output: Path) -> None:
     that writes ONNX is missing.
     """
     from engine import load_checkpoint, load_network
-    from engine.export import export_onnx
+    from engine.onnx.export import export_onnx
 
     state = read_training_checkpoint(checkpoint)
     network = load_network(build(ModelConfig, state["model"], str(checkpoint)))

@@ -133,7 +133,7 @@ def _network(
 
 
 def _load_backbone(network: nn.Module, path: Path) -> None:
-    from engine.checkpoint import load_backbone, read_state_dict
+    from engine.checkpoints.checkpoint import load_backbone, read_state_dict
 
     backbone = getattr(network, "backbone", None)
     if not isinstance(backbone, nn.Module):

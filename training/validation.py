@@ -61,10 +61,10 @@ def validation_figures(
     Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that
     cannot be read.
     """
-    from evaluation.coco import evaluate
     from evaluation.dataset import load_dataset
     from evaluation.images import ImageStore
-    from evaluation.network import NetworkEstimator
+    from evaluation.measuring.network import NetworkEstimator
+    from evaluation.metrics.coco import evaluate
     from grouping import Grouper
 
     with ImageStore(source.images) as store:

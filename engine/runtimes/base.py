@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from configs import ConfigError, load_keypoint_set
 from engine.geometry import check_input_size
 from engine.maps import MAX_CANDIDATES
-from engine.metadata import ModelMetadata
+from engine.onnx.metadata import ModelMetadata
 
 MAX_BATCH = 16  # images at once; a bound on memory, no runtime has one of its own
 OUTPUT_TYPES: dict[str, type[np.generic]] = {

@@ -6,8 +6,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from configs import ExecutionError, ModelError, RuntimeUnavailableError
-from engine.graph_names import INPUT_NAME
-from engine.metadata import ModelMetadata
+from engine.onnx.metadata import ModelMetadata
+from engine.onnx.names import INPUT_NAME
 from engine.runtimes.base import Background, Runtime, Slot, allocate_slot, one_line
 from engine.runtimes.threads import available_cores
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs import ExecutionError, RuntimeUnavailableError
-from engine.metadata import ModelMetadata
+from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, one_line, output_shapes
 
 _WARM_UP = 3  # runs before a graph is recorded: cuDNN chooses its algorithms in them
@@ -43,8 +43,8 @@ class TorchCuda(Runtime):
             ) from error
         if not torch.cuda.is_available():
             raise RuntimeUnavailableError("torch finds no CUDA GPU")
-        from engine.graph import PoseGraph
-        from engine.onnx_weights import load_exported_network
+        from engine.onnx.graph import PoseGraph
+        from engine.onnx.weights import load_exported_network
 
         self._torch: Any = torch
         self.device = torch.cuda.get_device_name()

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import SourceInfo
+from stream.pipeline.summary import Summary
+from stream.pipeline.timing import Statistics, Timings
 from stream.profile.environment import Environment
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 from stream.profile.timeline import timeline
-from stream.summary import Summary
-from stream.timing import Statistics, Timings
 
 SCHEMA = 1  # goes up when a field changes its meaning or goes; new fields may come
 

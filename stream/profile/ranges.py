@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from stream.timing import Ranges
+from stream.pipeline.timing import Ranges
 
 
 class NvtxRanges:

@@ -12,7 +12,7 @@ from stream.profile.rows import CAPACITY, Rows
 
 
 class Recorder:
-    """An Observer of `stream.timing.Timings`. Every stage and every queue has rows of its own, so
+    """An Observer of `stream.pipeline.timing.Timings`. Every stage and every queue has rows of its own, so
     no thread waits for another.
 
     works: by stage or part of one: begin and end of the work on every frame.

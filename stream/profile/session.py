@@ -10,6 +10,8 @@ from typing import Any
 
 from configs import SinkError
 from configs.profile import ProfileConfig
+from stream.pipeline.summary import Summary
+from stream.pipeline.timing import Timings
 from stream.profile.environment import Environment, find_environment
 from stream.profile.figures import RunFacts, document
 from stream.profile.nvml_probe import nvml_probe
@@ -20,8 +22,6 @@ from stream.profile.report import report
 from stream.profile.tegra_probe import tegra_probe
 from stream.profile.telemetry import Probe, Telemetry
 from stream.profile.trace import write_trace
-from stream.summary import Summary
-from stream.timing import Timings
 
 _LOG = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from stream.sinks.base import Controls, Interactive, Lossy, RunInfo, Sink
 from stream.sinks.browser import BrowserOptions
-from stream.sinks.catalogue import open_sinks
+from stream.sinks.opening import open_sinks
 from stream.sinks.video_options import VideoOptions
 
 __all__ = [

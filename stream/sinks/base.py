@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from configs import KeypointSet
 from grouping import People
 from stream.frame import Frame, SourceInfo
-from stream.renderer import Renderer
+from stream.render.renderer import Renderer
 
 
 @dataclass(frozen=True, kw_only=True)

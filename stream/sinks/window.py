@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from grouping import People
 from stream.frame import Frame, SourceInfo
-from stream.render_options import RenderOptions
+from stream.render.options import RenderOptions
 from stream.sinks.base import Controls, RunInfo
 
 _LOG = logging.getLogger(__name__)

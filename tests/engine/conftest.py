@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine import load_network
-from engine.export import export_onnx
+from engine.onnx.export import export_onnx
 from tests.engine.golden import VARIANTS, load_weights, randomised, variant_config
 
 GoldenNetwork = Callable[[str], torch.nn.Module]

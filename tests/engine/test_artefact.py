@@ -24,9 +24,9 @@ from engine.artefact import (
     write_sidecar,
 )
 from engine.cache import cache_folder
-from engine.engines import EngineRequest, build, get_engine
-from engine.tensorrt_build import BuiltEngine, Profile
-from engine.tensorrt_library import load_library
+from engine.runtimes.tensorrt.build import BuiltEngine, Profile
+from engine.runtimes.tensorrt.cache import EngineRequest, build, get_engine
+from engine.runtimes.tensorrt.library import load_library
 
 KEY = BuildKey(
     library="tensorrt",
@@ -176,7 +176,7 @@ def rebuilds(monkeypatch):
         started.append(profile)
         return BuiltEngine(plan=b"new", layers=(), timing_cache=None)
 
-    monkeypatch.setattr("engine.engines.build_engine", build_engine)
+    monkeypatch.setattr("engine.runtimes.tensorrt.cache.build_engine", build_engine)
     return started
 
 

@@ -10,7 +10,7 @@ import torch
 from engine import load_network
 from engine.__main__ import main
 from engine.artefact import read_sidecar
-from engine.metadata import read_metadata
+from engine.onnx.metadata import read_metadata
 from tests.engine.golden import TINY
 
 
@@ -184,7 +184,7 @@ def test_weights_that_are_out_of_tolerance_fail_the_verification(
     lite_onnx, shared, monkeypatch, capsys
 ):
     monkeypatch.setattr(
-        "engine.parity.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9"
+        "engine.verify.maps.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9"
     )
     options = [
         "--runtime",

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from configs import KeypointSet, load_keypoint_set
 from evaluation.dataset import PoseDataset, load_dataset
-from evaluation.drawing import draw_maps
 from evaluation.images import ImageStore
+from evaluation.measuring.ideal_maps import draw_maps
 
 STRIDE = 2  # of the oracle's maps
 

@@ -15,7 +15,7 @@ import yaml
 from configs import load_keypoint_set
 from configs.training import load_training_config, overlay
 from engine import infer_maps
-from evaluation.oks import match_people, object_keypoint_similarity
+from evaluation.metrics.oks import match_people, object_keypoint_similarity
 from grouping import Grouper
 from tests.training.drawn import People
 from training.processes import Processes

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stream.frame import SourceInfo
+from stream.pipeline.summary import SourceSummary, Summary
+from stream.pipeline.timing import Timings
 from stream.profile.environment import Environment
 from stream.profile.figures import RunFacts
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 from stream.sources import SourceHealth
-from stream.summary import SourceSummary, Summary
-from stream.timing import Timings
 
 MS = 1_000_000
 FACTS = RunFacts(

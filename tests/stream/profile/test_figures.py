@@ -5,9 +5,9 @@ import jsonschema
 import numpy as np
 import pytest
 
+from stream.pipeline.summary import Summary
 from stream.profile.figures import RunFacts, document
 from stream.profile.session import benchmark_line
-from stream.summary import Summary
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
 
 SCHEMA = json.loads(

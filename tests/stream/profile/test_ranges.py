@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
+from stream.pipeline.timing import Timings
 from stream.profile import nvtx_ranges
-from stream.timing import Timings
 
 
 def test_work_is_marked_for_a_profiler_that_is_not_there() -> None:

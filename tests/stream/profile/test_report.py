@@ -11,9 +11,9 @@ from stream.profile.figures import RunFacts, document
 from stream.profile.report import report
 from stream.profile.table import profile_tables
 from stream.profile.verdicts import verdicts
+from tests.stream.app.test_console import terminal
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
 from tests.stream.sinks.chromium import browser
-from tests.stream.test_console import terminal
 
 
 def figures_of(

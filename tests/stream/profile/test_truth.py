@@ -14,12 +14,12 @@ import pytest
 
 from configs import SinkError
 from configs.profile import ProfileConfig
-from stream.options import PipelineOptions
-from stream.pipeline import Pipeline
-from stream.policy import LATEST
+from stream.pipeline.options import PipelineOptions
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.policy import LATEST
 from stream.profile import Profiler, RunFacts
 from tests.stream.blank_engine import BlankEngine
-from tests.stream.test_pipeline import MemorySink, counted, nobody
+from tests.stream.pipeline.test_pipeline import MemorySink, counted, nobody
 
 FACTS = RunFacts(command="test", model="blank", runtime="fixture", precision="exact")
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, SinkError
-from stream.render_options import RenderOptions
+from stream.render.options import RenderOptions
 from stream.sinks import BrowserOptions, Controls, open_sinks
 from stream.sinks.browser import BrowserSink
 from tests.stream.sinks.chromium import browser

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from stream.render_options import RenderOptions
+from stream.render.options import RenderOptions
 from stream.sinks import open_sinks
 from stream.sinks.window import WindowSink, toggled
 from tests.stream.sinks.samples import make_frames, make_people, vfr_stamps
@@ -42,7 +42,7 @@ import logging, sys, threading
 from types import SimpleNamespace
 from configs import load_keypoint_set
 from stream.frame import SourceInfo
-from stream.renderer import RenderOptions
+from stream.render.renderer import RenderOptions
 from stream.sinks import Controls, RunInfo
 from stream.sinks.window import WindowSink
 from tests.stream.sinks.samples import *

@@ -25,10 +25,10 @@ from configs import SourceError
 from configs.run import SourceConfig
 from stream.backoff import LONGEST_WAIT_S, backoff_s
 from stream.frame import Frame
-from stream.options import PipelineOptions
-from stream.pipeline import Pipeline
-from stream.policy import EVERY_FRAME
-from stream.progress import Progress
+from stream.pipeline.options import PipelineOptions
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.policy import EVERY_FRAME
+from stream.pipeline.progress import Progress
 from stream.sources import Source, open_source
 from tests.stream.blank_engine import BlankEngine
 from tests.stream.media import make_clip, numbered_picture, read_number

@@ -1,0 +1,1 @@
+"""Weights in every form they are found in."""

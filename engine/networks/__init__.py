@@ -1,0 +1,1 @@
+"""HigherHRNet, `lite`, and what is made of their outputs."""

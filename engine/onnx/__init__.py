@@ -1,0 +1,1 @@
+"""The deployable graph and its file."""

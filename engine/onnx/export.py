@@ -1,0 +1,140 @@
+"""The deployable graph as an ONNX file, which every runtime but torch executes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import nn
+from torch.jit._trace import TracerWarning
+
+from configs import RuntimeUnavailableError
+from engine.atomic import atomic_path
+from engine.geometry import InputSize, check_input_size
+from engine.networks.network import PoseNetwork
+from engine.onnx.graph import PoseGraph
+from engine.onnx.metadata import ModelMetadata
+from engine.onnx.names import INPUT_NAME, OUTPUT_NAMES
+from engine.onnx.passes import store_weights_as_fp16
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 17  # the newest that TensorRT 8.6 reads
+_DYNAMIC_AXES = {
+    INPUT_NAME: {0: "batch", 1: "height", 2: "width"},
+    "heatmaps": {0: "batch", 2: "rows", 3: "columns"},
+    "tags": {0: "batch", 3: "rows", 4: "columns"},
+    **{name: {0: "batch"} for name in ("x", "y", "score", "tag")},
+}
+# Traced at a size with unlike sides, so that exchanged axes could not go unnoticed.
+_TRACE_SIZE = (64, 96)
+
+
+def export_onnx(
+    network: nn.Module,
+    path: str | Path,
+    *,
+    input_size: InputSize | None = None,
+    static_size: tuple[int, int] | None = None,
+    map_stride: int = 2,
+    fp16_weights: bool = False,
+    weights: str = "",
+    ap: float | None = None,
+    ap_measured_on: str = "",
+) -> ModelMetadata:
+    """Writes the deployable graph of `network` to the ONNX file `path`, and returns the metadata
+    that went into it.
+
+    The graph takes batches of any size with any sides that are multiples of 32, or one image of
+    `static_size` (height, width) only. `input_size` is what runtimes use it at unless told
+    otherwise (default: the preset's, or `static_size`). With `fp16_weights` the file is half as
+    large; numbers are still computed in single precision. `weights`, `ap` and `ap_measured_on` are
+    told to whoever reads the metadata.
+
+    The file appears completely or not at all. Raises ConfigError for sizes that cannot be used,
+    RuntimeUnavailableError without the onnx package.
+    """
+    model = cast(PoseNetwork, network)
+    metadata = ModelMetadata(
+        model=model.config,
+        input_size=input_size or static_size or model.config.input_size,
+        static_size=static_size,
+        map_stride=map_stride,
+        weights=weights,
+        weights_sha256=hash_weights(network),
+        ap=ap,
+        ap_measured_on=ap_measured_on,
+        created=date.today().isoformat(),
+    )
+    check_input_size(metadata.input_size)
+    if static_size is not None:
+        check_input_size(static_size)
+    graph = trace(network, map_stride, static_size)
+    if fp16_weights:
+        store_weights_as_fp16(graph)
+    for name, value in metadata.to_properties().items():
+        graph.metadata_props.add(key=name, value=value)
+    with atomic_path(Path(path)) as target:
+        target.write_bytes(graph.SerializeToString())
+    return metadata
+
+
+def trace(
+    network: nn.Module, map_stride: int = 2, static_size: tuple[int, int] | None = None
+) -> onnx.ModelProto:
+    """The deployable graph of `network` as an ONNX model in memory; the network's mode is left as
+    it is.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            "exporting a model needs onnx: pip install 'higherhrnet-stream[torch]'"
+        ) from error
+    height, width = static_size or _TRACE_SIZE
+    training = network.training
+    device = next(network.parameters()).device
+    buffer = io.BytesIO()
+    try:
+        graph = PoseGraph(network, map_stride).to(device)
+        with warnings.catch_warnings(), torch.inference_mode():
+            # PyTorch prefers its other exporter, which needs onnxscript and writes one size of
+            # image only.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", TracerWarning)
+            warnings.filterwarnings("ignore", "Constant folding", UserWarning)
+            torch.onnx.export(
+                graph,
+                (torch.zeros(1, height, width, 3, dtype=torch.uint8, device=device),),
+                buffer,  # type: ignore[arg-type]
+                dynamo=False,
+                # Nothing is folded, so that the file holds every parameter under its own name and
+                # torch can run it too (engine/onnx/weights.py); runtimes fold batch normalisation
+                # into convolutions when they load.
+                training=torch.onnx.TrainingMode.PRESERVE,
+                do_constant_folding=False,
+                opset_version=OPSET,
+                input_names=[INPUT_NAME],
+                output_names=list(OUTPUT_NAMES),
+                dynamic_axes=None if static_size else _DYNAMIC_AXES,
+            )
+    finally:
+        network.train(training)
+    model = onnx.load_from_string(buffer.getvalue())
+    onnx.checker.check_model(model)
+    return model
+
+
+def hash_weights(network: nn.Module) -> str:
+    """SHA-256 of the names, types and values of everything in the network's state dict."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

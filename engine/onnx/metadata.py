@@ -1,0 +1,74 @@
+"""What travels inside an exported model, so that a runtime needs the file and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs import ConfigError, ModelConfig, ModelError
+from configs.loading import build
+from engine.geometry import InputSize
+from engine.onnx.file import read_properties
+
+SCHEMA = 1
+_PREFIX = "higherhrnet_stream."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelMetadata:
+    """How an exported graph was made and how it is to be used.
+
+    model: the network's configuration, with its keypoint set. input_size: what it is used at unless
+    told otherwise. static_size: (height, width) of the only input that it takes, none where it
+    takes any multiple of 32. map_stride: input pixels per map pixel. weights: where they came from.
+    weights_sha256: of the network's parameters. ap: measured average precision in percent, with
+    `ap_measured_on` saying on what. created: ISO date.
+    """
+
+    schema: int = SCHEMA
+    model: ModelConfig
+    input_size: InputSize
+    static_size: tuple[int, int] | None = None
+    map_stride: int
+    weights: str = ""
+    weights_sha256: str = ""
+    ap: float | None = None
+    ap_measured_on: str = ""
+    created: str = ""
+
+    def to_properties(self) -> dict[str, str]:
+        """As the text properties of an ONNX model, one a field."""
+        return {
+            _PREFIX + name: json.dumps(value) for name, value in dataclasses.asdict(self).items()
+        }
+
+
+def read_metadata(path: str | Path) -> ModelMetadata:
+    """The metadata of the exported model at `path`.
+
+    Raises ModelError if the file cannot be read, is no ONNX model, or was not exported by this
+    version of this project.
+    """
+    properties = read_properties(path)
+    values: dict[str, Any] = {
+        name[len(_PREFIX) :]: json.loads(value)
+        for name, value in properties.items()
+        if name.startswith(_PREFIX)
+    }
+    if "schema" not in values:
+        raise ModelError(
+            f"{str(path)!r} is an ONNX model without this project's metadata: export one with "
+            "python -m engine export"
+        )
+    if values["schema"] != SCHEMA:
+        raise ModelError(
+            f"{str(path)!r} has metadata of version {values['schema']}, not {SCHEMA}: export it "
+            "again"
+        )
+    try:
+        return build(ModelMetadata, values, str(path))
+    except ConfigError as error:
+        raise ModelError(f"the metadata of {error}") from error

@@ -1,0 +1,1 @@
+"""OpenVINO: the graph rewritten for it, quantised, run."""

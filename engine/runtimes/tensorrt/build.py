@@ -1,0 +1,200 @@
+"""From the exported graph to a serialised TensorRT engine."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs import ConfigError, ExecutionError, ModelError
+from engine.geometry import check_input_size
+from engine.onnx.file import load_onnx
+from engine.onnx.names import INPUT_NAME
+from engine.onnx.passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
+from engine.runtimes.tensorrt.library import Library
+
+PRECISIONS = ("fp16", "fp32")
+WORKSPACE_BYTES = 2 << 30
+_POLL_S = 0.1
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a phase, the step that it has finished and the number of its steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The shapes that an engine takes, and those that it is fastest at; sizes are (height, width)."""
+
+    smallest: tuple[int, int] = (256, 256)
+    usual: tuple[int, int] = (512, 704)
+    largest: tuple[int, int] = (1024, 1920)
+    batch: tuple[int, int, int] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        for size in (self.smallest, self.usual, self.largest):
+            check_input_size(size)
+        low, usual, high = self.batch
+        ordered = all(
+            a <= b <= c for a, b, c in zip(self.smallest, self.usual, self.largest, strict=True)
+        )
+        if not ordered or not 1 <= low <= usual <= high:
+            raise ConfigError(f"a profile must grow from smallest to usual to largest, not {self}")
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Smallest, usual and largest (N, H, W, 3)."""
+        sizes = (self.smallest, self.usual, self.largest)
+        return tuple((batch, *size, 3) for batch, size in zip(self.batch, sizes, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What TensorRT made of a node: its name, the kind of layer, and the type of its first output."""
+
+    name: str
+    kind: str
+    output_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltEngine:
+    """A serialised engine, its layers before they were fused, and what the next build can save time
+    with.
+    """
+
+    plan: bytes
+    layers: tuple[Layer, ...]
+    timing_cache: bytes | None
+
+    def count(self) -> dict[str, int]:
+        """Layers by kind and type, such as `CONVOLUTION HALF`."""
+        return dict(
+            sorted(Counter(f"{layer.kind} {layer.output_type}" for layer in self.layers).items())
+        )
+
+
+def build_engine(
+    library: Library,
+    path: Path,
+    profile: Profile,
+    precision: str = "fp16",
+    timing_cache: bytes | None = None,
+    progress: Progress | None = None,
+) -> BuiltEngine:
+    """Builds the exported model at `path`; works in a thread of its own, so that Ctrl-C stops it
+    within a step.
+
+    fp16: convolutions in half precision, image preparation and everything after the last
+    convolutions in single. Raises ModelError if the parser refuses the graph, ExecutionError if the
+    build fails.
+    """
+    model = _prepare(path, precision, library)
+    builder = library.module.Builder(library.logger)
+    network = library.create_network(builder)
+    parser = library.module.OnnxParser(network, library.logger)
+    if not parser.parse(model):
+        reasons = "; ".join(
+            str(parser.get_error(index).desc()) for index in range(parser.num_errors)
+        )
+        raise ModelError(f"{library.name} {library.version} refuses {str(path)!r}: {reasons[:300]}")
+    layers = _describe(network)
+    config = builder.create_builder_config()
+    shapes = builder.create_optimization_profile()
+    shapes.set_shape(INPUT_NAME, *profile.shapes)
+    config.add_optimization_profile(shapes)
+    config.set_memory_pool_limit(library.module.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    if precision == "fp16" and not library.strongly_typed:
+        config.set_flag(library.module.BuilderFlag.FP16)
+    cache = _use_timing_cache(library, config, timing_cache)
+    stop = threading.Event()
+    monitor = _make_monitor(library.module, stop, progress)
+    if monitor is not None:
+        config.progress_monitor = monitor
+    plan = _run(lambda: builder.build_serialized_network(network, config), stop)
+    if plan is None:
+        raise ExecutionError(
+            f"{library.name} {library.version} could not build {str(path)!r}; its log says why"
+        )
+    return BuiltEngine(
+        plan=bytes(plan),
+        layers=layers,
+        timing_cache=bytes(cache.serialize()) if cache is not None else None,
+    )
+
+
+def _prepare(path: Path, precision: str, library: Library) -> bytes:
+    model = load_onnx(path, "building an engine")
+    load_weights_as_fp32(model)
+    if precision == "fp16" and library.strongly_typed:
+        fold_batch_normalisation(model)
+        try:
+            cast_network_to_fp16(model)
+        except ValueError as error:
+            raise ModelError(
+                f"{str(path)!r} cannot be built in fp16: {error}; build it in fp32"
+            ) from error
+    return bytes(model.SerializeToString())
+
+
+def _describe(network: Any) -> tuple[Layer, ...]:
+    layers = (network.get_layer(index) for index in range(network.num_layers))
+    return tuple(
+        Layer(name=layer.name, kind=layer.type.name, output_type=layer.get_output(0).dtype.name)
+        for layer in layers
+        if layer.num_outputs
+    )
+
+
+def _use_timing_cache(library: Library, config: Any, stored: bytes | None) -> Any:
+    if library.name == "tensorrt_rtx":
+        # it times nothing when it builds: kernels are compiled on the GPU, when the engine is first
+        # run
+        return None
+    cache = config.create_timing_cache(stored or b"")
+    # One from another version or GPU is refused; the build then starts an empty one.
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+        cache = config.create_timing_cache(b"")
+        if cache is not None:
+            config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache
+
+
+def _make_monitor(module: Any, stop: threading.Event, progress: Progress | None) -> Any:
+    if not hasattr(module, "IProgressMonitor"):  # before 8.6.1
+        return None
+
+    class Monitor(module.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self._steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            self._steps[phase_name] = num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if progress is not None:
+                progress(phase_name, step + 1, self._steps.get(phase_name, 0))
+            return not stop.is_set()
+
+        def phase_finish(self, phase_name: str) -> None:
+            self._steps.pop(phase_name, None)
+
+    return Monitor()
+
+
+def _run(build: Callable[[], Any], stop: threading.Event) -> Any:
+    """The result of `build`, which releases the GIL, from a thread; an interrupt makes the monitor
+    stop it, then goes on.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tensorrt-build") as executor:
+        future = executor.submit(build)
+        try:
+            while not wait((future,), timeout=_POLL_S).done:
+                pass
+        finally:
+            stop.set()
+        return future.result()

@@ -1,0 +1,57 @@
+"""PyTorch on the CPU: what the other runtimes are measured against."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+
+from configs import ExecutionError, RuntimeUnavailableError
+from engine.onnx.metadata import ModelMetadata
+from engine.runtimes.base import Background, Runtime, Slot, allocate_slot, one_line
+
+
+class TorchCpu(Runtime):
+    """Runs the graph of the network that the exported file holds, eagerly and in single precision."""
+
+    name = "torch"
+    device = "cpu"
+
+    def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise RuntimeUnavailableError(
+                "torch is not installed: pip install 'higherhrnet-stream[torch]'"
+            ) from error
+        from engine.onnx.graph import PoseGraph
+        from engine.onnx.weights import load_exported_network
+
+        self.precision = precision
+        self.metadata = metadata
+        self._torch = torch
+        self._graph = PoseGraph(load_exported_network(path), metadata.map_stride)
+        self._background = Background(self.name)
+
+    def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
+        return allocate_slot(self.metadata, height, width, batch)
+
+    def submit(self, slot: Slot) -> Future[Slot]:
+        return self._background.submit(self._run, slot)
+
+    def result(self, ticket: Future[Slot]) -> Slot:
+        return ticket.result()
+
+    def close(self) -> None:
+        self._background.close()
+
+    def _run(self, slot: Slot) -> Slot:
+        try:
+            with self._torch.inference_mode():
+                outputs = self._graph(self._torch.from_numpy(slot.images))
+                for name, array in slot.outputs.items():
+                    self._torch.from_numpy(array).copy_(getattr(outputs, name))
+        except RuntimeError as error:
+            raise ExecutionError(
+                f"torch failed on images {slot.images.shape}: {one_line(error)}"
+            ) from error
+        return slot

@@ -1,0 +1,1 @@
+"""Is what a runtime computes what torch computes?"""

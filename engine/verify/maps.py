@@ -1,0 +1,179 @@
+"""How far a runtime's maps are from torch's in single precision, on given images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.geometry import Alignment, InputSize, align
+from engine.runtimes import Runtime, Slot
+from engine.verify.people import GroupPeople, PeopleComparison, PeopleParity
+from engine.views import slot_maps
+
+DETECTION_THRESHOLD = 0.1  # of the official configuration: peaks below it never become joints
+_SAME_PEAK_PX = 3.0  # map pixels; peaks of one heatmap are at least this far apart (5x5 NMS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """Differences over all images, in heatmap values (0..1), tags (grouping's threshold is 1) and
+    map pixels.
+
+    peaks: of the reference above the detection threshold. peaks_lost, peaks_gained: which have no
+    counterpart within 3 pixels, this way and the other. peak_drift_px: mean distance of those that
+    have. people: after grouping, where that was given.
+    """
+
+    images: int
+    heatmap_max: float
+    heatmap_mean: float
+    tag_max: float
+    tag_mean: float
+    peaks: int
+    peaks_lost: int
+    peaks_gained: int
+    peak_drift_px: float
+    people: PeopleParity | None = None
+
+    def to_dict(self) -> dict[str, float]:
+        """Flat, in the order of the fields; without people where they were not compared."""
+        values = dataclasses.asdict(self)
+        people = values.pop("people") or {}
+        return values | {
+            name if name == "people" else f"people_{name}": value for name, value in people.items()
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """What a build may differ by, for its precision. peaks_changed, people_changed: lost and gained
+    as a share of all.
+    """
+
+    heatmap_max: float
+    tag_max: float
+    peaks_changed: float
+    people_changed: float
+    people_drift_px: float
+
+    def exceeded_by(self, parity: Parity) -> str:
+        """What is out of tolerance, in words; empty if nothing is."""
+        changed = (parity.peaks_lost + parity.peaks_gained) / max(parity.peaks, 1)
+        checks = [
+            ("heatmaps differ by", parity.heatmap_max, self.heatmap_max),
+            ("tags differ by", parity.tag_max, self.tag_max),
+            ("share of peaks lost or gained:", changed, self.peaks_changed),
+        ]
+        people = parity.people
+        if people is not None:
+            # One person more or less is no finding among few: whoever lies at the threshold falls
+            # to either side.
+            others = max(people.lost + people.gained - 1, 0) / max(people.people, 1)
+            checks.append(("share of people lost or gained:", others, self.people_changed))
+            checks.append(
+                (
+                    "median drift of keypoints in pixels:",
+                    people.drift_median_px,
+                    self.people_drift_px,
+                )
+            )
+        # `not <=` rather than `>`: a value that is not a number is out of tolerance.
+        wrong = [(what, value, allowed) for what, value, allowed in checks if not value <= allowed]
+        return ", ".join(
+            f"{what} {value:.3g} (allowed: {allowed:g})" for what, value, allowed in wrong
+        )
+
+
+TOLERANCES = {
+    "fp32": Tolerance(
+        heatmap_max=1e-3,
+        tag_max=5e-3,
+        peaks_changed=0.005,
+        people_changed=0.01,
+        people_drift_px=0.05,
+    ),
+    "fp16": Tolerance(
+        heatmap_max=0.03, tag_max=0.05, peaks_changed=0.02, people_changed=0.05, people_drift_px=0.5
+    ),
+    "bf16": Tolerance(
+        heatmap_max=0.25, tag_max=1.0, peaks_changed=0.2, people_changed=0.3, people_drift_px=1.5
+    ),
+    "int8": Tolerance(
+        heatmap_max=0.4, tag_max=3.0, peaks_changed=0.3, people_changed=0.3, people_drift_px=1.5
+    ),
+}
+"""By precision; docs/engines.md has the measurements behind each, and says which were measured at
+all.
+"""
+
+
+def measure_parity(
+    runtime: Runtime,
+    reference: Runtime,
+    images: Iterable[NDArray[np.uint8]],
+    input_size: InputSize,
+    group: GroupPeople | None = None,
+) -> Parity:
+    """Runs every image (H, W, 3) uint8 BGR through both runtimes, which hold the same model, and
+    compares their maps.
+
+    With `group`, the people in them too. There must be at least one image; photographs with people
+    say more than noise.
+    """
+    heatmaps, tags, drifts, comparison = [], [], [np.empty(0)], PeopleComparison()
+    peaks = lost = gained = 0
+    for alignment, found, expected in _pairs(runtime, reference, images, input_size):
+        if group is not None:
+            comparison.add(*(group(slot_maps(slot, 0, alignment)) for slot in (found, expected)))
+        heatmaps.append(np.abs(found.heatmaps - expected.heatmaps))
+        tags.append(np.abs(found.tags - expected.tags))
+        for joint in range(expected.x.shape[1]):
+            ours, theirs = _peaks(found, joint), _peaks(expected, joint)
+            peaks += len(theirs)
+            distances = np.linalg.norm(theirs[:, None] - ours[None], axis=2)
+            nearest = distances.min(axis=1, initial=np.inf)
+            drifts.append(nearest[nearest < _SAME_PEAK_PX])
+            lost += int((nearest >= _SAME_PEAK_PX).sum())
+            gained += int((distances.min(axis=0, initial=np.inf) >= _SAME_PEAK_PX).sum())
+    drift = np.concatenate(drifts)
+    return Parity(
+        images=len(heatmaps),
+        heatmap_max=_over(np.max, heatmaps),
+        heatmap_mean=_over(np.mean, heatmaps),
+        tag_max=_over(np.max, tags),
+        tag_mean=_over(np.mean, tags),
+        peaks=peaks,
+        peaks_lost=lost,
+        peaks_gained=gained,
+        peak_drift_px=float(drift.mean()) if len(drift) else 0.0,
+        people=comparison.summary() if group is not None else None,
+    )
+
+
+def _pairs(
+    runtime: Runtime, reference: Runtime, images: Iterable[NDArray[np.uint8]], input_size: InputSize
+) -> Iterator[tuple[Alignment, Slot, Slot]]:
+    for image in images:
+        alignment = align(image.shape[:2], input_size)
+        slots = []
+        for each in (runtime, reference):
+            slot = each.make_slot(*alignment.input_size)
+            alignment.warp(image, out=slot.images[0])
+            slots.append(each.result(each.submit(slot)))
+        rows, columns = slots[1].heatmaps.shape[2:]
+        yield alignment.with_map_size((rows, columns)), slots[0], slots[1]
+
+
+def _peaks(slot: Slot, joint: int) -> NDArray[np.float64]:
+    """(P, 2) x and y of the joint's peaks above the threshold."""
+    seen = slot.score[0, joint] > DETECTION_THRESHOLD
+    return np.stack((slot.x[0, joint][seen], slot.y[0, joint][seen]), axis=1).astype(np.float64)
+
+
+def _over(function: Callable[[NDArray[Any]], Any], differences: list[NDArray[np.float32]]) -> float:
+    return float(function(np.array([function(difference) for difference in differences])))

@@ -1,0 +1,1 @@
+"""`python -m evaluation COMMAND`: a module for each command."""

@@ -1,0 +1,178 @@
+"""The command `pareto`: AP and milliseconds of many settings over one and the same images."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.flags import option
+from engine import InputSize, align, parse_input_size
+from engine.model_source import find_model
+from evaluation.commands.coco import LabelOptions, split_name
+from evaluation.dataset import PoseDataset, load_dataset
+from evaluation.images import ImageStore
+from evaluation.measuring.grid import AxesOptions, parse_variant
+from evaluation.measuring.measurements import (
+    Measurement,
+    append,
+    describe_hardware,
+    measurement,
+    read,
+)
+from evaluation.measuring.prediction import Estimator, Progress, decoded, find_people, group_maps
+from evaluation.measuring.processes import Outcome, measure_apart, try_each
+from evaluation.measuring.setting import Opened, Setting, SettingOptions, open_setting
+from evaluation.measuring.timing import Times
+from evaluation.metrics.coco import check_areas, score
+from evaluation.progress import progress_bar
+from evaluation.report.pareto_front import FrontOptions, join, newest, report
+from evaluation.results import Result, check_writable, to_results
+from grouping import Grouper
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParetoOptions(AxesOptions, LabelOptions, FrontOptions):
+    """Flags of `pareto`."""
+
+    store: Path | None = option(
+        None,
+        help="append the figures; the table then has those of earlier runs on this split here too",
+        metavar="F.jsonl",
+    )
+    missing: bool = option(
+        False,
+        help="pass over what the store has from this machine: goes on where a run was broken off",
+    )
+
+
+@dataclass
+class Measured:
+    """One grouping over the whole split: its people as COCO results, and milliseconds from image to
+    people.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    times_ms: list[float] = field(default_factory=list)
+
+
+def run_pareto(options: ParetoOptions, say: Callable[[str], None]) -> None:
+    """Says AP and milliseconds of every setting, fastest first, those on the Pareto front marked.
+
+    Raises the errors of `load_dataset` and of opening a model, SinkError for outputs. What cannot
+    run here is named and passed over; its error is raised only if nothing can.
+    """
+    options.check()
+    check_writable(options.store)
+    for model in options.models:
+        find_model(model)
+    rows = measure_apart(functools.partial(_measure, options), options.runtimes, say)
+    if options.store is not None and options.store.exists():
+        rows = read(options.store)
+    report(rows, join(newest(rows, "coco"), newest(rows, "speed"), options.time), options, say)
+
+
+def time_people(
+    estimator: Estimator,
+    groupers: Mapping[Setting, Grouper],
+    dataset: PoseDataset,
+    input_size: InputSize,
+    progress: Progress | None = None,
+) -> dict[Setting, Measured]:
+    """People and milliseconds of each grouping over every image, one image at a time; the network
+    runs once for all groupings.
+
+    Time runs from the image in memory to its people in pixels of the image. The first image of
+    every size of network input is run once before: runtimes prepare for a size when they first see
+    it. Raises DataError for an image that cannot be read.
+    """
+    measured = {setting: Measured() for setting in groupers}
+    prepared: set[tuple[int, int]] = set()
+    for image_id, image in decoded(dataset, ahead=0):
+        size = align(image.shape[:2], input_size).input_size
+        if size not in prepared:
+            prepared.add(size)
+            find_people(estimator.result(estimator.submit(image)), next(iter(groupers.values())))
+        _time_image(estimator, groupers, measured, image, image_id, dataset.category_id)
+        if progress is not None:
+            progress(1)
+    return measured
+
+
+def _time_image(
+    estimator: Estimator,
+    groupers: Mapping[Setting, Grouper],
+    measured: Mapping[Setting, Measured],
+    image: NDArray[np.uint8],
+    image_id: int,
+    category_id: int,
+) -> None:
+    started = time.perf_counter()
+    maps = estimator.result(estimator.submit(image))
+    network_s = time.perf_counter() - started
+    try:
+        for setting, grouper in groupers.items():
+            started = time.perf_counter()
+            people = group_maps(maps, grouper)
+            measured[setting].times_ms.append(1000 * (network_s + time.perf_counter() - started))
+            measured[setting].results += to_results(people, image_id, category_id)
+    finally:
+        maps.release()
+
+
+def _measure(options: ParetoOptions, runtime: str) -> Outcome:
+    stored = (
+        read(options.store)
+        if options.missing and options.store is not None and options.store.exists()
+        else []
+    )
+    with ImageStore(options.images) as images:
+        return try_each(
+            options.settings(runtime), lambda asked: _measure_one(options, asked, images, stored)
+        )
+
+
+def _measure_one(
+    options: ParetoOptions, asked: SettingOptions, images: ImageStore, stored: Sequence[Measurement]
+) -> list[Measurement]:
+    with open_setting(asked) as opened:
+        dataset = load_dataset(
+            options.annotations, images, opened.keypoint_set, limit=options.limit
+        )
+        check_areas(dataset)
+        on = split_name(dataset)
+        groupers = dict(_groupers(opened, options.grouping))
+        here = describe_hardware()
+        known = {
+            row.setting for row in stored if (row.kind, row.on, row.hardware) == ("speed", on, here)
+        }
+        if known.issuperset(groupers):
+            return []
+        size = parse_input_size(opened.setting.input_size)
+        with progress_bar(
+            f"{opened.setting.label} {opened.setting.runtime} {opened.setting.precision}",
+            len(dataset),
+        ) as bar:
+            measured = time_people(opened.estimator, groupers, dataset, size, bar)
+    rows: list[Measurement] = []
+    for setting, of in measured.items():
+        times = Times(np.empty(0), np.array(of.times_ms)).to_json("latency_ms")
+        figures = {name: round(value, 3) for name, value in times.items()}
+        rows.append(measurement("coco", setting, on, score(dataset, of.results).to_json()))
+        rows.append(
+            measurement("speed", setting, on, {**figures, "people": len(of.results) / len(dataset)})
+        )
+    if options.store is not None:
+        for row in rows:
+            append(options.store, row)
+    return rows
+
+
+def _groupers(opened: Opened, entries: Sequence[str]) -> Iterator[tuple[Setting, Grouper]]:
+    for config in map(parse_variant, entries):
+        yield opened.setting.with_grouping(config), opened.grouper(config)

@@ -1,0 +1,228 @@
+"""The command `speed`: milliseconds of the network, of grouping, and from image to people, each by
+itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import ConfigError
+from configs.flags import option
+from engine import PoseMaps
+from engine.model_source import find_model
+from evaluation.measuring.grid import AxesOptions
+from evaluation.measuring.ideal_maps import add_clutter, draw_candidates, draw_maps, scatter_people
+from evaluation.measuring.measurements import Measurement, append, measurement
+from evaluation.measuring.prediction import Estimator, find_people, stream
+from evaluation.measuring.processes import Outcome, measure_apart, try_each
+from evaluation.measuring.setting import Opened, Setting, SettingOptions, open_setting
+from evaluation.measuring.timing import Times, measure
+from evaluation.pictures import read_pictures
+from evaluation.report.tables import markdown, milliseconds
+from evaluation.results import check_writable, replacing
+from grouping import Grouper
+
+_DECODED_AHEAD = 48  # pictures in memory at most, which take turns: 300 MB at 1080p
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedOptions(AxesOptions):
+    """Flags of `speed`."""
+
+    people: tuple[int, ...] = option(
+        (1, 5, 20), help="people in the maps that grouping alone is timed on", metavar="N"
+    )
+    source: Path = option(help="clip or folder of images to time the whole way on", metavar="PATH")
+    runs: int = option(100, help="pictures that count", metavar="N")
+    warm_up: int = option(10, help="pictures before, timed apart", metavar="N")
+    markdown: Path | None = option(None, help="write the table", metavar="table.md")
+    store: Path | None = option(
+        None, help="append the times; `table` brings them together with AP", metavar="F.jsonl"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.runs < 1 or self.warm_up < 0 or any(count < 0 for count in self.people):
+            raise ConfigError("runs must be at least 1, warm_up and people at least 0")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Times of one setting.
+
+    first_ms: the very first image to maps, for which runtimes compile and allocate. network: image
+    to maps, one at a time: alignment, copies and the runtime. grouping: maps to people, by number
+    of people. latency: image to people, one at a time, pictures decoded in advance. overlapped_ms:
+    mean milliseconds an image with network and grouping overlapped, decoded in advance; live_ms:
+    the same while decoding. people: mean number found in the source. Nothing is drawn or written:
+    the whole stream is timed by `run_stream.py`.
+    """
+
+    first_ms: float
+    network: Times
+    grouping: dict[int, Times]
+    latency: Times
+    overlapped_ms: float
+    live_ms: float
+    people: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """Name -> milliseconds."""
+        figures = {
+            "first_ms": self.first_ms,
+            **self.network.to_json("network_ms"),
+            **self.latency.to_json("latency_ms"),
+            "overlapped_ms": self.overlapped_ms,
+            "live_ms": self.live_ms,
+            "people": self.people,
+        }
+        for count, times in self.grouping.items():
+            figures |= {
+                f"{name}_people_{count}": value
+                for name, value in times.to_json("grouping_ms").items()
+            }
+        return {name: round(value, 3) for name, value in figures.items()}
+
+
+def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> None:
+    """Says a table with one row a setting. Raises ConfigError, DataError, SinkError, or what
+    opening a model raises.
+
+    What cannot run here is named and passed over; its error is raised only if nothing can.
+    """
+    check_writable(options.markdown, options.store)
+    for model in options.models:
+        find_model(model)
+    next(read_pictures(options.source, 1))
+    rows = measure_apart(functools.partial(_measure, options), options.runtimes, say)
+    table = _table(rows, options.people)
+    say(table)
+    if options.markdown is not None:
+        with replacing(options.markdown) as temporary:
+            temporary.write_text(table, encoding="utf-8")
+
+
+def _measure(options: SpeedOptions, runtime: str) -> Outcome:
+    def measure_one(asked: SettingOptions) -> list[Measurement]:
+        with open_setting(asked) as opened:
+            figures = time_setting(opened, options).to_json()
+        row = measurement("speed", opened.setting, options.source.name, figures)
+        if options.store is not None:
+            append(options.store, row)
+        return [row]
+
+    return try_each(options.grouped_settings(runtime), measure_one)
+
+
+def time_setting(opened: Opened, options: SpeedOptions) -> Speed:
+    """Times of an open setting on the pictures of `options.source`. Raises DataError if there are
+    none.
+    """
+    estimator, grouper = opened.estimator, opened.grouper()
+    pictures = list(
+        read_pictures(options.source, min(options.warm_up + options.runs, _DECODED_AHEAD))
+    )
+    started = time.perf_counter()
+    maps = estimator.result(estimator.submit(pictures[0]))
+    first_ms = 1000 * (time.perf_counter() - started)
+    grouping = {count: _time_grouping(maps, grouper, count, options) for count in options.people}
+    maps.release()
+    turns = itertools.cycle(pictures)
+    network = measure(
+        lambda: _network_only(estimator, next(turns)), runs=options.runs, warm_up=options.warm_up
+    )
+    turns = itertools.cycle(pictures)
+    found: list[int] = []
+    latency = measure(
+        lambda: found.append(
+            len(find_people(estimator.result(estimator.submit(next(turns))), grouper))
+        ),
+        runs=options.runs,
+        warm_up=options.warm_up,
+    )
+    return Speed(
+        first_ms=first_ms,
+        network=network,
+        grouping=grouping,
+        latency=latency,
+        overlapped_ms=_overlapped(
+            estimator, grouper, itertools.islice(itertools.cycle(pictures), options.runs)
+        ),
+        live_ms=_overlapped(estimator, grouper, read_pictures(options.source, options.runs)),
+        people=float(np.mean(found)),
+    )
+
+
+def _network_only(estimator: Estimator, picture: NDArray[np.uint8]) -> None:
+    estimator.result(estimator.submit(picture)).release()
+
+
+def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, options: SpeedOptions) -> Times:
+    """Grouping alone on drawn maps of the size that the estimator gives, with candidates if it
+    gives them.
+    """
+    joints, *size, dimensions = maps.tags.shape
+    generator = np.random.default_rng(people)
+    keypoints = scatter_people(people, joints, (size[0], size[1]), generator)
+    heatmaps, tags = draw_maps(keypoints, (size[0], size[1]), tag_dimensions=dimensions)
+    add_clutter(heatmaps, tags, generator)
+    candidates = None if maps.candidates is None else draw_candidates(keypoints, heatmaps, tags)
+    return measure(
+        lambda: grouper(heatmaps, tags, candidates), runs=options.runs, warm_up=options.warm_up
+    )
+
+
+def _overlapped(
+    estimator: Estimator, grouper: Grouper, pictures: Iterable[NDArray[np.uint8]]
+) -> float:
+    started = time.perf_counter()
+    done = sum(
+        1 for _ in stream(estimator, enumerate(pictures), lambda maps: find_people(maps, grouper))
+    )
+    return 1000 * (time.perf_counter() - started) / done
+
+
+def _table(rows: Sequence[Measurement], people: Sequence[int]) -> str:
+    columns = {
+        **_percentiles("network_ms", "network"),
+        **{
+            name: title
+            for count in people
+            for name, title in _percentiles(
+                "grouping_ms", f"grouping, {count} people", f"_people_{count}"
+            ).items()
+        },
+        **_percentiles("latency_ms", "image to people"),
+        "overlapped_ms": "overlapped",
+        "live_ms": "and decoding",
+        "first_ms": "first image",
+    }
+    cells = [
+        [*row.setting.columns, *(milliseconds(row.figures.get(name)) for name in columns)]
+        for row in rows
+    ]
+    title = f"Milliseconds an image on {rows[0].on} ({rows[0].hardware}, {rows[0].date})"
+    legend = (
+        "network: image in memory to maps; grouping: drawn maps to people; image to people: both, "
+        "one image at a time; "
+        "overlapped: mean of a run with both at once, pictures decoded in advance; and decoding: "
+        "the same while decoding. "
+        "Nothing is drawn or written."
+    )
+    return f"{title}\n\n{markdown([*Setting.COLUMNS, *columns.values()], cells)}\n\n{legend}\n"
+
+
+def _percentiles(name: str, title: str, suffix: str = "") -> dict[str, str]:
+    return {
+        f"{name}_p50{suffix}": f"{title} p50",
+        f"{name}_p95{suffix}": "p95",
+        f"{name}_p99{suffix}": "p99",
+    }

@@ -1,0 +1,40 @@
+"""The command `table`: AP against milliseconds, from stored measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs import DataError
+from configs.flags import option
+from evaluation.measuring.measurements import read
+from evaluation.report.pareto_front import FrontOptions, join, newest, report
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions(FrontOptions):
+    """Flags of `table`."""
+
+    store: tuple[Path, ...] = option(
+        help="files that `coco`, `speed` and `pareto` appended to", metavar="F.jsonl"
+    )
+
+
+def run_table(options: TableOptions, say: Callable[[str], None]) -> None:
+    """Says the table, fastest first. Raises DataError if no setting has both figures, SinkError for
+    outputs.
+
+    RuntimeUnavailableError if a plot is asked for without matplotlib.
+    """
+    options.check()
+    rows = [row for path in options.store for row in read(path)]
+    accuracy, speed = newest(rows, "coco"), newest(rows, "speed")
+    points = join(accuracy, speed, options.time)
+    if not points:
+        raise DataError(
+            f"no setting has both AP and {options.time}: {len(accuracy)} with AP, {len(speed)} "
+            "with times; "
+            "run `coco` and `speed` for the same weights, size and flags with --store, or `pareto`"
+        )
+    report(rows, points, options, say)

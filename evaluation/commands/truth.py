@@ -1,0 +1,56 @@
+"""The command `truth`: the records of a run against the truth of its clip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs import load_keypoint_set
+from configs.flags import option
+from evaluation.metrics.truth import TruthFigures, compare_with_truth, read_records, read_truth
+from evaluation.report.tables import markdown, percent
+from evaluation.results import check_writable, replacing
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthOptions:
+    """Flags of `truth`."""
+
+    records: Path = option(help="what a run wrote as JSON Lines", metavar="out.jsonl")
+    truth: Path = option(help="labels of every frame, .json or .json.gz", metavar="truth.json.gz")
+    keypoint_set: str = option("coco", help="keypoint set of both", metavar="NAME")
+    json: Path | None = option(None, help="write the figures", metavar="out.json")
+
+
+def run_truth(options: TruthOptions, say: Callable[[str], None]) -> None:
+    """Says how many of the labelled people a run found. Raises DataError, ConfigError, or SinkError
+    for `json`.
+    """
+    check_writable(options.json)
+    keypoint_set = load_keypoint_set(options.keypoint_set)
+    truth = read_truth(options.truth, keypoint_set)
+    figures = compare_with_truth(read_records(options.records, keypoint_set), truth, keypoint_set)
+    say(_table(figures))
+    if options.json is not None:
+        with replacing(options.json) as temporary:
+            temporary.write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _table(figures: TruthFigures) -> str:
+    values = figures.to_json()
+    rows = [
+        ["frames compared", str(figures.frames)],
+        ["frames without a record", str(figures.frames_absent)],
+        ["people, one count a frame", str(figures.people)],
+        ["found at OKS >= 0.5, %", percent(values["share_found"])],
+        ["  of those at least half visible, %", percent(values["share_half_visible_found"])],
+        [
+            "mean OKS of those found",
+            "–" if values["mean_oks"] is None else f"{values['mean_oks']:.3f}",
+        ],
+        ["missed", str(figures.missed)],
+        ["ghosts", str(figures.ghosts)],
+    ]
+    return markdown(["against the truth", ""], rows)

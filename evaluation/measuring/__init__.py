@@ -1,0 +1,1 @@
+"""What is measured, over which settings, and how it is kept."""

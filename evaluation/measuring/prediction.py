@@ -1,0 +1,154 @@
+"""Images through an estimator and grouping, with decoding, network and grouping overlapped."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.dataset import PoseDataset
+from evaluation.results import Result, to_results
+from grouping import Grouper, People
+
+Progress = Callable[[int], None]
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+
+
+class Alignment(Protocol):
+    """Where map pixels are in the image; `engine` makes them."""
+
+    def to_image(self, keypoints: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """(P, J, 3) from map pixels to pixels of the image."""
+
+
+class Maps(Protocol):
+    """What an estimator says of one image; `engine.PoseMaps` is one."""
+
+    @property
+    def heatmaps(self) -> NDArray[np.float32]:
+        """(J, h, w)."""
+
+    @property
+    def tags(self) -> NDArray[np.float32]:
+        """(J, h, w, L)."""
+
+    @property
+    def alignment(self) -> Alignment:
+        """The way back to the image."""
+
+    @property
+    def candidates(self) -> Any:
+        """The peaks that the graph already picked, or none."""
+
+    def release(self) -> None:
+        """Gives the buffers back."""
+
+
+class Estimator(Protocol):
+    """Images to maps, several in flight; `engine.open_estimator` and
+    `evaluation.measuring.network.NetworkEstimator` give one.
+    """
+
+    @property
+    def in_flight(self) -> int:
+        """How many images may be submitted before the first result is taken."""
+
+    def submit(self, image_bgr: NDArray[np.uint8], /) -> Any:
+        """Starts on (H, W, 3) uint8 BGR and returns a ticket."""
+
+    def result(self, ticket: Any, /) -> Any:
+        """The maps for a ticket, in the order of submission; waits for them."""
+
+
+def group_maps(maps: Maps, grouper: Grouper) -> People:
+    """The people in `maps`, in pixels of the image."""
+    people = grouper(maps.heatmaps, maps.tags, maps.candidates)
+    return People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
+
+
+def find_people(maps: Maps, grouper: Grouper) -> People:
+    """The people in `maps`, in pixels of the image; gives the maps' buffers back."""
+    try:
+        return group_maps(maps, grouper)
+    finally:
+        maps.release()
+
+
+def stream(
+    estimator: Estimator,
+    images: Iterable[tuple[Key, NDArray[np.uint8]]],
+    group: Callable[[Maps], Found],
+) -> Iterator[tuple[Key, Found]]:
+    """What `group` makes of the maps of each image (H, W, 3) uint8 BGR, under the image's key, in
+    order.
+
+    `group` runs in a thread of its own and releases the maps; as many images are with the estimator
+    as it takes, so that the network never waits.
+    """
+    with ThreadPoolExecutor(1, "group") as thread:
+        submitted: collections.deque[tuple[Key, Any]] = collections.deque()
+        grouped: collections.deque[tuple[Key, Future[Found]]] = collections.deque()
+
+        def take() -> None:
+            key, ticket = submitted.popleft()
+            grouped.append((key, thread.submit(group, estimator.result(ticket))))
+
+        for key, image in images:
+            submitted.append((key, estimator.submit(image)))
+            if len(submitted) >= max(estimator.in_flight, 1):
+                take()
+            # Maps hold the estimator's buffers until they are grouped: no more than one set of them
+            # waits.
+            while len(grouped) > 1:
+                key, found = grouped.popleft()
+                yield key, found.result()
+        while submitted:
+            take()
+        for key, found in grouped:
+            yield key, found.result()
+
+
+def predict(
+    estimator: Estimator, grouper: Grouper, dataset: PoseDataset, progress: Progress | None = None
+) -> list[Result]:
+    """COCO results for every image of `dataset`; `progress` is told 1 for each image that is done.
+
+    Raises DataError for an image that cannot be read, and whatever the estimator raises.
+    """
+    found: dict[int, list[Result]] = {}
+    for image_id, people in stream(
+        estimator, decoded(dataset), lambda maps: find_people(maps, grouper)
+    ):
+        found[image_id] = to_results(people, image_id, dataset.category_id)
+        if progress is not None:
+            progress(1)
+    return [result for image in dataset.images for result in found[image.id]]
+
+
+def decoded(dataset: PoseDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Image id and pixels (H, W, 3) uint8 BGR of every image, decoded ahead by a thread.
+
+    Images of one shape follow each other, so that a runtime which prepares itself for a shape does
+    so once: the network's input follows the aspect ratio (reference 2.2). Raises DataError for an
+    image that cannot be read.
+    """
+    images = sorted(dataset.images, key=lambda image: (image.width / image.height, image.width))
+    with ThreadPoolExecutor(1, "decode") as decoder:
+        started: collections.deque[tuple[int, Future[NDArray[np.uint8]]]] = collections.deque()
+        try:
+            for image in images:
+                started.append((image.id, decoder.submit(dataset.read, image)))
+                if len(started) > ahead:
+                    image_id, pixels = started.popleft()
+                    yield image_id, pixels.result()
+            while started:
+                image_id, pixels = started.popleft()
+                yield image_id, pixels.result()
+        finally:
+            for _, pixels in started:
+                pixels.cancel()

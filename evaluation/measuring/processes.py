@@ -1,0 +1,81 @@
+"""Many settings measured one after the other, those of each runtime apart from the others'."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+
+from configs import ConfigError, ExecutionError, PoseStreamError, RuntimeUnavailableError
+from evaluation.measuring.grid import show
+from evaluation.measuring.measurements import Measurement
+from evaluation.measuring.setting import SettingOptions
+
+
+@dataclass
+class Outcome:
+    """What came of some settings.
+
+    rows: of those that were measured. able: settings that this machine can run, those that needed
+    no measuring among them. refusals: of the others, what was asked for and why it was not
+    measured.
+    """
+
+    rows: list[Measurement] = field(default_factory=list)
+    able: int = 0
+    refusals: list[tuple[str, PoseStreamError]] = field(default_factory=list)
+
+
+def try_each(
+    settings: Iterable[SettingOptions], measure: Callable[[SettingOptions], list[Measurement]]
+) -> Outcome:
+    """Rows of every setting that this machine can run; a runtime, precision or size that it cannot
+    is refused, by name.
+    """
+    outcome = Outcome()
+    for setting in settings:
+        try:
+            outcome.rows += measure(setting)
+            outcome.able += 1
+        except (ConfigError, RuntimeUnavailableError, ExecutionError) as error:
+            outcome.refusals.append((show(setting), error))
+    return outcome
+
+
+def measure_apart(
+    work: Callable[[str], Outcome], runtimes: Sequence[str], say: Callable[[str], None]
+) -> list[Measurement]:
+    """The rows of all runtimes, after saying what was not measured; raises the first refusal if
+    nothing can be.
+
+    In a common process the threads of one library spin while those of the next compute: OpenVINO
+    took 159 instead of 17 ms beside torch (2 cores). So several runtimes get a process each, for
+    which `work` must be picklable.
+    """
+    outcomes = list(_one_by_one(work, runtimes))
+    refusals = [refusal for outcome in outcomes for refusal in outcome.refusals]
+    if refusals and not any(outcome.able for outcome in outcomes):
+        raise refusals[0][1]
+    for name, error in refusals:
+        say(f"not measured: {name}: {error}")
+    return [row for outcome in outcomes for row in outcome.rows]
+
+
+def _one_by_one(work: Callable[[str], Outcome], runtimes: Sequence[str]) -> Iterator[Outcome]:
+    if len(runtimes) == 1:
+        yield work(runtimes[0])
+        return
+    # Not forked: a fork inherits locks that threads of this process hold.
+    context = multiprocessing.get_context("spawn")
+    for runtime in runtimes:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            try:
+                yield pool.submit(work, runtime).result()
+            except BrokenProcessPool as error:
+                yield Outcome(
+                    refusals=[
+                        (runtime, ExecutionError(f"its process ended without a word: {error}"))
+                    ]
+                )

@@ -1,0 +1,1 @@
+"""Numbers from arrays: COCO, CrowdPose, OKS, and a clip against its truth."""

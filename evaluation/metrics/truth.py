@@ -1,0 +1,249 @@
+"""Records of a run against the truth of a clip: who was found, who was missed, who is a ghost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import DataError, KeypointSet
+from evaluation.metrics.oks import match_people, object_keypoint_similarity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Everybody in one frame: keypoints (T, J, 3) x, y, visibility (0 outside, 1 hidden, 2 visible)
+    and areas (T,) px^2.
+    """
+
+    keypoints: NDArray[np.float64]
+    areas: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The people of one record: keypoints (P, J, 3) x, y, score in source pixels and scores (P,)."""
+
+    keypoints: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthFigures:
+    """How the records compare with the truth, at OKS >= 0.5.
+
+    frames: frames compared. frames_absent: frames of the truth that have no record, such as dropped
+    ones; not compared. people: labelled people, one count a frame, with at least one joint inside
+    the frame. found, missed: of those. ghosts: found people that are nobody's.
+    mean_oks: of those found; nan if nobody was.
+    half_visible, half_visible_found: the same for people with at least half of their joints
+    visible.
+    """
+
+    frames: int
+    frames_absent: int
+    people: int
+    found: int
+    missed: int
+    ghosts: int
+    mean_oks: float
+    half_visible: int
+    half_visible_found: int
+
+    @property
+    def share_found(self) -> float:
+        """Found people over labelled people; nan for nobody."""
+        return self.found / self.people if self.people else math.nan
+
+    @property
+    def share_half_visible_found(self) -> float:
+        """The same among people with at least half of their joints visible."""
+        return self.half_visible_found / self.half_visible if self.half_visible else math.nan
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """Name -> figure, shares included, with none for nan, which JSON does not know."""
+        values = {
+            **asdict(self),
+            "share_found": self.share_found,
+            "share_half_visible_found": self.share_half_visible_found,
+        }
+        return {
+            name: None
+            if math.isnan(value)
+            else round(value, 6)
+            if isinstance(value, float)
+            else value
+            for name, value in values.items()
+        }
+
+
+def compare_with_truth(
+    records: dict[int, Found],
+    truth: list[Labels],
+    keypoint_set: KeypointSet,
+    *,
+    threshold: float = 0.5,
+) -> TruthFigures:
+    """Matches the people of each recorded frame with the labels of that frame.
+
+    Raises DataError for a record of a frame that the truth does not have.
+    """
+    beyond = [frame for frame in records if not 0 <= frame < len(truth)]
+    if beyond:
+        raise DataError(
+            f"the records have frame {beyond[0]}, but the truth ends at frame {len(truth) - 1}: "
+            "another clip?"
+        )
+    people = found = ghosts = half_visible = half_visible_found = 0
+    similarities: list[NDArray[np.float64]] = []
+    for frame, seen in records.items():
+        labels = truth[frame]
+        present = (labels.keypoints[:, :, 2] > 0).any(axis=1)
+        clear = (labels.keypoints[:, :, 2] == 2).mean(axis=1) >= 0.5
+        similarity = object_keypoint_similarity(
+            seen.keypoints, labels.keypoints, labels.areas, keypoint_set.sigmas
+        )
+        matches = match_people(similarity, seen.scores, threshold=threshold)
+        people += int(present.sum())
+        found += len(matches.found)
+        ghosts += len(seen.scores) - len(matches.found)
+        half_visible += int(clear.sum())
+        half_visible_found += int(clear[matches.labelled].sum())
+        similarities.append(matches.similarity)
+    joined = np.concatenate(similarities) if similarities else np.zeros(0)
+    return TruthFigures(
+        frames=len(records),
+        frames_absent=len(truth) - len(records),
+        people=people,
+        found=found,
+        missed=people - found,
+        ghosts=ghosts,
+        mean_oks=float(joined.mean()) if joined.size else math.nan,
+        half_visible=half_visible,
+        half_visible_found=half_visible_found,
+    )
+
+
+def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
+    """The labels of every frame from JSON (`.gz` or not): a list of frames, each a list of people.
+
+    A person has `keypoints` (J lists of x, y, visibility) and `area`. Raises DataError for anything
+    else.
+    """
+    content = _json(path)
+    if not isinstance(content, list):
+        raise DataError(f"{str(path)!r} must hold a list of frames, not {type(content).__name__}")
+    frames = []
+    for index, people in enumerate(content):
+        where = f"{str(path)!r}, frame {index}"
+        if not isinstance(people, list):
+            raise DataError(f"{where} must hold a list of people, not {type(people).__name__}")
+        frames.append(
+            Labels(
+                keypoints=_keypoints(
+                    [_get(person, "keypoints", where) for person in people], keypoint_set, where
+                ),
+                areas=_numbers([_get(person, "area", where) for person in people], where),
+            )
+        )
+    return frames
+
+
+def read_records(path: Path, keypoint_set: KeypointSet) -> dict[int, Found]:
+    """Frame index -> found people, from the JSON Lines that `run_stream.py` writes.
+
+    Raises DataError for a file that cannot be read, is not such a record, or was made with another
+    keypoint set.
+    """
+    records: dict[int, Found] = {}
+    for number, entry in _json_lines(path):
+        where = f"{str(path)!r}, line {number}"
+        if "keypoint_set" in entry:
+            if entry["keypoint_set"] != keypoint_set.name:
+                other = entry["keypoint_set"]
+                raise DataError(
+                    f"{str(path)!r} was made with keypoint set {other!r}, the truth is for "
+                    f"{keypoint_set.name!r}"
+                )
+            continue
+        if "frame" not in entry or "people" not in entry:
+            if "schema" in entry:
+                continue
+            raise DataError(
+                f"{where} is no record of a frame: it has no 'frame' and 'people'; give the .jsonl "
+                "of a run"
+            )
+        people = entry["people"]
+        records[int(entry["frame"])] = Found(
+            keypoints=_keypoints(
+                [_get(person, "keypoints", where) for person in people], keypoint_set, where
+            ),
+            scores=_numbers([_get(person, "score", where) for person in people], where),
+        )
+    if not records:
+        raise DataError(f"{str(path)!r} has no records of frames")
+    return records
+
+
+def _json(path: Path) -> Any:
+    try:
+        data = path.read_bytes()
+        return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{str(path)!r} is a damaged gzip file: {error}") from error
+    except OSError as error:
+        raise DataError(f"cannot read truth {str(path)!r}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{str(path)!r} is not valid JSON: {error}") from error
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"cannot read records {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{str(path)!r} is not text: give the .jsonl of a run") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{str(path)!r}, line {number} is not valid JSON: {error}") from error
+        if not isinstance(entry, dict):
+            raise DataError(
+                f"{str(path)!r}, line {number} is no record: it holds a {type(entry).__name__}"
+            )
+        yield number, entry
+
+
+def _get(person: Any, key: str, where: str) -> Any:
+    if not isinstance(person, dict) or key not in person:
+        raise DataError(f"{where} has a person without {key!r}")
+    return person[key]
+
+
+def _keypoints(rows: list[Any], keypoint_set: KeypointSet, where: str) -> NDArray[np.float64]:
+    try:
+        keypoints = np.array(rows, dtype=np.float64).reshape(len(rows), len(keypoint_set), 3)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{where} has a person without {len(keypoint_set)} keypoints of three numbers each"
+        ) from error
+    return keypoints
+
+
+def _numbers(values: list[Any], where: str) -> NDArray[np.float64]:
+    try:
+        return np.array(values, dtype=np.float64).reshape(len(values))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} has a score or an area that is no number") from error

@@ -1,0 +1,152 @@
+"""The stage that gives pictures to the engine."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stream.estimator import Estimator
+from stream.pipeline.item import Parcel, send
+from stream.pipeline.lane import Channel
+from stream.pipeline.ring import Lease, RingBuffer, RingClosed
+from stream.pipeline.round_robin import TurnReader
+from stream.pipeline.timing import Timings
+from stream.pipeline.worker import Outcome, Worker
+from stream.sources import FrameSlot
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A frame that the engine is at work on.
+
+    begin_ns: when it was submitted, `time.perf_counter_ns()`. spent_ns: what that took, its share
+    of the batch.
+    """
+
+    channel: int
+    lease: Lease[FrameSlot]
+    ticket: Any
+    begin_ns: int
+    spent_ns: int
+
+
+class InferWorker(Worker):
+    """Rings of all sources to maps, each source in its turn, with up to `in_flight` batches under
+    way.
+
+    A batch is one frame of each source that has one, up to `estimator.batch_size`. Once the engine
+    is idle and a frame is there, the other sources have `batch_window_s` to add theirs; where
+    nothing can be added, or the engine is busy and the next result has to be taken, nobody waits.
+    """
+
+    def __init__(
+        self,
+        reader: TurnReader[FrameSlot],
+        channels: Sequence[Channel],
+        estimator: Estimator,
+        outbox: RingBuffer[Parcel],
+        outcome: Outcome,
+        timings: Timings,
+        *,
+        in_flight: int,
+        batch_window_s: float,
+    ) -> None:
+        super().__init__(
+            "infer", outcome, inboxes=[channel.ring for channel in channels], outboxes=(outbox,)
+        )
+        self._reader = reader
+        self._channels = tuple(channels)
+        self._estimator = estimator
+        self._outbox = outbox
+        self._in_flight = in_flight
+        self._batch_window_s = batch_window_s
+        self._timer = timings.stage("infer")
+        self._submit = timings.part("infer: submit")
+        self._wait = timings.part("infer: wait")
+        self._depth = timings.depth("infer")
+        self._pending: deque[deque[_UnderWay]] = deque()
+
+    def work(self) -> None:
+        ended = False
+        failure: Exception | None = None
+        while not ended or self._pending:
+            if not ended and len(self._pending) < self._in_flight:
+                try:
+                    if self._submit_next():
+                        continue
+                except RingClosed:
+                    ended = True
+                    continue
+                except Exception as error:  # noqa: BLE001 - raised below, when what is under way has been finished
+                    ended, failure = True, error
+                    continue
+            self._deliver_oldest()
+        if failure is not None:
+            raise failure
+
+    def finish(self) -> None:
+        for batch in self._pending:
+            for item in batch:
+                item.lease.release()
+        self._pending.clear()
+
+    def _submit_next(self) -> bool:
+        """Submits what is ready; waits for it only if nothing is under way. False if there is
+        nothing.
+        """
+        idle = not self._pending
+        found = self._reader.acquire(
+            min(self._estimator.batch_size, len(self._channels)),
+            timeout_s=None if idle else 0,
+            window_s=self._batch_window_s if idle else 0,
+            awaited=self._is_awaited,
+        )
+        if not found:
+            return False
+        for channel, _ in found:
+            self._depth.add(len(self._channels[channel].ring))
+        first, lease = found[0]
+        try:
+            with self._submit.measure(lease.slot.frame.index, first) as submit:
+                tickets = self._estimator.submit_batch(
+                    [lease.slot.frame.image for _, lease in found]
+                )
+        except BaseException:
+            for _, lease in found:
+                lease.release()
+            raise
+        spent_ns = submit.spent_ns // len(found)
+        self._pending.append(
+            deque(
+                _UnderWay(channel, lease, ticket, submit.begin_ns, spent_ns)
+                for (channel, lease), ticket in zip(found, tickets, strict=True)
+            )
+        )
+        return True
+
+    def _deliver_oldest(self) -> None:
+        """Waits for the oldest batch and sends its maps on."""
+        parcel = Parcel()
+        batch = self._pending[0]
+        try:
+            while batch:
+                item = batch.popleft()
+                parcel.channel, parcel.lease = item.channel, item.lease
+                frame = parcel.frame
+                with self._wait.measure(frame.index, item.channel) as wait:
+                    parcel.maps = self._estimator.result(item.ticket)
+                spent_ns = item.spent_ns + wait.spent_ns
+                self._timer.add(
+                    item.begin_ns, wait.end_ns, frame.index, item.channel, spent_ns=spent_ns
+                )
+                frame.left_ns["infer"] = time.monotonic_ns()
+                send(parcel, self._outbox)
+        finally:
+            parcel.clear()
+        self._pending.popleft()
+
+    def _is_awaited(self, channel: int) -> bool:
+        return self._channels[channel].source.health.state == "running"

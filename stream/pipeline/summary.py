@@ -1,0 +1,103 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stream.pipeline.timing import StageStatistics, Statistics
+from stream.sources import SourceHealth
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSummary:
+    """One source: frames written, people in them, drops by cause, and how it fared.
+
+    left_out: pictures that are missing in outputs of a live source, by output: its encoder or its
+    receiver could not keep up.
+    """
+
+    name: str
+    frames: int
+    people: int
+    drops: dict[str, int]
+    health: SourceHealth
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def troubles(self) -> list[str]:
+        """What people should know of, in words; nothing where all is well."""
+        found = [
+            f"{count} pictures not in {output!r}"
+            for output, count in self.left_out.items()
+            if count
+        ]
+        if self.health.state == "failed":
+            found.append(self.health.message)
+        elif not self.frames and self.health.message:
+            found.append(f"nothing came from {self.name!r} ({self.health.message})")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """One run.
+
+    latency_ms: from the capture of a frame to the moment when its results are handed to the sinks.
+    depths: frames waiting in front of each stage.
+    stopped: whether it was stopped from outside before the sources ended.
+    """
+
+    elapsed_s: float
+    sources: tuple[SourceSummary, ...]
+    latency_ms: Statistics
+    stages: tuple[StageStatistics, ...]
+    depths: dict[str, Statistics]
+    stopped: bool
+
+    @property
+    def frames(self) -> int:
+        return sum(source.frames for source in self.sources)
+
+    @property
+    def people(self) -> int:
+        return sum(source.people for source in self.sources)
+
+    @property
+    def fps(self) -> float:
+        return self.frames / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """Frames given up, by cause, over all sources."""
+        total: dict[str, int] = {}
+        for source in self.sources:
+            for cause, count in source.drops.items():
+                total[cause] = total.get(cause, 0) + count
+        return total
+
+    @property
+    def slowest(self) -> StageStatistics | None:
+        """The stage that was at work for the largest share of the run: what to make faster."""
+        return max(self.stages, key=lambda stage: stage.busy_share, default=None)
+
+    def __str__(self) -> str:
+        drops = ", ".join(f"{count} {cause}" for cause, count in sorted(self.drops.items()))
+        parts = [
+            f"{self.frames} frames in {self.elapsed_s:.1f} s",
+            f"{self.fps:.1f} FPS",
+            f"{self.people} people",
+            f"drops: {drops or 'none'}",
+            f"latency p50 {self.latency_ms.p50:.0f} ms, p95 {self.latency_ms.p95:.0f} ms",
+        ]
+        troubles = {
+            "reconnects": sum(source.health.reconnects for source in self.sources),
+            "damaged packets": sum(source.health.corrupt_packets for source in self.sources),
+        }
+        parts += [f"{count} {name}" for name, count in troubles.items() if count]
+        parts += [trouble for source in self.sources for trouble in source.troubles]
+        if self.slowest is not None:
+            parts.append(
+                f"slowest stage: {self.slowest.name} ({self.slowest.time_ms.p50:.1f} ms a frame, "
+                f"busy {min(self.slowest.busy_share, 1):.0%})"
+            )
+        return "; ".join(parts)

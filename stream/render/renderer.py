@@ -1,0 +1,211 @@
+"""People drawn into the picture."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import KeypointSet
+from grouping import People
+from stream.render.heatmaps import Maps, draw_maps
+from stream.render.identity import PersonIds
+from stream.render.options import RenderOptions
+from stream.render.privacy import blur_background, head_joints, mosaic_heads
+from stream.render.skeleton import Skeleton, Style, draw_boxes, draw_people, person_size
+from stream.render.text import Lettering, Status
+from stream.render.theme import LEFT, MIDDLE, RIGHT, Theme, bgr, load_theme
+from stream.render.trails import Trails
+
+__all__ = ["RenderOptions", "Renderer", "Status"]
+
+# Widths of joints follow the spread of their labels (sigma): 0.079 is a shoulder's, drawn in full;
+# an eye's is 0.025.
+_FULL_WIDTH_SIGMA = 0.062
+_SMALLEST_WEIGHT = 0.5
+
+
+class Renderer:
+    """Draws people as skeletons, with what `options` adds. Owned by one thread; keeps people's
+    colours from frame to frame.
+
+    options: may be replaced between frames (keys of the window, buttons of the browser page).
+    """
+
+    def __init__(
+        self,
+        keypoint_set: KeypointSet,
+        theme: str | Theme | None = None,
+        options: RenderOptions | None = None,
+    ) -> None:
+        self.options = options or RenderOptions()
+        self.theme = theme if isinstance(theme, Theme) else load_theme(theme or self.options.theme)
+        self._shades = self.theme.shades()
+        self._outline, self._centre = bgr(self.theme.outline), bgr(self.theme.joint_centre)
+        self._skeleton = make_skeleton(keypoint_set)
+        self._heads = head_joints(keypoint_set)
+        self._ids = PersonIds(len(keypoint_set))
+        self._trails = Trails(keypoint_set)
+        self._lettering: dict[int, Lettering] = {}
+
+    def warm_up(self) -> None:
+        """Compiles what `draw` calls, or loads it from the cache, before the first frame is
+        waiting.
+        """
+        keypoints = np.ones((1, len(self._skeleton.joint_shades), 3), np.float32)
+        people = People(keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32))
+        status = Status(fps=0.0, latency_ms=0.0, drops=0)
+        everything = RenderOptions(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
+        spare = Renderer.__new__(Renderer)
+        spare.__dict__.update(self.__dict__, options=everything, _ids=PersonIds(keypoints.shape[1]))
+        spare._trails = self._trails.empty_copy()
+        for _ in range(2):
+            spare.draw(np.zeros((64, 64, 3), np.uint8), people, status)
+
+    def draw(
+        self,
+        picture: NDArray[np.uint8],
+        people: People,
+        status: Status | None = None,
+        *,
+        maps: Maps | None = None,
+    ) -> None:
+        """Draws `people`, in pixels of `picture` (H, W, 3) uint8 BGR, into it. Only options that
+        show maps need `maps`.
+        """
+        options = self.options
+        keypoints = _usable(people.keypoints.astype(np.float64))
+        if options.background == "black":
+            picture.fill(0)
+        elif options.background == "blur":
+            blur_background(picture)
+        elif options.blur_faces:
+            mosaic_heads(picture, keypoints, self._heads)
+        if maps is not None and options.maps != "none":
+            draw_maps(picture, maps, options.maps)
+        if len(people) or options.trails:
+            self._draw_people(picture, keypoints, people.scores)
+        if status is not None and options.status:
+            self._letters(picture).draw_status(picture, status, len(people))
+
+    def _draw_people(
+        self,
+        picture: NDArray[np.uint8],
+        keypoints: NDArray[np.float64],
+        scores: NDArray[np.float32],
+    ) -> None:
+        options = self.options
+        style = make_style(self.theme, picture.shape[0], options.joint_threshold)
+        ids = self._ids.assign(keypoints, options.joint_threshold)
+        colours = self._shades[ids % len(self._shades)]
+        boxes, sizes = _boxes(keypoints, options.joint_threshold)
+        order = np.argsort(sizes)  # near people are drawn over far ones
+        if options.trails:
+            self._trails.draw(picture, keypoints, ids, self._shades, style, length=options.trails)
+        if options.boxes:
+            draw_boxes(picture, boxes, order, colours, 0.4 * style.limb_min_px, 0.9)
+        if options.skeletons:
+            draw_people(
+                picture,
+                keypoints,
+                order,
+                colours,
+                self._skeleton,
+                style,
+                self._outline,
+                self._centre,
+            )
+        if options.ids or options.scores:
+            self._letters(picture).draw_labels(
+                picture,
+                boxes,
+                order,
+                colours,
+                ids if options.ids else None,
+                scores if options.scores else None,
+            )
+
+    def _letters(self, picture: NDArray[np.uint8]) -> Lettering:
+        height = picture.shape[0]
+        if height not in self._lettering:
+            self._lettering[height] = Lettering(self.theme, height)
+        return self._lettering[height]
+
+
+def make_style(theme: Theme, height: int, threshold: float) -> Style:
+    """The numbers of `theme` for a picture of `height` pixels; lines of small pictures shrink less
+    than the picture.
+    """
+    scale = max(0.55, height / 1080)
+    return Style(
+        threshold=threshold,
+        full_score=theme.full_score,
+        faintest=theme.faintest,
+        opacity=theme.opacity,
+        limb_width=theme.limb_width,
+        limb_min_px=theme.limb_min_px * scale,
+        limb_max_px=theme.limb_max_px * scale,
+        joint_width=theme.joint_width,
+        outline_px=theme.outline_px * scale,
+        outline_opacity=theme.outline_opacity,
+    )
+
+
+def make_skeleton(keypoint_set: KeypointSet) -> Skeleton:
+    """What to draw of `keypoint_set`: a link between two sides is in the middle, one from the
+    middle takes the side's shade.
+    """
+    sides = np.full(len(keypoint_set), MIDDLE, np.int32)
+    for left, right in keypoint_set.flip_pairs:
+        sides[left], sides[right] = LEFT, RIGHT
+    links = np.array(keypoint_set.links, np.int32).reshape(-1, 2)
+    first, second = sides[links[:, 0]], sides[links[:, 1]]
+    link_sides = np.where(
+        first == second,
+        first,
+        np.where(first == MIDDLE, second, np.where(second == MIDDLE, first, MIDDLE)),
+    )
+    weights = np.clip(
+        np.array(keypoint_set.sigmas, np.float32) / _FULL_WIDTH_SIGMA, _SMALLEST_WEIGHT, 1
+    )
+    return Skeleton(links, link_sides.astype(np.int32), sides, weights.astype(np.float32))
+
+
+@numba.njit(nogil=True, cache=True)
+def _usable(keypoints):  # type: ignore[no-untyped-def]
+    """The same array: joints nowhere near a picture (not finite, or beyond a million pixels) get
+    score 0.
+    """
+    for person in range(keypoints.shape[0]):
+        for joint in range(keypoints.shape[1]):
+            x, y, score = keypoints[person, joint]
+            if not (abs(x) < 1e6 and abs(y) < 1e6 and score > 0):
+                keypoints[person, joint, :] = 0
+    return keypoints
+
+
+@numba.njit(nogil=True, cache=True)
+def _boxes(keypoints, threshold):  # type: ignore[no-untyped-def]
+    """Boxes (P, 4) x, y, width, height of the joints that are drawn, a tenth larger; and the sizes
+    (P,) of the people.
+    """
+    count = keypoints.shape[0]
+    boxes = np.zeros((count, 4))
+    sizes = np.zeros(count)
+    for person in range(count):
+        sizes[person] = person_size(keypoints[person], threshold)
+        left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
+        for joint in range(keypoints.shape[1]):
+            x, y, score = keypoints[person, joint]
+            if score >= threshold and score > 0:
+                left, right = min(left, x), max(right, x)
+                top, bottom = min(top, y), max(bottom, y)
+        if right >= left:
+            margin = 0.05 * sizes[person] + 2
+            boxes[person] = (
+                left - margin,
+                top - margin,
+                right - left + 2 * margin,
+                bottom - top + 2 * margin,
+            )
+    return boxes, sizes

@@ -1,0 +1,58 @@
+"""Where hands and feet have been."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import KeypointSet
+from stream.render.skeleton import Style, draw_trails
+
+_SLOTS = 64
+
+
+class Trails:
+    """The last places of the joints at the ends of limbs (those with one link: wrists and ankles),
+    by person number.
+    """
+
+    def __init__(self, keypoint_set: KeypointSet) -> None:
+        links = np.bincount(np.array(keypoint_set.links, int).ravel(), minlength=len(keypoint_set))
+        self._ends = np.flatnonzero(links == 1)
+        self._owners = np.full(_SLOTS, -1, np.int64)
+        self._places = np.zeros((_SLOTS, 0, len(self._ends), 3))
+        self._newest = 0
+
+    def empty_copy(self) -> Trails:
+        """Trails of the same joints that remember nothing."""
+        copy = Trails.__new__(Trails)
+        copy._ends, copy._newest = self._ends, 0
+        copy._owners, copy._places = np.full(_SLOTS, -1, np.int64), self._places[:, :0]
+        return copy
+
+    def draw(
+        self,
+        picture: NDArray[np.uint8],
+        keypoints: NDArray[np.float64],
+        ids: NDArray[np.int64],
+        shades: NDArray[np.float32],
+        style: Style,
+        *,
+        length: int,
+    ) -> None:
+        """Remembers the people (P, J, 3) with numbers `ids`, and draws where they were in the last
+        `length` frames.
+        """
+        if self._places.shape[1] != length + 1:
+            self._places = np.zeros((_SLOTS, length + 1, len(self._ends), 3))
+        self._newest = (self._newest + 1) % (length + 1)
+        slots = ids % _SLOTS
+        changed = slots[self._owners[slots] != ids]
+        self._places[changed] = 0
+        self._owners[slots] = ids
+        self._places[:, self._newest, :, 2] = 0
+        places = keypoints[:, self._ends].copy()
+        places[..., 2] = places[..., 2] >= style.threshold
+        self._places[slots, self._newest] = places
+        colours = shades[self._owners % len(shades)]
+        draw_trails(picture, self._places, self._newest, colours, 0.5 * style.limb_min_px, 0.8)

@@ -1,0 +1,144 @@
+"""TensorRT-RTX, which builds without a GPU, makes one FP16 engine for all shapes, with single
+precision where maps are made.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs import ConfigError, ModelError, RuntimeUnavailableError
+from engine import load_network
+from engine.onnx.export import export_onnx
+from engine.runtimes.tensorrt.build import Profile, build_engine
+from engine.runtimes.tensorrt.library import load_library
+
+PROFILE = Profile(smallest=(64, 64), usual=(320, 448), largest=(640, 1152), batch=(1, 1, 4))
+
+
+@pytest.fixture(scope="module")
+def library():
+    pytest.importorskip("tensorrt_rtx")
+    return load_library("tensorrt_rtx")
+
+
+@pytest.fixture(scope="module", params=["w4", "lite", "w32_512", "w48_640"])
+def onnx_path(request, tmp_path_factory):
+    """Exported networks; but for w4 with random weights, which make no difference to a build."""
+    if request.param == "lite":
+        return request.getfixturevalue("lite_onnx")
+    path = tmp_path_factory.mktemp("models") / f"{request.param}.onnx"
+    if request.param == "w4":
+        export_onnx(request.getfixturevalue("golden_network")("w4"), path, fp16_weights=True)
+    else:
+        export_onnx(load_network(request.param), path)
+    return path
+
+
+# 7 and 9 s of processor time for w32_512 and w48_640, half of it for the export.
+def test_one_engine_for_all_shapes_has_half_convolutions_and_single_islands(library, onnx_path):
+    steps = []
+
+    engine = build_engine(
+        library, onnx_path, PROFILE, "fp16", progress=lambda *step: steps.append(step)
+    )
+
+    by_kind = {}
+    for layer in engine.layers:
+        by_kind.setdefault(layer.kind, set()).add(layer.output_type)
+    assert by_kind["CONVOLUTION"] == {"HALF"}
+    assert by_kind["DECONVOLUTION"] == {"HALF"}
+    assert by_kind["POOLING"] == {"FLOAT"}  # the peaks
+    assert by_kind["TOPK"] == {"FLOAT"}
+    inside = [layer for layer in engine.layers if "/network/" in layer.name]
+    outside = [layer for layer in engine.layers if layer not in inside]
+    computing = {"ACTIVATION", "ELEMENTWISE", "RESIZE", "PADDING"}
+    # Inside, only positions are single, which are added to lite's tags after their last
+    # convolution.
+    singles = {
+        layer.name.split("/")[2]
+        for layer in inside
+        if layer.output_type == "FLOAT" and layer.kind in computing
+    }
+    assert singles <= {"tags"}
+    assert {layer.output_type for layer in outside if layer.kind == "RESIZE"} == {"FLOAT"}
+    assert "HALF" not in {layer.output_type for layer in outside if layer.kind in computing}
+    assert engine.count()["CONVOLUTION HALF"] > 80
+    assert len(engine.plan) > 100_000
+    assert steps
+    assert all(0 < step <= count for _, step, count in steps)
+
+
+def test_single_precision_has_no_half_anywhere(library, lite_onnx):
+    engine = build_engine(library, lite_onnx, PROFILE, "fp32")
+
+    assert "HALF" not in {layer.output_type for layer in engine.layers}
+
+
+def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path):
+    # In a process of its own: it is a command that is interrupted, and the signal would reach other
+    # libraries' threads here.
+    command = [
+        sys.executable,
+        "-m",
+        "engine",
+        "build",
+        "--model",
+        str(lite_onnx),
+        "--runtime",
+        "tensorrt_rtx",
+    ]
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "built")],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[4],
+    )
+    with process:
+        for line in process.stderr:
+            if "building lite with tensorrt_rtx" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        _, rest = process.communicate(timeout=120)
+
+    assert process.returncode == 130
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    assert not (tmp_path / "built").exists()
+
+
+def test_a_file_that_is_no_graph_is_refused(library, lite_onnx, tmp_path):
+    import onnx
+
+    model = onnx.load(lite_onnx)
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, tmp_path / "foreign.onnx")
+
+    with pytest.raises(ModelError, match=r"tensorrt_rtx .* refuses .*foreign.onnx"):
+        build_engine(library, tmp_path / "foreign.onnx", PROFILE, "fp32")
+
+
+def test_a_missing_library_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(
+        RuntimeUnavailableError, match=r"tensorrt is not installed: pip install 'higherhrnet-stream"
+    ):
+        load_library("tensorrt")
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"smallest": (640, 640)},
+        {"usual": (100, 128)},
+        {"batch": (2, 1, 1)},
+        {"largest": (256, 256)},
+    ],
+)
+def test_a_profile_that_does_not_grow_is_refused(sizes):
+    with pytest.raises(ConfigError):
+        Profile(**sizes)

@@ -1,0 +1,81 @@
+"""Parity is measured, and what is out of tolerance is said."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from engine.onnx.metadata import read_metadata
+from engine.runtimes import open_runtime
+from engine.verify.maps import TOLERANCES, Parity, measure_parity
+
+PERFECT = Parity(
+    images=1,
+    heatmap_max=0,
+    heatmap_mean=0,
+    tag_max=0,
+    tag_mean=0,
+    peaks=100,
+    peaks_lost=0,
+    peaks_gained=0,
+    peak_drift_px=0,
+)
+
+
+@pytest.fixture
+def reference(lite_onnx):
+    with open_runtime(lite_onnx, read_metadata(lite_onnx), "torch_cpu") as runtime:
+        yield runtime
+
+
+def images(count):
+    return [
+        np.random.default_rng(seed).integers(0, 255, (70, 90, 3), np.uint8) for seed in range(count)
+    ]
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_single_precision_runtimes_are_within_tolerance_of_torch(name, lite_onnx, reference):
+    pytest.importorskip(name)
+    with open_runtime(lite_onnx, reference.metadata, name, "fp32") as runtime:
+        parity = measure_parity(runtime, reference, images(3), 64)
+
+    assert parity.images == 3
+    assert parity.peaks > 100
+    assert parity.heatmap_mean > 0  # it was not torch that ran twice
+    assert not TOLERANCES["fp32"].exceeded_by(parity), parity
+
+
+def test_a_lower_precision_is_seen(lite_onnx, reference):
+    pytest.importorskip("openvino")
+    with open_runtime(lite_onnx, reference.metadata, "openvino", "bf16") as runtime:
+        parity = measure_parity(runtime, reference, images(1), 64)
+
+    assert "heatmaps differ by" in TOLERANCES["fp32"].exceeded_by(parity)
+
+
+def test_on_real_images_no_peak_is_lost(lite_onnx, reference, shared):
+    cv2 = pytest.importorskip("cv2")
+    capture = cv2.VideoCapture(str(shared / "media" / "vtest.avi"))
+    seen, frame = capture.read()
+    assert seen
+    with open_runtime(lite_onnx, reference.metadata, "onnxruntime") as runtime:
+        parity = measure_parity(runtime, reference, [frame], 256)
+
+    assert parity.peaks_lost == parity.peaks_gained == 0
+    assert parity.peak_drift_px == 0
+
+
+@pytest.mark.parametrize(
+    "field, value, words",
+    [
+        ("heatmap_max", 0.5, "heatmaps differ by 0.5"),
+        ("tag_max", float("nan"), "tags differ by nan"),
+        ("peaks_lost", 90, "peaks lost or gained: 0.9"),
+    ],
+)
+def test_what_is_out_of_tolerance_is_named(field, value, words):
+    assert not TOLERANCES["fp16"].exceeded_by(PERFECT)
+    assert words in TOLERANCES["fp16"].exceeded_by(dataclasses.replace(PERFECT, **{field: value}))

@@ -1,0 +1,703 @@
+import gc
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import stream
+from configs import SinkError, SourceError
+from configs.run import SourceConfig
+from grouping import Grouper, People
+from stream.frame import Frame, SourceInfo
+from stream.pipeline.options import PipelineOptions
+from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
+from stream.pipeline.progress import Progress
+from stream.render.renderer import Renderer, RenderOptions
+from stream.sinks import RunInfo, open_sinks
+from stream.sources import FrameSlot, Source, State, open_source
+from tests.stream.blank_engine import BlankEngine
+from tests.stream.media import make_clip, numbered_picture
+from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """No thread outlives its run."""
+    before = set(threading.enumerate())
+    yield
+    deadline_s = time.monotonic() + 2
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert not left
+
+
+@pytest.fixture(scope="module")
+def grouper() -> Grouper:
+    return Grouper("coco")
+
+
+def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
+    return no_people()
+
+
+class MemorySink:
+    """A Sink that remembers; `fail_in` names the call that raises, at frame `fail_at`."""
+
+    def __init__(
+        self,
+        *,
+        needs_picture: bool = False,
+        fail_in: str = "",
+        fail_at: int = 5,
+        delay_s: float = 0.0,
+    ) -> None:
+        self.needs_picture = needs_picture
+        self.fail_in, self.fail_at, self.delay_s = fail_in, fail_at, delay_s
+        self.frames: list[int] = []
+        self.times_s: list[float] = []
+        self.latencies_ms: list[float] = []
+        self.pictures: list[bool] = []
+        self.drops = 0
+        self.people = 0
+        self.info: SourceInfo | None = None
+        self.closed = 0
+
+    def open(self, source: SourceInfo, run: RunInfo) -> None:
+        if self.fail_in == "open":
+            raise SinkError("cannot open")
+        self.info = source
+
+    def write(
+        self,
+        frame: Frame,
+        people: People,
+        picture: np.ndarray | None,
+        *,
+        latency_ms: float,
+        drops: int,
+    ) -> None:
+        if self.fail_in == "write" and len(self.frames) == self.fail_at:
+            raise SinkError("disk full")
+        time.sleep(self.delay_s)
+        self.frames.append(frame.index)
+        self.times_s.append(frame.time_s)
+        self.latencies_ms.append(latency_ms)
+        self.pictures.append(picture is not None)
+        self.people += len(people)
+        self.drops = drops
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.fail_in == "close":
+            raise SinkError("cannot finish")
+
+
+class CountedSource(Source):
+    """Pictures that show their number, made as fast as asked or at `fps`; raises SourceError at
+    `fail_at`.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        fps: float | None = None,
+        fail_at: int | None = None,
+        name: str = "counted",
+    ) -> None:
+        super().__init__()
+        self.name, self.live = name, fps is not None
+        self.count, self.fps, self.fail_at = count, fps, fail_at
+        self.index = -1
+        self.stopped = threading.Event()
+        self.picture = np.full((64, 96, 3), 96, np.uint8)
+
+    @property
+    def info(self) -> SourceInfo:
+        return SourceInfo(
+            name=self.name,
+            width=96,
+            height=64,
+            fps=self.fps or 25.0,
+            frame_count=self.count,
+            live=self.live,
+        )
+
+    def open(self) -> None:
+        self.began_s = time.monotonic()
+        self.health.state = "running"
+
+    def grab(self) -> bool:
+        if self.index + 1 == self.fail_at:
+            raise SourceError("the cable was pulled")
+        if self.index + 1 >= self.count or self.stopped.is_set():
+            return False
+        self.index += 1
+        self.time_s = self.index / (self.fps or 25.0)
+        if self.fps is not None and self.stopped.wait(
+            max(0.0, self.began_s + self.time_s - time.monotonic())
+        ):
+            return False
+        self.captured_ns = time.monotonic_ns()
+        return True
+
+    def retrieve(self, slot: FrameSlot) -> None:
+        slot.resize(64, 96)[:] = numbered_picture(self.index, 96, 64)
+        slot.describe(
+            source=self.name,
+            index=self.index,
+            time_s=self.time_s,
+            pts=None,
+            time_base=Fraction(1, 90_000),
+            capture_ns=self.captured_ns,
+        )
+
+    def interrupt(self) -> None:
+        self.stopped.set()
+
+    def close(self) -> None:
+        pass
+
+
+def counted(count: int, **choices: Any) -> CountedSource:
+    source = CountedSource(count, **choices)
+    source.open()
+    return source
+
+
+def stop_when(
+    pipeline: Pipeline, condition: Callable[[], bool], limit_s: float = 15.0
+) -> Callable[[Progress], None]:
+    """For `Pipeline.run`: stops the run when `condition` holds, or when it takes too long."""
+
+    def look(progress: Progress) -> None:
+        if condition() or progress.elapsed_s > limit_s:
+            pipeline.stop()
+
+    return look
+
+
+def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper: Grouper) -> None:
+    """The whole way: decode, infer (with maps drawn from the truth), group, render, MP4 and JSON
+    Lines.
+    """
+    engine = PlazaEngine()
+    record, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
+    renderer = Renderer(KEYPOINT_SET)
+    sinks = open_sinks([str(record), str(video)])
+    with (
+        open_source("demo") as source,
+        Pipeline([source], engine, grouper, sinks=[sinks], renderers=[renderer]) as pipeline,
+    ):
+        summary = pipeline.run()
+    header, *frames = [json.loads(line) for line in record.read_text().splitlines()]
+    assert header["size"] == [640, 480]
+    assert [frame["frame"] for frame in frames] == list(range(200))
+    assert [frame["time_s"] for frame in frames] == pytest.approx(
+        [index / 25 for index in range(200)]
+    )
+    assert similarity_of_record(frames) >= 0.95
+    assert summary.frames == 200
+    assert summary.people == sum(len(frame["people"]) for frame in frames)
+    assert summary.drops == {}
+    assert engine.given == engine.released == 200
+    assert engine.largest_queue == engine.in_flight == 2
+    with open_source("demo") as clip, open_source(str(video)) as result:
+        changes = [
+            cv2.absdiff(after.image, before.image).max(axis=2)
+            for before, after in zip(clip, result, strict=True)
+        ]
+    assert len(changes) == 200
+    for index in (0, 77, 199):
+        joints = [
+            joint
+            for person in frames[index]["people"]
+            for joint in person["keypoints"]
+            if joint[2] > 0.5
+        ]
+        at_joints = [
+            changes[index][int(y), int(x)] for x, y, _ in joints if 0 <= x < 640 and 0 <= y < 440
+        ]
+        assert np.median(at_joints) > 40, "joints are not drawn where they were found"
+        assert np.median(changes[index]) < 12, "the rest of the picture changed"
+
+
+def test_iterate_gives_frames_with_their_people_in_order() -> None:
+    seen = []
+    for frame, people in stream.iterate("demo", model=PlazaEngine()):
+        seen.append((frame.index, len(people), frame.image.shape))
+        if frame.index == 49:
+            break
+    assert [index for index, _, _ in seen] == list(range(50))
+    assert sum(count for _, count, _ in seen) > 100
+    assert {shape for _, _, shape in seen} == {(480, 640, 3)}
+
+
+def test_every_frame_is_inferred_once_and_in_order(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=100)
+    engine, sink = BlankEngine(), MemorySink()
+    with (
+        open_source(str(clip)) as source,
+        Pipeline([source], engine, nobody, sinks=[[sink]]) as pipeline,
+    ):
+        summary = pipeline.run()
+    assert engine.seen == sink.frames == list(range(100))
+    assert summary.drops == {}
+    assert [stage.name for stage in summary.stages] == ["decode", "infer", "group", "write"]
+    assert all(stage.time_ms.n == 100 for stage in summary.stages)
+    assert summary.latency_ms.n == 100
+    assert sink.closed >= 1
+    assert "100 frames" in str(summary)
+
+
+def test_no_picture_is_drawn_unless_a_sink_wants_it() -> None:
+    drawn: list[int] = []
+
+    class CountingRenderer(Renderer):
+        def draw(self, *arguments: Any, **keywords: Any) -> None:
+            drawn.append(1)
+            super().draw(*arguments, **keywords)
+
+    for needed in (False, True):
+        sinks = [MemorySink(), MemorySink(needs_picture=needed)]
+        renderers = [CountingRenderer(KEYPOINT_SET)]
+        with Pipeline(
+            [counted(10)], BlankEngine(), nobody, sinks=[sinks], renderers=renderers
+        ) as pipeline:
+            pipeline.run()
+        assert len(drawn) == (10 if needed else 0)
+        assert sinks[0].pictures == [False] * 10
+        assert sinks[1].pictures == [needed] * 10
+
+
+class FailingEngine(BlankEngine):
+    def __init__(self, call: str) -> None:
+        super().__init__()
+        self.call = call
+
+    def submit(self, image_bgr: np.ndarray) -> int:
+        if self.call == "submit" and len(self.seen) == 5:
+            raise RuntimeError("boom in submit")
+        return super().submit(image_bgr)
+
+    def result(self, ticket: int) -> Any:
+        if self.call == "result" and ticket == 5:
+            raise RuntimeError("boom in result")
+        return super().result(ticket)
+
+
+class Fault:
+    """Raises at the sixth call, if it is the one that is to break."""
+
+    def __init__(self, name: str, broken: str) -> None:
+        self.name, self.left = name, 5 if name == broken else 10**9
+
+    def __call__(self, *arguments: object, **keywords: object) -> People:
+        if self.left == 0:
+            raise RuntimeError(f"boom in {self.name}")
+        self.left -= 1
+        return no_people()
+
+
+@pytest.mark.parametrize(
+    "broken", ["source", "submit", "result", "group", "draw", "open", "write", "close"]
+)
+@pytest.mark.parametrize("live", [False, True])
+def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
+    broken: str, live: bool
+) -> None:
+    source = counted(10_000, fps=200.0 if live else None, fail_at=5 if broken == "source" else None)
+    good = MemorySink(needs_picture=True)
+    bad = MemorySink(fail_in=broken)
+    expected = {
+        "source": "cable",
+        "open": "cannot open",
+        "write": "disk full",
+        "close": "cannot finish",
+    }
+    options = PipelineOptions(frames=8 if broken == "close" else None)
+    renderer = Renderer(KEYPOINT_SET)
+    renderer.draw = Fault("draw", broken)  # type: ignore[method-assign, assignment]
+    pipeline = Pipeline(
+        [source],
+        FailingEngine(broken),
+        Fault("group", broken),
+        sinks=[[good, bad]],
+        renderers=[renderer],
+        options=options,
+    )
+    start = time.monotonic()
+    with (
+        pytest.raises((RuntimeError, OSError), match=expected.get(broken, f"boom in {broken}")),
+        pipeline,
+    ):
+        pipeline.run()
+    assert time.monotonic() - start < 4
+    assert good.closed and bad.closed
+    if broken in ("source", "submit", "group", "draw") and not live:
+        assert good.frames == list(range(5)), "what was done before the error is to be written"
+
+
+def test_the_end_of_one_source_that_fails_leaves_the_other_running() -> None:
+    sinks = [MemorySink(), MemorySink()]
+    sources = [
+        counted(10_000, fps=100.0, fail_at=10, name="first"),
+        counted(60, fps=100.0, name="second"),
+    ]
+    pipeline = Pipeline(sources, BlankEngine(), nobody, sinks=[[sinks[0]], [sinks[1]]])
+    with pytest.raises(SourceError, match="cable"), pipeline:
+        pipeline.run()
+    assert len(sinks[0].frames) <= 10
+    assert sinks[1].frames[-1] >= 58
+    summary = pipeline.summary()
+    assert [source.name for source in summary.sources] == ["first", "second"]
+    assert summary.sources[0].health.state == "failed"
+
+
+def test_several_sources_share_one_engine_and_keep_their_order() -> None:
+    engine = BlankEngine(delay_s=0.005)
+    sinks = [MemorySink(), MemorySink(), MemorySink()]
+    sources = [counted(40, name=str(index)) for index in range(3)]
+    with Pipeline(sources, engine, nobody, sinks=[[sink] for sink in sinks]) as pipeline:
+        pipeline.run()
+    assert [sink.frames for sink in sinks] == [list(range(40))] * 3
+    assert sorted(engine.seen) == sorted([*range(40)] * 3)
+    assert max(engine.seen[:30]) < 20, "the sources take turns"
+
+
+def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> None:
+    engine = BlankEngine(delay_s=0.004, batch_size=3)
+    sinks = [MemorySink(), MemorySink(), MemorySink()]
+    sources = [counted(40, name=str(index)) for index in range(3)]
+    options = PipelineOptions(batch_window_ms=1000)
+    with Pipeline(
+        sources, engine, nobody, sinks=[[sink] for sink in sinks], options=options
+    ) as pipeline:
+        pipeline.run()
+    assert [sink.frames for sink in sinks] == [list(range(40))] * 3
+    assert sorted(engine.seen) == sorted([*range(40)] * 3)
+    assert max(engine.batches) == 3
+    assert len(engine.batches) < 60, "most frames travel in company"
+
+
+def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
+    engine = BlankEngine(batch_size=2)
+    sources = [counted(20, name=str(index)) for index in range(3)]
+    with Pipeline(sources, engine, nobody) as pipeline:
+        pipeline.run()
+    assert len(engine.seen) == 60
+    assert max(engine.batches) <= 2
+
+
+def test_a_single_source_never_waits_for_company() -> None:
+    engine = BlankEngine(batch_size=8)
+    options = PipelineOptions(batch_window_ms=60_000)
+    with Pipeline(
+        [counted(5)], engine, nobody, sinks=[[MemorySink()]], options=options
+    ) as pipeline:
+        summary = pipeline.run()
+    assert engine.batches == [1] * 5
+    assert summary.elapsed_s < 30
+
+
+@pytest.mark.parametrize("state", ["connecting", "stalled", "reconnecting", "failed"])
+def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> None:
+    engine, sink = BlankEngine(batch_size=2), MemorySink()
+    silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
+    silent.health.state = state
+    options = PipelineOptions(batch_window_ms=60_000, policy=EVERY_FRAME)
+    with Pipeline(
+        [silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options
+    ) as pipeline:
+        pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 30))
+    assert sink.frames == list(range(30))
+
+
+def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
+    engine, sink = BlankEngine(batch_size=2), MemorySink()
+    silent = counted(2, fps=0.05, name="silent")
+    options = PipelineOptions(batch_window_ms=20, policy=EVERY_FRAME)
+    with Pipeline(
+        [silent, counted(20, fps=20.0)], engine, nobody, sinks=[[], [sink]], options=options
+    ) as pipeline:
+        pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 20))
+    assert sink.frames == list(range(20))
+    assert np.median(sink.latencies_ms) < 20 + 30
+
+
+def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
+    engine, sink = BlankEngine(delay_s=0.06), MemorySink()
+    with Pipeline(
+        [counted(90, fps=60.0)],
+        engine,
+        nobody,
+        sinks=[[sink]],
+        options=PipelineOptions(policy=LATEST),
+    ) as pipeline:
+        summary = pipeline.run()
+    assert sink.frames == sorted(set(sink.frames))
+    assert 15 < len(sink.frames) < 40
+    assert summary.drops["superseded"] + len(sink.frames) == 90
+    assert sink.drops == summary.drops["superseded"]
+    # 2 x 60 ms of inference (one under way, one own) and a frame; half as much again for a busy
+    # machine.
+    assert np.percentile(sink.latencies_ms, 90) < 1.5 * (120 + 17)
+    early, late = np.median(sink.latencies_ms[3:12]), np.median(sink.latencies_ms[-9:])
+    assert late < early + 30, "delay grows"
+
+
+def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
+    sink = MemorySink()
+    options = PipelineOptions(policy=Policy(kind="max-age", max_age_s=0.05))
+    with Pipeline(
+        [counted(60, fps=100.0)], BlankEngine(delay_s=0.08), nobody, sinks=[[sink]], options=options
+    ) as pipeline:
+        summary = pipeline.run()
+    assert len(sink.frames) + sum(summary.drops.values()) == 60
+    assert set(summary.drops) <= {"stale", "full"}
+    assert summary.drops
+
+
+def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=16, fps=10)
+    for _ in range(
+        4
+    ):  # a machine that is busy with something else may hold a thread back for longer than a frame
+        sink = MemorySink()
+        with (
+            open_source(str(clip), SourceConfig(realtime=True)) as source,
+            Pipeline([source], BlankEngine(), nobody, sinks=[[sink]]) as pipeline,
+        ):
+            summary = pipeline.run()
+        if not summary.drops:
+            break
+    assert sink.frames == list(range(16))
+    assert summary.drops == {}
+    assert next(stage for stage in summary.stages if stage.name == "decode").busy_share < 0.5, (
+        "waiting is no work"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (PipelineOptions(frames=7), list(range(7))),
+        (PipelineOptions(stride=10), list(range(0, 100, 10))),
+        (PipelineOptions(stride=10, frames=3), [0, 10, 20]),
+        (PipelineOptions(max_fps=5.0), list(range(0, 100, 5))),
+        (PipelineOptions(max_fps=1000.0), list(range(100))),
+    ],
+    ids=["frames", "stride", "both", "max fps", "max fps above"],
+)
+def test_fewer_frames_can_be_asked_for(options: PipelineOptions, expected: list[int]) -> None:
+    sink = MemorySink()
+    with Pipeline(
+        [counted(100)], BlankEngine(), nobody, sinks=[[sink]], options=options
+    ) as pipeline:
+        summary = pipeline.run()
+    assert sink.frames == expected
+    assert summary.drops == {}
+
+
+@pytest.mark.parametrize("delay_s", [0.01, 5.0], ids=["quick engine", "engine that hangs"])
+def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
+    released = threading.Event()
+
+    class Engine(BlankEngine):
+        def result(self, ticket: int) -> Any:
+            released.wait(delay_s)
+            return self._maps
+
+    sink = MemorySink()
+    with Pipeline([counted(1_000_000)], Engine(), nobody, sinks=[[sink]]) as pipeline:
+        threading.Timer(0.3, pipeline.stop).start()
+        start = time.monotonic()
+        summary = pipeline.run()
+        assert time.monotonic() - start < 0.3 + 2
+    assert sink.closed
+    assert summary.stopped
+    released.set()
+
+
+def test_a_slow_sink_holds_up_a_file_and_loses_nothing() -> None:
+    sink = MemorySink(delay_s=0.005)
+    with Pipeline([counted(60)], BlankEngine(), nobody, sinks=[[sink]]) as pipeline:
+        summary = pipeline.run()
+    assert sink.frames == list(range(60))
+    assert summary.slowest is not None
+    assert summary.slowest.name == "write"
+
+
+def test_pictures_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
+    class SlowVideo(MemorySink):
+        label = "rtmp://***@host/live"
+        dropped = 7
+
+    sink = SlowVideo()
+    with Pipeline([counted(5)], BlankEngine(), nobody, sinks=[[MemorySink(), sink]]) as pipeline:
+        summary = pipeline.run()
+    assert summary.sources[0].left_out == {"rtmp://***@host/live": 7}
+    assert "7 pictures not in 'rtmp://***@host/live'" in str(summary)
+
+
+def test_a_source_that_gave_nothing_is_in_the_summary() -> None:
+    sources = [counted(0, name="dead"), counted(5, name="alive")]
+    sources[0].health.message = "connection refused"
+    with Pipeline(sources, BlankEngine(), nobody) as pipeline:
+        summary = pipeline.run()
+    assert "nothing came from 'dead' (connection refused)" in str(summary)
+    assert "alive" not in str(summary)
+
+
+def test_progress_is_told_in_the_callers_thread() -> None:
+    told: list[Progress] = []
+    threads: set[int] = set()
+
+    def hear(progress: Progress) -> None:
+        told.append(progress)
+        threads.add(threading.get_ident())
+
+    with Pipeline(
+        [counted(40)], BlankEngine(delay_s=0.01), nobody, sinks=[[MemorySink()]]
+    ) as pipeline:
+        pipeline.run(hear)
+    assert threads == {threading.get_ident()}
+    assert [progress.frames for progress in told] == sorted(progress.frames for progress in told)
+    assert told[-1].finished
+    assert told[-1].frames == told[-1].expected == 40
+    assert len(told) >= 4
+
+
+def test_the_process_is_as_before_after_a_run() -> None:
+    before = sys.getswitchinterval(), cv2.getNumThreads(), gc.get_freeze_count()
+    during = []
+
+    def look(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
+        during.append((sys.getswitchinterval(), gc.get_freeze_count() > 10_000))
+        return no_people()
+
+    with Pipeline([counted(3)], BlankEngine(), look, sinks=[[MemorySink()]]) as pipeline:
+        pipeline.run()
+    assert during == [(pytest.approx(0.0005), True)] * 3
+    assert (sys.getswitchinterval(), cv2.getNumThreads(), gc.get_freeze_count()) == before
+
+
+def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: Grouper) -> None:
+    """It looks at the young alone while a pipeline runs, and does not know how large pictures and
+    decoders are.
+    """
+    large = {
+        "VideoFrame",
+        "ndarray",
+        "FrameSlot",
+        "InputContainer",
+        "OutputContainer",
+        "VideoCodecContext",
+        "FileSource",
+    }
+    clip = make_clip(tmp_path / "clip.mp4", frames=20, rotation=90)
+    folder = tmp_path / "two"
+    folder.mkdir()
+    make_clip(folder / "1.mkv", frames=10)
+    make_clip(folder / "2.ts", frames=10)
+
+    def run(spec: Path) -> None:
+        sinks = open_sinks([str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")])
+        with (
+            open_source(str(spec)) as source,
+            Pipeline(
+                [source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]
+            ) as pipeline,
+        ):
+            pipeline.run()
+
+    for spec in (clip, folder):
+        run(spec)
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            run(spec)
+            gc.collect()
+            kinds = {type(item).__name__ for item in gc.garbage}
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert not kinds & large, spec
+
+
+def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=10)
+    counts = []
+    for _ in range(3):
+        sinks = open_sinks(
+            [str(tmp_path / name) for name in ("out.mp4", "out.jsonl", "out.csv", "out.json")]
+        )
+        with (
+            open_source(str(clip)) as source,
+            Pipeline(
+                [source], BlankEngine(), nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]
+            ) as pipeline,
+        ):
+            pipeline.run()
+        counts.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task")])
+    assert all(later <= earlier for later, earlier in zip(counts[2], counts[1], strict=True)), (
+        counts
+    )
+
+
+def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) -> None:
+    small = make_clip(tmp_path / "small.ts", frames=10)
+    large = make_clip(tmp_path / "large.ts", frames=10, width=192, height=128)
+    both = tmp_path / "both.ts"
+    both.write_bytes(small.read_bytes() + large.read_bytes() + small.read_bytes())
+    engine, sink = BlankEngine(), MemorySink()
+    sinks = [*open_sinks([str(tmp_path / "out.mp4")]), sink]
+    with (
+        open_source(str(both)) as source,
+        Pipeline(
+            [source], engine, nobody, sinks=[sinks], renderers=[Renderer(KEYPOINT_SET)]
+        ) as pipeline,
+    ):
+        pipeline.run()
+    assert engine.seen == [*range(10)] * 3
+    assert sink.frames == list(range(30))
+    with open_source(str(tmp_path / "out.mp4")) as result:
+        assert [frame.image.shape for frame in result] == [(64, 96, 3)] * 30
+
+
+def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
+    engine, sink = PlazaEngine(), MemorySink(needs_picture=True)
+    renderer = Renderer(KEYPOINT_SET, options=RenderOptions(maps="heatmaps"))
+    options = PipelineOptions(frames=8)
+    with (
+        open_source("demo") as source,
+        Pipeline(
+            [source], engine, nobody, sinks=[[sink]], renderers=[renderer], options=options
+        ) as pipeline,
+    ):
+        pipeline.run()
+    assert sink.frames == list(range(8))
+    assert engine.given == engine.released == 8
+
+
+def test_a_sink_that_wants_pictures_needs_a_renderer() -> None:
+    with pytest.raises(ValueError, match="renderer"):
+        Pipeline([counted(3)], BlankEngine(), nobody, sinks=[[MemorySink(needs_picture=True)]])
+
+
+def test_a_pipeline_runs_once() -> None:
+    with Pipeline([counted(3)], BlankEngine(), nobody, sinks=[[MemorySink()]]) as pipeline:
+        pipeline.run()
+        with pytest.raises(RuntimeError, match="once"):
+            pipeline.run()

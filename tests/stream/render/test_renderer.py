@@ -1,0 +1,365 @@
+"""The drawn picture: what must be seen, what must not, and what may never crash it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from configs import load_keypoint_set
+from configs.errors import ConfigError
+from grouping import People
+from stream.render.glyphs import draw_glyphs, text_codes
+from stream.render.identity import PersonIds
+from stream.render.renderer import Renderer, RenderOptions, Status, make_skeleton
+from stream.render.skeleton import capsule
+from stream.render.theme import LEFT, MIDDLE, RIGHT, load_theme, theme_names
+
+COCO = load_keypoint_set("coco")
+HEIGHT, WIDTH = 240, 320
+STATUS = Status(fps=29.7, latency_ms=34.2, drops=3, runtime="lite, openvino bf16")
+
+
+def standing(x: float, y: float = 60.0, *, height: float = 140.0, score: float = 0.9) -> np.ndarray:
+    """(17, 3) joints of somebody who stands facing the camera, nose at (x, y)."""
+    across = [
+        0,
+        0.03,
+        -0.03,
+        0.06,
+        -0.06,
+        0.13,
+        -0.13,
+        0.16,
+        -0.16,
+        0.17,
+        -0.17,
+        0.08,
+        -0.08,
+        0.08,
+        -0.08,
+        0.08,
+        -0.08,
+    ]
+    down = [0, -0.02, -0.02, 0, 0, 0.15, 0.15, 0.35, 0.35, 0.52, 0.52, 0.5, 0.5, 0.75, 0.75, 1, 1]
+    joints = np.stack(
+        (x + height * np.array(across), y + height * np.array(down), np.full(17, score)), axis=1
+    )
+    return joints.astype(np.float32)
+
+
+def people_of(*keypoints: np.ndarray) -> People:
+    stacked = np.stack(keypoints) if keypoints else np.zeros((0, 17, 3), np.float32)
+    return People(stacked, stacked[..., 2].mean(axis=1), np.zeros((len(stacked), 1), np.float32))
+
+
+def drawn(
+    people: People,
+    *,
+    size: tuple[int, int] = (HEIGHT, WIDTH),
+    status: Status | None = None,
+    **options,
+) -> np.ndarray:
+    picture = np.full((*size, 3), 128, np.uint8)
+    Renderer(COCO, options=RenderOptions(**options)).draw(picture, people, status)
+    return picture
+
+
+def changed(picture: np.ndarray) -> np.ndarray:
+    return (picture != 128).any(axis=2)
+
+
+def test_nobody_and_no_status_leave_the_picture_as_it_was():
+    assert not changed(drawn(people_of())).any()
+
+
+def test_every_joint_and_link_is_covered():
+    joints = standing(160)
+    seen = changed(drawn(people_of(joints)))
+    for x, y, _ in joints:
+        assert seen[round(y), round(x)]
+    for first, second in COCO.links:
+        x, y = (joints[first, :2] + joints[second, :2]) / 2
+        assert seen[round(y), round(x)]
+
+
+def test_joints_below_the_threshold_are_not_drawn():
+    joints = standing(160)
+    joints[:, 2] = 0.1
+    assert not changed(drawn(people_of(joints), joint_threshold=0.15)).any()
+    joints[9] = (40, 200, 0.9)
+    seen = changed(drawn(people_of(joints), joint_threshold=0.15))
+    assert seen[200, 40]
+    assert not seen[:, 80:].any(), "a limb to a joint below the threshold was drawn"
+
+
+def test_a_surer_person_is_drawn_more_opaque():
+    strength = [
+        np.abs(drawn(people_of(standing(160, score=score))).astype(int) - 128).sum()
+        for score in (0.2, 0.4, 0.6)
+    ]
+    assert strength[0] < strength[1] < strength[2]
+
+
+def test_near_people_get_thicker_limbs_than_far_ones():
+    far = changed(drawn(people_of(standing(160, height=60)), size=(1080, 1920))).sum() / 60
+    near = changed(drawn(people_of(standing(160, height=900)), size=(1080, 1920))).sum() / 900
+    assert near > 1.8 * far
+
+
+def test_left_and_right_are_told_apart():
+    joints = standing(160)
+    for theme in theme_names():
+        picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+        Renderer(COCO, theme).draw(picture, people_of(joints))
+        left = picture[tuple(np.round((joints[11, 1::-1] + joints[13, 1::-1]) / 2).astype(int))]
+        right = picture[tuple(np.round((joints[12, 1::-1] + joints[14, 1::-1]) / 2).astype(int))]
+        assert np.abs(left.astype(int) - right).max() > 40, theme
+
+
+def test_edges_are_smooth():
+    joints = np.zeros((17, 3), np.float32)
+    joints[5], joints[7] = (40.3, 30.2, 0.9), (280.6, 180.9, 0.9)
+    picture = drawn(people_of(joints)).astype(int)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 40, (
+        "few shades: the limb has jagged edges"
+    )
+
+
+def test_a_limb_covers_what_opencv_covers():
+    """The compiled capsule and OpenCV's thick anti-aliased line cover the same pixels, up to their
+    edges.
+    """
+    ours, theirs = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    capsule(ours, 40.0, 50.0, 260.0, 170.0, 6.0, np.full(3, 255, np.float32), 1.0, 0.0)
+    cv2.line(theirs, (40, 50), (260, 170), (255, 255, 255), 12, cv2.LINE_AA)
+    inside = cv2.erode(theirs, np.ones((3, 3), np.uint8)) == 255
+    outside = cv2.dilate(theirs, np.ones((3, 3), np.uint8)) == 0
+    assert (ours[inside] == 255).all()
+    assert (ours[outside] == 0).all()
+
+
+def test_sides_of_links_follow_the_flip_pairs():
+    skeleton = make_skeleton(COCO)
+    assert [skeleton.joint_shades[joint] for joint in (0, 5, 6)] == [MIDDLE, LEFT, RIGHT]
+    sides = {
+        tuple(link): side
+        for link, side in zip(skeleton.links.tolist(), skeleton.link_shades.tolist(), strict=True)
+    }
+    assert (sides[5, 7], sides[6, 8], sides[5, 6], sides[0, 1]) == (LEFT, RIGHT, MIDDLE, LEFT)
+
+
+@pytest.mark.parametrize("name", ["coco", "crowdpose"])
+def test_every_keypoint_set_and_theme_can_be_drawn(name):
+    keypoint_set = load_keypoint_set(name)
+    keypoints = np.random.default_rng(0).random((3, len(keypoint_set), 3), np.float32) * np.float32(
+        [WIDTH, HEIGHT, 1]
+    )
+    people = People(keypoints, np.ones(3, np.float32), np.zeros((3, 1), np.float32))
+    for theme in theme_names():
+        picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+        Renderer(
+            keypoint_set, theme, RenderOptions(boxes=True, ids=True, scores=True, trails=5)
+        ).draw(picture, people, STATUS)
+        assert changed(picture).any()
+
+
+def test_the_same_person_keeps_the_colour_when_the_order_changes():
+    renderer = Renderer(COCO)
+    places = (standing(80), standing(240))
+    pictures = []
+    for order in ((0, 1), (1, 0)):
+        pictures.append(np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
+        renderer.draw(pictures[-1], people_of(*(places[index] for index in order)))
+    assert (pictures[0] == pictures[1]).all()
+
+
+def test_numbers_follow_people_who_walk_past_each_other():
+    ids = PersonIds(17)
+    seen = []
+    for step in range(60):
+        left, right = standing(60 + 3.4 * step, 60), standing(260 - 3.4 * step, 75, height=120)
+        pair = (left, right) if step % 2 else (right, left)
+        numbers = ids.assign(np.stack(pair), 0.2)
+        seen.append(tuple(numbers if step % 2 else numbers[::-1]))
+    assert set(seen) == {seen[0]}
+
+
+def test_somebody_new_gets_a_new_number_and_absence_is_forgiven():
+    ids = PersonIds(17)
+    [first] = ids.assign(standing(80)[None], 0.2)
+    for _ in range(10):
+        assert len(ids.assign(np.zeros((0, 17, 3), np.float32), 0.2)) == 0
+    again, new = ids.assign(np.stack((standing(84), standing(250))), 0.2)
+    assert again == first
+    assert new != first
+
+
+def test_many_people_over_a_long_time_never_share_a_number():
+    ids = PersonIds(17)
+    generator = np.random.default_rng(1)
+    for _ in range(200):
+        numbers = ids.assign(
+            generator.random((150, 17, 3), np.float32) * np.float32([4000, 4000, 1]), 0.2
+        )
+        assert len(set(numbers.tolist())) == 150
+
+
+def test_a_black_background_shows_nothing_of_the_picture():
+    picture = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    Renderer(COCO, options=RenderOptions(background="black")).draw(picture, people_of())
+    assert not picture.any()
+
+
+def test_a_blurred_background_has_no_detail_left():
+    board = np.kron(np.indices((HEIGHT // 6, WIDTH // 8)).sum(axis=0) % 2, np.ones((6, 8))) * 255
+    picture = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    Renderer(COCO, options=RenderOptions(background="blur")).draw(picture, people_of())
+    assert picture.std() < 25
+
+
+@pytest.mark.parametrize("hidden", [[], [0, 1, 2, 3, 4], [1, 2, 3, 4, 6], [0, 1, 2, 3, 4, 11, 12]])
+def test_faces_are_gone_and_the_rest_is_not(hidden):
+    joints = standing(160)
+    joints[hidden, 2] = 0
+    pattern = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    picture = pattern.copy()
+    Renderer(COCO, options=RenderOptions(blur_faces=True, skeletons=False)).draw(
+        picture, people_of(joints)
+    )
+    face = (slice(54, 66), slice(152, 168))
+    assert (picture[face] == pattern[face]).mean() < 0.1
+    assert len(np.unique(picture[face].reshape(-1, 3), axis=0)) < 20
+    assert (picture[140:] == pattern[140:]).all()
+
+
+def test_the_status_line_stays_in_its_corner():
+    seen = changed(drawn(people_of(), status=STATUS, size=(720, 1280)))
+    rows, columns = np.nonzero(seen)
+    assert rows.min() > 660
+    assert columns.max() < 640
+
+
+def test_the_status_line_can_be_turned_off():
+    picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    Renderer(COCO, options=RenderOptions(status=False)).draw(picture, people_of(), STATUS)
+    assert not changed(picture).any()
+
+
+def test_boxes_ids_and_scores_are_drawn_when_asked():
+    people = people_of(standing(160))
+    plain = drawn(people)
+    for option in ("boxes", "ids", "scores"):
+        assert (drawn(people, **{option: True}) != plain).sum() > 100, option
+
+
+def test_trails_show_where_hands_and_feet_were():
+    renderer = Renderer(COCO, options=RenderOptions(trails=10, skeletons=False))
+    for step in range(10):
+        picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+        renderer.draw(picture, people_of(standing(60 + 15 * step)))
+    seen = changed(picture)
+    ankle_row = round(float(standing(0)[15, 1]))
+    assert seen[ankle_row - 2 : ankle_row + 3, 90:190].any(axis=0).mean() > 0.9
+    renderer.draw(second := np.full((HEIGHT, WIDTH, 3), 128, np.uint8), people_of())
+    assert not changed(second).any() or changed(second).sum() <= seen.sum()
+
+
+@dataclass
+class FakeAlignment:
+    scale: float
+
+    def to_image(self, keypoints):
+        return keypoints * np.float32([self.scale, self.scale, 1])
+
+
+@dataclass
+class FakeMaps:
+    heatmaps: np.ndarray
+    tags: np.ndarray
+    alignment: FakeAlignment
+
+
+@pytest.mark.parametrize("kind", ["heatmaps", "tags"])
+def test_maps_are_laid_where_they_belong(kind):
+    heatmaps = np.zeros((17, 60, 80), np.float32)
+    heatmaps[3, 20:24, 50:54] = 1
+    maps = FakeMaps(heatmaps, np.zeros((17, 60, 80, 1), np.float32), FakeAlignment(4))
+    picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    Renderer(COCO, options=RenderOptions(maps=kind)).draw(picture, people_of(), maps=maps)
+    rows, columns = np.nonzero(changed(picture))
+    assert 74 <= rows.min() <= 80
+    assert 92 <= rows.max() <= 98
+    assert 194 <= columns.min() <= 200
+    assert 212 <= columns.max() <= 218
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hnp.arrays(np.float32, (2, 17, 3), elements=st.floats(width=32)),
+    st.sampled_from([(1, 1), (2, 7), (64, 48)]),
+    st.sampled_from(["none", "black", "blur"]),
+)
+def test_no_coordinates_and_no_picture_size_crash_it(keypoints, size, background):
+    with np.errstate(all="ignore"):
+        people = People(
+            keypoints, np.nan_to_num(keypoints[:, :, 2]).mean(axis=1), np.zeros((2, 1), np.float32)
+        )
+    options = RenderOptions(
+        background=background, boxes=True, ids=True, scores=True, blur_faces=True, trails=3
+    )
+    Renderer(COCO, options=options).draw(np.full((*size, 3), 128, np.uint8), people, STATUS)
+
+
+def test_unknown_themes_and_bad_colours_are_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'night'"):
+        Renderer(COCO, "nihgt")
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "palette: [red]\nleft: {towards: '#ffffff', amount: 0}\nright: "
+        "{towards: '#ffffff', amount: 0}\n"
+        "middle: {towards: '#ffffff', amount: 0}\n"
+    )
+    with pytest.raises(ConfigError, match="#rrggbb, not 'red'"):
+        Renderer(COCO, str(path))
+    with pytest.raises(ConfigError, match="joint_threshold"):
+        RenderOptions(joint_threshold=2)
+
+
+def test_a_theme_file_of_ones_own_is_a_theme(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "palette: ['#ff0000']\nleft: {towards: '#ffffff', amount: 0}\nright: "
+        "{towards: '#ffffff', amount: 0}\n"
+        "middle: {towards: '#ffffff', amount: 0}\n"
+    )
+    assert (load_theme(str(path)).shades() == np.float32([0, 0, 255])).all()
+
+
+def test_warming_up_does_not_touch_what_is_drawn():
+    renderer = Renderer(COCO, options=RenderOptions(trails=4))
+    renderer.warm_up()
+    picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    renderer.draw(picture, people_of(standing(160)))
+    fresh = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    Renderer(COCO, options=replace(renderer.options)).draw(fresh, people_of(standing(160)))
+    assert (picture == fresh).all()
+
+
+@pytest.mark.parametrize("height", [14, 24, 49])
+def test_letters_are_drawn_with_and_without_the_fonts_of_opencv_5(height, monkeypatch):
+    for has_fonts in (True, False):
+        if not has_fonts:
+            monkeypatch.delattr(cv2, "FontFace", raising=False)
+        glyphs = draw_glyphs(height)
+        ink = glyphs.masks.astype(bool).sum(axis=(1, 2))
+        assert (ink[1:] > 0).all(), "a character left no trace"
+        digits = glyphs.advances[text_codes("0123456789")]
+        assert len(set(digits.tolist())) == 1, "a number that changes would make the line jump"
+        assert (glyphs.advances > 0).all()
+        assert glyphs.masks[:, :, -1].max() == 0, "a character is cut off"
