@@ -19,6 +19,7 @@ from stream.sinks.base import Controls, RunInfo
 from stream.sinks.browser.config import BrowserConfig, parse_address
 from stream.sinks.browser.server import PageServer, Shown, join_server, leave_server
 from stream.sinks.browser.view import View
+from stream.sinks.files import sink_error
 from stream.sinks.json_lines import frame_record, to_json
 from stream.sinks.video import VideoSink
 from stream.sinks.video_config import VideoConfig
@@ -124,7 +125,10 @@ class BrowserSink:
     def _start_recording(self) -> None:
         assert self._shown is not None
         folder = Path(self._options.record_folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise sink_error(folder, error) from error
         name = re.sub(r"[^\w.-]+", "_", Path(self._shown.view.label).stem) or "stream"
         path = folder / f"{name}_{time.strftime('%Y%m%d-%H%M%S')}.mp4"
         recorder = VideoSink(str(path), self._video)

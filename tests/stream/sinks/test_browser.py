@@ -197,6 +197,23 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
     assert len(video_times(film)) > 5
 
 
+def test_a_recording_that_cannot_be_written_does_not_end_the_run(serve, tmp_path, caplog):
+    taken = tmp_path / "films"
+    taken.write_text("a file where the folder should be")
+    sink = serve(BrowserConfig(record_folder=str(taken)))
+    body = json.dumps({"on": True})
+    assert status_of(sink, "/api/record", method="POST", body=body, **CHANGE) == 200
+    wait_until(lambda: "recording stopped" in caplog.text)
+    assert str(taken) in caplog.text
+    with asked(sink, "/api/records") as reply:  # frames still come
+        for _ in range(3):
+            assert reply.readline()
+    wait_until(lambda: not sink.needs_picture)
+    with asked(sink, "/api/state") as reply:
+        [source] = json.loads(reply.read())["sources"]
+    assert (source["state"], source["recording"]) == ("running", None)
+
+
 def test_overlays_are_toggled_from_the_page(serve):
     renderer = SimpleNamespace(options=RenderConfig())
     sink = serve(controls=Controls(renderer=renderer, stop=lambda: None), run=False)
