@@ -38,7 +38,8 @@ setup(
     packages=find_packages(include=[name for room in ROOMS for name in (room, f"{room}.*")]),
     py_modules=["run_stream"],
     package_data={
-        "configs": ["*/*.yaml", "py.typed"],
+        "": ["py.typed"],
+        "configs": ["*/*.yaml"],
         "engine": ["weights/*"],
         "stream": ["data/*", "schema/*"],
         "stream.render": ["themes/*"],
