@@ -60,9 +60,7 @@ def test_a_switch_halfway_costs_half_of_the_identity(coco: KeypointSet) -> None:
 
 def test_people_without_an_identity_are_missed_and_fragment_a_track(coco: KeypointSet) -> None:
     truth = repeated(frame_people([1, 2], [LEFT, RIGHT]), 9)
-    found = {
-        frame: frame_people([-1 if frame == 4 else 0, 7], [LEFT, RIGHT]) for frame in range(9)
-    }
+    found = {frame: frame_people([-1 if frame == 4 else 0, 7], [LEFT, RIGHT]) for frame in range(9)}
     figures = compare_tracks(found, truth, coco)
     assert figures.recall == pytest.approx(17 / 18)
     assert (figures.switches, figures.fragmentations) == (0, 1)
