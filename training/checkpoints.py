@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from configs import CheckpointError
+from configs import CheckpointError, ModelConfig
+from configs.loading import build
 
 FORMAT = "higherhrnet-stream"
 
@@ -68,3 +69,20 @@ def read_training_checkpoint(path: Path) -> dict[str, Any]:
             "--initial-weights"
         )
     return content
+
+
+def export_checkpoint(checkpoint: Path, output: Path) -> None:
+    """Writes the averaged weights of `checkpoint` (the last ones where no average was kept) to
+    `output` as ONNX.
+
+    Raises CheckpointError if the file is not one of ours; RuntimeUnavailableError if the package
+    that writes ONNX is missing.
+    """
+    from engine import load_checkpoint, load_network
+    from engine.onnx.export import export_onnx
+
+    state = read_training_checkpoint(checkpoint)
+    network = load_network(build(ModelConfig, state["model"], str(checkpoint)))
+    load_checkpoint(network, checkpoint)
+    trained = f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, with preset {state['training']['name']!r}"
+    export_onnx(network.eval(), output, fp16_weights=True, weights=trained)

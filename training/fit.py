@@ -13,11 +13,11 @@ import yaml
 from configs import CheckpointError
 from configs.training import TrainingConfig, training_config_to_dict
 from training.checkpoints import save_checkpoint
-from training.pictures import draw_samples
+from training.pictures import draw_curves, draw_samples
 from training.processes import Processes, open_processes
 from training.progress import RunProgress, show_progress
 from training.run import Run, open_run
-from training.scalars import ScalarLog, draw_curves
+from training.scalars import ScalarLog
 from training.signals import StopSignals
 from training.trainer import Trainer
 from training.validation import validation_figures, validation_losses
