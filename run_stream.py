@@ -14,21 +14,22 @@ from rich.console import Console
 
 from configs import ConfigError, PoseStreamError, SinkError, redact_url
 from configs.flags import FlagParser, add_flags, from_namespace
-from configs.profile import ProfileConfig
-from configs.run import RunConfig, SourceConfig
+from configs.run import RunConfig
 from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
-from stream import EVERY_FRAME, LATEST, Pipeline, PipelineOptions, Source, Summary, parse_policy
+from stream import EVERY_FRAME, LATEST, Pipeline, PipelineConfig, Source, Summary, parse_policy
 from stream.app.console import ConsoleHandler, ProgressBar, stage_table
 from stream.app.signals import StopSignals
 from stream.estimator import suitable_grouper
 from stream.pipeline.timing import Timings
 from stream.profile import Profiler, RunFacts, benchmark_line, nvtx_ranges, profile_tables
 from stream.profile.command import shown_command
-from stream.render.renderer import Renderer, RenderOptions
-from stream.sinks import BrowserOptions, Sink, VideoOptions, open_sinks
+from stream.profile.config import ProfileConfig
+from stream.render.renderer import RenderConfig, Renderer
+from stream.sinks import BrowserConfig, Sink, VideoConfig, open_sinks
 from stream.sources import open_sources
 from stream.sources.address import source_labels
+from stream.sources.config import SourceConfig
 
 _EPILOG = """\
 examples:
@@ -70,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Flags(NamedTuple):
     run: RunConfig
     source: SourceConfig
-    render: RenderOptions
-    video: VideoOptions
-    browser: BrowserOptions
+    render: RenderConfig
+    video: VideoConfig
+    browser: BrowserConfig
     profile: ProfileConfig
 
 
@@ -149,7 +150,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
             grouper,
             sinks=sinks,
             renderers=_renderers(grouper, flags.render, sinks),
-            options=PipelineOptions(
+            options=PipelineConfig(
                 policy=policy,
                 frames=config.frames,
                 stride=config.stride,
@@ -209,7 +210,7 @@ def _outputs(flags: _Flags) -> list[list[str]]:
 
 
 def _renderers(
-    grouper: Grouper, render: RenderOptions, sinks: Sequence[Sequence[Sink]]
+    grouper: Grouper, render: RenderConfig, sinks: Sequence[Sequence[Sink]]
 ) -> list[Renderer]:
     if not any(sink.needs_image for group in sinks for sink in group):
         return []

@@ -27,14 +27,15 @@ from typing import Any
 
 import numpy as np
 
-from configs.run import BATCH_WINDOW_MS, SourceConfig
+from configs.run import BATCH_WINDOW_MS
 from engine import PoseMaps, align
 from grouping import People
 from stream.frame import Frame
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.summary import Summary
 from stream.sources import open_source
+from stream.sources.config import SourceConfig
 from stream.sources.pattern import FPS as PATTERN_FPS
 from stream.sources.pattern import PatternSource
 from tests.stream.media import BITS, make_clip, read_number
@@ -260,9 +261,7 @@ def batch_window(seconds: float) -> None:
     for apart_ms in (1.0, 500 / PATTERN_FPS):
         for window_ms in (0.0, BATCH_WINDOW_MS, 5.0):
             engine, sources = PairEngine(ENGINES_S["fast"]), [PatternSource(), PatternSource()]
-            options = PipelineOptions(
-                frames=round(seconds * PATTERN_FPS), batch_window_ms=window_ms
-            )
+            options = PipelineConfig(frames=round(seconds * PATTERN_FPS), batch_window_ms=window_ms)
             with Pipeline(sources, engine, nobody, options=options) as pipeline:
                 sources[0].open()
                 time.sleep(apart_ms * 1e-3)

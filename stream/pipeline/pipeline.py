@@ -12,10 +12,10 @@ from configs import ExecutionError, KeypointSet, load_keypoint_set
 from grouping import People
 from stream.estimator import Estimator, Group
 from stream.frame import Frame
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.inference import InferWorker
 from stream.pipeline.item import WorkItem
 from stream.pipeline.lane import Lane
-from stream.pipeline.options import PipelineOptions
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.process import tuned_process
 from stream.pipeline.progress import Progress, progress_of
@@ -66,10 +66,10 @@ class Pipeline:
         *,
         sinks: Sequence[Sequence[Sink]] = (),
         renderers: Sequence[Renderer] = (),
-        options: PipelineOptions | None = None,
+        options: PipelineConfig | None = None,
         timings: Timings | None = None,
     ) -> None:
-        options = options or PipelineOptions()
+        options = options or PipelineConfig()
         for index, source in enumerate(sources):
             if not renderers and sinks and any(sink.needs_image for sink in sinks[index]):
                 raise ValueError(

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from configs import KeypointSet
 from grouping import People
+from stream.render.config import RenderConfig
 from stream.render.heatmaps import Maps, draw_maps
 from stream.render.identity import PersonIds
-from stream.render.options import RenderOptions
 from stream.render.privacy import blur_background, head_joints, mosaic_heads
 from stream.render.skeleton import Skeleton, Style, draw_boxes, draw_people, person_size
 from stream.render.text import Status, TextPainter
 from stream.render.theme import LEFT, MIDDLE, RIGHT, Theme, bgr, load_theme
 from stream.render.trails import Trails
 
-__all__ = ["RenderOptions", "Renderer", "Status"]
+__all__ = ["RenderConfig", "Renderer", "Status"]
 
 # Widths of joints follow the spread of their labels (sigma): 0.079 is a shoulder's, drawn in full;
 # an eye's is 0.025.
@@ -36,9 +36,9 @@ class Renderer:
         self,
         keypoint_set: KeypointSet,
         theme: str | Theme | None = None,
-        options: RenderOptions | None = None,
+        options: RenderConfig | None = None,
     ) -> None:
-        self.options = options or RenderOptions()
+        self.options = options or RenderConfig()
         self.theme = theme if isinstance(theme, Theme) else load_theme(theme or self.options.theme)
         self._shades = self.theme.shades()
         self._outline, self._centre = bgr(self.theme.outline), bgr(self.theme.joint_centre)
@@ -55,7 +55,7 @@ class Renderer:
         keypoints = np.ones((1, len(self._skeleton.joint_shades), 3), np.float32)
         people = People(keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32))
         status = Status(fps=0.0, latency_ms=0.0, drops=0)
-        everything = RenderOptions(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
+        everything = RenderConfig(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
         spare = Renderer.__new__(Renderer)
         spare.__dict__.update(self.__dict__, options=everything, _ids=PersonIds(keypoints.shape[1]))
         spare._trails = self._trails.empty_copy()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import ConfigError
-from configs.loading import build, load_yaml, nearest
+from configs.loading import from_mapping, load_yaml, nearest
 
 _FOLDER = Path(__file__).parent / "themes"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -112,7 +112,7 @@ def load_theme(name: str) -> Theme:
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in theme_names():
         raise ConfigError(f"unknown theme {name!r}{nearest(name, theme_names())}")
-    return build(Theme, load_yaml(path), str(path))
+    return from_mapping(Theme, load_yaml(path), str(path))
 
 
 def _bgr(colour: str) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from configs.errors import ConfigError
 from configs.loading import nearest
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def choose_encoder(codec: str, name: str) -> str:
     )
 
 
-def encoder_options(name: str, options: VideoOptions, *, live: bool) -> dict[str, str]:
+def encoder_options(name: str, options: VideoConfig, *, live: bool) -> dict[str, str]:
     """Private options of the encoder `name` for the asked quality; `live` gives up compression for
     a short delay.
     """

@@ -24,8 +24,8 @@ from stream.sinks.files import check_output, shown_target, sink_error
 from stream.sinks.segments import VideoSeries
 from stream.sinks.stream_out import StreamOut
 from stream.sinks.timeline import Timeline
+from stream.sinks.video_config import VideoConfig
 from stream.sinks.video_file import VideoFormat
-from stream.sinks.video_options import VideoOptions
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ class VideoSink:
     needs_image = True
 
     def __init__(
-        self, target: str, options: VideoOptions | None = None, *, container: str | None = None
+        self, target: str, options: VideoConfig | None = None, *, container: str | None = None
     ) -> None:
         self._target = target
-        self._options = options or VideoOptions()
+        self._options = options or VideoConfig()
         self._container = container
         self._overrun = 0
         self._series: VideoSeries | StreamOut | None = None

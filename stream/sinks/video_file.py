@@ -26,7 +26,7 @@ from stream.sinks.containers import (
 from stream.sinks.encoders import add_video_stream, choose_encoder, encoder_options
 from stream.sinks.files import shown_target
 from stream.sinks.relay import Relay
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class VideoFormat:
     size: tuple[int, int]
     time_base: Fraction
     fps: float | None
-    options: VideoOptions
+    options: VideoConfig
     live: bool = False
 
     @property

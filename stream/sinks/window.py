@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from grouping import People
 from stream.frame import Frame, SourceInfo
-from stream.render.options import RenderOptions
+from stream.render.config import RenderConfig
 from stream.sinks.base import Controls, RunInfo
 
 _LOG = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class WindowSink:
         return False
 
 
-def toggled(options: RenderOptions, key: str) -> RenderOptions:
+def toggled(options: RenderConfig, key: str) -> RenderConfig:
     """`options` with what the key stands for turned on or off; unchanged where it stands for
     nothing.
     """

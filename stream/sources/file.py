@@ -14,10 +14,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
 from stream.sources.clock import StreamClock, credible_fps
+from stream.sources.config import SourceConfig
 from stream.sources.conversion import FrameConverter, displayed_size
 from stream.sources.decoding import decode, has_unknown_video, video_stream
 from stream.sources.deinterlace import deinterlaced

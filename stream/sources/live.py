@@ -14,11 +14,11 @@ from av import VideoFrame
 from av.container import InputContainer
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.backoff import backoff_s
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source, State
 from stream.sources.clock import StreamClock, credible_fps
+from stream.sources.config import SourceConfig
 from stream.sources.conversion import FrameConverter, displayed_size
 from stream.sources.decoding import decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard

@@ -9,7 +9,7 @@ import av
 from av.container import InputContainer
 
 from configs.errors import after_credentials
-from configs.run import SourceConfig
+from stream.sources.config import SourceConfig
 
 # Little is looked at before the first frame, so that a lost source is back soon. FFmpeg's
 # `nobuffer` is not used: it throws away what was looked at, the first key frame included, and what

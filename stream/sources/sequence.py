@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
+from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.pace import Pace
 

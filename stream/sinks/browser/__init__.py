@@ -2,7 +2,7 @@
 elsewhere.
 """
 
-from stream.sinks.browser.options import BrowserOptions
+from stream.sinks.browser.config import BrowserConfig
 from stream.sinks.browser.sink import BrowserSink
 
-__all__ = ["BrowserOptions", "BrowserSink"]
+__all__ = ["BrowserConfig", "BrowserSink"]

@@ -16,13 +16,13 @@ from configs.errors import PoseStreamError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import Controls, RunInfo
-from stream.sinks.browser.options import BrowserOptions, parse_address
+from stream.sinks.browser.config import BrowserConfig, parse_address
 from stream.sinks.browser.server import PageServer, Shown, join_server, leave_server
 from stream.sinks.browser.view import View
 from stream.sinks.files import sink_error
 from stream.sinks.json_lines import frame_record, to_json
 from stream.sinks.video import VideoSink
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ class BrowserSink:
     """
 
     def __init__(
-        self, url: str, options: BrowserOptions | None = None, video: VideoOptions | None = None
+        self, url: str, options: BrowserConfig | None = None, video: VideoConfig | None = None
     ) -> None:
-        self._options = options or BrowserOptions()
-        self._video = replace(video or VideoOptions(), segment=None)
+        self._options = options or BrowserConfig()
+        self._video = replace(video or VideoConfig(), segment=None)
         self._address = parse_address(url, self._options)
         self._server: PageServer | None = None
         self._shown: Shown | None = None

@@ -14,16 +14,16 @@ import pytest
 
 import stream
 from configs import SinkError, SourceError
-from configs.run import SourceConfig
 from grouping import Grouper, People
 from stream.frame import Frame, SourceInfo
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.progress import Progress
-from stream.render.renderer import Renderer, RenderOptions
+from stream.render.renderer import RenderConfig, Renderer
 from stream.sinks import RunInfo, open_sinks
 from stream.sources import FrameSlot, Source, State, open_source
+from stream.sources.config import SourceConfig
 from tests.stream.blank_engine import BlankEngine
 from tests.stream.media import make_clip, numbered_image
 from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
@@ -324,7 +324,7 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
         "write": "disk full",
         "close": "cannot finish",
     }
-    options = PipelineOptions(frames=8 if broken == "close" else None)
+    options = PipelineConfig(frames=8 if broken == "close" else None)
     renderer = Renderer(KEYPOINT_SET)
     renderer.draw = Fault("draw", broken)  # type: ignore[method-assign, assignment]
     pipeline = Pipeline(
@@ -378,7 +378,7 @@ def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> N
     engine = BlankEngine(delay_s=0.004, batch_size=3)
     sinks = [MemorySink(), MemorySink(), MemorySink()]
     sources = [counted(40, name=str(index)) for index in range(3)]
-    options = PipelineOptions(batch_window_ms=1000)
+    options = PipelineConfig(batch_window_ms=1000)
     with Pipeline(
         sources, engine, nobody, sinks=[[sink] for sink in sinks], options=options
     ) as pipeline:
@@ -400,7 +400,7 @@ def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
 
 def test_a_single_source_never_waits_for_company() -> None:
     engine = BlankEngine(batch_size=8)
-    options = PipelineOptions(batch_window_ms=60_000)
+    options = PipelineConfig(batch_window_ms=60_000)
     with Pipeline(
         [counted(5)], engine, nobody, sinks=[[MemorySink()]], options=options
     ) as pipeline:
@@ -414,7 +414,7 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
     silent.health.state = state
-    options = PipelineOptions(batch_window_ms=60_000, policy=EVERY_FRAME)
+    options = PipelineConfig(batch_window_ms=60_000, policy=EVERY_FRAME)
     with Pipeline(
         [silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options
     ) as pipeline:
@@ -425,7 +425,7 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
 def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")
-    options = PipelineOptions(batch_window_ms=20, policy=EVERY_FRAME)
+    options = PipelineConfig(batch_window_ms=20, policy=EVERY_FRAME)
     with Pipeline(
         [silent, counted(20, fps=20.0)], engine, nobody, sinks=[[], [sink]], options=options
     ) as pipeline:
@@ -441,7 +441,7 @@ def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
         engine,
         nobody,
         sinks=[[sink]],
-        options=PipelineOptions(policy=LATEST),
+        options=PipelineConfig(policy=LATEST),
     ) as pipeline:
         summary = pipeline.run()
     assert sink.frames == sorted(set(sink.frames))
@@ -457,7 +457,7 @@ def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
 
 def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
     sink = MemorySink()
-    options = PipelineOptions(policy=Policy(kind="max-age", max_age_s=0.05))
+    options = PipelineConfig(policy=Policy(kind="max-age", max_age_s=0.05))
     with Pipeline(
         [counted(60, fps=100.0)], BlankEngine(delay_s=0.08), nobody, sinks=[[sink]], options=options
     ) as pipeline:
@@ -490,15 +490,15 @@ def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (PipelineOptions(frames=7), list(range(7))),
-        (PipelineOptions(stride=10), list(range(0, 100, 10))),
-        (PipelineOptions(stride=10, frames=3), [0, 10, 20]),
-        (PipelineOptions(max_fps=5.0), list(range(0, 100, 5))),
-        (PipelineOptions(max_fps=1000.0), list(range(100))),
+        (PipelineConfig(frames=7), list(range(7))),
+        (PipelineConfig(stride=10), list(range(0, 100, 10))),
+        (PipelineConfig(stride=10, frames=3), [0, 10, 20]),
+        (PipelineConfig(max_fps=5.0), list(range(0, 100, 5))),
+        (PipelineConfig(max_fps=1000.0), list(range(100))),
     ],
     ids=["frames", "stride", "both", "max fps", "max fps above"],
 )
-def test_fewer_frames_can_be_asked_for(options: PipelineOptions, expected: list[int]) -> None:
+def test_fewer_frames_can_be_asked_for(options: PipelineConfig, expected: list[int]) -> None:
     sink = MemorySink()
     with Pipeline(
         [counted(100)], BlankEngine(), nobody, sinks=[[sink]], options=options
@@ -678,8 +678,8 @@ def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) 
 
 def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
     engine, sink = PlazaEngine(), MemorySink(needs_image=True)
-    renderer = Renderer(KEYPOINT_SET, options=RenderOptions(maps="heatmaps"))
-    options = PipelineOptions(frames=8)
+    renderer = Renderer(KEYPOINT_SET, options=RenderConfig(maps="heatmaps"))
+    options = PipelineConfig(frames=8)
     with (
         open_source("demo") as source,
         Pipeline(

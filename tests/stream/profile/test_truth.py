@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from configs import SinkError
-from configs.profile import ProfileConfig
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import LATEST
 from stream.profile import Profiler, RunFacts
+from stream.profile.config import ProfileConfig
 from tests.stream.blank_engine import BlankEngine
 from tests.stream.pipeline.test_pipeline import MemorySink, counted, nobody
 
@@ -57,7 +57,7 @@ def run_profiled(
 ) -> tuple[Profiler, dict[str, Any]]:
     profiler = Profiler(ProfileConfig())
     sink = MemorySink(delay_s=0.002)
-    choices = PipelineOptions(**options)
+    choices = PipelineConfig(**options)
     with (
         Pipeline(
             [source], engine, nobody, sinks=[[sink]], options=choices, timings=profiler.timings

@@ -15,7 +15,7 @@ from configs import load_keypoint_set
 from configs.errors import ConfigError
 from grouping import People
 from stream.render.identity import PersonIds
-from stream.render.renderer import Renderer, RenderOptions, Status, make_skeleton
+from stream.render.renderer import RenderConfig, Renderer, Status, make_skeleton
 from stream.render.skeleton import capsule
 from stream.render.text import draw_glyphs, text_codes
 from stream.render.theme import LEFT, MIDDLE, RIGHT, load_theme, theme_names
@@ -66,7 +66,7 @@ def drawn(
     **options,
 ) -> np.ndarray:
     image = np.full((*size, 3), 128, np.uint8)
-    Renderer(COCO, options=RenderOptions(**options)).draw(image, people, status)
+    Renderer(COCO, options=RenderConfig(**options)).draw(image, people, status)
     return image
 
 
@@ -164,7 +164,7 @@ def test_every_keypoint_set_and_theme_can_be_drawn(name):
     for theme in theme_names():
         image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
         Renderer(
-            keypoint_set, theme, RenderOptions(boxes=True, ids=True, scores=True, trails=5)
+            keypoint_set, theme, RenderConfig(boxes=True, ids=True, scores=True, trails=5)
         ).draw(image, people, STATUS)
         assert changed(image).any()
 
@@ -212,14 +212,14 @@ def test_many_people_over_a_long_time_never_share_a_number():
 
 def test_a_black_background_shows_nothing_of_the_image():
     image = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), np.uint8)
-    Renderer(COCO, options=RenderOptions(background="black")).draw(image, people_of())
+    Renderer(COCO, options=RenderConfig(background="black")).draw(image, people_of())
     assert not image.any()
 
 
 def test_a_blurred_background_has_no_detail_left():
     board = np.kron(np.indices((HEIGHT // 6, WIDTH // 8)).sum(axis=0) % 2, np.ones((6, 8))) * 255
     image = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
-    Renderer(COCO, options=RenderOptions(background="blur")).draw(image, people_of())
+    Renderer(COCO, options=RenderConfig(background="blur")).draw(image, people_of())
     assert image.std() < 25
 
 
@@ -229,7 +229,7 @@ def test_faces_are_gone_and_the_rest_is_not(hidden):
     joints[hidden, 2] = 0
     pattern = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     image = pattern.copy()
-    Renderer(COCO, options=RenderOptions(blur_faces=True, skeletons=False)).draw(
+    Renderer(COCO, options=RenderConfig(blur_faces=True, skeletons=False)).draw(
         image, people_of(joints)
     )
     face = (slice(54, 66), slice(152, 168))
@@ -247,7 +247,7 @@ def test_the_status_line_stays_in_its_corner():
 
 def test_the_status_line_can_be_turned_off():
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    Renderer(COCO, options=RenderOptions(status=False)).draw(image, people_of(), STATUS)
+    Renderer(COCO, options=RenderConfig(status=False)).draw(image, people_of(), STATUS)
     assert not changed(image).any()
 
 
@@ -259,7 +259,7 @@ def test_boxes_ids_and_scores_are_drawn_when_asked():
 
 
 def test_trails_show_where_hands_and_feet_were():
-    renderer = Renderer(COCO, options=RenderOptions(trails=10, skeletons=False))
+    renderer = Renderer(COCO, options=RenderConfig(trails=10, skeletons=False))
     for step in range(10):
         image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
         renderer.draw(image, people_of(standing(60 + 15 * step)))
@@ -291,7 +291,7 @@ def test_maps_are_laid_where_they_belong(kind):
     heatmaps[3, 20:24, 50:54] = 1
     maps = FakeMaps(heatmaps, np.zeros((17, 60, 80, 1), np.float32), FakeAlignment(4))
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    Renderer(COCO, options=RenderOptions(maps=kind)).draw(image, people_of(), maps=maps)
+    Renderer(COCO, options=RenderConfig(maps=kind)).draw(image, people_of(), maps=maps)
     rows, columns = np.nonzero(changed(image))
     assert 74 <= rows.min() <= 80
     assert 92 <= rows.max() <= 98
@@ -310,7 +310,7 @@ def test_no_coordinates_and_no_image_size_crash_it(keypoints, size, background):
         people = People(
             keypoints, np.nan_to_num(keypoints[:, :, 2]).mean(axis=1), np.zeros((2, 1), np.float32)
         )
-    options = RenderOptions(
+    options = RenderConfig(
         background=background, boxes=True, ids=True, scores=True, blur_faces=True, trails=3
     )
     Renderer(COCO, options=options).draw(np.full((*size, 3), 128, np.uint8), people, STATUS)
@@ -328,7 +328,7 @@ def test_unknown_themes_and_bad_colours_are_one_line(tmp_path):
     with pytest.raises(ConfigError, match="#rrggbb, not 'red'"):
         Renderer(COCO, str(path))
     with pytest.raises(ConfigError, match="joint_threshold"):
-        RenderOptions(joint_threshold=2)
+        RenderConfig(joint_threshold=2)
 
 
 def test_a_theme_file_of_ones_own_is_a_theme(tmp_path):
@@ -342,7 +342,7 @@ def test_a_theme_file_of_ones_own_is_a_theme(tmp_path):
 
 
 def test_warming_up_does_not_touch_what_is_drawn():
-    renderer = Renderer(COCO, options=RenderOptions(trails=4))
+    renderer = Renderer(COCO, options=RenderConfig(trails=4))
     renderer.warm_up()
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     renderer.draw(image, people_of(standing(160)))

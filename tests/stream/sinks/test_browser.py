@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, SinkError
-from stream.render.options import RenderOptions
-from stream.sinks import BrowserOptions, Controls, open_sinks
+from stream.render.config import RenderConfig
+from stream.sinks import BrowserConfig, Controls, open_sinks
 from stream.sinks.browser import BrowserSink
 from tests.stream.sinks.chromium import browser
 from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
@@ -184,7 +184,7 @@ def test_a_screenshot_is_the_current_image(serve):
 
 
 def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
-    sink = serve(BrowserOptions(record_folder=str(tmp_path / "films")))
+    sink = serve(BrowserConfig(record_folder=str(tmp_path / "films")))
     for on in (True, False):
         assert (
             status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE)
@@ -200,7 +200,7 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
 def test_a_recording_that_cannot_be_written_does_not_end_the_run(serve, tmp_path, caplog):
     taken = tmp_path / "films"
     taken.write_text("a file where the folder should be")
-    sink = serve(BrowserOptions(record_folder=str(taken)))
+    sink = serve(BrowserConfig(record_folder=str(taken)))
     body = json.dumps({"on": True})
     assert status_of(sink, "/api/record", method="POST", body=body, **CHANGE) == 200
     wait_until(lambda: "recording stopped" in caplog.text)
@@ -215,7 +215,7 @@ def test_a_recording_that_cannot_be_written_does_not_end_the_run(serve, tmp_path
 
 
 def test_overlays_are_toggled_from_the_page(serve):
-    renderer = SimpleNamespace(options=RenderOptions())
+    renderer = SimpleNamespace(options=RenderConfig())
     sink = serve(controls=Controls(renderer=renderer, stop=lambda: None), run=False)
     assert (
         status_of(sink, "/api/overlay", method="POST", body=json.dumps({"key": "b"}), **CHANGE)
@@ -242,7 +242,7 @@ def test_sources_at_one_address_share_the_page(serve):
 
 
 def test_without_the_token_nothing_is_answered(serve):
-    sink = serve(BrowserOptions(token=TOKEN))
+    sink = serve(BrowserConfig(token=TOKEN))
     for path in (
         "/api/state",
         "/api/events",
@@ -261,7 +261,7 @@ def test_without_the_token_nothing_is_answered(serve):
 
 
 def test_logging_in_gives_a_cookie_that_is_not_the_token(serve):
-    sink = serve(BrowserOptions(token=TOKEN), run=False)
+    sink = serve(BrowserConfig(token=TOKEN), run=False)
     assert status_of(sink, "/api/login", method="POST", body='{"token": "wrong"}', **CHANGE) == 401
     with asked(
         sink, "/api/login", method="POST", body=json.dumps({"token": TOKEN}), **CHANGE
@@ -334,7 +334,7 @@ def test_whatever_is_sent_there_is_no_exception_and_no_leak(serve, caplog, capfd
     caplog.set_level(logging.DEBUG, logger="stream.sinks.browser")
     failures = []
     monkeypatch.setattr(threading, "excepthook", lambda arguments: failures.append(arguments))
-    sink = serve(BrowserOptions(token=TOKEN), run=False)
+    sink = serve(BrowserConfig(token=TOKEN), run=False)
     before = threading.active_count()
 
     @settings(
@@ -416,11 +416,11 @@ def test_addresses_that_cannot_be_served_are_one_line(url, message, monkeypatch)
 
 
 def test_a_token_opens_other_addresses_and_must_not_be_short(monkeypatch):
-    assert open_sinks(["http://0.0.0.0:8080"], browser=BrowserOptions(token=TOKEN))
+    assert open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token=TOKEN))
     monkeypatch.setenv("POSE_STREAM_TOKEN", TOKEN)
     assert open_sinks(["http://0.0.0.0:8080"])
     with pytest.raises(ConfigError, match="at least 16"):
-        open_sinks(["http://0.0.0.0:8080"], browser=BrowserOptions(token="short"))
+        open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token="short"))
 
 
 def test_an_address_in_use_is_one_line(source_info, run_info):
@@ -435,7 +435,7 @@ def test_an_address_in_use_is_one_line(source_info, run_info):
     not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"
 )
 def test_a_real_browser_shows_the_image(serve, tmp_path):
-    sink = serve(BrowserOptions(record_folder=str(tmp_path)))
+    sink = serve(BrowserConfig(record_folder=str(tmp_path)))
     with browser(tmp_path / "profile") as page:
         page.open(sink.url)
         page.wait_for("document.querySelector('img')?.naturalWidth > 0")

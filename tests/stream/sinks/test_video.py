@@ -18,7 +18,7 @@ import pytest
 
 from configs.errors import ConfigError, SinkError
 from stream.frame import SourceInfo
-from stream.sinks import VideoOptions
+from stream.sinks import VideoConfig
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video import VideoSink
 from tests.stream.sinks.samples import (
@@ -107,7 +107,7 @@ def test_colours_come_back_as_they_went_in(tmp_path, source_info, run_info, writ
     colours = np.uint8([[0, 0, 255], [0, 255, 0], [255, 0, 0], [40, 120, 200]])
     for frame in frames:
         frame.image[:] = colours.repeat(WIDTH // 4, axis=0)[None]
-    write_all(VideoSink(str(path), VideoOptions(video_quality=5)), source_info, run_info, frames)
+    write_all(VideoSink(str(path), VideoConfig(video_quality=5)), source_info, run_info, frames)
     with av.open(str(path)) as container:
         image = next(container.decode(video=0)).to_ndarray(format="bgr24").astype(int)
     centres = image[HEIGHT // 2, WIDTH // 8 :: WIDTH // 4]
@@ -195,7 +195,7 @@ def test_segments_play_by_themselves_and_lose_nothing(
     tmp_path, run_info, write_all, clip_with_audio
 ):
     source = clip_with_audio(50)
-    sink = VideoSink(str(tmp_path / "out.mp4"), VideoOptions(segment="0.8s"))
+    sink = VideoSink(str(tmp_path / "out.mp4"), VideoConfig(segment="0.8s"))
     write_all(sink, source, run_info, frames_of(source, 50))
     parts = sorted(tmp_path.glob("out*.mp4"))
     assert [part.name for part in parts] == ["out-0000.mp4", "out-0001.mp4", "out-0002.mp4"]
@@ -310,13 +310,13 @@ def test_outputs_that_cannot_be_written_are_refused_at_once(
 
 
 def test_unknown_encoders_are_named_with_the_nearest(tmp_path, source_info, run_info):
-    sink = VideoSink(str(tmp_path / "out.mp4"), VideoOptions(video_encoder="libx26"))
+    sink = VideoSink(str(tmp_path / "out.mp4"), VideoConfig(video_encoder="libx26"))
     with pytest.raises(ConfigError, match="did you mean 'libx26"):
         sink.open(source_info, run_info)
     with pytest.raises(ConfigError, match=r"0\.\.51"):
-        VideoOptions(video_quality=52)
+        VideoConfig(video_quality=52)
     with pytest.raises(ConfigError, match="10m"):
-        VideoOptions(segment="ten")
+        VideoConfig(segment="ten")
 
 
 def test_files_wait_for_a_slow_encoder_and_live_sources_drop(
@@ -381,7 +381,7 @@ def test_audio_that_a_container_cannot_carry_costs_the_audio_only(
 
 def test_hevc_carries_the_tag_that_apple_players_want(tmp_path, source_info, run_info, write_all):
     path = tmp_path / "out.mp4"
-    sink = VideoSink(str(path), VideoOptions(video_codec="hevc", video_preset="ultrafast"))
+    sink = VideoSink(str(path), VideoConfig(video_codec="hevc", video_preset="ultrafast"))
     try:
         write_all(sink, source_info, run_info, make_frames(vfr_stamps(10)))
     except ConfigError as error:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.run import SourceConfig
 from stream.frame import Frame
 from stream.sources import FrameSlot, open_source
+from stream.sources.config import SourceConfig
 from stream.sources.deinterlace import Deinterlace
 from stream.sources.live import LiveSource
 from stream.sources.network import LiveInput

@@ -294,7 +294,7 @@ def write(path: Path, content: bytes) -> Path:
 def test_realtime_delivers_at_the_pace_of_the_stamps(tmp_path: Path) -> None:
     import time
 
-    from configs.run import SourceConfig
+    from stream.sources.config import SourceConfig
 
     clip = make_clip(tmp_path / "clip.mp4", frames=11, fps=25)
     with open_source(str(clip), SourceConfig(realtime=True)) as source:

@@ -22,14 +22,14 @@ import av
 import pytest
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.backoff import LONGEST_WAIT_S, backoff_s
 from stream.frame import Frame
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME
 from stream.pipeline.progress import Progress
 from stream.sources import Source, open_source
+from stream.sources.config import SourceConfig
 from tests.stream.blank_engine import BlankEngine
 from tests.stream.media import make_clip, numbered_image, read_number
 from tests.stream.plaza_engine import no_people
@@ -442,7 +442,7 @@ def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> Non
             BlankEngine(batch_size=2),
             lambda *maps: no_people(),
             sinks=[[sink] for sink in sinks],
-            options=PipelineOptions(policy=EVERY_FRAME),
+            options=PipelineConfig(policy=EVERY_FRAME),
         )
         killed_at: list[int] = []
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.sources import open_source
+from stream.sources.config import SourceConfig
 from tests.stream.media import damage, make_clip, numbered_image, read_number
 
 

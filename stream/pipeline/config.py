@@ -9,7 +9,7 @@ from stream.pipeline.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
-class PipelineOptions:
+class PipelineConfig:
     """How frames go through.
 
     policy: which frames are given up when the engine is slower than a source; by default `latest`

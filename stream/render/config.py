@@ -10,7 +10,7 @@ from configs.flags import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderOptions:
+class RenderConfig:
     """Flags of the annotated image that windows, videos and the browser page show."""
 
     theme: str = option(
