@@ -18,7 +18,7 @@ README = Path(__file__).with_name("README.md")
 
 OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
-EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8"]
+EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8", "trackeval>=1.3"]
 SYNTHETIC = ["scikit-image>=0.22"]
 QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
@@ -49,7 +49,8 @@ setup(
     ),
     py_modules=["run_stream"],
     package_data={
-        "configs": ["*/*.yaml", "py.typed"],
+        "": ["py.typed"],
+        "configs": ["*/*.yaml"],
         "engine": ["weights/*"],
         "stream": ["data/*", "schema/*"],
         "stream.render": ["themes/*"],

@@ -2,7 +2,7 @@
 
 from stream.api import iterate
 from stream.frame import Frame, SourceInfo
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 from stream.pipeline.progress import Progress
@@ -15,7 +15,7 @@ __all__ = [
     "LATEST",
     "Frame",
     "Pipeline",
-    "PipelineOptions",
+    "PipelineConfig",
     "Policy",
     "Progress",
     "Source",

@@ -38,7 +38,7 @@ LATE = {
         "onnxruntime",
         "onnx",
     ),
-    *("pycocotools", "matplotlib", "nncf", "pynvml", "nvtx"),
+    *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
 }
 
 

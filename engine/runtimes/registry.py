@@ -45,12 +45,14 @@ class Entry:
     def open(self, path: Path, metadata: ModelMetadata, precision: str) -> Runtime:
         """The runtime with the exported model at `path`; raises what its constructor raises."""
         self.check()
-        # Late: each of these modules imports a large package that need not be there.
-        module, factory = self.home.rsplit(".", 1)
-        make: Callable[[Path, ModelMetadata, str], Runtime] = getattr(
-            import_module(f"engine.runtimes.{module}"), factory
-        )
+        make: Callable[[Path, ModelMetadata, str], Runtime] = self.factory()
         return make(path, metadata, self.precisions[0] if precision == "auto" else precision)
+
+    def factory(self) -> type[Runtime]:
+        """The class, whose `name` is the entry's; imported late."""
+        module, name = self.home.rsplit(".", 1)
+        made: type[Runtime] = getattr(import_module(f"engine.runtimes.{module}"), name)
+        return made
 
 
 # In the order in which `auto` tries them.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from configs import ConfigError, DataError, ExecutionError, GroupingConfig, SinkError
+from engine.runtimes import RUNTIMES
 from evaluation.commands.table import TableOptions, run_table
 from evaluation.measuring import measurements
 from evaluation.measuring.grid import AxesOptions, show
@@ -134,6 +135,12 @@ def test_the_newest_row_counts_and_splits_are_not_mixed() -> None:
     )
     here = row("speed", setting(), on="clip")
     assert newest([slow, here], "speed") == {setting(): here}
+
+
+def test_torch_on_the_cpu_and_on_a_gpu_are_two_rows() -> None:
+    names = [RUNTIMES[name].factory().name for name in ("torch_cpu", "torch_cuda")]
+    rows = [row("speed", setting(runtime=name), on="clip") for name in names]
+    assert list(newest(rows, "speed").values()) == rows
 
 
 def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> None:
