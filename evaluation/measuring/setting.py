@@ -12,7 +12,7 @@ import yaml
 
 from configs import ConfigError, GroupingConfig, KeypointSet, load_keypoint_set
 from configs.flags import option
-from configs.loading import build
+from configs.loading import from_mapping
 from engine import InputSize, open_estimator, parse_input_size
 from engine.model_source import find_model
 from evaluation.measuring.network import NetworkEstimator
@@ -110,7 +110,7 @@ class Setting:
     @classmethod
     def from_json(cls, values: dict[str, Any], where: str) -> Setting:
         """Raises ConfigError for values that are none of a setting's."""
-        return build(cls, values, where)
+        return from_mapping(cls, values, where)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def parse_grouping(entries: Sequence[str]) -> GroupingConfig:
             values[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"--grouping {entry!r}: the value cannot be read") from error
-    return build(GroupingConfig, values, "--grouping")
+    return from_mapping(GroupingConfig, values, "--grouping")
 
 
 def changed(config: GroupingConfig) -> tuple[str, ...]:
