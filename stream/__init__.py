@@ -6,6 +6,7 @@ from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 from stream.pipeline.progress import Progress
+from stream.pipeline.stages import PerSource, Stage
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import StageStatistics, Statistics, Timings
 from stream.sources import Source, open_source
@@ -16,11 +17,13 @@ __all__ = [
     "Frame",
     "Pipeline",
     "PipelineConfig",
+    "PerSource",
     "Policy",
     "Progress",
     "Source",
     "SourceInfo",
     "SourceSummary",
+    "Stage",
     "StageStatistics",
     "Statistics",
     "Summary",
