@@ -8,7 +8,7 @@ from configs.errors import ConfigError
 from configs.flags import option
 
 # Two cameras at 25 fps, an engine that takes 10 ms for one picture or two (benchmarks/live.py
-# company). 1 ms apart: the window lets the second frame join the first instead of queueing behind
+# batch-window). 1 ms apart: the window lets the second frame join the first instead of queueing behind
 # it, latency p95 20.4 -> 11.9 ms. Half a period apart: it never joins, and every frame is later by
 # the window (p50 10.9 -> 13.0 ms), which is why it is short. A busy engine finds frames of all
 # cameras when it is done and needs no window.

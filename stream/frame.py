@@ -1,4 +1,4 @@
-"""What flows through the pipeline: one decoded picture with its times."""
+"""What flows through the pipeline: a decoded image with its times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(slots=True)
 class Frame:
-    """One picture of one source. It has one owner at a time; its image lives in a ring-buffer slot.
+    """One moment of one source. It has one owner at a time; its image lives in a ring-buffer slot.
 
     image: (H, W, 3) uint8 BGR, in display orientation (rotation applied).
     source: name of the source, without credentials.

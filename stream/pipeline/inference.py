@@ -1,4 +1,4 @@
-"""The stage that gives pictures to the engine."""
+"""The stage that gives images to the engine."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.estimator import Estimator
-from stream.pipeline.item import Parcel, send
-from stream.pipeline.lane import Channel
+from stream.pipeline.item import WorkItem, send
+from stream.pipeline.lane import Lane
 from stream.pipeline.ring import Lease, RingBuffer, RingClosed
-from stream.pipeline.round_robin import TurnReader
+from stream.pipeline.round_robin import RoundRobinReader
 from stream.pipeline.timing import Timings
 from stream.pipeline.worker import Outcome, Worker
 from stream.sources import FrameSlot
 
 
 @dataclass(frozen=True, slots=True)
-class _UnderWay:
-    """A frame that the engine is at work on.
+class _Submitted:
+    """A frame that was given to the engine.
 
     begin_ns: when it was submitted, `time.perf_counter_ns()`. spent_ns: what that took, its share
     of the batch.
     """
 
-    channel: int
+    lane: int
     lease: Lease[FrameSlot]
     ticket: Any
     begin_ns: int
@@ -44,10 +44,10 @@ class InferWorker(Worker):
 
     def __init__(
         self,
-        reader: TurnReader[FrameSlot],
-        channels: Sequence[Channel],
+        reader: RoundRobinReader[FrameSlot],
+        lanes: Sequence[Lane],
         estimator: Estimator,
-        outbox: RingBuffer[Parcel],
+        outbox: RingBuffer[WorkItem],
         outcome: Outcome,
         timings: Timings,
         *,
@@ -55,10 +55,10 @@ class InferWorker(Worker):
         batch_window_s: float,
     ) -> None:
         super().__init__(
-            "infer", outcome, inboxes=[channel.ring for channel in channels], outboxes=(outbox,)
+            "infer", outcome, inboxes=[lane.ring for lane in lanes], outboxes=(outbox,)
         )
         self._reader = reader
-        self._channels = tuple(channels)
+        self._lanes = tuple(lanes)
         self._estimator = estimator
         self._outbox = outbox
         self._in_flight = in_flight
@@ -67,7 +67,7 @@ class InferWorker(Worker):
         self._submit = timings.part("infer: submit")
         self._wait = timings.part("infer: wait")
         self._depth = timings.depth("infer")
-        self._pending: deque[deque[_UnderWay]] = deque()
+        self._pending: deque[deque[_Submitted]] = deque()
 
     def work(self) -> None:
         ended = False
@@ -89,8 +89,8 @@ class InferWorker(Worker):
 
     def finish(self) -> None:
         for batch in self._pending:
-            for item in batch:
-                item.lease.release()
+            for submitted in batch:
+                submitted.lease.release()
         self._pending.clear()
 
     def _submit_next(self) -> bool:
@@ -99,15 +99,15 @@ class InferWorker(Worker):
         """
         idle = not self._pending
         found = self._reader.acquire(
-            min(self._estimator.batch_size, len(self._channels)),
+            min(self._estimator.batch_size, len(self._lanes)),
             timeout_s=None if idle else 0,
             window_s=self._batch_window_s if idle else 0,
             awaited=self._is_awaited,
         )
         if not found:
             return False
-        for channel, _ in found:
-            self._depth.add(len(self._channels[channel].ring))
+        for lane, _ in found:
+            self._depth.add(len(self._lanes[lane].ring))
         first, lease = found[0]
         try:
             with self._submit.measure(lease.slot.frame.index, first) as submit:
@@ -121,32 +121,32 @@ class InferWorker(Worker):
         spent_ns = submit.spent_ns // len(found)
         self._pending.append(
             deque(
-                _UnderWay(channel, lease, ticket, submit.begin_ns, spent_ns)
-                for (channel, lease), ticket in zip(found, tickets, strict=True)
+                _Submitted(lane, lease, ticket, submit.begin_ns, spent_ns)
+                for (lane, lease), ticket in zip(found, tickets, strict=True)
             )
         )
         return True
 
     def _deliver_oldest(self) -> None:
         """Waits for the oldest batch and sends its maps on."""
-        parcel = Parcel()
+        item = WorkItem()
         batch = self._pending[0]
         try:
             while batch:
-                item = batch.popleft()
-                parcel.channel, parcel.lease = item.channel, item.lease
-                frame = parcel.frame
-                with self._wait.measure(frame.index, item.channel) as wait:
-                    parcel.maps = self._estimator.result(item.ticket)
-                spent_ns = item.spent_ns + wait.spent_ns
+                submitted = batch.popleft()
+                item.lane, item.lease = submitted.lane, submitted.lease
+                frame = item.frame
+                with self._wait.measure(frame.index, item.lane) as wait:
+                    item.maps = self._estimator.result(submitted.ticket)
+                spent_ns = submitted.spent_ns + wait.spent_ns
                 self._timer.add(
-                    item.begin_ns, wait.end_ns, frame.index, item.channel, spent_ns=spent_ns
+                    submitted.begin_ns, wait.end_ns, frame.index, item.lane, spent_ns=spent_ns
                 )
                 frame.left_ns["infer"] = time.monotonic_ns()
-                send(parcel, self._outbox)
+                send(item, self._outbox)
         finally:
-            parcel.clear()
+            item.clear()
         self._pending.popleft()
 
-    def _is_awaited(self, channel: int) -> bool:
-        return self._channels[channel].source.health.state == "running"
+    def _is_awaited(self, lane: int) -> bool:
+        return self._lanes[lane].source.health.state == "running"

@@ -9,19 +9,19 @@ from stream.pipeline.ring import Lease, RingBuffer, RingClosed
 from stream.sources import FrameSlot
 
 
-class Parcel:
+class WorkItem:
     """One frame on its way, with what has been made of it so far. It owns the lease of the frame
     and the buffers of the maps.
 
-    channel: which source it is from.
+    lane: which source it is from.
     maps: between inference and grouping. people: after grouping, in source pixels. drawn: whether
     they are in the image.
     """
 
-    __slots__ = ("channel", "drawn", "lease", "maps", "people")
+    __slots__ = ("drawn", "lane", "lease", "maps", "people")
 
     def __init__(self) -> None:
-        self.channel = -1
+        self.lane = -1
         self.lease: Lease[FrameSlot] | None = None
         self.maps: PoseMaps | None = None
         self.people: People | None = None
@@ -29,13 +29,13 @@ class Parcel:
 
     @property
     def frame(self) -> Frame:
-        assert self.lease is not None, "an empty parcel has no frame"
+        assert self.lease is not None, "an empty item has no frame"
         return self.lease.slot.frame
 
-    def take(self, other: Parcel) -> None:
+    def take(self, other: WorkItem) -> None:
         """Moves everything from `other` here."""
-        self.channel, self.lease, self.maps, self.people = (
-            other.channel,
+        self.lane, self.lease, self.maps, self.people = (
+            other.lane,
             other.lease,
             other.maps,
             other.people,
@@ -54,8 +54,8 @@ class Parcel:
         self.drawn = False
 
 
-def send(parcel: Parcel, ring: RingBuffer[Parcel]) -> None:
-    """Moves what the parcel holds into the ring, waiting for room; what cannot be sent is given
+def send(item: WorkItem, ring: RingBuffer[WorkItem]) -> None:
+    """Moves what the item holds into the ring, waiting for room; what cannot be sent is given
     back.
 
     Raises RingClosed if nobody reads the ring any more.
@@ -63,8 +63,8 @@ def send(parcel: Parcel, ring: RingBuffer[Parcel]) -> None:
     try:
         lease = ring.reserve()
         assert lease is not None, f"{ring.name} waits for room without a time limit"
-        lease.slot.take(parcel)
+        lease.slot.take(item)
         if not lease.commit():
             raise RingClosed(ring.closed)
     finally:
-        parcel.clear()
+        item.clear()

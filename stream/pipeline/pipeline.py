@@ -14,13 +14,14 @@ from stream.estimator import Estimator, Group
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.inference import InferWorker
-from stream.pipeline.item import Parcel
-from stream.pipeline.lane import Channel, Thinning
+from stream.pipeline.item import WorkItem
+from stream.pipeline.lane import Lane
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.process import tuned_process
 from stream.pipeline.progress import Progress, progress_of
 from stream.pipeline.ring import RingBuffer, RingClosed
-from stream.pipeline.round_robin import TurnReader
+from stream.pipeline.round_robin import RoundRobinReader
+from stream.pipeline.sampling import FrameSampler
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import Timings
 from stream.pipeline.worker import Outcome, Worker
@@ -47,7 +48,7 @@ class Pipeline:
     sources: opened by the caller, who closes them; none of them may be used by anybody else
     meanwhile.
     sinks: for each source, what its results go to; opened, written and closed by the pipeline.
-    renderers: for each source, what draws its pictures; needed if a sink wants them, and used only
+    renderers: for each source, what draws its images; needed if a sink wants them, and used only
     then.
     left_behind: stages that hung in foreign code when the run ended; their threads may still be
     using engine and sources.
@@ -70,17 +71,16 @@ class Pipeline:
     ) -> None:
         options = options or PipelineConfig()
         for index, source in enumerate(sources):
-            if not renderers and sinks and any(sink.needs_picture for sink in sinks[index]):
+            if not renderers and sinks and any(sink.needs_image for sink in sinks[index]):
                 raise ValueError(
-                    f"a sink of {source.name!r} wants pictures, and there is no renderer to draw "
-                    "them"
+                    f"a sink of {source.name!r} wants images, and there is no renderer to draw them"
                 )
         self.timings = timings or Timings()
         self._estimator = estimator
         self._group = group
         self._outcome = Outcome()
         self._workers: list[Worker] = []
-        self._rings: list[RingBuffer[Parcel]] = []
+        self._rings: list[RingBuffer[WorkItem]] = []
         self._stop_at_s: float | None = None
         self._stopping = False
         self.left_behind: tuple[str, ...] = ()
@@ -94,30 +94,30 @@ class Pipeline:
         )
         self._batch_window_s = options.batch_window_ms * 1e-3
         signal = threading.Condition()
-        self._channels = [
-            Channel(
+        self._lanes = [
+            Lane(
                 source=source,
                 ring=self._frame_ring(f"frames of {source.name}", policies[index], signal),
                 sinks=sinks[index] if sinks else (),
                 renderer=renderers[index] if renderers else None,
-                thinning=Thinning(
+                sampler=FrameSampler(
                     limit=options.frames, stride=options.stride, max_fps=options.max_fps
                 ),
                 label=str(index) if len(sources) > 1 else "",
             )
             for index, source in enumerate(sources)
         ]
-        for channel in self._channels:
-            if channel.renderer is not None:
+        for lane in self._lanes:
+            if lane.renderer is not None:
                 controls = Controls(
-                    renderer=channel.renderer,
+                    renderer=lane.renderer,
                     stop=self.stop,
                     stopping=lambda: self._stop_at_s is not None,
                 )
-                for sink in channel.sinks:
+                for sink in lane.sinks:
                     if isinstance(sink, Interactive):
                         sink.attach(controls)
-        self._reader = TurnReader([channel.ring for channel in self._channels], signal)
+        self._reader = RoundRobinReader([lane.ring for lane in self._lanes], signal)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Runs until every source has ended, `stop` is called or something fails; finishes all
@@ -126,17 +126,17 @@ class Pipeline:
         `on_progress` is called about ten times a second in the caller's thread. Raises the first
         error of any stage, after everything has been finished. Can be called once.
         """
-        maps = self._make_front()
-        people = self._make_group(maps)
+        maps = self._start_inference()
+        people = self._start_grouping(maps)
         run = self._run_info()
-        if any(channel.draws for channel in self._channels):
-            pictures = self._ring("pictures")
+        if any(lane.draws for lane in self._lanes):
+            images = self._ring("images")
             runtime = f"{run.model}, {run.runtime} {run.precision}"
             self._workers.append(
-                RenderWorker(self._channels, runtime, people, pictures, self._outcome, self.timings)
+                RenderWorker(self._lanes, runtime, people, images, self._outcome, self.timings)
             )
-            people = pictures
-        writer = WriteWorker(self._channels, run, people, self._outcome, self.timings)
+            people = images
+        writer = WriteWorker(self._lanes, run, people, self._outcome, self.timings)
         self._workers.append(writer)
         with tuned_process():
             self._begin()
@@ -158,8 +158,8 @@ class Pipeline:
 
         Raises the first error of any stage. Can be used once; leaving the loop ends the run.
         """
-        inbox = self._make_group(self._make_front())
-        parcel = Parcel()
+        inbox = self._start_grouping(self._start_inference())
+        item = WorkItem()
         with tuned_process():
             self._begin()
             try:
@@ -172,23 +172,23 @@ class Pipeline:
                     if lease is None:
                         continue
                     with lease as slot:
-                        parcel.take(slot)
-                    channel, people = self._channels[parcel.channel], parcel.people
+                        item.take(slot)
+                    lane, people = self._lanes[item.lane], item.people
                     assert people is not None
-                    frame = parcel.frame
+                    frame = item.frame
                     self.timings.delivered(
                         frame.index,
-                        parcel.channel,
+                        item.lane,
                         capture_ns=frame.capture_ns,
                         people=len(people),
-                        drops=channel.ring.dropped,
+                        drops=lane.ring.dropped,
                     )
-                    channel.frames += 1
-                    channel.people += len(people)
+                    lane.frames += 1
+                    lane.people += len(people)
                     yield frame, people
-                    parcel.clear()
+                    item.clear()
             finally:
-                parcel.clear()
+                item.clear()
                 self._shut_down()
         if self._outcome.error is not None:
             raise self._outcome.error
@@ -208,14 +208,14 @@ class Pipeline:
             elapsed_s=self.timings.elapsed_s,
             sources=tuple(
                 SourceSummary(
-                    name=channel.source.name,
-                    frames=channel.frames,
-                    people=channel.people,
-                    drops=channel.ring.drops,
-                    health=channel.source.health,
-                    left_out=channel.left_out,
+                    name=lane.source.name,
+                    frames=lane.frames,
+                    people=lane.people,
+                    drops=lane.ring.drops,
+                    health=lane.source.health,
+                    left_out=lane.left_out,
                 )
-                for channel in self._channels
+                for lane in self._lanes
             ),
             latency_ms=self.timings.latency_ns.statistics(1e-6),
             stages=self.timings.statistics(),
@@ -234,22 +234,20 @@ class Pipeline:
     ) -> None:
         self._shut_down()
 
-    def _make_front(self) -> RingBuffer[Parcel]:
+    def _start_inference(self) -> RingBuffer[WorkItem]:
         """The workers up to the maps."""
         if self._used:
             raise RuntimeError("a pipeline runs once; make a new one")
         self._used = True
-        batch = min(self._estimator.batch_size, len(self._channels))
+        batch = min(self._estimator.batch_size, len(self._lanes))
         maps = self._ring(
             "maps", self._waiting * batch
         )  # room for all of a batch, so that the next one is submitted at once
-        self._workers += [
-            DecodeWorker(channel, self._outcome, self.timings) for channel in self._channels
-        ]
+        self._workers += [DecodeWorker(lane, self._outcome, self.timings) for lane in self._lanes]
         self._workers.append(
             InferWorker(
                 self._reader,
-                self._channels,
+                self._lanes,
                 self._estimator,
                 maps,
                 self._outcome,
@@ -260,10 +258,10 @@ class Pipeline:
         )
         return maps
 
-    def _make_group(self, maps: RingBuffer[Parcel]) -> RingBuffer[Parcel]:
+    def _start_grouping(self, maps: RingBuffer[WorkItem]) -> RingBuffer[WorkItem]:
         people = self._ring("people")
         self._workers.append(
-            GroupWorker(self._group, self._channels, maps, people, self._outcome, self.timings)
+            GroupWorker(self._group, self._lanes, maps, people, self._outcome, self.timings)
         )
         return people
 
@@ -277,9 +275,9 @@ class Pipeline:
             [FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal
         )
 
-    def _ring(self, name: str, count: int | None = None) -> RingBuffer[Parcel]:
+    def _ring(self, name: str, count: int | None = None) -> RingBuffer[WorkItem]:
         ring = RingBuffer(
-            [Parcel() for _ in range(count or self._waiting)], name=name, on_drop=Parcel.clear
+            [WorkItem() for _ in range(count or self._waiting)], name=name, on_drop=WorkItem.clear
         )
         self._rings.append(ring)
         return ring
@@ -301,7 +299,7 @@ class Pipeline:
         )
 
     def _progress(self, *, finished: bool) -> Progress:
-        return progress_of(self._channels, elapsed_s=self.timings.elapsed_s, finished=finished)
+        return progress_of(self._lanes, elapsed_s=self.timings.elapsed_s, finished=finished)
 
     def _see_stop(self) -> None:
         if self._stop_at_s is not None and not self._stopping:
@@ -312,9 +310,9 @@ class Pipeline:
         return self._stop_at_s is not None and time.monotonic() - self._stop_at_s > _STOP_S
 
     def _interrupt(self, reason: str) -> None:
-        for channel in self._channels:
-            channel.source.interrupt()
-            channel.ring.abort(reason)
+        for lane in self._lanes:
+            lane.source.interrupt()
+            lane.ring.abort(reason)
 
     def _shut_down(self) -> None:
         """Ends every thread; one that hangs in foreign code is left behind, said aloud, after a

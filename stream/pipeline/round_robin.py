@@ -18,7 +18,7 @@ def _everyone(index: int) -> bool:
     return True
 
 
-class TurnReader(Generic[T]):
+class RoundRobinReader(Generic[T]):
     """Reads rings that were all made with the Condition `signal`. Rings that are closed and empty
     are passed over.
     """

@@ -12,7 +12,7 @@ from stream.sources import SourceHealth
 class SourceSummary:
     """One source: frames written, people in them, drops by cause, and how it fared.
 
-    left_out: pictures that are missing in outputs of a live source, by output: its encoder or its
+    left_out: frames that are missing in outputs of a live source, by output: its encoder or its
     receiver could not keep up.
     """
 
@@ -27,9 +27,7 @@ class SourceSummary:
     def troubles(self) -> list[str]:
         """What people should know of, in words; nothing where all is well."""
         found = [
-            f"{count} pictures not in {output!r}"
-            for output, count in self.left_out.items()
-            if count
+            f"{count} frames not in {output!r}" for output, count in self.left_out.items() if count
         ]
         if self.health.state == "failed":
             found.append(self.health.message)

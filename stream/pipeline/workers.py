@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from configs import SourceError
 from grouping import People
 from stream.estimator import Group
-from stream.pipeline.item import Parcel, send
-from stream.pipeline.lane import Channel
+from stream.pipeline.item import WorkItem, send
+from stream.pipeline.lane import Lane
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.timing import Timings
 from stream.pipeline.worker import Outcome, Worker
@@ -24,41 +24,41 @@ _LOG = logging.getLogger(__name__)
 
 _FPS_FRAMES = 30  # frames over which the status line's frame rate is taken
 
-Ring = RingBuffer[Parcel]
+Ring = RingBuffer[WorkItem]
 
 
 class DecodeWorker(Worker):
     """Source to ring: one thread a source, so that a source that is gone holds up nobody."""
 
-    def __init__(self, channel: Channel, outcome: Outcome, timings: Timings) -> None:
-        super().__init__(f"decode {channel.source.name}", outcome, outboxes=(channel.ring,))
-        self._channel = channel
-        self._timer = timings.stage(channel.stage("decode"))
-        self._number = int(channel.label or 0)
+    def __init__(self, lane: Lane, outcome: Outcome, timings: Timings) -> None:
+        super().__init__(f"decode {lane.source.name}", outcome, outboxes=(lane.ring,))
+        self._lane = lane
+        self._timer = timings.stage(lane.stage("decode"))
+        self._number = int(lane.label or 0)
 
     def work(self) -> None:
         try:
             self._decode()
         except SourceError as error:
-            health = self._channel.source.health
+            health = self._lane.source.health
             health.state, health.message = "failed", str(error)
-            if self._channel.label:
+            if self._lane.label:
                 _LOG.error(
                     "%s", error
                 )  # now: the other sources may go on for days before it is raised
             raise
 
     def _decode(self) -> None:
-        source, ring, thinning = self._channel.source, self._channel.ring, self._channel.thinning
+        source, ring, sampler = self._lane.source, self._lane.ring, self._lane.sampler
         spent_ns = 0  # since the last frame that was used
-        while not thinning.done:
+        while not sampler.done:
             begin_ns, waited_ns = time.perf_counter_ns(), source.health.waited_ns
             with self._timer.marked():
                 found = source.grab()
             if not found:
                 return
             spent_ns += time.perf_counter_ns() - begin_ns - (source.health.waited_ns - waited_ns)
-            if not thinning.wants(source.time_s):
+            if not sampler.wants(source.time_s):
                 continue
             lease = ring.reserve()
             if lease is None:
@@ -76,8 +76,8 @@ class DecodeWorker(Worker):
                 lease.release()
 
 
-class ParcelWorker(Worker):
-    """A stage that takes parcels in order, does something to each, and sends them on."""
+class StageWorker(Worker):
+    """A stage that takes items in order, does something to each, and sends them on."""
 
     stage = ""
 
@@ -89,26 +89,26 @@ class ParcelWorker(Worker):
         self._depth = timings.depth(self.stage)
 
     def work(self) -> None:
-        parcel = Parcel()
+        item = WorkItem()
         for lease in self._inbox:
             with lease as slot:
-                parcel.take(slot)
+                item.take(slot)
             self._depth.add(len(self._inbox))
             try:
-                frame = parcel.frame
-                with self._timer.measure(frame.index, parcel.channel):
-                    self.process(parcel)
+                frame = item.frame
+                with self._timer.measure(frame.index, item.lane):
+                    self.process(item)
                 frame.left_ns[self.stage] = time.monotonic_ns()
-                send(parcel, self._outbox)
+                send(item, self._outbox)
             finally:
-                parcel.clear()
+                item.clear()
 
-    def process(self, parcel: Parcel) -> None:
+    def process(self, item: WorkItem) -> None:
         """What the stage does to one frame."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it does to a frame")
 
 
-class GroupWorker(ParcelWorker):
+class GroupWorker(StageWorker):
     """Maps to people in source pixels."""
 
     stage = "group"
@@ -116,7 +116,7 @@ class GroupWorker(ParcelWorker):
     def __init__(
         self,
         group: Group,
-        channels: Sequence[Channel],
+        lanes: Sequence[Lane],
         inbox: Ring,
         outbox: Ring,
         outcome: Outcome,
@@ -124,30 +124,28 @@ class GroupWorker(ParcelWorker):
     ) -> None:
         super().__init__(inbox, outbox, outcome, timings)
         self._group = group
-        self._channels = tuple(channels)
+        self._lanes = tuple(lanes)
 
-    def process(self, parcel: Parcel) -> None:
-        maps = parcel.maps
+    def process(self, item: WorkItem) -> None:
+        maps = item.maps
         assert maps is not None
         people = self._group(maps.heatmaps, maps.tags, maps.candidates)
-        parcel.people = People(
-            maps.alignment.to_image(people.keypoints), people.scores, people.tags
-        )
-        if not self._channels[parcel.channel].draws_maps:
+        item.people = People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
+        if not self._lanes[item.lane].draws_maps:
             maps.release()
-            parcel.maps = None
+            item.maps = None
 
 
-class RenderWorker(ParcelWorker):
+class RenderWorker(StageWorker):
     """People drawn into the frame itself, if a sink wants that: from here on its image is the
-    annotated picture.
+    annotated image.
     """
 
     stage = "render"
 
     def __init__(
         self,
-        channels: Sequence[Channel],
+        lanes: Sequence[Lane],
         runtime: str,
         inbox: Ring,
         outbox: Ring,
@@ -155,31 +153,29 @@ class RenderWorker(ParcelWorker):
         timings: Timings,
     ) -> None:
         super().__init__(inbox, outbox, outcome, timings)
-        self._channels = tuple(channels)
+        self._lanes = tuple(lanes)
         self._runtime = runtime
-        self._recent_ns: tuple[deque[int], ...] = tuple(deque(maxlen=_FPS_FRAMES) for _ in channels)
+        self._recent_ns: tuple[deque[int], ...] = tuple(deque(maxlen=_FPS_FRAMES) for _ in lanes)
 
-    def process(self, parcel: Parcel) -> None:
-        channel, people = self._channels[parcel.channel], parcel.people
+    def process(self, item: WorkItem) -> None:
+        lane, people = self._lanes[item.lane], item.people
         assert people is not None
-        if channel.draws and channel.renderer is not None:
-            channel.renderer.draw(
-                parcel.frame.image, people, self._status(parcel), maps=parcel.maps
-            )
-            parcel.drawn = True
-        if parcel.maps is not None:
-            parcel.maps.release()
-            parcel.maps = None
+        if lane.draws and lane.renderer is not None:
+            lane.renderer.draw(item.frame.image, people, self._status(item), maps=item.maps)
+            item.drawn = True
+        if item.maps is not None:
+            item.maps.release()
+            item.maps = None
 
-    def _status(self, parcel: Parcel) -> Status:
+    def _status(self, item: WorkItem) -> Status:
         now_ns = time.monotonic_ns()
-        recent = self._recent_ns[parcel.channel]
+        recent = self._recent_ns[item.lane]
         recent.append(now_ns)
         span_ns = now_ns - recent[0]
         return Status(
             fps=(len(recent) - 1) / span_ns * 1e9 if span_ns else 0.0,
-            latency_ms=(now_ns - parcel.frame.capture_ns) * 1e-6,
-            drops=self._channels[parcel.channel].ring.dropped,
+            latency_ms=(now_ns - item.frame.capture_ns) * 1e-6,
+            drops=self._lanes[item.lane].ring.dropped,
             runtime=self._runtime,
         )
 
@@ -191,7 +187,7 @@ class WriteWorker(Worker):
 
     def __init__(
         self,
-        channels: Sequence[Channel],
+        lanes: Sequence[Lane],
         run: RunInfo,
         inbox: Ring,
         outcome: Outcome,
@@ -199,7 +195,7 @@ class WriteWorker(Worker):
     ) -> None:
         super().__init__("write", outcome, inboxes=(inbox,))
         self._inbox = inbox
-        self._channels = tuple(channels)
+        self._lanes = tuple(lanes)
         self._run_info = run
         self._timings = timings
         self._timer = timings.stage("write")
@@ -207,23 +203,23 @@ class WriteWorker(Worker):
         self._opened: set[int] = set()
 
     def work(self) -> None:
-        for index, channel in enumerate(self._channels):
-            if channel.source.info is not None:
+        for index, lane in enumerate(self._lanes):
+            if lane.source.info is not None:
                 self._open(index)
-        parcel = Parcel()
+        item = WorkItem()
         for lease in self._inbox:
             with lease as slot:
-                parcel.take(slot)
+                item.take(slot)
             self._depth.add(len(self._inbox))
             try:
-                self._write(parcel)
+                self._write(item)
             finally:
-                parcel.clear()
+                item.clear()
 
     def finish(self) -> None:
         first: BaseException | None = None
-        for channel in self._channels:
-            for sink in channel.sinks:
+        for lane in self._lanes:
+            for sink in lane.sinks:
                 try:
                     sink.close()
                 except BaseException as error:  # noqa: BLE001 - the others must be closed all the same
@@ -232,32 +228,32 @@ class WriteWorker(Worker):
             raise first
 
     def _open(self, index: int) -> None:
-        channel = self._channels[index]
-        info = channel.source.info
+        lane = self._lanes[index]
+        info = lane.source.info
         if info is None:
-            raise SourceError(f"{channel.source.name!r} delivered a frame before it knew its size")
+            raise SourceError(f"{lane.source.name!r} delivered a frame before it knew its size")
         self._opened.add(index)
-        for sink in channel.sinks:
+        for sink in lane.sinks:
             sink.open(info, self._run_info)
 
-    def _write(self, parcel: Parcel) -> None:
-        channel, frame, people = self._channels[parcel.channel], parcel.frame, parcel.people
+    def _write(self, item: WorkItem) -> None:
+        lane, frame, people = self._lanes[item.lane], item.frame, item.people
         assert people is not None
-        if parcel.channel not in self._opened:
-            self._open(parcel.channel)
-        drops = channel.ring.dropped
+        if item.lane not in self._opened:
+            self._open(item.lane)
+        drops = lane.ring.dropped
         latency_ns = self._timings.delivered(
             frame.index,
-            parcel.channel,
+            item.lane,
             capture_ns=frame.capture_ns,
             people=len(people),
             drops=drops,
         )
-        with self._timer.measure(frame.index, parcel.channel):
-            for sink in channel.sinks:
+        with self._timer.measure(frame.index, item.lane):
+            for sink in lane.sinks:
                 # What a sink needs may have changed since the frame was rendered: it gets the
-                # annotated picture or none.
-                picture = frame.image if sink.needs_picture and parcel.drawn else None
-                sink.write(frame, people, picture, latency_ms=latency_ns * 1e-6, drops=drops)
-        channel.frames += 1
-        channel.people += len(people)
+                # annotated image or none.
+                image = frame.image if sink.needs_image and item.drawn else None
+                sink.write(frame, people, image, latency_ms=latency_ns * 1e-6, drops=drops)
+        lane.frames += 1
+        lane.people += len(people)

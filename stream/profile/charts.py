@@ -104,7 +104,7 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     legend = [(stage_style(name), name) for name, _ in series] + [
         ("stage-waiting", "waiting between stages")
     ]
-    note = "What a frame spends in each stage, on average. infer counts from submitting a picture to its result."
+    note = "What a frame spends in each stage, on average. infer counts from submitting an image to its result."
     return Chart(title="Where the time goes", note=note, plot=plot, legend=tuple(legend))
 
 

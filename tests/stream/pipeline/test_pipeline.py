@@ -25,7 +25,7 @@ from stream.sinks import RunInfo, open_sinks
 from stream.sources import FrameSlot, Source, State, open_source
 from stream.sources.config import SourceConfig
 from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip, numbered_picture
+from tests.stream.media import make_clip, numbered_image
 from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
 
 
@@ -55,17 +55,17 @@ class MemorySink:
     def __init__(
         self,
         *,
-        needs_picture: bool = False,
+        needs_image: bool = False,
         fail_in: str = "",
         fail_at: int = 5,
         delay_s: float = 0.0,
     ) -> None:
-        self.needs_picture = needs_picture
+        self.needs_image = needs_image
         self.fail_in, self.fail_at, self.delay_s = fail_in, fail_at, delay_s
         self.frames: list[int] = []
         self.times_s: list[float] = []
         self.latencies_ms: list[float] = []
-        self.pictures: list[bool] = []
+        self.images: list[bool] = []
         self.drops = 0
         self.people = 0
         self.info: SourceInfo | None = None
@@ -80,7 +80,7 @@ class MemorySink:
         self,
         frame: Frame,
         people: People,
-        picture: np.ndarray | None,
+        image: np.ndarray | None,
         *,
         latency_ms: float,
         drops: int,
@@ -91,7 +91,7 @@ class MemorySink:
         self.frames.append(frame.index)
         self.times_s.append(frame.time_s)
         self.latencies_ms.append(latency_ms)
-        self.pictures.append(picture is not None)
+        self.images.append(image is not None)
         self.people += len(people)
         self.drops = drops
 
@@ -102,7 +102,7 @@ class MemorySink:
 
 
 class CountedSource(Source):
-    """Pictures that show their number, made as fast as asked or at `fps`; raises SourceError at
+    """Images that show their number, made as fast as asked or at `fps`; raises SourceError at
     `fail_at`.
     """
 
@@ -119,7 +119,7 @@ class CountedSource(Source):
         self.count, self.fps, self.fail_at = count, fps, fail_at
         self.index = -1
         self.stopped = threading.Event()
-        self.picture = np.full((64, 96, 3), 96, np.uint8)
+        self.image = np.full((64, 96, 3), 96, np.uint8)
 
     @property
     def info(self) -> SourceInfo:
@@ -151,7 +151,7 @@ class CountedSource(Source):
         return True
 
     def retrieve(self, slot: FrameSlot) -> None:
-        slot.resize(64, 96)[:] = numbered_picture(self.index, 96, 64)
+        slot.resize(64, 96)[:] = numbered_image(self.index, 96, 64)
         slot.describe(
             source=self.name,
             index=self.index,
@@ -228,7 +228,7 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
             changes[index][int(y), int(x)] for x, y, _ in joints if 0 <= x < 640 and 0 <= y < 440
         ]
         assert np.median(at_joints) > 40, "joints are not drawn where they were found"
-        assert np.median(changes[index]) < 12, "the rest of the picture changed"
+        assert np.median(changes[index]) < 12, "the rest of the image changed"
 
 
 def test_iterate_gives_frames_with_their_people_in_order() -> None:
@@ -259,7 +259,7 @@ def test_every_frame_is_inferred_once_and_in_order(tmp_path: Path) -> None:
     assert "100 frames" in str(summary)
 
 
-def test_no_picture_is_drawn_unless_a_sink_wants_it() -> None:
+def test_no_image_is_drawn_unless_a_sink_wants_it() -> None:
     drawn: list[int] = []
 
     class CountingRenderer(Renderer):
@@ -268,15 +268,15 @@ def test_no_picture_is_drawn_unless_a_sink_wants_it() -> None:
             super().draw(*arguments, **keywords)
 
     for needed in (False, True):
-        sinks = [MemorySink(), MemorySink(needs_picture=needed)]
+        sinks = [MemorySink(), MemorySink(needs_image=needed)]
         renderers = [CountingRenderer(KEYPOINT_SET)]
         with Pipeline(
             [counted(10)], BlankEngine(), nobody, sinks=[sinks], renderers=renderers
         ) as pipeline:
             pipeline.run()
         assert len(drawn) == (10 if needed else 0)
-        assert sinks[0].pictures == [False] * 10
-        assert sinks[1].pictures == [needed] * 10
+        assert sinks[0].images == [False] * 10
+        assert sinks[1].images == [needed] * 10
 
 
 class FailingEngine(BlankEngine):
@@ -316,7 +316,7 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
     broken: str, live: bool
 ) -> None:
     source = counted(10_000, fps=200.0 if live else None, fail_at=5 if broken == "source" else None)
-    good = MemorySink(needs_picture=True)
+    good = MemorySink(needs_image=True)
     bad = MemorySink(fail_in=broken)
     expected = {
         "source": "cable",
@@ -386,7 +386,7 @@ def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> N
     assert [sink.frames for sink in sinks] == [list(range(40))] * 3
     assert sorted(engine.seen) == sorted([*range(40)] * 3)
     assert max(engine.batches) == 3
-    assert len(engine.batches) < 60, "most frames travel in company"
+    assert len(engine.batches) < 60, "most frames travel in batches"
 
 
 def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
@@ -537,7 +537,7 @@ def test_a_slow_sink_holds_up_a_file_and_loses_nothing() -> None:
     assert summary.slowest.name == "write"
 
 
-def test_pictures_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
+def test_frames_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
     class SlowVideo(MemorySink):
         label = "rtmp://***@host/live"
         dropped = 7
@@ -546,7 +546,7 @@ def test_pictures_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
     with Pipeline([counted(5)], BlankEngine(), nobody, sinks=[[MemorySink(), sink]]) as pipeline:
         summary = pipeline.run()
     assert summary.sources[0].left_out == {"rtmp://***@host/live": 7}
-    assert "7 pictures not in 'rtmp://***@host/live'" in str(summary)
+    assert "7 frames not in 'rtmp://***@host/live'" in str(summary)
 
 
 def test_a_source_that_gave_nothing_is_in_the_summary() -> None:
@@ -592,7 +592,7 @@ def test_the_process_is_as_before_after_a_run() -> None:
 
 
 def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: Grouper) -> None:
-    """It looks at the young alone while a pipeline runs, and does not know how large pictures and
+    """It looks at the young alone while a pipeline runs, and does not know how large images and
     decoders are.
     """
     large = {
@@ -677,7 +677,7 @@ def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) 
 
 
 def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
-    engine, sink = PlazaEngine(), MemorySink(needs_picture=True)
+    engine, sink = PlazaEngine(), MemorySink(needs_image=True)
     renderer = Renderer(KEYPOINT_SET, options=RenderConfig(maps="heatmaps"))
     options = PipelineConfig(frames=8)
     with (
@@ -691,9 +691,9 @@ def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
     assert engine.given == engine.released == 8
 
 
-def test_a_sink_that_wants_pictures_needs_a_renderer() -> None:
+def test_a_sink_that_wants_images_needs_a_renderer() -> None:
     with pytest.raises(ValueError, match="renderer"):
-        Pipeline([counted(3)], BlankEngine(), nobody, sinks=[[MemorySink(needs_picture=True)]])
+        Pipeline([counted(3)], BlankEngine(), nobody, sinks=[[MemorySink(needs_image=True)]])
 
 
 def test_a_pipeline_runs_once() -> None:

@@ -5,15 +5,15 @@ import pytest
 
 from stream.pipeline.policy import EVERY_FRAME
 from stream.pipeline.ring import RingBuffer, RingClosed
-from stream.pipeline.round_robin import TurnReader
+from stream.pipeline.round_robin import RoundRobinReader
 
 
-def rings(count: int) -> tuple[list[RingBuffer[list[int]]], TurnReader[list[int]]]:
+def rings(count: int) -> tuple[list[RingBuffer[list[int]]], RoundRobinReader[list[int]]]:
     signal = threading.Condition()
     made = [
         RingBuffer([[0] for _ in range(4)], policy=EVERY_FRAME, signal=signal) for _ in range(count)
     ]
-    return made, TurnReader(made, signal)
+    return made, RoundRobinReader(made, signal)
 
 
 def put(ring: RingBuffer[list[int]], value: int) -> None:
