@@ -75,9 +75,10 @@ class Fit:
             folder.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(training_config_to_dict(self.run.config), sort_keys=False)
             (folder / "config.yaml").write_text(text, encoding="utf-8")
+        # The first signal is only noted: every process finishes the same step (`_train`).
+        noted = StopSignals(on_stop=lambda: None, leave_at_once=False)
         with (
-            # The steps ask whether a signal came; a second one acts as it always does.
-            StopSignals(lambda: None, leave_at_once=False) as signals,
+            noted as signals,
             make_progress(percent=True, enabled=main, transient=False) as bar,
             self._log() as log,
         ):
