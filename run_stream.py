@@ -80,7 +80,7 @@ class _Flags(NamedTuple):
 _TITLES = {
     "run": "run",
     "source": "cameras and network streams",
-    "render": "annotated picture",
+    "render": "annotated image",
     "video": "video outputs",
     "browser": "browser page",
     "profile": "measuring",
@@ -180,7 +180,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                     summary, console, to_stderr=to_stderr, table=config.verbose and profiler is None
                 )
             if signals.received is not None and pipeline.left_behind:
-                # The engine is in the middle of a picture, and closing it would wait for that; all
+                # The engine is in the middle of an image, and closing it would wait for that; all
                 # outputs are finished.
                 sys.stdout.flush()
                 os._exit(signals.exit_code)
@@ -212,7 +212,7 @@ def _outputs(flags: _Flags) -> list[list[str]]:
 def _renderers(
     grouper: Grouper, render: RenderConfig, sinks: Sequence[Sequence[Sink]]
 ) -> list[Renderer]:
-    if not any(sink.needs_picture for group in sinks for sink in group):
+    if not any(sink.needs_image for group in sinks for sink in group):
         return []
     renderers = [Renderer(grouper.keypoint_set, options=render) for _ in sinks]
     renderers[0].warm_up()

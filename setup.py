@@ -4,7 +4,17 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOMS = ("configs", "engine", "evaluation", "grouping", "stream", "synthetic", "training")
+PACKAGES = (
+    "basics",
+    "configs",
+    "datasets",
+    "engine",
+    "evaluation",
+    "grouping",
+    "stream",
+    "synthetic",
+    "training",
+)
 README = Path(__file__).with_name("README.md")
 
 OPENVINO = ["openvino>=2025.0"]
@@ -35,7 +45,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=[name for room in ROOMS for name in (room, f"{room}.*")]),
+    packages=find_packages(
+        include=[name for package in PACKAGES for name in (package, f"{package}.*")]
+    ),
     py_modules=["run_stream"],
     package_data={
         "": ["py.typed"],

@@ -76,7 +76,7 @@ class Engine:
 class Sink:
     """Takes `work` for each frame."""
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self, work: Work) -> None:
         self._work = work

@@ -8,7 +8,7 @@ from configs.errors import ConfigError
 from configs.flags import option
 
 # Two cameras at 25 fps, an engine that takes 10 ms for one picture or two (benchmarks/live.py
-# company). 1 ms apart: the window lets the second frame join the first instead of queueing behind
+# batch-window). 1 ms apart: the window lets the second frame join the first instead of queueing behind
 # it, latency p95 20.4 -> 11.9 ms. Half a period apart: it never joins, and every frame is later by
 # the window (p50 10.9 -> 13.0 ms), which is why it is short. A busy engine finds frames of all
 # cameras when it is done and needs no window.
@@ -36,7 +36,7 @@ class RunConfig:
         "auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME"
     )
     input_size: str | None = option(
-        None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW"
+        None, help="network input: short side, or WIDTHxHEIGHT; multiples of 32", metavar="N|WxH"
     )
     flip: bool = option(
         False, help="average with the mirrored picture: slower, a little more accurate"

@@ -14,13 +14,15 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = {
-    "run_stream": 3,
-    "stream": 2,
-    "training": 2,
-    "evaluation": 2,
-    "synthetic": 2,
-    "engine": 1,
-    "grouping": 1,
+    "run_stream": 5,
+    "stream": 4,
+    "training": 4,
+    "evaluation": 4,
+    "synthetic": 4,
+    "engine": 3,
+    "grouping": 3,
+    "datasets": 2,
+    "basics": 1,
     "configs": 0,
 }
 # The steps sideways, each taken inside a function: validation while training, and the command that

@@ -20,7 +20,7 @@ class PipelineConfig:
         arrive one inference later.
     batch_window_ms: how long an idle engine that has a frame of one source waits for frames of the
         others, to infer them together; never with one source, nor with an engine that takes one
-        picture at a time.
+        image at a time.
     """
 
     policy: Policy | None = None

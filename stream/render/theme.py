@@ -1,4 +1,4 @@
-"""Themes: what the drawn picture looks like, as data in `stream/render/themes/*.yaml`."""
+"""Themes: what the drawn image looks like, as data in `stream/render/themes/*.yaml`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tint:
 @dataclass(frozen=True, kw_only=True)
 class Theme:
     """Colours as `#rrggbb`, lengths as a share of the person's size or, with `_px`, in pixels of a
-    1080-line picture.
+    1080-line image.
 
     palette: a colour per person, taken in turn.
     left, right, middle: how that colour changes on the person's left, right, and in the middle.

@@ -23,7 +23,7 @@ class SourceConfig:
     reconnect: int = option(
         -1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N"
     )
-    rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries pictures")
+    rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries frames")
     camera_size: str | None = option(
         None, help="size to ask a camera for, such as 1280x720", metavar="WxH"
     )
@@ -32,7 +32,7 @@ class SourceConfig:
         None, help="pixel format to ask a camera for, such as mjpeg or yuyv422", metavar="NAME"
     )
     deinterlace: Literal["auto", "on", "off"] = option(
-        "auto", help="interlaced video: auto looks at what the stream says of each picture"
+        "auto", help="interlaced video: auto looks at what the stream says of each frame"
     )
     realtime: bool = option(False, help="deliver a file at its own frame rate, as a camera would")
 

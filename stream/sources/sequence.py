@@ -53,7 +53,7 @@ _COUNTS = ("corrupt_packets", "damaged_frames", "bad_stamps")
 
 
 class SequenceSource(Source):
-    """The pictures of all `paths`, images and videos, in that order; numbering and time go on from
+    """The frames of all `paths`, images and videos, in that order; numbering and time go on from
     one to the next.
 
     A file that cannot be read is skipped and told; only if none can be read that is an error.

@@ -1,4 +1,4 @@
-"""A page in the browser: live pictures, numbers and buttons, served from here without anything from
+"""A page in the browser: live images, numbers and buttons, served from here without anything from
 elsewhere.
 """
 

@@ -31,7 +31,7 @@ class BrowserSink:
     """Shows a source on the page at `url` (`http://HOST:PORT/LABEL`); sources with the same address
     share the page.
 
-    `write` copies the picture if somebody is watching and returns; clients, however slow, get the
+    `write` copies the image if somebody is watching and returns; clients, however slow, get the
     latest one from there. Raises ConfigError for an address that cannot be served at.
     """
 
@@ -47,7 +47,7 @@ class BrowserSink:
         self._recorder: VideoSink | None = None
 
     @property
-    def needs_picture(self) -> bool:
+    def needs_image(self) -> bool:
         """Whether anybody watches or records; before it is open, always, so that a renderer is
         made.
         """
@@ -76,20 +76,20 @@ class BrowserSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes the record, and the picture if somebody is watching."""
+        """Takes the record, and the image if somebody is watching."""
         if self._shown is None:
             return
         record = frame_record(frame, people, latency_ms=latency_ms, drops=drops)
         self._shown.view.put_record(frame, record, to_json(record))
-        if picture is not None and self._shown.view.watched:
-            self._shown.view.put_picture(picture)
+        if image is not None and self._shown.view.watched:
+            self._shown.view.put_image(image)
         if self._shown.record_wanted or self._recorder is not None:
-            self._write_recording(frame, people, picture, latency_ms, drops)
+            self._write_recording(frame, people, image, latency_ms, drops)
 
     def close(self) -> None:
         """Finishes a recording and takes the source off; the last source takes the server with it."""
@@ -104,7 +104,7 @@ class BrowserSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         latency_ms: float,
         drops: int,
     ) -> None:
@@ -115,8 +115,8 @@ class BrowserSink:
         try:
             if self._recorder is None:
                 self._start_recording()
-            if self._recorder is not None and picture is not None:
-                self._recorder.write(frame, people, picture, latency_ms=latency_ms, drops=drops)
+            if self._recorder is not None and image is not None:
+                self._recorder.write(frame, people, image, latency_ms=latency_ms, drops=drops)
         except PoseStreamError as error:  # somebody pressed a button; that must not end the run
             _LOG.warning("recording stopped: %s", error)
             self._shown.record_wanted = False
@@ -132,7 +132,7 @@ class BrowserSink:
         name = re.sub(r"[^\w.-]+", "_", Path(self._shown.view.label).stem) or "stream"
         path = folder / f"{name}_{time.strftime('%Y%m%d-%H%M%S')}.mp4"
         recorder = VideoSink(str(path), self._video)
-        # Live, so that a slow disk costs pictures of the recording and never the run; the sound
+        # Live, so that a slow disk costs images of the recording and never the run; the sound
         # stays with the source.
         recorder.open(replace(self._source, live=True, audio_path=None), self._run)
         self._recorder, self._shown.view.recording = recorder, str(path)

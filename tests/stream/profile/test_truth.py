@@ -85,7 +85,7 @@ def test_what_the_engine_takes_is_what_its_own_clock_says() -> None:
     assert write["p50"] >= 2
 
 
-def test_no_stage_is_busy_more_than_all_of_the_time_with_two_pictures_under_way() -> None:
+def test_no_stage_is_busy_more_than_all_of_the_time_with_two_frames_under_way() -> None:
     _, found = run_profiled(BlankEngine(0.01, in_flight=2), counted(60))
     shares = [entry["busy_share"] for entry in [*found["stages"], *found["parts"]]]
     assert all(0 <= share <= 1 for share in shares if share is not None)

@@ -25,7 +25,7 @@ def test_without_a_display_it_is_off_and_says_so(
     [sink] = open_sinks(["window:"])
     write_all(sink, source_info, run_info, make_frames(vfr_stamps(3)))
     assert "no window" in caplog.text
-    assert not sink.needs_picture
+    assert not sink.needs_image
 
 
 @pytest.mark.parametrize("key", "kbithgl")

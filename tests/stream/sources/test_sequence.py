@@ -9,13 +9,11 @@ import pytest
 from configs import SourceError
 from stream.sources import open_source
 from stream.sources.config import SourceConfig
-from tests.stream.media import damage, make_clip, numbered_picture, read_number
+from tests.stream.media import damage, make_clip, numbered_image, read_number
 
 
 def write_image(path: Path, number: int, **sizes: int) -> Path:
-    cv2.imwrite(
-        str(path), numbered_picture(number, sizes.get("width", 96), sizes.get("height", 64))
-    )
+    cv2.imwrite(str(path), numbered_image(number, sizes.get("width", 96), sizes.get("height", 64)))
     return path
 
 
@@ -75,8 +73,8 @@ def test_one_image_is_a_source(tmp_path: Path) -> None:
 def test_images_of_every_kind_become_bgr(
     tmp_path: Path, shape: tuple[int, ...], depth: type
 ) -> None:
-    picture = np.full(shape, 100, depth) * (257 if depth is np.uint16 else 1)
-    cv2.imwrite(str(tmp_path / "image.png"), picture.astype(depth))
+    image = np.full(shape, 100, depth) * (257 if depth is np.uint16 else 1)
+    cv2.imwrite(str(tmp_path / "image.png"), image.astype(depth))
     with open_source(str(tmp_path / "image.png")) as source:
         (frame,) = list(source)
     assert frame.image.shape == (64, 96, 3)
