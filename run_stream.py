@@ -17,7 +17,7 @@ from configs.flags import FlagParser, add_flags, from_namespace
 from configs.run import RunConfig
 from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
-from stream import EVERY_FRAME, LATEST, Pipeline, PipelineConfig, Source, Summary, parse_policy
+from stream import EVERY_FRAME, LATEST, Pipeline, PipelineConfig, Source, Summary
 from stream.app.console import ConsoleHandler, ProgressBar, stage_table
 from stream.app.signals import StopSignals
 from stream.estimator import suitable_grouper
@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Flags(NamedTuple):
     run: RunConfig
     source: SourceConfig
+    pipeline: PipelineConfig
     render: RenderConfig
     video: VideoConfig
     browser: BrowserConfig
@@ -125,7 +126,6 @@ def _parse(arguments: Sequence[str] | None) -> _Flags:
 def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
     config = flags.run
     profiler = Profiler(flags.profile) if flags.profile.profile or flags.profile.benchmark else None
-    policy = None if config.policy is None else parse_policy(config.policy)
     input_size = None if config.input_size is None else parse_input_size(config.input_size)
     sinks = [
         open_sinks(outputs, video=flags.video, browser=flags.browser) for outputs in _outputs(flags)
@@ -150,13 +150,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
             grouper,
             sinks=sinks,
             renderers=_renderers(grouper, flags.render, sinks),
-            options=PipelineConfig(
-                policy=policy,
-                frames=config.frames,
-                stride=config.stride,
-                max_fps=config.max_fps,
-                batch_window_ms=config.batch_window_ms,
-            ),
+            options=flags.pipeline,
             timings=Timings(ranges=nvtx_ranges()) if profiler is None else profiler.timings,
         )
         stack.enter_context(pipeline)
@@ -223,7 +217,9 @@ def _facts(
     flags: _Flags, sources: Sequence[Source], estimator: Estimator, failure: BaseException | None
 ) -> RunFacts:
     config = flags.run
-    policies = {config.policy or str(LATEST if source.live else EVERY_FRAME) for source in sources}
+    policies = {
+        str(flags.pipeline.policy or (LATEST if source.live else EVERY_FRAME)) for source in sources
+    }
     return RunFacts(
         command=shown_command("run_stream.py", config.sources, config.output, flags),
         model=estimator.model,

@@ -27,11 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from configs.run import BATCH_WINDOW_MS
 from engine import PoseMaps, align
 from grouping import People
 from stream.frame import Frame
-from stream.pipeline.config import PipelineConfig
+from stream.pipeline.config import BATCH_WINDOW_MS, PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.summary import Summary
 from stream.sources import open_source

@@ -32,7 +32,7 @@ class Profiler:
 
     Used for one run. Nothing is started, and no sensor touched, before the context is entered.
 
-        profiler = Profiler(ProfileConfig(profile="out"))
+        profiler = Profiler(ProfileConfig(profile=Path("out")))
         with Pipeline(..., timings=profiler.timings) as pipeline, profiler:
             pipeline.run()
         figures = profiler.document(facts, pipeline.summary())
@@ -42,7 +42,7 @@ class Profiler:
     """
 
     def __init__(self, config: ProfileConfig) -> None:
-        self._folder = None if config.profile is None else _usable_folder(Path(config.profile))
+        self._folder = None if config.profile is None else _usable_folder(config.profile)
         self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
         self._recorder = Recorder()
         self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())

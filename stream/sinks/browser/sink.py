@@ -124,7 +124,7 @@ class BrowserSink:
 
     def _start_recording(self) -> None:
         assert self._shown is not None
-        folder = Path(self._options.record_folder)
+        folder = self._options.record_folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -86,7 +86,7 @@ def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Pat
         (["--benchmark", "-o", "-"], "error: --benchmark has standard output to itself"),
         (
             ["--trace-gzip"],
-            "error: command line: --trace-gzip compresses the trace of --profile DIR",
+            "error: --trace-gzip compresses the trace of --profile DIR",
         ),
     ],
 )

@@ -184,7 +184,7 @@ def test_a_screenshot_is_the_current_image(serve):
 
 
 def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
-    sink = serve(BrowserConfig(record_folder=str(tmp_path / "films")))
+    sink = serve(BrowserConfig(record_folder=tmp_path / "films"))
     for on in (True, False):
         assert (
             status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE)
@@ -200,7 +200,7 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
 def test_a_recording_that_cannot_be_written_does_not_end_the_run(serve, tmp_path, caplog):
     taken = tmp_path / "films"
     taken.write_text("a file where the folder should be")
-    sink = serve(BrowserConfig(record_folder=str(taken)))
+    sink = serve(BrowserConfig(record_folder=taken))
     body = json.dumps({"on": True})
     assert status_of(sink, "/api/record", method="POST", body=body, **CHANGE) == 200
     wait_until(lambda: "recording stopped" in caplog.text)
@@ -435,7 +435,7 @@ def test_an_address_in_use_is_one_line(source_info, run_info):
     not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"
 )
 def test_a_real_browser_shows_the_image(serve, tmp_path):
-    sink = serve(BrowserConfig(record_folder=str(tmp_path)))
+    sink = serve(BrowserConfig(record_folder=tmp_path))
     with browser(tmp_path / "profile") as page:
         page.open(sink.url)
         page.wait_for("document.querySelector('img')?.naturalWidth > 0")
