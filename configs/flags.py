@@ -25,6 +25,7 @@ def option(
     metavar: str | None = None,
     short: str | None = None,
     parse: Callable[[str, str], Any] | None = None,
+    show: Callable[[Any], str] = str,
 ) -> Any:
     """A dataclass field that is also a command-line flag.
 
@@ -36,8 +37,9 @@ def option(
         parse: Makes the field's type from (text, name), on the command line and in YAML; for a
             tuple, of each of its items. Raises a ConfigError that begins with the name and shows an
             example.
+        show: The inverse of `parse`, for help and for command lines that are shown.
     """
-    metadata = {"help": help, "metavar": metavar, "short": short, "parse": parse}
+    metadata = {"help": help, "metavar": metavar, "short": short, "parse": parse, "show": show}
     if isinstance(default, (list, dict)):
         raise TypeError("a frozen configuration needs an immutable default")
     return dataclasses.field(default=default, metadata=metadata)
@@ -83,12 +85,12 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         names = [_flag(field)]
         if field.metadata["short"] is not None:
             names.insert(0, field.metadata["short"])
+        hint = _without_none(hints[field.name])
         keywords: dict[str, Any] = {
             "dest": field.name,
-            "help": _help(field),
+            "help": _help(field, hint),
             "default": argparse.SUPPRESS,
         }
-        hint = _without_none(hints[field.name])
         if hint is bool:
             parser.add_argument(*names, action=argparse.BooleanOptionalAction, **keywords)
             continue
@@ -97,7 +99,7 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         if typing.get_origin(hint) is typing.Literal:
             keywords["metavar"] = "|".join(str(item) for item in typing.get_args(hint))
             hint = str
-        if typing.get_origin(hint) is tuple:
+        if _takes_several(field, hint):
             keywords["nargs"] = "+"
             hint = typing.get_args(hint)[0]
         if hint in (int, float) and field.metadata["parse"] is None:
@@ -122,6 +124,26 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
     if missing:
         raise ConfigError(f"command line: {' and '.join(missing)} must be given")
     return from_mapping(cls, given, "command line", named=lambda key: _flag(fields[key]))
+
+
+def flag_words(config: Any) -> list[list[str]]:
+    """What a command line says to get `config`: for every field that differs from its default the
+    flag, and its values.
+    """
+    hints = typing.get_type_hints(type(config))
+    words = []
+    for field in filter(_is_flag, _fields(type(config))):
+        value = getattr(config, field.name)
+        if value == field.default:
+            continue
+        flag = _flag(field)
+        if isinstance(value, bool):
+            words.append([flag if value else f"--no-{flag[2:]}"])
+        elif value is not None:
+            several = _takes_several(field, _without_none(hints[field.name]))
+            items = value if several else (value,)
+            words.append([flag, *(field.metadata["show"](item) for item in items)])
+    return words
 
 
 def run_command(command: Callable[[], int]) -> int:
@@ -151,6 +173,13 @@ def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
 
 
+def _takes_several(field: dataclasses.Field[Any], hint: Any) -> bool:
+    """Whether several values may follow the flag: a parser makes a pair of one text, too."""
+    if typing.get_origin(hint) is not tuple:
+        return False
+    return field.metadata["parse"] is None or typing.get_args(hint)[-1] is Ellipsis
+
+
 def _is_flag(field: dataclasses.Field[Any]) -> bool:
     return "help" in field.metadata
 
@@ -159,13 +188,14 @@ def _flag(field: dataclasses.Field[Any]) -> str:
     return "--" + field.name.replace("_", "-")
 
 
-def _help(field: dataclasses.Field[Any]) -> str:
+def _help(field: dataclasses.Field[Any], hint: Any) -> str:
     text = str(field.metadata["help"]).replace("%", "%%")
     default = field.default
     if default in (dataclasses.MISSING, None, (), "") or isinstance(default, bool):
         return text
-    shown = " ".join(str(item) for item in default) if isinstance(default, tuple) else str(default)
-    return f"{text} (default: {shown})"
+    show = field.metadata["show"]
+    items = default if _takes_several(field, hint) else (default,)
+    return f"{text} (default: {' '.join(show(item) for item in items)})"
 
 
 def _without_none(hint: Any) -> Any:

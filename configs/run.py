@@ -29,7 +29,7 @@ class RunConfig:
         "auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME"
     )
     input_size: str | None = option(
-        None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW"
+        None, help="network input: short side, or WIDTHxHEIGHT; multiples of 32", metavar="N|WxH"
     )
     flip: bool = option(
         False, help="average with the mirrored picture: slower, a little more accurate"

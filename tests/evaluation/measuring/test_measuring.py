@@ -203,7 +203,7 @@ def test_no_label_of_the_plot_lies_on_another() -> None:
 
 def test_every_combination_of_the_axes_is_measured_once() -> None:
     options = AxesOptions(
-        sizes=("256", "320x448"),
+        sizes=("256", "448x320"),
         precisions=("fp32", "bf16"),
         flip=("off", "on"),
         scales=("1", "0.5,1,2"),
@@ -212,12 +212,12 @@ def test_every_combination_of_the_axes_is_measured_once() -> None:
     assert len(settings) == len(set(settings)) == 16
     assert settings[-1] == SettingOptions(
         runtime="openvino",
-        input_size="320x448",
+        input_size="448x320",
         precision="bf16",
         flip=True,
         scales=(0.5, 1.0, 2.0),
     )
-    assert show(settings[-1]) == "lite 320x448 openvino bf16 flip scales 0.5,1,2"
+    assert show(settings[-1]) == "lite 448x320 openvino bf16 flip scales 0.5,1,2"
     grouped = AxesOptions(grouping=("default", "refine=false,adjust=false")).grouped_settings(
         "auto"
     )
