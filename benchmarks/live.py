@@ -27,13 +27,14 @@ from typing import Any
 
 import numpy as np
 
+from configs import load_keypoint_set
 from engine import PoseMaps, align
 from grouping import People
 from stream.frame import Frame
 from stream.pipeline.config import BATCH_WINDOW_MS, PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.summary import Summary
-from stream.sources import open_source
+from stream.sources import make_source
 from stream.sources.config import SourceConfig
 from stream.sources.pattern import FPS as PATTERN_FPS
 from stream.sources.pattern import PatternSource
@@ -54,7 +55,7 @@ class Engine:
         "none",
         "none",
         "none",
-        "coco",
+        load_keypoint_set("coco"),
         2,
         1,
     )
@@ -109,7 +110,7 @@ class Notes:
 @contextmanager
 def running(urls: list[str], sinks: list[Notes], delay_s: float) -> Iterator[Pipeline]:
     """A pipeline over `urls` that runs in a thread inside the block and is stopped at its end."""
-    sources = [open_source(url, CONFIG) for url in urls]
+    sources = [make_source(url, CONFIG) for url in urls]
     for source in sources:
         source.open()
     pipeline = Pipeline(sources, Engine(delay_s), nobody, sinks=[[sink] for sink in sinks])

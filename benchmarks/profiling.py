@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from configs import load_keypoint_set
+
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -53,7 +55,7 @@ class Engine:
         "work",
         "none",
         "none",
-        "coco",
+        load_keypoint_set("coco"),
         2,
         1,
         0.0,

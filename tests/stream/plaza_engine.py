@@ -21,7 +21,7 @@ import numpy as np
 from configs import load_keypoint_set
 from engine import PoseMaps, align
 from grouping import People
-from stream.sources.address import DEMO_CLIP
+from stream.sources.making import DEMO_CLIP
 
 TRUTH = DEMO_CLIP.with_name("plaza_truth.json.gz")
 INPUT_PX = 512
@@ -77,7 +77,12 @@ class PlazaEngine:
     tickets open at a time.
     """
 
-    model, runtime, precision, keypoint_set = "plaza truth", "fixture", "exact", "coco"
+    model, runtime, precision, keypoint_set = (
+        "plaza truth",
+        "fixture",
+        "exact",
+        load_keypoint_set("coco"),
+    )
     input_size = INPUT_PX
 
     def __init__(self, in_flight: int = 2) -> None:

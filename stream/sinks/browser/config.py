@@ -32,6 +32,7 @@ class BrowserConfig:
     token: str | None = option(
         None,
         metavar="TEXT",
+        secret=True,
         help=f"what browsers must show before the page is served; needed beyond 127.0.0.1; better in ${_TOKEN_VARIABLE}",
     )
     record_folder: Path = option(

@@ -21,7 +21,7 @@ from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.progress import Progress
 from stream.render.renderer import RenderConfig, Renderer
-from stream.sinks import RunInfo, open_sinks
+from stream.sinks import RunInfo, make_sinks
 from stream.sources import FrameSlot, Source, State, open_source
 from stream.sources.config import SourceConfig
 from tests.stream.blank_engine import BlankEngine
@@ -193,7 +193,7 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
     engine = PlazaEngine()
     record, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     renderer = Renderer(KEYPOINT_SET)
-    sinks = open_sinks([str(record), str(video)])
+    sinks = make_sinks([str(record), str(video)])
     with (
         open_source("demo") as source,
         Pipeline([source], engine, grouper, sinks=[sinks], renderers=[renderer]) as pipeline,
@@ -612,7 +612,7 @@ def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: 
     make_clip(folder / "2.ts", frames=10)
 
     def run(spec: Path) -> None:
-        sinks = open_sinks([str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")])
+        sinks = make_sinks([str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")])
         with (
             open_source(str(spec)) as source,
             Pipeline(
@@ -641,7 +641,7 @@ def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=10)
     counts = []
     for _ in range(3):
-        sinks = open_sinks(
+        sinks = make_sinks(
             [str(tmp_path / name) for name in ("out.mp4", "out.jsonl", "out.csv", "out.json")]
         )
         with (
@@ -663,7 +663,7 @@ def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) 
     both = tmp_path / "both.ts"
     both.write_bytes(small.read_bytes() + large.read_bytes() + small.read_bytes())
     engine, sink = BlankEngine(), MemorySink()
-    sinks = [*open_sinks([str(tmp_path / "out.mp4")]), sink]
+    sinks = [*make_sinks([str(tmp_path / "out.mp4")]), sink]
     with (
         open_source(str(both)) as source,
         Pipeline(

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError, SinkError
 from stream.render.config import RenderConfig
-from stream.sinks import BrowserConfig, Controls, open_sinks
+from stream.sinks import BrowserConfig, Controls, make_sinks
 from stream.sinks.browser import BrowserSink
 from tests.stream.sinks.chromium import browser
 from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
@@ -411,16 +411,16 @@ def can_reach(sink):
 def test_addresses_that_cannot_be_served_are_one_line(url, message, monkeypatch):
     monkeypatch.delenv("POSE_STREAM_TOKEN", raising=False)
     with pytest.raises(ConfigError, match=message) as error:
-        open_sinks([url])
+        make_sinks([url])
     assert "pass@" not in str(error.value)
 
 
 def test_a_token_opens_other_addresses_and_must_not_be_short(monkeypatch):
-    assert open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token=TOKEN))
+    assert make_sinks(["http://0.0.0.0:8080"], BrowserConfig(token=TOKEN))
     monkeypatch.setenv("POSE_STREAM_TOKEN", TOKEN)
-    assert open_sinks(["http://0.0.0.0:8080"])
+    assert make_sinks(["http://0.0.0.0:8080"])
     with pytest.raises(ConfigError, match="at least 16"):
-        open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token="short"))
+        make_sinks(["http://0.0.0.0:8080"], BrowserConfig(token="short"))
 
 
 def test_an_address_in_use_is_one_line(source_info, run_info):

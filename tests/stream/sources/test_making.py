@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from configs import SourceError
 from configs.units import Size
 from stream.sources import open_source
-from stream.sources.address import source_labels
 from stream.sources.config import SourceConfig
+from stream.sources.making import source_labels
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
 from tests.stream.media import make_clip
 
