@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 def _refuse_strangers() -> None:
     """Raises ImportError if somebody else's package has one of our names and is found first."""
     here = Path(__file__).resolve().parent
-    for name in ("basics", "configs", "engine", "grouping", "stream"):
+    for name in ("basics", "configs", "datasets", "engine", "grouping", "stream"):
         spec = sys.modules[name].__spec__ if name in sys.modules else find_spec(name)
         origin = Path("nowhere") if spec is None or spec.origin is None else Path(spec.origin)
         if origin.resolve() != here / name / "__init__.py":
@@ -44,6 +44,7 @@ from configs import (
     RuntimeUnavailableError,
     SinkError,
     SourceError,
+    StageError,
     load_keypoint_set,
 )
 from configs.units import Size
@@ -56,6 +57,7 @@ from stream import (
     Frame,
     FrameSlot,
     PeopleConfig,
+    PerSource,
     Pipeline,
     PipelineConfig,
     Policy,
@@ -70,6 +72,7 @@ from stream import (
     SourceHealth,
     SourceInfo,
     SourceSummary,
+    Stage,
     StageStatistics,
     Statistics,
     Summary,
@@ -100,6 +103,7 @@ __all__ = [
     "ModelError",
     "People",
     "PeopleConfig",
+    "PerSource",
     "Pipeline",
     "PipelineConfig",
     "Policy",
@@ -120,6 +124,8 @@ __all__ = [
     "SourceHealth",
     "SourceInfo",
     "SourceSummary",
+    "Stage",
+    "StageError",
     "StageStatistics",
     "Statistics",
     "Summary",

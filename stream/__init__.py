@@ -7,6 +7,7 @@ from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 from stream.pipeline.progress import Progress
+from stream.pipeline.stages import PerSource, Stage
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import StageStatistics, Statistics, Timings
 from stream.profile import ProfileConfig
@@ -22,6 +23,7 @@ __all__ = [
     "Frame",
     "FrameSlot",
     "PeopleConfig",
+    "PerSource",
     "Pipeline",
     "PipelineConfig",
     "Policy",
@@ -36,6 +38,7 @@ __all__ = [
     "SourceHealth",
     "SourceInfo",
     "SourceSummary",
+    "Stage",
     "StageStatistics",
     "Statistics",
     "Summary",

@@ -20,6 +20,7 @@ from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST
 from stream.pipeline.progress import Progress
+from stream.pipeline.stages import Stage
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
 from stream.profile import ProfileConfig, Profiler, RunFacts, nvtx_ranges
@@ -49,6 +50,7 @@ def run(
     browser: BrowserConfig | None = None,
     profile: ProfileConfig | Profiler | None = None,
     grouper: Group | None = None,
+    stages: Sequence[Stage] = (),
     on_start: Callable[[Pipeline], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_end: Callable[[Pipeline], None] | None = None,
@@ -72,6 +74,7 @@ def run(
         browser: Whom the browser page is served to.
         profile: What is measured; or a profiler, which has the figures afterwards.
         grouper: Takes the place of the reference decoder.
+        stages: Steps of one's own between grouping and rendering, in this order.
         on_start: Called with the pipeline before its first frame; `pipeline.stop` ends the run
             soon, from any thread or signal handler.
         on_progress: Called about ten times a second, in this thread.
@@ -102,6 +105,7 @@ def run(
         video=video,
         browser=browser,
         grouper=grouper,
+        stages=stages,
         timings=Timings(ranges=nvtx_ranges()) if profile is None else profile.timings,
     ) as parts:
         if on_start is not None:
@@ -134,6 +138,7 @@ def iterate(
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
     grouper: Group | None = None,
+    stages: Sequence[Stage] = (),
 ) -> Iterator[tuple[Frame, People]]:
     """Every frame with its people, in order; decoding, inference and grouping go on in the
     background.
@@ -148,6 +153,7 @@ def iterate(
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
         grouper: Takes the place of the reference decoder.
+        stages: Steps of one's own behind grouping, in this order.
 
     Yields:
         A frame and its people, in displayed source pixels. The frame is lent until the next one is
@@ -164,6 +170,7 @@ def iterate(
         source=source,
         pipeline=pipeline,
         grouper=grouper,
+        stages=stages,
     ) as parts:
         yield from parts.pipeline.results()
 
@@ -223,6 +230,7 @@ def _open_run(
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
     grouper: Group | None = None,
+    stages: Sequence[Stage] = (),
     timings: Timings | None = None,
 ) -> Iterator[_Run]:
     """The pipeline that was asked for, with everything that it needs, open within the block.
@@ -248,6 +256,7 @@ def _open_run(
             suitable_grouper(engine, people) if grouper is None else grouper,
             sinks=sinks,
             renderers=_renderers(engine, render, sinks),
+            stages=stages,
             options=pipeline,
             timings=timings,
         )
