@@ -24,9 +24,10 @@ from stream.render.renderer import RenderConfig, Renderer
 from stream.sinks import RunInfo, open_sinks
 from stream.sources import FrameSlot, Source, State, open_source
 from stream.sources.config import SourceConfig
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip, numbered_image
-from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
+from tests.support.blank_engine import BlankEngine
+from tests.support.media import make_clip, numbered_image
+from tests.support.people import no_people
+from tests.support.plaza_engine import KEYPOINT_SET, PlazaEngine, similarity_of_record
 
 
 @pytest.fixture(autouse=True)
@@ -515,7 +516,7 @@ def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
     class Engine(BlankEngine):
         def result(self, ticket: int) -> Any:
             released.wait(delay_s)
-            return self._maps
+            return super().result(ticket)
 
     sink = MemorySink()
     with Pipeline([counted(1_000_000)], Engine(), nobody, sinks=[[sink]]) as pipeline:
