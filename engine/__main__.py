@@ -305,7 +305,8 @@ def _grouping(metadata: ModelMetadata) -> GroupPeople:
     grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=config)
 
     def group(maps: PoseMaps) -> NDArray[np.float32]:
-        return maps.alignment.to_image(grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints)
+        people = grouper(maps.heatmaps, maps.tags, maps.candidates)
+        return people.to_image(maps.alignment).keypoints
 
     return group
 
