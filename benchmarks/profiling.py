@@ -32,7 +32,7 @@ from stream.pipeline.timing import StageTimer, Timings
 from stream.profile import Profiler, RunFacts
 from stream.profile.config import ProfileConfig
 from stream.profile.recorder import Recorder
-from stream.sources import Source
+from stream.sources import Source, make_source
 from tests.support.blank_engine import WorkEngine
 from tests.support.people import no_people, nobody
 
