@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.cache import cache_folder
 from configs import ConfigError, ExecutionError, GroupingConfig, load_model_config, model_names
 from configs.flags import FlagParser, run_command
 from engine.artefact import read_sidecar
 from engine.build import BuildOptions, build_artefact
-from engine.cache import cache_folder
 from engine.geometry import parse_input_size
 from engine.maps import PoseMaps
 from engine.model_source import find_model

@@ -16,11 +16,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from engine.atomic import atomic_path
-from engine.cache import cache_folder
+from basics.atomic import atomic_path
+from basics.cache import cache_folder
 
 PLAN_NAME, SIDECAR_NAME = "engine.plan", "engine.json"
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,23 +134,23 @@ def load_plan(folder: Path, key: BuildKey) -> bytes | None:
         return None
     sidecar = read_sidecar(folder)
     if sidecar is None:
-        _log.warning(
+        logger.warning(
             "the engine in %s was not finished or its description is damaged: it is built again",
             folder,
         )
         return None
     difference = key.difference(sidecar.key)
     if difference:
-        _log.warning("the engine in %s has %s: it is built again", folder, difference)
+        logger.warning("the engine in %s has %s: it is built again", folder, difference)
         return None
     try:
         plan = (folder / PLAN_NAME).read_bytes()
     except OSError as error:
-        _log.warning(
+        logger.warning(
             "the engine in %s cannot be read (%s): it is built again", folder, error.strerror
         )
         return None
     if hashlib.sha256(plan).hexdigest() != sidecar.engine_sha256:
-        _log.warning("the engine in %s is damaged: it is built again", folder)
+        logger.warning("the engine in %s is damaged: it is built again", folder)
         return None
     return plan

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from basics.cache import hash_file
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError
 from engine.artefact import BuildKey, Sidecar, artefact_folder, write_artefact, write_sidecar
-from engine.cache import hash_file
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource
 from engine.pictures import find_pictures, load_images, read_pictures
@@ -23,7 +23,7 @@ from engine.verify.maps import TOLERANCES, measure_parity
 from engine.verify.people import GroupPeople
 from engine.verify.verification import measure_latency, open_reference
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ def _measure(
     try:
         runtime = _open_built(source, options, folder, precision)
     except RuntimeUnavailableError as error:
-        _log.warning("not measured: %s", error)
+        logger.warning("not measured: %s", error)
         return sidecar
     with runtime, open_reference(source, runtime) as reference:
         parity = measure_parity(runtime, reference, pictures, options.input_size, group)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from basics.cache import cache_folder, hash_file
 from configs import (
     ConfigError,
     ModelConfig,
@@ -19,7 +20,6 @@ from configs import (
     model_names,
 )
 from configs.loading import from_mapping
-from engine.cache import cache_folder, hash_file
 from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.onnx.names import GRAPH_VERSION
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _WEIGHTS = Path(__file__).parent / "weights"
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def checkpoint_config(path: Path) -> ModelConfig:
     for name in sorted(model_names(), key=lambda name: (name.startswith("ablation"), name)):
         config = load_model_config(name)
         if _fits(state, config):
-            _log.info(
+            logger.info(
                 "%s looks like %s; name the preset and give the file as weights if it is another",
                 path.name,
                 name,
@@ -144,13 +144,13 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
         try:
             return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
         except ModelError as error:
-            _log.warning("the cached model is exported again: %s", error)
+            logger.warning("the cached model is exported again: %s", error)
     _need_torch()
     from engine.checkpoints.checkpoint import load_checkpoint
     from engine.networks.network import load_network
     from engine.onnx.export import export_onnx
 
-    _log.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
+    logger.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
     network = load_network(config)
     load_checkpoint(network, weights)
     export_onnx(network, path, map_stride=map_stride, weights=weights.name)

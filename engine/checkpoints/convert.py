@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from basics.atomic import atomic_path
 from configs import CheckpointError
-from engine.atomic import atomic_path
 from engine.checkpoints.checkpoint import read_state_dict, strip_prefixes
 
 Layout = Literal["official", "mmpose"]

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.jit._trace import TracerWarning
 
+from basics.atomic import atomic_path
 from configs import RuntimeUnavailableError
-from engine.atomic import atomic_path
 from engine.geometry import InputSize, check_input_size
 from engine.networks.network import PoseNetwork
 from engine.onnx.graph import PoseGraph

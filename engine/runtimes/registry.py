@@ -17,7 +17,7 @@ from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import Runtime
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def open_runtime(
             if len(entries) == 1:
                 raise
             reasons.append(str(error))
-            _log.info("runtime %s not taken: %s", entry.name, error)
+            logger.info("runtime %s not taken: %s", entry.name, error)
             continue
-        _log.info(
+        logger.info(
             "%s runs on %s (%s) in %s",
             metadata.model.name,
             runtime.name,

@@ -10,6 +10,7 @@ from importlib import import_module
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.statistics import Statistics
 from configs import RuntimeUnavailableError
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource
@@ -18,7 +19,7 @@ from engine.verify.maps import Parity, measure_parity
 from engine.verify.people import GroupPeople
 
 _LATENCY_RUNS = 20
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _PACKAGES = {
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt_rtx",
@@ -65,7 +66,7 @@ def open_reference(source: ModelSource, measured: Runtime) -> Runtime:
             raise RuntimeUnavailableError(
                 f"onnxruntime can only be compared with torch here: {error}"
             ) from error
-        _log.info("compared with onnxruntime: %s", error)
+        logger.info("compared with onnxruntime: %s", error)
         return open_runtime(source.path, source.metadata, "onnxruntime")
 
 
@@ -81,8 +82,8 @@ def measure_latency(
         start = time.perf_counter()
         runtime.result(runtime.submit(slot))
         times_ms.append(1e3 * (time.perf_counter() - start))
-    p50, p95 = np.percentile(times_ms[2:], [50, 95])
-    return {"p50": float(p50), "p95": float(p95)}
+    latency_ms = Statistics.of(times_ms[2:])
+    return {"p50": latency_ms.p50, "p95": latency_ms.p95}
 
 
 def describe_runtimes() -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from basics.cache import cache_folder
 from configs import ModelError
 from engine.artefact import (
     PLAN_NAME,
@@ -23,7 +24,6 @@ from engine.artefact import (
     write_artefact,
     write_sidecar,
 )
-from engine.cache import cache_folder
 from engine.runtimes.tensorrt.build import BuiltEngine, Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, build, get_engine
 from engine.runtimes.tensorrt.library import load_library

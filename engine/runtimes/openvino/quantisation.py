@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.cache import hash_file
 from configs import ExecutionError, ModelError, RuntimeUnavailableError
 from engine.artefact import BuildKey, artefact_folder, load_plan
-from engine.cache import hash_file
 from engine.geometry import InputSize, align
 from engine.runtimes.base import one_line
 from engine.runtimes.openvino.passes import PASSES_VERSION, rewrite_for_cpu
@@ -35,7 +35,7 @@ _HEAD = tuple(
 _DECONVOLUTION = "ConvolutionBackpropData"
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", _DECONVOLUTION)
 _GRAPH, _WEIGHTS = "model.xml", "model.bin"
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def quantise(
@@ -59,7 +59,7 @@ def quantise(
     model = openvino.Core().read_model(str(path))
     rewrite_for_cpu(model)
     inputs = (align(image.shape[:2], input_size).warp(image)[None] for image in images)
-    _log.info("quantising %s with %d images", path.name, count)
+    logger.info("quantising %s with %d images", path.name, count)
     try:
         quantised = nncf.quantize(
             model,

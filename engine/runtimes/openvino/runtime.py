@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from basics.hardware import usable_cores
 from configs import ExecutionError, ModelError, RuntimeUnavailableError
 from engine.onnx.metadata import ModelMetadata
 from engine.onnx.names import INPUT_NAME
@@ -13,10 +14,9 @@ from engine.runtimes.base import Runtime, Slot, allocate_slot, one_line
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import find_quantised, read_quantised
 from engine.runtimes.openvino.signal_stack import kept_signal_stack
-from engine.runtimes.threads import available_cores
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # of what is not quantised
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class OpenVino(Runtime):
@@ -57,7 +57,7 @@ class OpenVino(Runtime):
             raise ModelError(f"openvino cannot load {str(path)!r}: {one_line(error)}") from error
         if packed is None:  # else they were taken before the quantisation
             passes = rewrite_for_cpu(self._model, single_precision=precision == "fp32")
-            _log.debug("passes that %s took: %s", metadata.model.name, passes)
+            logger.debug("passes that %s took: %s", metadata.model.name, passes)
         self._compiled: dict[tuple[int, ...], Any] = {}
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
@@ -97,9 +97,9 @@ class OpenVino(Runtime):
             config = {
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
-                "INFERENCE_NUM_THREADS": available_cores(),
+                "INFERENCE_NUM_THREADS": usable_cores(),
             }
-            _log.debug("openvino compiles %s for images %s", self.metadata.model.name, shape)
+            logger.debug("openvino compiles %s for images %s", self.metadata.model.name, shape)
             try:
                 with kept_signal_stack():
                     self._compiled[shape] = self._core.compile_model(model, "CPU", config)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.progress import TaskID
+
+from basics.atomic import atomic_path
+from basics.cache import cache_folder, hash_file
+from basics.progress import make_progress
 from engine.artefact import (
     BuildKey,
     Sidecar,
@@ -16,15 +22,12 @@ from engine.artefact import (
     load_plan,
     write_artefact,
 )
-from engine.atomic import atomic_path
-from engine.cache import cache_folder, hash_file
-from engine.progress import BuildProgress
 from engine.runtimes.tensorrt.build import Profile, Progress, build_engine
 from engine.runtimes.tensorrt.library import Library
 from engine.runtimes.tensorrt.torch2trt import build_with_torch2trt
 
 BUILDERS = ("parser", "torch2trt")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ def get_engine(request: EngineRequest, progress: Progress | None = None) -> Engi
         if plan is not None:
             return Engine(plan=plan, folder=folder, shapes=wanted.shapes)
     for difference in dict.fromkeys(differences):
-        _log.warning(
+        logger.warning(
             "there is an engine of %s, but with %s: another is built", request.model, difference
         )
     _, folder = build(request, None, progress)
@@ -108,7 +111,7 @@ def build(
     key = request.key
     folder = folder or artefact_folder(request.model, key)
     library = request.library
-    _log.info(
+    logger.info(
         "building %s with %s %s in %s",
         request.model,
         library.name,
@@ -124,7 +127,7 @@ def build(
             / f"{library.name}-{library.version}-{request.gpu.replace(' ', '_')}.cache"
         )
         timings = cache_path.read_bytes() if cache_path.is_file() else None
-        with BuildProgress() if progress is None else nullcontext(progress) as shown:
+        with _progress_bars() if progress is None else nullcontext(progress) as shown:
             engine = build_engine(
                 library, request.path, request.profile, request.precision, timings, shown
             )
@@ -135,3 +138,17 @@ def build(
     return write_artefact(
         folder, key, engine.plan, request.path.name, layers=engine.count(), tools=tools
     ), folder
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Progress]:
+    """One bar on standard error for every phase of the build."""
+    with make_progress() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(phase: str, step: int, steps: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=steps)
+            bars.update(tasks[phase], completed=step)
+
+        yield show

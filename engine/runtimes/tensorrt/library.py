@@ -20,7 +20,7 @@ LIBRARIES = {
     "tensorrt_rtx": "pip install tensorrt-rtx pycuda",
 }
 _OLDEST = (8, 6)  # the first that takes uint8 images
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,6 @@ def _make_logger(module: Any) -> Any:
 
     class Logger(module.ILogger):  # type: ignore[misc]
         def log(self, severity: Any, message: str) -> None:
-            _log.log(levels.get(severity, logging.DEBUG), "%s", message)
+            logger.log(levels.get(severity, logging.DEBUG), "%s", message)
 
     return Logger()

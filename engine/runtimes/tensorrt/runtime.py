@@ -28,7 +28,7 @@ from engine.runtimes.tensorrt.cache import EngineRequest, get_engine
 from engine.runtimes.tensorrt.cuda_graph import CudaGraph
 from engine.runtimes.tensorrt.library import LIBRARIES, load_library
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -164,7 +164,7 @@ class TensorRt(Runtime):
                 self._graphs.append(device.graph)
             except ExecutionError as error:
                 self._records = False
-                _log.warning("%s runs without CUDA graphs: %s", self.name, error)
+                logger.warning("%s runs without CUDA graphs: %s", self.name, error)
 
     def _execution(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._contexts:
