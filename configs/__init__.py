@@ -12,6 +12,7 @@ from configs.errors import (
     RuntimeUnavailableError,
     SinkError,
     SourceError,
+    one_line,
     redact_url,
 )
 from configs.grouping import GroupingConfig
@@ -36,5 +37,6 @@ __all__ = [
     "load_keypoint_set",
     "load_model_config",
     "model_names",
+    "one_line",
     "redact_url",
 ]

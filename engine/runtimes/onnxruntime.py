@@ -6,10 +6,9 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from basics.hardware import usable_cores
-from configs import ExecutionError, ModelError, RuntimeUnavailableError
-from engine.onnx.metadata import ModelMetadata
-from engine.onnx.names import INPUT_NAME
-from engine.runtimes.base import Background, Runtime, Slot, allocate_slot, one_line
+from configs import ExecutionError, ModelError, one_line
+from engine.onnx.metadata import INPUT_NAME, ModelMetadata
+from engine.runtimes.base import Background, Runtime, Slot, allocate_slot
 
 
 class OnnxRuntime(Runtime):
@@ -21,12 +20,8 @@ class OnnxRuntime(Runtime):
     device = "cpu"
 
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise RuntimeUnavailableError(
-                "onnxruntime is not installed: pip install onnxruntime"
-            ) from error
+        import onnxruntime
+
         self.precision = precision
         self.metadata = metadata
         options = onnxruntime.SessionOptions()

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from basics.hardware import usable_cores
-from configs import ExecutionError, ModelError, RuntimeUnavailableError
-from engine.onnx.metadata import ModelMetadata
-from engine.onnx.names import INPUT_NAME
-from engine.runtimes.base import Runtime, Slot, allocate_slot, one_line
+from configs import ExecutionError, ModelError, one_line
+from engine.onnx.metadata import INPUT_NAME, ModelMetadata
+from engine.runtimes.base import Runtime, Slot, allocate_slot
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import find_quantised, read_quantised
 from engine.runtimes.openvino.signal_stack import kept_signal_stack
@@ -31,21 +30,22 @@ class OpenVino(Runtime):
     device = "cpu"
 
     def __init__(
-        self, path: Path, metadata: ModelMetadata, precision: str, quantised: Path | None = None
+        self,
+        path: Path,
+        metadata: ModelMetadata,
+        precision: str,
+        engine_folder: Path | None = None,
     ) -> None:
-        """quantised: the folder with the int8 form, by default found (`find_quantised`)."""
-        try:
-            import openvino
-        except ImportError as error:
-            raise RuntimeUnavailableError(
-                "openvino is not installed: pip install 'higherhrnet-stream[openvino]'"
-            ) from error
+        import openvino
+
         self.precision = precision
         self.metadata = metadata
         self._tensor: Any = openvino.Tensor
         self._core = openvino.Core()
         packed = (
-            find_quantised(path, metadata.model.name, quantised) if precision == "int8" else None
+            find_quantised(path, metadata.model.name, engine_folder)
+            if precision == "int8"
+            else None
         )
         try:
             with kept_signal_stack():
