@@ -35,7 +35,9 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    # Part of the name: all of it and more could be longer than names may be.
+    prefix = f".{path.name[:40]}."
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -55,7 +57,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """`atomic_path` for outputs that a user named: what the file system refuses is a SinkError.
 
     Args:
-        path: What is to be written; its folder is made if it is not there.
+        path: What is to be written; its folder must be there, because a folder that is not may be
+            a misspelt one.
         durable: As in `atomic_path`.
 
     Yields:
@@ -64,6 +67,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     Raises:
         SinkError: The file cannot be written; one line that says which and why.
     """
+    check_writable(path)
     try:
         with atomic_path(path, durable=durable) as temporary:
             yield temporary
@@ -85,20 +89,28 @@ def check_writable(*paths: Path | None) -> None:
     for path in paths:
         if path is None:
             continue
-        if path.is_dir():
-            raise SinkError(f"cannot write {str(path)!r}: it is a folder; give a file name")
-        if not path.parent.is_dir():
-            raise SinkError(
-                f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
-                "create it first"
-            )
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise SinkError(f"cannot write {str(path)!r}: permission denied; choose another place")
+        try:
+            problem = _find_problem(path)
+        except OSError as error:  # a name that is too long, a loop of links
+            raise write_error(path, error) from error
+        if problem is not None:
+            raise SinkError(f"cannot write {str(path)!r}: {problem}")
 
 
-def write_error(path: Path, error: OSError) -> SinkError:
-    """One line that says which file could not be written, and why."""
-    return SinkError(f"cannot write {str(path)!r}: {error.strerror or error}")
+def write_error(path: Path, error: Exception) -> SinkError:
+    """One line that says which file could not be written, and why; `error` of the system or FFmpeg."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return SinkError(f"cannot write {str(path)!r}: {reason}")
+
+
+def _find_problem(path: Path) -> str | None:
+    if path.is_dir():
+        return "it is a folder; give a file name"
+    if not path.parent.is_dir():
+        return f"the folder {str(path.parent)!r} does not exist; create it first"
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return "permission denied; choose another place"
+    return None
 
 
 def _is_special(path: Path) -> bool:

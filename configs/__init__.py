@@ -12,6 +12,7 @@ from configs.errors import (
     RuntimeUnavailableError,
     SinkError,
     SourceError,
+    StageError,
     one_line,
     redact_url,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "RuntimeUnavailableError",
     "SinkError",
     "SourceError",
+    "StageError",
     "check_input_side",
     "keypoint_set_names",
     "load_keypoint_set",

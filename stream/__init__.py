@@ -6,6 +6,7 @@ from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 from stream.pipeline.progress import Progress
+from stream.pipeline.stages import PerSource, Stage
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import StageStatistics, Statistics, Timings
 from stream.sources import Source, open_source
@@ -14,6 +15,7 @@ __all__ = [
     "EVERY_FRAME",
     "LATEST",
     "Frame",
+    "PerSource",
     "Pipeline",
     "PipelineConfig",
     "Policy",
@@ -21,6 +23,7 @@ __all__ = [
     "Source",
     "SourceInfo",
     "SourceSummary",
+    "Stage",
     "StageStatistics",
     "Statistics",
     "Summary",

@@ -16,14 +16,22 @@ from stream.sources import FrameSlot, Source
 
 @dataclass
 class Lane:
-    """A source, the ring that its frames wait in, and where its results go.
+    """One source, the ring that its frames wait in, and where its results go.
 
-    renderer: draws the images that its sinks want; it keeps people's colours, so each source has
-    one of its own. label: tells its stages from those of other sources; empty where there is only
-    one.
-    frames, people: written so far; counted by the thread that writes.
+    Attributes:
+        index: Number of the source among those of the run, from 0.
+        source: Where the frames come from.
+        ring: Decoded frames that wait for the engine.
+        sinks: Where its results go.
+        renderer: Draws the images that its sinks want; it keeps people's colours, so each source
+            has one of its own.
+        sampler: Which of its frames are used.
+        label: Tells its stages from those of other sources; empty where there is only one.
+        frames: Written so far; counted by the thread that writes.
+        people: In the frames written so far.
     """
 
+    index: int
     source: Source
     ring: RingBuffer[FrameSlot]
     sinks: Sequence[Sink] = ()
@@ -51,3 +59,8 @@ class Lane:
     def stage(self, name: str) -> str:
         """The name of a stage that each source has one of."""
         return f"{name} {self.label}".rstrip()
+
+    def count(self, people: int) -> None:
+        """One more frame is finished, with so many people in it."""
+        self.frames += 1
+        self.people += people

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stream.pipeline.context import RunContext
 from stream.pipeline.timing import StageStatistics, Statistics
 from stream.sources import SourceHealth
 
@@ -99,3 +100,26 @@ class Summary:
                 f"busy {min(self.slowest.busy_share, 1):.0%})"
             )
         return "; ".join(parts)
+
+
+def summary_of(context: RunContext, *, stopped: bool) -> Summary:
+    """What a run has come to so far; for any thread."""
+    timings = context.timings
+    return Summary(
+        elapsed_s=timings.elapsed_s,
+        sources=tuple(
+            SourceSummary(
+                name=lane.source.name,
+                frames=lane.frames,
+                people=lane.people,
+                drops=lane.ring.drops,
+                health=lane.source.health,
+                left_out=lane.left_out,
+            )
+            for lane in context.lanes
+        ),
+        latency_ms=timings.latency_ns.statistics(1e-6),
+        stages=timings.statistics(),
+        depths={name: series.statistics() for name, series in timings.depths.items()},
+        stopped=stopped,
+    )

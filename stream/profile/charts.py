@@ -67,7 +67,7 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     line = document["timeline"]
     stages = [stage["name"] for stage in document["stages"]]
     # Sources are decoded side by side: a frame was decoded once, whichever thread did it.
-    decoders = [name for name in stages if name.startswith("decode")]
+    decoders = [name for name in stages if name.split(" ")[0] == "decode"]
     series = [
         (
             "decode",

@@ -59,14 +59,25 @@ def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
 
 
 def test_what_the_file_system_refuses_is_one_line_that_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "taken").touch()
-    path = tmp_path / "taken" / "people.json"
-    with (
-        pytest.raises(SinkError, match=r"cannot write '.*people.json': .+") as caught,
-        replacing(path) as temporary,
-    ):
+    path = tmp_path / f"{'x' * 300}.json"
+    with pytest.raises(SinkError, match=r"^cannot write '.*xx.json': .+$"), replacing(path):
+        raise AssertionError("there is nothing to write to")
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 250}.json"
+    with atomic_path(path) as temporary:
         temporary.write_text("content")
-    assert "\n" not in str(caught.value)
+    assert path.read_text() == "content"
+
+
+def test_a_folder_that_may_be_misspelt_is_not_made(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SinkError, match="create it first"),
+        replacing(tmp_path / "missing" / "people.json"),
+    ):
+        raise AssertionError("there is nothing to write to")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_message_of_a_sink_error_in_the_block_is_kept(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,21 @@ import numpy as np
 import pytest
 
 import stream
-from configs import SinkError, SourceError
+from configs import SourceError
 from grouping import Grouper, People
-from stream.frame import Frame, SourceInfo
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.progress import Progress
 from stream.render.renderer import RenderConfig, Renderer
-from stream.sinks import RunInfo, open_sinks
-from stream.sources import FrameSlot, Source, State, open_source
+from stream.sinks import open_sinks
+from stream.sources import State, open_source
 from stream.sources.config import SourceConfig
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip, numbered_image
-from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
+from tests.stream.pipeline.parts import MemorySink, counted
+from tests.support.blank_engine import BlankEngine
+from tests.support.media import make_clip
+from tests.support.people import no_people, nobody
+from tests.support.plaza_engine import KEYPOINT_SET, PlazaEngine, similarity_of_record
 
 
 @pytest.fixture(autouse=True)
@@ -43,135 +43,6 @@ def nothing_is_left_behind() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def grouper() -> Grouper:
     return Grouper("coco")
-
-
-def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
-    return no_people()
-
-
-class MemorySink:
-    """A Sink that remembers; `fail_in` names the call that raises, at frame `fail_at`."""
-
-    def __init__(
-        self,
-        *,
-        needs_image: bool = False,
-        fail_in: str = "",
-        fail_at: int = 5,
-        delay_s: float = 0.0,
-    ) -> None:
-        self.needs_image = needs_image
-        self.fail_in, self.fail_at, self.delay_s = fail_in, fail_at, delay_s
-        self.frames: list[int] = []
-        self.times_s: list[float] = []
-        self.latencies_ms: list[float] = []
-        self.images: list[bool] = []
-        self.drops = 0
-        self.people = 0
-        self.info: SourceInfo | None = None
-        self.closed = 0
-
-    def open(self, source: SourceInfo, run: RunInfo) -> None:
-        if self.fail_in == "open":
-            raise SinkError("cannot open")
-        self.info = source
-
-    def write(
-        self,
-        frame: Frame,
-        people: People,
-        image: np.ndarray | None,
-        *,
-        latency_ms: float,
-        drops: int,
-    ) -> None:
-        if self.fail_in == "write" and len(self.frames) == self.fail_at:
-            raise SinkError("disk full")
-        time.sleep(self.delay_s)
-        self.frames.append(frame.index)
-        self.times_s.append(frame.time_s)
-        self.latencies_ms.append(latency_ms)
-        self.images.append(image is not None)
-        self.people += len(people)
-        self.drops = drops
-
-    def close(self) -> None:
-        self.closed += 1
-        if self.fail_in == "close":
-            raise SinkError("cannot finish")
-
-
-class CountedSource(Source):
-    """Images that show their number, made as fast as asked or at `fps`; raises SourceError at
-    `fail_at`.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        *,
-        fps: float | None = None,
-        fail_at: int | None = None,
-        name: str = "counted",
-    ) -> None:
-        super().__init__()
-        self.name, self.live = name, fps is not None
-        self.count, self.fps, self.fail_at = count, fps, fail_at
-        self.index = -1
-        self.stopped = threading.Event()
-        self.image = np.full((64, 96, 3), 96, np.uint8)
-
-    @property
-    def info(self) -> SourceInfo:
-        return SourceInfo(
-            name=self.name,
-            width=96,
-            height=64,
-            fps=self.fps or 25.0,
-            frame_count=self.count,
-            live=self.live,
-        )
-
-    def open(self) -> None:
-        self.began_s = time.monotonic()
-        self.health.state = "running"
-
-    def grab(self) -> bool:
-        if self.index + 1 == self.fail_at:
-            raise SourceError("the cable was pulled")
-        if self.index + 1 >= self.count or self.stopped.is_set():
-            return False
-        self.index += 1
-        self.time_s = self.index / (self.fps or 25.0)
-        if self.fps is not None and self.stopped.wait(
-            max(0.0, self.began_s + self.time_s - time.monotonic())
-        ):
-            return False
-        self.captured_ns = time.monotonic_ns()
-        return True
-
-    def retrieve(self, slot: FrameSlot) -> None:
-        slot.resize(64, 96)[:] = numbered_image(self.index, 96, 64)
-        slot.describe(
-            source=self.name,
-            index=self.index,
-            time_s=self.time_s,
-            pts=None,
-            time_base=Fraction(1, 90_000),
-            capture_ns=self.captured_ns,
-        )
-
-    def interrupt(self) -> None:
-        self.stopped.set()
-
-    def close(self) -> None:
-        pass
-
-
-def counted(count: int, **choices: Any) -> CountedSource:
-    source = CountedSource(count, **choices)
-    source.open()
-    return source
 
 
 def stop_when(
@@ -515,7 +386,7 @@ def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
     class Engine(BlankEngine):
         def result(self, ticket: int) -> Any:
             released.wait(delay_s)
-            return self._maps
+            return super().result(ticket)
 
     sink = MemorySink()
     with Pipeline([counted(1_000_000)], Engine(), nobody, sinks=[[sink]]) as pipeline:

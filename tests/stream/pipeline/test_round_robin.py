@@ -3,8 +3,9 @@ import time
 
 import pytest
 
+from stream.pipeline.hand_over import Closed
 from stream.pipeline.policy import EVERY_FRAME
-from stream.pipeline.ring import RingBuffer, RingClosed
+from stream.pipeline.ring import RingBuffer
 from stream.pipeline.round_robin import RoundRobinReader
 
 
@@ -44,7 +45,7 @@ def test_one_closed_ring_does_not_end_the_others() -> None:
     ((index, _),) = reader.acquire(timeout_s=5)
     assert index == 1
     second.close("gone too")
-    with pytest.raises(RingClosed):
+    with pytest.raises(Closed):
         reader.acquire()
 
 
