@@ -20,6 +20,7 @@ def group_people(source: ModelSource) -> GroupPeople:
     grouper = Grouper(model.keypoint_set, mode="tuned", config=config)
 
     def group(maps: PoseMaps) -> NDArray[np.float32]:
-        return maps.alignment.to_image(grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints)
+        people = grouper(maps.heatmaps, maps.tags, maps.candidates)
+        return people.to_image(maps.alignment).keypoints
 
     return group
