@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from configs import load_keypoint_set
 from configs.run import BATCH_WINDOW_MS
 from engine import PoseMaps, align
 from grouping import People
@@ -55,7 +56,7 @@ class Engine:
         "none",
         "none",
         "none",
-        "coco",
+        load_keypoint_set("coco"),
         2,
         1,
     )

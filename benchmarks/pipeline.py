@@ -128,7 +128,7 @@ class WorkEngine:
         "work",
         "none",
         "none",
-        "coco",
+        load_keypoint_set("coco"),
         2,
         1,
     )

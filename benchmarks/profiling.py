@@ -30,6 +30,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.pipeline import SIZE, WorkSource, calibrate, make_work
+from configs import load_keypoint_set
 from engine import PoseMaps, align, open_estimator
 from grouping import Grouper, People
 from stream.pipeline.pipeline import Pipeline
@@ -53,7 +54,7 @@ class Engine:
         "work",
         "none",
         "none",
-        "coco",
+        load_keypoint_set("coco"),
         2,
         1,
         0.0,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from configs import load_keypoint_set
 from engine import PoseMaps, align
 from tests.stream.media import read_number
 
@@ -18,7 +19,7 @@ class BlankEngine:
     seen: the numbers that the images showed. batches: how many images were submitted each time.
     """
 
-    model, runtime, precision, keypoint_set = "blank", "fixture", "exact", "coco"
+    model, runtime, precision, keypoint_set = "blank", "fixture", "exact", load_keypoint_set("coco")
     input_size = 64
 
     def __init__(self, delay_s: float = 0.0, in_flight: int = 2, batch_size: int = 1) -> None:
