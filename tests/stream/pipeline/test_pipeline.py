@@ -22,10 +22,11 @@ from stream.render.renderer import RenderConfig, Renderer
 from stream.sinks import open_sinks
 from stream.sources import State, open_source
 from stream.sources.config import SourceConfig
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip
 from tests.stream.pipeline.parts import MemorySink, counted
-from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
+from tests.support.blank_engine import BlankEngine
+from tests.support.media import make_clip
+from tests.support.people import no_people, nobody
+from tests.support.plaza_engine import KEYPOINT_SET, PlazaEngine, similarity_of_record
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +43,6 @@ def nothing_is_left_behind() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def grouper() -> Grouper:
     return Grouper("coco")
-
-
-def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
-    return no_people()
 
 
 def stop_when(
@@ -389,7 +386,7 @@ def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
     class Engine(BlankEngine):
         def result(self, ticket: int) -> Any:
             released.wait(delay_s)
-            return self._maps
+            return super().result(ticket)
 
     sink = MemorySink()
     with Pipeline([counted(1_000_000)], Engine(), nobody, sinks=[[sink]]) as pipeline:

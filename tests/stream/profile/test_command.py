@@ -20,7 +20,7 @@ from configs.run import RunConfig
 from stream.profile.command import shown_command
 from stream.profile.config import ProfileConfig
 from stream.sinks import BrowserConfig
-from tests.stream.media import make_clip
+from tests.support.media import make_clip
 from tests.test_run_stream import ENVIRONMENT, assert_one_line_error, command, run
 
 SCHEMA = json.loads(

@@ -18,8 +18,9 @@ from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import LATEST
 from stream.profile import Profiler, RunFacts
 from stream.profile.config import ProfileConfig
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.pipeline.test_pipeline import MemorySink, counted, nobody
+from tests.stream.pipeline.parts import MemorySink, counted
+from tests.support.blank_engine import BlankEngine
+from tests.support.people import nobody
 
 FACTS = RunFacts(command="test", model="blank", runtime="fixture", precision="exact")
 

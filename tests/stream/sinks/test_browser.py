@@ -23,8 +23,8 @@ from configs.errors import ConfigError, SinkError
 from stream.render.config import RenderConfig
 from stream.sinks import BrowserConfig, Controls, open_sinks
 from stream.sinks.browser import BrowserSink
-from tests.stream.sinks.chromium import browser
 from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
+from tests.support.chromium import browser
 
 TOKEN = "0123456789abcdef-token"
 CHANGE = {"X-Pose-Stream": "1", "Content-Type": "application/json"}

@@ -15,9 +15,9 @@ import cv2
 import pytest
 
 from stream.sinks import open_sinks
-from tests.stream.sinks.chromium import browser
 from tests.stream.sinks.samples import TIME_BASE, make_frames, read_index, vfr_stamps
 from tests.stream.sinks.test_video import frames_of
+from tests.support.chromium import browser
 
 needs_ffprobe = pytest.mark.skipif(
     not shutil.which("ffprobe"), reason="needs ffprobe (apt-get install ffmpeg)"

@@ -16,8 +16,8 @@ import pytest
 from configs.errors import SinkError
 from stream.sinks import open_sinks, relay
 from stream.sinks.files import shown_target
-from tests.stream.servers import tcp_server
 from tests.stream.sinks.samples import make_frames, make_people, video_times
+from tests.support.servers import tcp_server
 
 STAMPS = [3600 * index for index in range(100)]
 

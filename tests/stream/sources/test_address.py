@@ -14,7 +14,7 @@ from stream.sources import open_source
 from stream.sources.address import source_labels
 from stream.sources.config import SourceConfig
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
-from tests.stream.media import make_clip
+from tests.support.media import make_clip
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from configs import load_keypoint_set
 from engine import PoseMaps, align
-from grouping import People
 from stream.sources.address import DEMO_CLIP
 
 TRUTH = DEMO_CLIP.with_name("plaza_truth.json.gz")
@@ -161,10 +160,3 @@ def similarity_of_record(records: list[dict[str, object]]) -> float:
         found = np.array([person["keypoints"] for person in people], np.float64).reshape(-1, 17, 3)
         values.append(similarity(found, truth()[int(str(record["frame"]))]))
     return float(np.concatenate(values).mean())
-
-
-def no_people() -> People:
-    """What grouping gives for an empty frame."""
-    return People(
-        np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
-    )

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tests.stream.media import numbered_image
+from tests.support.media import numbered_image
 
 RTSP_SCRIPT = Path(__file__).with_name("rtsp_server.py")
 

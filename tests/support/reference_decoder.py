@@ -1,7 +1,7 @@
-"""The official decoder written plainly in NumPy: what benchmarks/grouping.py compares with, and
+"""The official decoder written plainly in NumPy: what `benchmarks.grouping` compares with, and
 what tests hold as the truth.
 
-One step after the other as in `../shared/reference/higherhrnet.md` 3.1, one person after the other,
+One step after the other as in docs/reference.md, section 3, one person after the other,
 every map in full. The assignment is the munkres package itself, in the version whose choice among
 equal costs belongs to the recorded results.
 """

@@ -1,7 +1,7 @@
 """`run_stream.py` with an engine of the tests in place of a network:
 
-python -m tests.stream.fixture_command plaza demo -o out.jsonl
-python -m tests.stream.fixture_command blank:0.05 clip.mp4        50 ms an image
+python -m tests.support.fixture_command plaza demo -o out.jsonl
+python -m tests.support.fixture_command blank:0.05 clip.mp4        50 ms an image
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 import run_stream
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.plaza_engine import PlazaEngine
+from tests.support.blank_engine import BlankEngine
+from tests.support.plaza_engine import PlazaEngine
 
 
 def main() -> int:
