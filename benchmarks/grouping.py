@@ -42,11 +42,11 @@ def time_stages(
         times_ms.append((time.perf_counter_ns() - began_ns) / 1e6)
         return result
 
-    frame = grouper._open(heatmaps, tags)
-    timed(grouper._find_candidates, frame)
-    people = timed(grouper._match, frame)
-    timed(grouper._adjust, frame, people)
-    timed(lambda: grouper._refine(frame, people, tiles_measured=True))
+    frame = grouper.prepare(heatmaps, tags)
+    timed(grouper.find_candidates, frame)
+    people = timed(grouper.match, frame)
+    timed(grouper.adjust, frame, people)
+    timed(lambda: grouper.refine(frame, people, tiles_measured=True))
     timed(grouper, heatmaps, tags)
     return times_ms
 

@@ -188,8 +188,8 @@ def _others(model: str) -> Iterator[str]:
 def _grouping(metadata: ModelMetadata) -> Callable[[PoseMaps], NDArray[np.float32]]:
     least = GroupingConfig(min_person_score=metadata.model.min_person_score)
     grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=least)
-    return lambda maps: maps.alignment.to_image(
-        grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints
+    return lambda maps: (
+        grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment).keypoints
     )
 
 

@@ -27,7 +27,7 @@ FLOOR = {
 }
 # The steps sideways, each taken inside a function: validation while training, and the command that
 # builds engines, which hands grouping to the room that measures parity without knowing it.
-SIDEWAYS = {"training": "evaluation", "engine/__main__.py": "grouping"}
+SIDEWAYS = {"training": "evaluation", "engine/commands/people.py": "grouping"}
 LATE = {
     *(
         "torch",

@@ -67,8 +67,7 @@ class Estimator(Protocol):
 
 def group_maps(maps: Maps, grouper: Grouper) -> People:
     """The people in `maps`, in pixels of the image."""
-    people = grouper(maps.heatmaps, maps.tags, maps.candidates)
-    return People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
+    return grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
 
 
 def find_people(maps: Maps, grouper: Grouper) -> People:

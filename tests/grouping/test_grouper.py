@@ -355,9 +355,9 @@ def test_tuned_mode_without_options_is_the_reference(grouper: Grouper) -> None:
 
 def test_stages_can_be_left_out(grouper: Grouper) -> None:
     heatmaps, tags = draw(9)
-    frame = grouper._open(heatmaps, tags)
-    grouper._find_candidates(frame)
-    grouped = grouper._match(frame)
+    frame = grouper.prepare(heatmaps, tags)
+    grouper.find_candidates(frame)
+    grouped = grouper.match(frame)
     people = Grouper(config=GroupingConfig(adjust=False, refine=False))(heatmaps, tags)
     assert_same_people(people, grouped)
     people = Grouper(config=GroupingConfig(refine=False))(heatmaps, tags)

@@ -19,14 +19,14 @@ Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 def check(grouper: Grouper, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> None:
     """Adjustment and refinement against the plain decoder, from the same matched people."""
-    frame = grouper._open(heatmaps, tags)
-    grouper._find_candidates(frame)
-    people = grouper._match(frame)
+    frame = grouper.prepare(heatmaps, tags)
+    grouper.find_candidates(frame)
+    people = grouper.match(frame)
     grouped = people.keypoints.copy()
-    grouper._adjust(frame, people)
+    grouper.adjust(frame, people)
     adjusted = reference_decoder.adjust(heatmaps, grouped)
     np.testing.assert_array_equal(people.keypoints, adjusted)
-    grouper._refine(frame, people, tiles_measured=True)
+    grouper.refine(frame, people, tiles_measured=True)
     np.testing.assert_array_equal(
         people.keypoints, reference_decoder.refine(heatmaps, tags, adjusted)
     )
