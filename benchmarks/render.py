@@ -27,12 +27,12 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from stream.sinks.browser.live_state import compress
 
 from configs import load_keypoint_set
 from grouping import People
 from stream.render.renderer import RenderConfig, Renderer, Status
 from stream.sinks import VideoConfig
+from stream.sinks.browser.live_state import compress
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video_file import VideoFile, VideoFormat
 from stream.sources.address import DEMO_CLIP
