@@ -202,11 +202,11 @@ def annotate(
         engine = _enter_estimator(estimator, stack)
         maps = engine.result(engine.submit_batch([image])[0])
         found = suitable_grouper(engine, people)(maps.heatmaps, maps.tags, maps.candidates)
-        moved = People(maps.alignment.to_image(found.keypoints), found.scores, found.tags)
+        found = found.to_image(maps.alignment)
         drawn = image.copy()
-        Renderer(engine.keypoint_set, options=options).draw(drawn, moved, maps=maps)
+        Renderer(engine.keypoint_set, options=options).draw(drawn, found, maps=maps)
         maps.release()
-    return drawn, moved
+    return drawn, found
 
 
 class _Run(NamedTuple):
