@@ -51,17 +51,27 @@ class Ticket:
 
 
 class Estimator:
-    """The maps of images, from one model on one runtime; `open_estimator` makes it. A context
-    manager, used by one thread.
+    """The maps of images, from one model on one runtime; `open_estimator` makes it.
 
-    model: name. runtime, precision: what was taken. keypoint_set: of the model.
-    min_person_score: people below it are mostly ghosts (`ModelConfig`). in_flight: images, or
-    batches, that are worth having open. batch_size: images that are worth giving to `submit_batch`
-    at once, and at most travel together; 1 where the runtime gains nothing from more or takes no
-    more.
-    Every size of input has its own slots; they are made when first needed and used again once their
-    maps were released.
+    A context manager, used by one thread.
+
+        with open_estimator("lite") as estimator:
+            maps = estimator.result(estimator.submit(image))
+
+    Attributes:
+        model: Name of the model.
+        runtime: What executes it.
+        precision: In which precision.
+        keypoint_set: Joints of the model.
+        min_person_score: People below it are mostly ghosts (`ModelConfig`).
+        input_size: The short side in pixels, or (height, width).
+        in_flight: Images, or batches, that are worth having open.
+        batch_size: Images that are worth giving to `submit_batch` at once, and at most travel
+            together; 1 where the runtime gains nothing from more or takes no more.
     """
+
+    # Every size of input has its own slots; they are made when first needed and used again once
+    # their maps were released.
 
     in_flight = _IN_FLIGHT
 
