@@ -1,5 +1,5 @@
-"""Checkpoints in every form that HigherHRNet weights are found in (reference/higherhrnet.md,
-section 1.8).
+"""Checkpoints in every form that HigherHRNet weights are found in (docs/reference.md,
+section 1.3).
 
 Bare state dicts; `{'state_dict': ...}` and `{'model': ...}` around them; names that begin with
 `module.` (data parallel), `1.` (the official FP16 wrapper), `backbone.` or `keypoint_head.` (mmpose

@@ -1,5 +1,5 @@
-"""Checkpoints from the official layout to mmpose 0.x's and back (reference/higherhrnet.md, section
-1.9).
+"""Checkpoints from the official layout to mmpose 0.x's and back (docs/reference.md, section
+1.3).
 
 Both hold the same tensors under the same names; mmpose puts `keypoint_head.` before the head's and
 `backbone.` before the rest.
