@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from rich.console import Console
 
+from basics.signals import StopSignals
 from configs import ConfigError, PoseStreamError, SinkError, redact_url
 from configs.flags import FlagParser, add_flags, from_namespace
 from configs.run import RunConfig
@@ -19,7 +20,6 @@ from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
 from stream import EVERY_FRAME, LATEST, Pipeline, PipelineConfig, Source, Summary, parse_policy
 from stream.app.console import ConsoleHandler, ProgressBar, stage_table
-from stream.app.signals import StopSignals
 from stream.estimator import suitable_grouper
 from stream.pipeline.timing import Timings
 from stream.profile import Profiler, RunFacts, benchmark_line, nvtx_ranges, profile_tables

@@ -1,5 +1,6 @@
 """Video to video: sources, ring buffers, workers, renderer, sinks and timing."""
 
+from basics.statistics import Statistics
 from stream.api import iterate
 from stream.frame import Frame, SourceInfo
 from stream.pipeline.config import PipelineConfig
@@ -8,7 +9,7 @@ from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 from stream.pipeline.progress import Progress
 from stream.pipeline.stages import PerSource, Stage
 from stream.pipeline.summary import SourceSummary, Summary
-from stream.pipeline.timing import StageStatistics, Statistics, Timings
+from stream.pipeline.timing import StageStatistics, Timings
 from stream.sources import Source, open_source
 
 __all__ = [

@@ -15,6 +15,7 @@ import pytest
 
 import run_stream
 from configs import ConfigError
+from configs.commands import command_parser
 from configs.flags import from_namespace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,9 +135,11 @@ def parse_stream(arguments: Sequence[str]) -> None:
 
 def parse_room(room: str, arguments: Sequence[str]) -> None:
     module = importlib.import_module(f"{room}.__main__")
-    parsed = module._parser().parse_args(arguments)
-    if room == "evaluation":
-        from_namespace(module.COMMANDS[parsed.command].options, parsed)
+    if hasattr(module, "COMMANDS"):
+        parsed = command_parser(room, "", module.COMMANDS).parse_args(arguments)
+        from_namespace(module.COMMANDS[parsed.command].config, parsed)
+    else:
+        module._parser().parse_args(arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -23,7 +23,7 @@ from stream.profile.tegra_probe import tegra_probe
 from stream.profile.telemetry import Probe, Telemetry
 from stream.profile.trace import write_trace
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Profiler:
@@ -93,7 +93,7 @@ class Profiler:
                 f"cannot write the profile to {str(self._folder)!r}: {error.strerror or error}"
             ) from error
         if figures["kept_every"] > 1:
-            _LOG.warning(
+            logger.warning(
                 "the run was long: its plots and trace show one frame in %d, and the slow ones",
                 figures["kept_every"],
             )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 from configs.errors import ConfigError
 from configs.flags import option
+
+Overlay = Literal["skeletons", "boxes", "ids", "trails", "heatmaps", "tags", "status"]
+"""What keys of the window and buttons of the page turn on and off."""
+OVERLAYS: tuple[Overlay, ...] = get_args(Overlay)
+
+_TRAIL_FRAMES = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +50,14 @@ class RenderConfig:
             raise ConfigError(f"joint_threshold must be 0..1, not {self.joint_threshold}")
         if not 0 <= self.trails <= 300:
             raise ConfigError(f"trails must be 0..300 frames, not {self.trails}")
+
+    def toggled(self, overlay: Overlay) -> RenderConfig:
+        """The same with one overlay turned on or off; there are heatmaps or tags, never both."""
+        change: dict[str, Any]
+        if overlay == "trails":
+            change = {"trails": 0 if self.trails else _TRAIL_FRAMES}
+        elif overlay in ("heatmaps", "tags"):
+            change = {"maps": "none" if self.maps == overlay else overlay}
+        else:
+            change = {overlay: not getattr(self, overlay)}
+        return replace(self, **change)

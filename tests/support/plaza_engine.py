@@ -76,7 +76,7 @@ class PlazaEngine:
     tickets open at a time.
     """
 
-    model, runtime, precision, keypoint_set = "plaza truth", "fixture", "exact", "coco"
+    model, runtime, precision, keypoint_set = "plaza truth", "fixture", "exact", KEYPOINT_SET
     input_size = INPUT_PX
 
     def __init__(self, in_flight: int = 2) -> None:

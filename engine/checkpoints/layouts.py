@@ -1,12 +1,14 @@
-"""Checkpoints from the official layout to mmpose 0.x's and back (docs/reference.md, section
-1.3).
+"""Names of parameters: the official ones, those of mmpose 0.x, and what wrappers put before them
+(docs/reference.md, section 1.3).
 
-Both hold the same tensors under the same names; mmpose puts `keypoint_head.` before the head's and
-`backbone.` before the rest.
+Official and mmpose checkpoints hold the same tensors under the same names; mmpose puts
+`keypoint_head.` before the head's and `backbone.` before the rest. Data parallel training puts
+`module.` before all of them, the official FP16 wrapper `1.`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -14,24 +16,43 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from basics.atomic import atomic_path
 from configs import CheckpointError
-from engine.atomic import atomic_path
-from engine.checkpoints.checkpoint import read_state_dict, strip_prefixes
+from engine.checkpoints.reading import read_state_dict
+
+HEAD = ("final_layers.", "deconv_layers.")
+_PREFIX = re.compile(r"^(?:module|1|backbone|keypoint_head)\.")
 
 Layout = Literal["official", "mmpose"]
 
 
+def official_name(name: str) -> str:
+    """The official name of a parameter, whatever wrappers have put before it."""
+    while (shorter := _PREFIX.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+def own_name(name: str, own: Mapping[str, Tensor]) -> str:
+    """`name` without its prefixes, unless the network itself has a parameter called so (`backbone.`
+    is not always mmpose's).
+    """
+    shorter = name
+    while shorter not in own and (without := _PREFIX.sub("", shorter, count=1)) != shorter:
+        shorter = without
+    return shorter if shorter in own else official_name(name)
+
+
 def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under the official names."""
-    return {strip_prefixes(name): tensor for name, tensor in state.items()}
+    return {official_name(name): tensor for name, tensor in state.items()}
 
 
 def to_mmpose(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under mmpose 0.x's names."""
     official = to_official(state)
     return {
-        ("keypoint_head." if name.startswith(("final_layers.", "deconv_layers.")) else "backbone.")
-        + name: tensor
+        ("keypoint_head." if name.startswith(HEAD) else "backbone.") + name: tensor
         for name, tensor in official.items()
     }
 

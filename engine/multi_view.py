@@ -1,18 +1,16 @@
-"""From a runtime's buffers to the maps of one image; flip test and several scales are
-`engine.networks.inference` without torch.
+"""The maps of an image from several views of it: flip test and several scales, as
+`engine.networks.inference` has them, without torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry import Alignment
-from engine.maps import Candidates, PoseMaps
 from engine.runtimes import Slot
 
 
@@ -25,22 +23,6 @@ class View:
     slot: Slot
     mirrored: bool
     keep_tags: bool
-
-
-def slot_maps(
-    slot: Slot, index: int, alignment: Alignment, give_back: Callable[[], None] | None = None
-) -> PoseMaps:
-    """The maps and candidates of one image of a slot, in the slot's own buffers; alignment: with
-    the size of the maps.
-    """
-    candidates = Candidates(slot.x[index], slot.y[index], slot.score[index], slot.tag[index])
-    return PoseMaps(
-        slot.heatmaps[index],
-        slot.tags[index].transpose(0, 2, 3, 1),
-        alignment,
-        candidates,
-        give_back,
-    )
 
 
 def combine_views(
