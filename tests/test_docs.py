@@ -130,7 +130,7 @@ def parse(command: Command) -> None:
 
 
 def parse_stream(arguments: Sequence[str]) -> None:
-    run_stream._parse(arguments)
+    run_stream.parse(arguments)
 
 
 def parse_room(room: str, arguments: Sequence[str]) -> None:
