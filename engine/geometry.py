@@ -1,7 +1,7 @@
 """The way from image pixels to network input and from map pixels back: the only place that knows
 about resizing and padding.
 
-The rule is the official one (reference/higherhrnet.md, section 2.2): the image is scaled about its
+The rule is the official one (docs/reference.md, section 2.2): the image is scaled about its
 centre, the same in x and y, until its short side fills the network input; the long side is padded
 with black to a multiple of 64.
 """

@@ -32,7 +32,7 @@ class View:
 def combine_views(
     views: Sequence[View], index: int, size: tuple[int, int], flip_indices: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps and tags of one image from its views (reference/higherhrnet.md, section 2.3).
+    """Heatmaps and tags of one image from its views (docs/reference.md, section 2.3).
 
     Args:
         views: All of the batch's.

@@ -16,7 +16,8 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = {
-    "run_stream": 5,
+    "run_stream": 6,
+    "higherhrnet_stream": 5,
     "stream": 4,
     "training": 4,
     "evaluation": 4,
@@ -64,6 +65,7 @@ def modules() -> list[Path]:
     rooms = [path for name in FLOOR if (path := ROOT / name).is_dir()]
     return [
         ROOT / "run_stream.py",
+        ROOT / "higherhrnet_stream.py",
         *(file for room in rooms for file in sorted(room.rglob("*.py"))),
     ]
 
@@ -155,7 +157,9 @@ def test_a_core_room_imports_no_optional_package_at_its_top(room: str) -> None:
         assert not early, f"{path.relative_to(ROOT)} imports {early} at its top"
 
 
-@pytest.mark.parametrize("room", ["grouping", "stream", "engine", "run_stream"])
+@pytest.mark.parametrize(
+    "room", ["grouping", "stream", "engine", "higherhrnet_stream", "run_stream"]
+)
 def test_importing_the_core_does_not_import_torch(room: str) -> None:
     code = f"import {room}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -27,7 +27,7 @@ def infer_maps(
     flip: bool = False,
     map_stride: int = 1,
 ) -> PoseMaps:
-    """The maps of one image, as the official evaluation makes them (reference/higherhrnet.md,
+    """The maps of one image, as the official evaluation makes them (docs/reference.md,
     section 2.3).
 
     Heatmaps are the mean over scales and, with `flip`, over the image and its mirror image; tags
