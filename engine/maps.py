@@ -18,8 +18,8 @@ class Candidates:
     """The highest peaks of every joint's heatmap, highest first; peaks are 5x5 maxima.
 
     Attributes:
-        x: (J, K) int32 map pixels, to the right.
-        y: (J, K) int32 map pixels, downwards.
+        x: (J, K) int32 columns in map pixels.
+        y: (J, K) int32 rows in map pixels.
         score: (J, K) float32 heatmap values; 0 and below where there are fewer than K peaks.
         tag: (J, K, L) float32 tags at those pixels.
     """
