@@ -13,7 +13,6 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from configs import SourceError
-from grouping import People
 from stream.estimator import Group
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import HandOver
@@ -127,8 +126,7 @@ class GroupWorker(StageWorker[InferredItem]):
 
     def process(self, item: InferredItem) -> GroupedItem:
         maps = item.maps
-        found = self._group(maps.heatmaps, maps.tags, maps.candidates)
-        people = People(maps.alignment.to_image(found.keypoints), found.scores, found.tags)
+        people = self._group(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
         return item.grouped(people, keep_maps=item.lane.draws_maps)
 
 
@@ -174,9 +172,17 @@ class WriteWorker(Worker):
     alone.
     """
 
-    def __init__(self, context: RunContext, inbox: HandOver[GroupedItem], run: RunInfo) -> None:
-        super().__init__("write", context, inboxes=(inbox,))
+    def __init__(
+        self,
+        context: RunContext,
+        inbox: HandOver[GroupedItem],
+        run: RunInfo,
+        outbox: HandOver[GroupedItem] | None = None,
+    ) -> None:
+        outboxes = () if outbox is None else (outbox,)
+        super().__init__("write", context, inboxes=(inbox,), outboxes=outboxes)
         self._inbox = inbox
+        self._outbox = outbox
         self._run_info = run
         self._timer = context.timings.stage("write")
         self._depth = context.timings.depth("write")
@@ -190,8 +196,13 @@ class WriteWorker(Worker):
             self._depth.add(len(self._inbox))
             try:
                 self._write(item)
-            finally:
+            except BaseException:
                 item.release()
+                raise
+            if self._outbox is None:
+                item.release()
+            else:
+                self._outbox.put(item)
 
     def finish(self) -> None:
         first: BaseException | None = None
