@@ -16,6 +16,7 @@ from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
 from stream.sinks import BrowserConfig, RunInfo, Sink, VideoConfig, make_sinks
 from stream.sources import FrameSlot, Source, SourceConfig, SourceHealth, open_source, open_sources
+from stream.tracking import TrackingConfig
 
 __all__ = [
     "EVERY_FRAME",
@@ -44,6 +45,7 @@ __all__ = [
     "Statistics",
     "Summary",
     "Timings",
+    "TrackingConfig",
     "VideoConfig",
     "annotate",
     "iterate",

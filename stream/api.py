@@ -15,7 +15,7 @@ from configs import redact_url
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
 from grouping import People
-from stream.estimator import Estimator, Group, PeopleConfig, suitable_grouper
+from stream.estimator import Estimator, Group, PeopleConfig, least_score, suitable_grouper
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
@@ -30,6 +30,7 @@ from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
 from stream.sinks import BrowserConfig, Output, Sink, VideoConfig, make_sinks, plan_outputs
 from stream.sources import Source, SourceConfig, make_source, opened, source_labels
+from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
 
 Input = str | Path | Source
 """What `make_source` understands, or a source of one's own, not opened yet."""
@@ -44,6 +45,7 @@ def run(
     *,
     estimator: Model = "lite",
     people: PeopleConfig | None = None,
+    tracking: TrackingConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
     render: RenderConfig | None = None,
@@ -68,6 +70,7 @@ def run(
             source.
         estimator: The model, and what executes it; or an estimator that is open, and stays so.
         people: Which people are kept.
+        tracking: Whether and how people get identities that last; on by default.
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
         render: What is drawn into the images that outputs show.
@@ -100,6 +103,7 @@ def run(
         chosen,
         estimator=estimator,
         people=people,
+        tracking=tracking,
         source=source,
         pipeline=pipeline,
         render=render,
@@ -121,7 +125,16 @@ def run(
         finally:
             try:
                 if profile is not None:
-                    configs = (estimator, people, source, pipeline, render, video, browser)
+                    configs = (
+                        estimator,
+                        people,
+                        tracking,
+                        source,
+                        pipeline,
+                        render,
+                        video,
+                        browser,
+                    )
                     command = shown_command(inputs, chosen, configs)
                     profile.finish(
                         _facts(command, parts, pipeline, failure), parts.pipeline.summary()
@@ -142,6 +155,7 @@ def iterate(
     input_size: InputSize | str | None = None,
     estimator: EstimatorConfig | Estimator | None = None,
     people: PeopleConfig | None = None,
+    tracking: TrackingConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
     render: RenderConfig | None = None,
@@ -166,6 +180,7 @@ def iterate(
         estimator: Takes the place of the five before: all that can be chosen, or an estimator that
             is open, and stays so.
         people: Which people are kept.
+        tracking: Whether and how people get identities that last; on by default.
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
         render: What is drawn.
@@ -193,6 +208,7 @@ def iterate(
         _as_list(outputs),
         estimator=estimator or from_mapping(EstimatorConfig, chosen, "iterate"),
         people=people,
+        tracking=tracking,
         source=source,
         pipeline=pipeline,
         render=render,
@@ -253,6 +269,7 @@ def _open_run(
     *,
     estimator: Model,
     people: PeopleConfig | None = None,
+    tracking: TrackingConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
     render: RenderConfig | None = None,
@@ -279,13 +296,15 @@ def _open_run(
         stack.enter_context(opened([item for item in made if not item.live]))
         engine = _enter_estimator(estimator, stack)
         stack.enter_context(opened([item for item in made if item.live]))
+        tracker = _tracker(engine, people, tracking or TrackingConfig(), len(made))
+        share = 1.0 if tracker is None else DOUBTFUL_SHARE
         opened_pipeline = Pipeline(
             made,
             engine,
-            suitable_grouper(engine, people) if grouper is None else grouper,
+            suitable_grouper(engine, people, share=share) if grouper is None else grouper,
             sinks=sinks,
             renderers=_renderers(engine, render, sinks),
-            stages=stages,
+            stages=stages if tracker is None else (tracker, *stages),
             options=pipeline,
             timings=timings,
         )
@@ -297,6 +316,17 @@ def _enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
     if isinstance(estimator, (str, Path, EstimatorConfig)):
         return stack.enter_context(open_estimator(estimator))
     return estimator
+
+
+def _tracker(
+    estimator: Estimator, people: PeopleConfig | None, config: TrackingConfig, sources: int
+) -> TrackingStage | None:
+    """The first stage behind grouping; None with `track` off."""
+    if config.track == "off":
+        return None
+    return TrackingStage(
+        estimator.keypoint_set, config, min_score=least_score(estimator, people), sources=sources
+    )
 
 
 def _renderers(

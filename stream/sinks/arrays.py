@@ -25,6 +25,7 @@ _COLUMNS: dict[str, str] = {
     "people": "<i4",
     "keypoints": "<f4",
     "scores": "<f4",
+    "ids": "<i8",
 }
 
 
@@ -34,8 +35,8 @@ class ArraysSink:
 
     frame (N,) int64, time_s (N,) float64, latency_ms (N,) float32, people (N,) int32 people in the
     frame,
-    keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, and header () a
-    JSON text.
+    keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, ids (M,)
+    int64 (-1 for people who are not known, and where nobody is tracked), and header () a JSON text.
 
     Until then the columns grow in the folder `.NAME.columns` beside it; `assemble` makes the file
     from those of a killed run.
@@ -74,6 +75,7 @@ class ArraysSink:
         rows: dict[str, Any] = {
             "keypoints": people.keypoints,
             "scores": people.scores,
+            "ids": np.full(len(people), -1) if people.ids is None else people.ids,
             "people": len(people),
             "time_s": frame.time_s,
             "latency_ms": latency_ms,
@@ -117,7 +119,8 @@ def assemble(path: Path) -> None:
         columns["keypoints"] = columns["keypoints"][: people * joints * 3].reshape(
             people, joints, 3
         )
-        columns["scores"] = columns["scores"][:people]
+        for name in ("scores", "ids"):
+            columns[name] = columns[name][:people]
         for name in ("frame", "time_s", "latency_ms", "people"):
             columns[name] = columns[name][:frames]
         np.savez(part, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.files import check_output, sink_error
-from stream.sinks.json_lines import clean_keypoints, clean_scores, to_json
+from stream.sinks.json_lines import clean_keypoints, clean_scores, known_ids, to_json
 
 _PERSON = 1  # COCO's category
 _END = b"\n]\n"
@@ -21,7 +21,7 @@ _END = b"\n]\n"
 
 class CocoResultsSink:
     """Writes a person a line as `{"image_id", "category_id", "keypoints": [x, y, score, ...],
-    "score"}`; image_id is the frame.
+    "score", "track_id"}`; image_id is the frame, and track_id is there for people who are known.
 
     The bracket that closes the array is there after every frame, so that the file is valid JSON at
     any moment.
@@ -86,7 +86,11 @@ class CocoResultsSink:
 def coco_results(image_id: int, people: People) -> list[dict[str, Any]]:
     """The people of one image in COCO's results format, keypoints as J times x, y, score."""
     flat = clean_keypoints(people).reshape(len(people), 3 * people.keypoints.shape[1])
-    return [
+    results: list[dict[str, Any]] = [
         {"image_id": image_id, "category_id": _PERSON, "keypoints": keypoints, "score": score}
         for keypoints, score in zip(flat.tolist(), clean_scores(people).tolist(), strict=True)
     ]
+    for result, identity in zip(results, known_ids(people) or (), strict=False):
+        if identity is not None:
+            result["track_id"] = identity
+    return results

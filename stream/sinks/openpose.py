@@ -84,12 +84,13 @@ class OpenPoseSink:
         flat = as_coco_18(clean_keypoints(people), self._columns, self._shoulders).reshape(
             len(people), 3 * len(COCO_18)
         )
+        ids = [-1] * len(people) if people.ids is None else people.ids.tolist()
         rest: dict[str, list[float]] = {part: [] for part in _OTHER_PARTS}
         return {
             "version": _VERSION,
             "people": [
-                {"person_id": [-1], "pose_keypoints_2d": keypoints, **rest}
-                for keypoints in flat.tolist()
+                {"person_id": [identity], "pose_keypoints_2d": keypoints, **rest}
+                for identity, keypoints in zip(ids, flat.tolist(), strict=True)
             ],
         }
 

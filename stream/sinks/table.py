@@ -10,14 +10,14 @@ from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.files import LineFile
-from stream.sinks.json_lines import clean_keypoints
+from stream.sinks.json_lines import clean_keypoints, known_ids
 
-COLUMNS = ("frame", "time_s", "person", "joint", "x", "y", "score")
+COLUMNS = ("frame", "time_s", "person", "id", "joint", "x", "y", "score")
 
 
 class TableSink:
-    """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0 and is not
-    an identity.
+    """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0; `id` is who
+    it is from frame to frame, empty for people who are not known (yet).
     """
 
     needs_image = False
@@ -47,9 +47,10 @@ class TableSink:
             raise SinkError(f"cannot write {self._path!r}: it is not open")
         keypoints = clean_keypoints(people)
         persons, joints = np.nonzero(keypoints[..., 2] > 0)
+        ids = ["" if identity is None else identity for identity in known_ids(people) or []]
         begin = f"{frame.index},{frame.time_s:.6f}"
         rows = [
-            f"{begin},{person},{self._names[joint]},{x:.2f},{y:.2f},{score:.4f}"
+            f"{begin},{person},{ids[person] if ids else ''},{self._names[joint]},{x:.2f},{y:.2f},{score:.4f}"
             for person, joint, (x, y, score) in zip(
                 persons.tolist(), joints.tolist(), keypoints[persons, joints].tolist(), strict=True
             )

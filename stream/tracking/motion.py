@@ -115,6 +115,7 @@ def begin(
     tracks.colours[place] = found.colours[person]
     tracks.state[place], tracks.ids[place] = TENTATIVE, NO_ID
     tracks.seen_s[place], tracks.sightings[place] = time_s, 1
+    tracks.births[place] += 1
 
 
 @kernel

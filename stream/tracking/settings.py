@@ -60,3 +60,18 @@ class Settings(NamedTuple):
     tentative_s: float = 0.5
     lost_s: float = 2.0
     duplicate: float = 0.7
+
+
+# The scores of `Settings` over the score from which people of a model are kept (0.2 for `lite`, which
+# they were chosen with).
+_SURE, _BIRTH = 1.25, 1.5
+
+
+def settings_for(min_score: float, lost_s: float) -> Settings:
+    """Settings for a model whose people are kept from `min_score` on.
+
+    Args:
+        min_score: 0 where there is none; then everybody is sure.
+        lost_s: Somebody who is believed is forgotten after this.
+    """
+    return Settings(sure=_SURE * min_score, birth=_BIRTH * min_score, lost_s=lost_s)

@@ -40,7 +40,7 @@ class SmoothedJoints(NamedTuple):
     """What is remembered of J joints of the people at C places.
 
     Attributes:
-        owners: (C,) int64 whose joints these are.
+        owners: (C,) int64 which of a place's people these joints are of, see `Tracks.births`.
         position: (C, J, 2) px, smoothed.
         speed: (C, J, 2) px/s, smoothed.
         seen_s: (C, J) when; -inf for a joint that was not seen.
@@ -66,7 +66,7 @@ class SmoothedJoints(NamedTuple):
 def smooth_joints(
     memory: SmoothedJoints,
     places: NDArray[np.int64],
-    owners: NDArray[np.int64],
+    births: NDArray[np.int64],
     sizes_px: NDArray[np.float64],
     time_s: float,
     settings: SmoothingSettings,
@@ -76,16 +76,16 @@ def smooth_joints(
 
     Args:
         places: (P,) row of `memory` that each person has, -1 for people who are left as they are.
-        owners: (P,) who it is; a row that was somebody else's begins anew.
-        sizes_px: (P,) how large each person is.
+        births: (C,) number of the person at each place; a row that was somebody else's begins anew.
+        sizes_px: (C,) how large the person at each place is.
         time_s: Of the frame.
     """
     for person in range(keypoints.shape[0]):
         place = places[person]
         if place < 0:
             continue
-        if memory.owners[place] != owners[person]:
-            memory.owners[place] = owners[person]
+        if memory.owners[place] != births[place]:
+            memory.owners[place] = births[place]
             memory.seen_s[place] = -np.inf
         for joint in range(keypoints.shape[1]):
             score = keypoints[person, joint, 2]
@@ -99,7 +99,7 @@ def smooth_joints(
             else:
                 weight = min(1.0, max(settings.least_weight, score / settings.sure))
                 _follow(
-                    memory, place, joint, keypoints[person, joint], sizes_px[person], step_s,
+                    memory, place, joint, keypoints[person, joint], sizes_px[place], step_s,
                     weight, settings,
                 )  # fmt: skip
             memory.seen_s[place, joint] = time_s

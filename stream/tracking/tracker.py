@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from grouping import People
 from stream.tracking.association import Scratch, identify
 from stream.tracking.colour import ClothedJoints, clothed_joints, sample_colours
 from stream.tracking.settings import Settings
+from stream.tracking.smoothing import SmoothedJoints, SmoothingSettings, smooth_joints
 from stream.tracking.tracks import NO_ID, Found, JointTraits, Tracks
 
 _SWINGING = {"elbow": 0.5, "knee": 0.5, "wrist": 0.25, "ankle": 0.25}
@@ -28,6 +31,7 @@ class Tracker:
     Args:
         keypoint_set: Of the people.
         settings: The numbers that identities are kept by.
+        smooth: Whether `track` takes jitter out of joints.
         first_id: The first identity that is given.
         id_step: How far the next one is from it, so that trackers of several sources can number
             people without sharing a number.
@@ -38,6 +42,7 @@ class Tracker:
         keypoint_set: KeypointSet,
         settings: Settings | None = None,
         *,
+        smooth: bool | SmoothingSettings = False,
         first_id: int = 1,
         id_step: int = 1,
     ) -> None:
@@ -46,14 +51,37 @@ class Tracker:
         self._joints = len(keypoint_set)
         self._traits = joint_traits(keypoint_set)
         self._clothes = clothed_joints(keypoint_set)
+        self._smoothing = SmoothingSettings() if smooth is True else smooth or None
         self._next_id, self._id_step = first_id, id_step
         self._room = 0
         self._tracks: Tracks
+        self._smoothed: SmoothedJoints
         self._found: Found
         self._scratch: Scratch
         self._is_first = True
         self._clock_s = 0.0
         self._last_time_s = 0.0
+
+    def track(
+        self, people: People, time_s: float, image: NDArray[np.uint8] | None = None
+    ) -> People:
+        """The same people with their `ids`, joints smoothed if that was asked for.
+
+        Args:
+            people: As for `update`.
+            time_s: As for `update`.
+            image: As for `update`.
+        """
+        ids = self.update(people, time_s, image)
+        if self._smoothing is None or not len(people):
+            return replace(people, ids=ids)
+        keypoints = people.keypoints.copy()
+        owners = self._found.owners[: len(people)]
+        smooth_joints(
+            self._smoothed, owners, self._tracks.births, self._tracks.size_px, self._clock_s, self._smoothing,
+            keypoints,
+        )  # fmt: skip
+        return replace(people, keypoints=keypoints, ids=ids)
 
     def update(
         self, people: People, time_s: float, image: NDArray[np.uint8] | None = None
@@ -91,9 +119,9 @@ class Tracker:
             np.ones(2, np.float32),
             np.zeros((2, 1), np.float32),
         )
-        spare = Tracker(self.keypoint_set, self.settings)
+        spare = Tracker(self.keypoint_set, self.settings, smooth=True)
         for time_s in (0.0, 0.04):
-            spare.update(people, time_s, np.zeros((8, 8, 3), np.uint8))
+            spare.track(people, time_s, np.zeros((8, 8, 3), np.uint8))
 
     def _make_room(self, people: int) -> None:
         """Buffers for so many people; tracks are kept when they grow."""
@@ -104,11 +132,14 @@ class Tracker:
             room *= 2
         capacity = room * _TRACKS_PER_PERSON
         tracks = Tracks.allocate(capacity, self._joints)
+        smoothed = SmoothedJoints.allocate(capacity, self._joints)
         if self._room:
+            for old, new in zip(self._smoothed, smoothed, strict=True):
+                new[: len(old)] = old
             for name in Tracks._fields:
                 old, new = getattr(self._tracks, name), getattr(tracks, name)
                 new[: len(old)] = old
-        self._tracks = tracks
+        self._tracks, self._smoothed = tracks, smoothed
         self._found = Found.allocate(room, self._joints)
         self._scratch = Scratch.allocate(room, capacity)
         self._room = room

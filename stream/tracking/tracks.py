@@ -16,6 +16,7 @@ class Tracks(NamedTuple):
 
     Attributes:
         state: (C,) int8 `FREE`, `TENTATIVE` (seen, not believed yet) or `CONFIRMED`.
+        births: (C,) int64 how many people have been at the place, so that others can see a change.
         ids: (C,) int64 identities, `NO_ID` until confirmed.
         seen_s: (C,) stream time of the last sighting.
         sightings: (C,) int64 how often the person has been seen.
@@ -32,6 +33,7 @@ class Tracks(NamedTuple):
     """
 
     state: NDArray[np.int8]
+    births: NDArray[np.int64]
     ids: NDArray[np.int64]
     seen_s: NDArray[np.float64]
     sightings: NDArray[np.int64]
@@ -51,6 +53,7 @@ class Tracks(NamedTuple):
         """Places for `capacity` people, all of them free."""
         return cls(
             state=np.zeros(capacity, np.int8),
+            births=np.zeros(capacity, np.int64),
             ids=np.full(capacity, NO_ID, np.int64),
             seen_s=np.zeros(capacity),
             sightings=np.zeros(capacity, np.int64),

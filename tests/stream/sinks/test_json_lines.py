@@ -38,7 +38,7 @@ def test_every_line_keeps_to_the_schema(tmp_path, source_info, run_info, write_a
     header, *frames = [json.loads(line) for line in path.read_text().splitlines()]
     for line in (header, *frames):
         VALIDATOR.validate(line)
-    assert header["schema"] == "higherhrnet-stream/records/1"
+    assert header["schema"] == "higherhrnet-stream/records/2"
     assert header["keypoint_names"] == list(run_info.keypoint_set.names)
     assert (header["model"], header["source"], header["size"], header["fps"]) == (
         "lite",
