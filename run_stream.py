@@ -19,11 +19,11 @@ from configs.run import RunConfig
 from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
 from stream import EVERY_FRAME, LATEST, Pipeline, PipelineConfig, Source, Summary, parse_policy
+from stream.app.command import shown_command
 from stream.app.console import ConsoleHandler, ProgressBar, stage_table
 from stream.estimator import suitable_grouper
 from stream.pipeline.timing import Timings
 from stream.profile import Profiler, RunFacts, benchmark_line, nvtx_ranges, profile_tables
-from stream.profile.command import shown_command
 from stream.profile.config import ProfileConfig
 from stream.render.renderer import RenderConfig, Renderer
 from stream.sinks import BrowserConfig, Sink, VideoConfig, open_sinks

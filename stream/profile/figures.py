@@ -14,7 +14,7 @@ from basics.statistics import Statistics
 from stream.frame import SourceInfo
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
-from stream.profile.environment import Environment
+from stream.profile.probes.environment import Environment
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 from stream.profile.timeline import timeline

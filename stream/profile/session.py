@@ -12,16 +12,16 @@ from configs import SinkError
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
 from stream.profile.config import ProfileConfig
-from stream.profile.environment import Environment, find_environment
 from stream.profile.figures import RunFacts, document
-from stream.profile.nvml_probe import nvml_probe
-from stream.profile.process_probe import ProcessProbe
+from stream.profile.probes.environment import Environment, find_environment
+from stream.profile.probes.nvml import nvml_probe
+from stream.profile.probes.process import ProcessProbe
+from stream.profile.probes.tegra import tegra_probe
+from stream.profile.probes.telemetry import Probe, Telemetry
 from stream.profile.ranges import nvtx_ranges
 from stream.profile.recorder import Recorder
-from stream.profile.report import report
-from stream.profile.tegra_probe import tegra_probe
-from stream.profile.telemetry import Probe, Telemetry
-from stream.profile.trace import write_trace
+from stream.profile.report.html import report
+from stream.profile.trace.chrome import write_trace
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import pytest
 
 import run_stream
 from configs.run import RunConfig
-from stream.profile.command import shown_command
+from stream.app.command import shown_command
 from stream.profile.config import ProfileConfig
 from stream.sinks import BrowserConfig
 from tests.support.media import make_clip

@@ -6,10 +6,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from stream.profile.chart import Chart
-from stream.profile.charts import charts
-from stream.profile.report_tables import tables
-from stream.profile.verdicts import verdicts
+from stream.profile.report.chart import Chart
+from stream.profile.report.charts import charts
+from stream.profile.report.tables import tables
+from stream.profile.report.verdicts import verdicts
 
 _STYLE = Path(__file__).parent / "page" / "report.css"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from stream.profile.chart import stage_style
+from stream.profile.report.chart import stage_style
 
 _COLUMNS = ("n", "mean", "p50", "p95", "p99", "max")
 

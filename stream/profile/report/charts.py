@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from stream.profile.chart import WIDE, Chart, stage_style, time_axis
-from stream.profile.machine_charts import MACHINE_CHARTS
-from stream.profile.svg import Axis, Plot, Value, axis_for
+from stream.profile.report.chart import WIDE, Chart, stage_style, time_axis
+from stream.profile.report.machine_charts import MACHINE_CHARTS
+from stream.profile.report.svg import Axis, Plot, Value, axis_for
 
 
 def charts(document: dict[str, Any]) -> list[Chart]:

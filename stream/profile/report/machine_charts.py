@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stream.profile.chart import Chart, time_axis
-from stream.profile.svg import Plot, axis_for
+from stream.profile.report.chart import Chart, time_axis
+from stream.profile.report.svg import Plot, axis_for
 
 
 def _processor(document: dict[str, Any]) -> Chart | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from stream.profile.trace import write_trace
-from tests.stream.profile.perfetto_page import perfetto_folder, perfetto_page
+from stream.profile.trace.chrome import write_trace
 from tests.stream.profile.runs import KnownRun, a_run, machine
+from tests.stream.profile.trace.perfetto_page import perfetto_folder, perfetto_page
 
 
 def written(path: Path, run: KnownRun) -> dict[str, Any]:

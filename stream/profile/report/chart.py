@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from stream.profile.svg import Axis, Plot
+from stream.profile.report.svg import Axis, Plot
 
 _STAGES = frozenset({"decode", "infer", "group", "render", "write"})  # those of every run
 WIDE = 1100  # px, the width of the page
