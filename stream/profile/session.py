@@ -6,12 +6,12 @@ import json
 import logging
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from configs import SinkError
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
 from stream.profile.config import ProfileConfig
+from stream.profile.document import ProfileDocument
 from stream.profile.figures import RunFacts, document
 from stream.profile.probes.environment import Environment, find_environment
 from stream.profile.probes.nvml import nvml_probe
@@ -64,14 +64,14 @@ class Profiler:
     ) -> None:
         self._telemetry.stop()
 
-    def document(self, facts: RunFacts, summary: Summary) -> dict[str, Any]:
+    def document(self, facts: RunFacts, summary: Summary) -> ProfileDocument:
         """The figures of the run; `stream.profile.figures` says what is in them."""
         environment = self._environment or find_environment()
         return document(
             facts, summary, self.timings, self._recorder, self._telemetry.samples, environment
         )
 
-    def write(self, figures: dict[str, Any]) -> None:
+    def write(self, figures: ProfileDocument) -> None:
         """Writes profile.json, the trace and report.html, if a folder was given. Raises SinkError."""
         if self._folder is None:
             return
@@ -108,7 +108,7 @@ _NOT_IN_LINE = (
 )
 
 
-def benchmark_line(figures: dict[str, Any]) -> str:
+def benchmark_line(figures: ProfileDocument) -> str:
     """The figures without what plots need, as one line of JSON."""
     return json.dumps(
         {name: value for name, value in figures.items() if name not in _NOT_IN_LINE},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.profile import nvml_probe as nvml_module
+from stream.profile.probes import nvml as nvml_module
 from stream.profile.probes.environment import find_environment
 from stream.profile.probes.nvml import nvml_probe
 from stream.profile.probes.process import ProcessProbe
