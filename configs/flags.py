@@ -27,6 +27,7 @@ def option(
     positional: bool = False,
     parse: Callable[[str, str], Any] | None = None,
     show: Callable[[Any], str] = str,
+    secret: bool = False,
 ) -> Any:
     """A dataclass field that is also a command-line flag.
 
@@ -40,6 +41,7 @@ def option(
             tuple, of each of its items. Raises a ConfigError that begins with the name and shows an
             example.
         show: The inverse of `parse`, for help and for command lines that are shown.
+        secret: Whether the value is shown nowhere.
     """
     metadata = {
         "help": help,
@@ -47,11 +49,11 @@ def option(
         "short": short,
         "positional": positional,
         "parse": parse,
-        "show": show,
+        "show": _stars if secret else show,
     }
     if isinstance(default, (list, dict)):
         raise TypeError("a frozen configuration needs an immutable default")
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -184,6 +186,10 @@ def run_command(command: Callable[[], int]) -> int:
 
 def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+
+
+def _stars(value: Any) -> str:
+    return "***"
 
 
 def _takes_several(field: dataclasses.Field[Any], hint: Any) -> bool:

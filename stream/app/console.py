@@ -70,6 +70,10 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Takes the bar off; may be called twice."""
         self._bar.stop()
 
 

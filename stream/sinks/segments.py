@@ -31,7 +31,7 @@ class VideoSeries:
         """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
         `pts`. Raises SinkError.
         """
-        segment_s = self._video.options.segment_s
+        segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
             file, self._file = self._file, None
@@ -51,7 +51,7 @@ class VideoSeries:
 
     def _open_next(self, pts: int, origin_s: Fraction) -> VideoFile:
         target, begin_s = self._target, None
-        if self._video.options.segment_s is not None:
+        if self._video.options.segment is not None:
             path = Path(self._target)
             target = str(path.with_name(f"{path.stem}-{self._count:04d}{path.suffix}"))
             self._started = pts

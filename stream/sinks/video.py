@@ -175,7 +175,7 @@ class VideoSink:
                 path.parent.mkdir(parents=True, exist_ok=True)
             elif self._container is None:
                 check_output(path, source)
-                if self._options.segment_s is None:
+                if self._options.segment is None:
                     path.write_bytes(b"")
         except OSError as error:
             raise error if isinstance(error, SinkError) else sink_error(path, error) from error

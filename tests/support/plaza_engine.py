@@ -20,7 +20,7 @@ import numpy as np
 
 from configs import load_keypoint_set
 from engine import PoseMaps, align
-from stream.sources.address import DEMO_CLIP
+from stream.sources.making import DEMO_CLIP
 
 TRUTH = DEMO_CLIP.with_name("plaza_truth.json.gz")
 INPUT_PX = 512

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -76,7 +75,7 @@ class BrowserSink:
         """
         server = join_server(self._address, self._options.secret, PageRequests)
         shown = ShownSource(LiveState(self._address.label, source, run), self._controls)
-        recording = Recording(shown, source, run, Path(self._options.record_folder), self._video)
+        recording = Recording(shown, source, run, self._options.record_folder, self._video)
         self._opened = _Opened(server, shown, recording)
         server.shown.append(shown)
 

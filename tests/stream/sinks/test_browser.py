@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError, SinkError
 from stream.render.config import RenderConfig
-from stream.sinks import BrowserConfig, Controls, open_sinks
+from stream.sinks import BrowserConfig, Controls, make_sinks
 from stream.sinks.browser import BrowserSink
 from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
 from tests.support.chromium import browser
@@ -184,7 +184,7 @@ def test_a_screenshot_is_the_current_image(serve):
 
 
 def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
-    sink = serve(BrowserConfig(record_folder=str(tmp_path / "films")))
+    sink = serve(BrowserConfig(record_folder=tmp_path / "films"))
     for on in (True, False):
         assert (
             status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE)
@@ -200,7 +200,7 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
 def test_a_recording_that_cannot_be_written_does_not_end_the_run(serve, tmp_path, caplog):
     taken = tmp_path / "films"
     taken.write_text("a file where the folder should be")
-    sink = serve(BrowserConfig(record_folder=str(taken)))
+    sink = serve(BrowserConfig(record_folder=taken))
     body = json.dumps({"on": True})
     assert status_of(sink, "/api/record", method="POST", body=body, **CHANGE) == 200
     wait_until(lambda: "recording stopped" in caplog.text)
@@ -416,16 +416,16 @@ def can_reach(sink):
 def test_addresses_that_cannot_be_served_are_one_line(url, message, monkeypatch):
     monkeypatch.delenv("POSE_STREAM_TOKEN", raising=False)
     with pytest.raises(ConfigError, match=message) as error:
-        open_sinks([url])
+        make_sinks([url])
     assert "pass@" not in str(error.value)
 
 
 def test_a_token_opens_other_addresses_and_must_not_be_short(monkeypatch):
-    assert open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token=TOKEN))
+    assert make_sinks(["http://0.0.0.0:8080"], BrowserConfig(token=TOKEN))
     monkeypatch.setenv("POSE_STREAM_TOKEN", TOKEN)
-    assert open_sinks(["http://0.0.0.0:8080"])
+    assert make_sinks(["http://0.0.0.0:8080"])
     with pytest.raises(ConfigError, match="at least 16"):
-        open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token="short"))
+        make_sinks(["http://0.0.0.0:8080"], BrowserConfig(token="short"))
 
 
 def test_an_address_in_use_is_one_line(source_info, run_info):
@@ -440,7 +440,7 @@ def test_an_address_in_use_is_one_line(source_info, run_info):
     not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"
 )
 def test_a_real_browser_shows_the_image(serve, tmp_path):
-    sink = serve(BrowserConfig(record_folder=str(tmp_path)))
+    sink = serve(BrowserConfig(record_folder=tmp_path))
     with browser(tmp_path / "profile") as page:
         page.open(sink.url)
         page.wait_for("document.querySelector('img')?.naturalWidth > 0")

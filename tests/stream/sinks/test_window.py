@@ -11,7 +11,7 @@ import time
 import pytest
 
 from stream.render.config import OVERLAYS
-from stream.sinks import open_sinks
+from stream.sinks import make_sinks
 from stream.sinks.window import OVERLAY_KEYS, WindowSink
 from tests.stream.sinks.samples import make_frames, make_people, vfr_stamps
 from tests.stream.sinks.test_video import REPOSITORY
@@ -22,7 +22,7 @@ def test_without_a_display_it_is_off_and_says_so(
 ):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    [sink] = open_sinks(["window:"])
+    [sink] = make_sinks(["window:"])
     write_all(sink, source_info, run_info, make_frames(vfr_stamps(3)))
     assert "no window" in caplog.text
     assert not sink.needs_image
