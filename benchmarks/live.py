@@ -27,13 +27,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.process import open_files, resident_mib
-from configs.run import BATCH_WINDOW_MS
 from grouping import People
 from stream.frame import Frame
-from stream.pipeline.config import PipelineConfig
+from stream.pipeline.config import BATCH_WINDOW_MS, PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.summary import Summary
-from stream.sources import open_source
+from stream.sources import make_source
 from stream.sources.config import SourceConfig
 from stream.sources.pattern import FPS as PATTERN_FPS
 from stream.sources.pattern import PatternSource
@@ -78,7 +77,7 @@ class Notes:
 @contextmanager
 def running(urls: list[str], sinks: list[Notes], delay_s: float) -> Iterator[Pipeline]:
     """A pipeline over `urls` that runs in a thread inside the block and is stopped at its end."""
-    sources = [open_source(url, CONFIG) for url in urls]
+    sources = [make_source(url, CONFIG) for url in urls]
     for source in sources:
         source.open()
     pipeline = Pipeline(

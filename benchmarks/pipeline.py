@@ -39,9 +39,9 @@ from grouping import Grouper, People
 from stream.frame import SourceInfo
 from stream.pipeline.pipeline import Pipeline
 from stream.render.renderer import Renderer
-from stream.sinks import open_sinks
+from stream.sinks import make_sinks
 from stream.sources import FrameSlot, Source
-from stream.sources.address import DEMO_CLIP
+from stream.sources.making import DEMO_CLIP
 from stream.sources.sequence import SequenceSource
 from tests.support.blank_engine import WorkEngine
 from tests.support.people import no_people
@@ -244,7 +244,7 @@ def memory(frames: int) -> None:
 
     clips = [str(DEMO_CLIP)] * -(-frames // DEMO_FRAMES)
     with tempfile.TemporaryDirectory() as folder, SequenceSource("demo", clips) as source:
-        sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
+        sinks = make_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderer = Renderer(load_keypoint_set("coco"))
         engine = WorkEngine(lambda: None, maps=maps)
         with Pipeline(

@@ -32,7 +32,7 @@ from stream.pipeline.timing import StageTimer, Timings
 from stream.profile import Profiler, RunFacts
 from stream.profile.config import ProfileConfig
 from stream.profile.recorder import Recorder
-from stream.sources import Source, open_source
+from stream.sources import Source, make_source
 from tests.support.blank_engine import WorkEngine
 from tests.support.people import no_people, nobody
 
@@ -113,7 +113,7 @@ def cost(options: argparse.Namespace) -> None:
         return
     with open_estimator(options.engine, input_size=256) as estimator:
         grouper = Grouper("coco")
-        compare(lambda: (open_source("demo"), estimator, grouper), lambda: None, options)
+        compare(lambda: (make_source("demo"), estimator, grouper), lambda: None, options)
 
 
 def compare(

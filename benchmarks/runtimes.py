@@ -41,7 +41,7 @@ from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, open_runtime
 from engine.verify.maps import measure_parity
 from grouping import Grouper
-from stream.sources.address import DEMO_CLIP
+from stream.sources.making import DEMO_CLIP
 
 IMAGE_SIZE = (480, 640)
 TURNS = 2

@@ -27,8 +27,8 @@ from engine import open_estimator
 from stream import Pipeline, PipelineConfig, Progress
 from stream.estimator import suitable_grouper
 from stream.render.renderer import Renderer
-from stream.sinks import open_sinks
-from stream.sources.address import DEMO_CLIP
+from stream.sinks import make_sinks
+from stream.sources.making import DEMO_CLIP
 from stream.sources.sequence import SequenceSource
 
 SETTLED_S = 60.0
@@ -132,7 +132,7 @@ def main() -> None:
         open_estimator(options.model, runtime=options.runtime) as estimator,
     ):
         grouper = suitable_grouper(estimator)
-        sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
+        sinks = make_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderers = [Renderer(grouper.keypoint_set)]
         with Pipeline(
             [source],

@@ -84,7 +84,7 @@ def _place_joint(
 @kernel
 def adjust_joints(heatmaps: NDArray[np.float32], keypoints: NDArray[np.float32]) -> None:
     """Moves the found joints of `keypoints` (P, J, 3) from whole pixels to where the peak is:
-    shared reference 3.1 step 4.
+    docs/reference.md, section 3.4.
     """
     for person in range(keypoints.shape[0]):
         for joint in range(keypoints.shape[1]):

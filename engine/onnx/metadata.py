@@ -1,4 +1,6 @@
-"""What travels inside an exported model, so that a runtime needs the file and nothing else."""
+"""What is known of an exported model without torch: its inputs and outputs, and the metadata that
+travels inside it, so that a runtime needs the file and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from configs.loading import from_mapping
 from engine.geometry import InputSize
 from engine.onnx.file import read_properties
 
-SCHEMA = 1
+INPUT_NAME = "image"
+OUTPUT_NAMES = ("heatmaps", "tags", "x", "y", "score", "tag")
+# Raised whenever the same network would be exported as another graph, so that cached files are made
+# anew.
+GRAPH_VERSION = 1
+SCHEMA = 1  # of the metadata
 _PREFIX = "higherhrnet_stream."
 
 
@@ -21,11 +28,18 @@ _PREFIX = "higherhrnet_stream."
 class ModelMetadata:
     """How an exported graph was made and how it is to be used.
 
-    model: the network's configuration, with its keypoint set. input_size: what it is used at unless
-    told otherwise. static_size: (height, width) of the only input that it takes, none where it
-    takes any multiple of 32. map_stride: input pixels per map pixel. weights: where they came from.
-    weights_sha256: of the network's parameters. ap: measured average precision in percent, with
-    `ap_measured_on` saying on what. created: ISO date.
+    Attributes:
+        schema: Version of these fields.
+        model: The network's configuration, with its keypoint set.
+        input_size: What it is used at unless told otherwise: short side, or (height, width).
+        static_size: (height, width) of the only input that it takes; None where it takes any
+            multiple of 32.
+        map_stride: Input pixels per map pixel.
+        weights: Where they came from.
+        weights_sha256: Of the network's parameters.
+        ap: Measured average precision in percent.
+        ap_measured_on: On what it was measured.
+        created: ISO date.
     """
 
     schema: int = SCHEMA
@@ -47,10 +61,11 @@ class ModelMetadata:
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
-    """The metadata of the exported model at `path`.
+    """The metadata of an exported model.
 
-    Raises ModelError if the file cannot be read, is no ONNX model, or was not exported by this
-    version of this project.
+    Raises:
+        ModelError: The file cannot be read, is no ONNX model, or was not exported by this version
+            of this project.
     """
     properties = read_properties(path)
     values: dict[str, Any] = {

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from basics.statistics import Statistics, percentiles
+
 WINDOW = 1 << 16  # samples kept of each series: 36 minutes at 30 frames a second, 512 KiB
 
 
@@ -44,20 +46,6 @@ class Ranges(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statistics:
-    """A series of numbers in brief. n, mean and max are of all of them, the percentiles of the last
-    65,536.
-    """
-
-    n: int = 0
-    mean: float = 0.0
-    p50: float = 0.0
-    p95: float = 0.0
-    p99: float = 0.0
-    max: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
 class StageStatistics:
     """One stage: time per frame in milliseconds, and the share of the run in which it was at work.
 
@@ -65,6 +53,11 @@ class StageStatistics:
     work. The engine's thread is at work while it submits an image and while it waits for the
     result of one: what the engine computes while its thread waits for neither is hidden behind
     other work, and not counted. So no share can exceed 1.
+
+    Attributes:
+        name: Of the stage.
+        time_ms: Milliseconds of work on a frame.
+        busy_share: Share of the run, 0..1, in which it was at work.
     """
 
     name: str
@@ -108,19 +101,19 @@ class Series:
         return np.roll(self._values, -(self._count % len(self._values)))
 
     def statistics(self, scale: float = 1.0) -> Statistics:
-        """The series in brief, every value multiplied by `scale`."""
+        """The series in brief, every value multiplied by `scale`: n, mean and max of all values,
+        percentiles of those in the window.
+        """
         count = self._count
         if count == 0:
             return Statistics()
-        p50, p95, p99 = (
-            np.percentile(self._values[: min(count, len(self._values))], (50, 95, 99)) * scale
-        )
+        p50, p95, p99 = percentiles(self._values[: min(count, len(self._values))])
         return Statistics(
             n=count,
             mean=self._total / count * scale,
-            p50=float(p50),
-            p95=float(p95),
-            p99=float(p99),
+            p50=p50 * scale,
+            p95=p95 * scale,
+            p99=p99 * scale,
             max=self._max * scale,
         )
 

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import run_stream
+import stream.api
 from tests.support.blank_engine import BlankEngine
 from tests.support.plaza_engine import PlazaEngine
 
@@ -24,7 +25,7 @@ def main() -> int:
             PlazaEngine() if kind == "plaza" else BlankEngine(float(delay_s or 0))
         )
 
-    run_stream.open_estimator = open_estimator  # type: ignore[assignment]
+    stream.api.open_estimator = open_estimator
     return run_stream.main(arguments)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from configs import load_keypoint_set
 from engine import PoseMaps, align
-from stream.sources.address import DEMO_CLIP
+from stream.sources.making import DEMO_CLIP
 
 TRUTH = DEMO_CLIP.with_name("plaza_truth.json.gz")
 INPUT_PX = 512
@@ -76,7 +76,7 @@ class PlazaEngine:
     tickets open at a time.
     """
 
-    model, runtime, precision, keypoint_set = "plaza truth", "fixture", "exact", "coco"
+    model, runtime, precision, keypoint_set = "plaza truth", "fixture", "exact", KEYPOINT_SET
     input_size = INPUT_PX
 
     def __init__(self, in_flight: int = 2) -> None:

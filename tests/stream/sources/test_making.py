@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import SourceError
+from configs.units import Size
 from stream.sources import open_source
-from stream.sources.address import source_labels
 from stream.sources.config import SourceConfig
+from stream.sources.making import source_labels
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
 from tests.support.media import make_clip
 
@@ -50,7 +51,7 @@ def test_cameras_and_addresses_are_told_apart_from_files() -> None:
 
 def test_cameras_are_asked_for_what_was_chosen() -> None:
     """As far as this goes without a camera: what PyAV's Video4Linux demuxer is told."""
-    config = SourceConfig(camera_size="1280x720", camera_fps=30.0, camera_format="mjpeg")
+    config = SourceConfig(camera_size=Size(1280, 720), camera_fps=30.0, camera_format="mjpeg")
     asked = camera_input("0", config)
     assert (asked.url, asked.format) == ("/dev/video0", "v4l2")
     assert asked.options == {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
@@ -60,9 +61,9 @@ def test_cameras_are_asked_for_what_was_chosen() -> None:
 def test_the_demuxer_for_cameras_is_there_and_refuses_what_is_no_camera() -> None:
     assert any("v4l2" in name.split(",") for name in av.formats_available)
     with pytest.raises(av.FFmpegError):
-        camera_input("/dev/null", SourceConfig(camera_size="640x480", camera_fps=30.0)).connect(
-            SourceConfig()
-        )
+        camera_input(
+            "/dev/null", SourceConfig(camera_size=Size(640, 480), camera_fps=30.0)
+        ).connect(SourceConfig())
 
 
 def test_a_camera_that_is_not_there_is_told() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from configs.errors import ConfigError, redact_url
 from configs.loading import nearest
@@ -21,36 +22,43 @@ from stream.sinks.video import VideoSink
 from stream.sinks.video_config import VideoConfig
 from stream.sinks.window import WindowSink
 
+_C = TypeVar("_C")
 _PREFIX = re.compile(
     r"([a-z][a-z0-9]+):(.*)", re.DOTALL
 )  # two letters at least: C:\\out.mp4 is a path
 
 
-@dataclass(frozen=True)
-class _Options:
-    video: VideoConfig
-    browser: BrowserConfig
+class _Configs:
+    """Configurations by their class; what is not given has its defaults."""
+
+    def __init__(self, configs: Iterable[object]) -> None:
+        self._given = {type(config): config for config in configs}
+
+    def get(self, kind: type[_C]) -> _C:
+        found = self._given.get(kind)
+        return found if isinstance(found, kind) else kind()
 
 
-_Maker = Callable[[str, _Options], Sink]
+_Maker = Callable[[str, _Configs], Sink]
 
 
 def _record(kind: Callable[[str], Sink]) -> _Maker:
-    return lambda path, options: kind(path)
+    return lambda path, configs: kind(path)
 
 
-def _video(path: str, options: _Options) -> Sink:
-    return VideoSink(path, options.video)
+def _video(path: str, configs: _Configs) -> Sink:
+    return VideoSink(path, configs.get(VideoConfig))
 
 
-def _stream(target: str, options: _Options) -> Sink:
+def _stream(target: str, configs: _Configs) -> Sink:
     scheme = target.partition(":")[0] if "://" in target else "hls"
     path = target if scheme != "hls" else str(Path(target) / "index.m3u8")
-    return VideoSink(path, replace(options.video, segment=None), container=STREAM_FORMATS[scheme])
+    video = replace(configs.get(VideoConfig), segment=None)
+    return VideoSink(path, video, container=STREAM_FORMATS[scheme])
 
 
-def _browser(url: str, options: _Options) -> Sink:
-    return BrowserSink(url, options.browser, options.video)
+def _browser(url: str, configs: _Configs) -> Sink:
+    return BrowserSink(url, configs.get(BrowserConfig), configs.get(VideoConfig))
 
 
 _BY_SUFFIX: dict[str, _Maker] = {
@@ -73,27 +81,26 @@ _BY_PREFIX: dict[str, _Maker] = {
 }
 
 
-def open_sinks(
-    outputs: Sequence[str],
-    *,
-    video: VideoConfig | None = None,
-    browser: BrowserConfig | None = None,
-) -> list[Sink]:
-    """One sink for every output, chosen by suffix (`out.mp4`), prefix (`openpose:folder`) or scheme
-    (`rtsp://host/path`).
+def make_sinks(outputs: Sequence[str | Sink], *configs: VideoConfig | BrowserConfig) -> list[Sink]:
+    """One sink for every output, made but not opened: nothing is created or written yet.
 
-    `-` is JSON Lines on standard output. The sinks are made but not opened: nothing is created or
-    written yet.
-    Raises ConfigError for an output whose kind is not known, and for one that is named twice.
+    Args:
+        outputs: Sinks as they are, and names, by suffix (`out.mp4`), prefix (`openpose:folder`) or
+            scheme (`rtsp://host/path`); `-` is JSON Lines on standard output.
+        configs: How videos are encoded and pages are served, where that is not as usual.
+
+    Raises:
+        ConfigError: An output whose kind is not known, or that is named twice.
     """
-    options = _Options(video or VideoConfig(), browser or BrowserConfig())
-    for index, output in enumerate(outputs):
-        if output in outputs[:index]:
-            raise ConfigError(f"output {redact_url(output)!r} is named twice")
-    return [_make(output, options) for output in outputs]
+    names = [output for output in outputs if isinstance(output, str)]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ConfigError(f"output {redact_url(name)!r} is named twice")
+    given = _Configs(configs)
+    return [_make(output, given) if isinstance(output, str) else output for output in outputs]
 
 
-def _make(output: str, options: _Options) -> Sink:
+def _make(output: str, configs: _Configs) -> Sink:
     if output == "-":
         return JsonLinesSink("-")
     if (match := _PREFIX.fullmatch(output)) is not None:
@@ -103,7 +110,7 @@ def _make(output: str, options: _Options) -> Sink:
                 f"unknown kind of output {kind!r} in "
                 f"{redact_url(output)!r}{nearest(kind, _BY_PREFIX)}"
             )
-        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, options)
+        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, configs)
     suffix = Path(output).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = (
@@ -113,4 +120,4 @@ def _make(output: str, options: _Options) -> Sink:
             f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as "
             "openpose:FOLDER"
         )
-    return _BY_SUFFIX[suffix](output, options)
+    return _BY_SUFFIX[suffix](output, configs)

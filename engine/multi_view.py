@@ -1,25 +1,27 @@
-"""From a runtime's buffers to the maps of one image; flip test and several scales are
-`engine.networks.inference` without torch.
+"""The maps of an image from several views of it: flip test and several scales, as
+`engine.networks.inference` has them, without torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry import Alignment
-from engine.maps import Candidates, PoseMaps
 from engine.runtimes import Slot
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An input that was made from a batch of images: at one scale, perhaps mirrored; keep_tags if
-    its tags are used.
+    """An input that was made from a batch of images, at one scale.
+
+    Attributes:
+        slot: Its buffers.
+        mirrored: Whether the images are.
+        keep_tags: Whether its tags are used.
     """
 
     slot: Slot
@@ -27,29 +29,20 @@ class View:
     keep_tags: bool
 
 
-def slot_maps(
-    slot: Slot, index: int, alignment: Alignment, give_back: Callable[[], None] | None = None
-) -> PoseMaps:
-    """The maps and candidates of one image of a slot, in the slot's own buffers; alignment: with
-    the size of the maps.
-    """
-    candidates = Candidates(slot.x[index], slot.y[index], slot.score[index], slot.tag[index])
-    return PoseMaps(
-        slot.heatmaps[index],
-        slot.tags[index].transpose(0, 2, 3, 1),
-        alignment,
-        candidates,
-        give_back,
-    )
-
-
 def combine_views(
     views: Sequence[View], index: int, size: tuple[int, int], flip_indices: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that
-    keep them in a row.
+    """Heatmaps and tags of one image from its views (docs/reference.md, section 2.3).
 
-    index: of the image in the batch. size: (height, width) of the maps. Reference: section 2.3.
+    Args:
+        views: All of the batch's.
+        index: Of the image in the batch.
+        size: (height, width) of the maps.
+        flip_indices: Of the keypoint set.
+
+    Returns:
+        Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that
+        keep them in a row.
     """
     rows, columns = size
     joints, dimensions = views[0].slot.tags.shape[1:3]

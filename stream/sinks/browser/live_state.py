@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.frame import Frame, SourceInfo
-from stream.sinks.base import RunInfo
+from stream.sinks.base import Controls, RunInfo
 
 _WIDEST_PX = 1280  # a page shows no more; a quarter of the JPEG work of a 4K source
 _JPEG_QUALITY = 80
@@ -23,10 +23,10 @@ _RATE_S = 2.0
 _SMOOTHING = 0.1
 
 
-class View:
+class LiveState:
     """The latest state of a source, for any number of readers; the writer never waits for them.
 
-    Images are compressed once for everybody, by a thread of this view, and only while somebody is
+    Images are compressed once for everybody, by a thread of its own, and only while somebody is
     watching.
     """
 
@@ -43,11 +43,8 @@ class View:
         self._new_record = threading.Condition(self._lock)
         self._viewers = 0
         self._closed = False
-        self._waiting: NDArray[np.uint8] | None = (
-            None  # filled by `put_image`, taken by the compressor
-        )
+        self._fresh: NDArray[np.uint8] | None = None  # filled by `put_image`, for the compressor
         self._spare: NDArray[np.uint8] | None = None
-        self._fresh = False
         self._jpeg = b""
         self._jpeg_number = 0
         self._record = ""
@@ -100,10 +97,11 @@ class View:
         is replaced.
         """
         with self._lock:
-            if self._waiting is None or self._waiting.shape != image.shape:
-                self._waiting = np.empty_like(image)
-            np.copyto(self._waiting, image)
-            self._fresh = True
+            if self._fresh is None:
+                self._fresh, self._spare = self._spare, None
+            if self._fresh is None or self._fresh.shape != image.shape:
+                self._fresh = np.empty_like(image)
+            np.copyto(self._fresh, image)
             self._to_compress.notify()
 
     def next_jpeg(self, after: int, timeout_s: float) -> tuple[int, bytes] | None:
@@ -178,17 +176,31 @@ class View:
         while True:
             with self._lock:
                 self._to_compress.wait_for(
-                    lambda: (self._fresh and self._viewers > 0) or self._closed
+                    lambda: (self._fresh is not None and self._viewers > 0) or self._closed
                 )
-                if self._closed:
+                image, self._fresh = self._fresh, None
+                if self._closed or image is None:
                     return
-                image, self._waiting, self._fresh = self._waiting, self._spare, False
-            assert image is not None
             jpeg = compress(image)
             with self._lock:
                 self._spare = image
                 self._jpeg, self._jpeg_number = jpeg, self._jpeg_number + 1
                 self._new_jpeg.notify_all()
+
+
+class ShownSource:
+    """A source on the page.
+
+    Attributes:
+        live: What the page shows of it.
+        controls: What the overlay buttons act on; None where nothing is drawn.
+        record_wanted: Set by the page, acted on by the thread that writes.
+    """
+
+    def __init__(self, live: LiveState, controls: Controls | None) -> None:
+        self.live = live
+        self.controls = controls
+        self.record_wanted = False
 
 
 def compress(image: NDArray[np.uint8]) -> bytes:

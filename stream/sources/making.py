@@ -29,8 +29,8 @@ from stream.sources.web import WebSource
 DEMO_CLIP = Path(__file__).parents[1] / "data" / "plaza.mp4"
 
 
-def open_source(spec: str, config: SourceConfig | None = None) -> Source:
-    """The source that `spec` names, not opened yet: use it as a context manager.
+def make_source(spec: str, config: SourceConfig | None = None) -> Source:
+    """The source that `spec` names, not opened yet; a context manager that opens and closes it.
 
         demo                     the clip that ships with the package
         test                     a test pattern, 25 frames a second
@@ -41,7 +41,12 @@ def open_source(spec: str, config: SourceConfig | None = None) -> Source:
         list.txt, list.m3u       the files that the list names, one a line
         -                        a video on standard input
 
-    Raises SourceError, now or when it is entered, if it cannot be used.
+    Args:
+        spec: What people call it, as above.
+        config: How cameras and network streams are opened.
+
+    Raises:
+        SourceError: A pattern or a list names nothing.
     """
     config = config or SourceConfig()
     if spec == "demo":

@@ -13,8 +13,9 @@ from torch import nn
 
 from configs import CheckpointError
 from engine import load_checkpoint, load_network
-from engine.checkpoints.checkpoint import load_backbone, read_state_dict
-from engine.checkpoints.convert import convert_checkpoint, to_mmpose, to_official
+from engine.checkpoints.layouts import convert_checkpoint, to_mmpose, to_official
+from engine.checkpoints.loading import load_backbone
+from engine.checkpoints.reading import read_state_dict
 from tests.engine.golden import TINY
 
 
