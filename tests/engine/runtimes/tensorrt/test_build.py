@@ -14,7 +14,7 @@ import pytest
 from configs import ConfigError, ModelError, RuntimeUnavailableError
 from engine import load_network
 from engine.onnx.export import export_onnx
-from engine.runtimes.tensorrt.build import Profile, build_with_parser
+from engine.runtimes.tensorrt.build import Profile, build_with_parser, configure
 from engine.runtimes.tensorrt.library import load_library
 
 PROFILE = Profile(smallest=(64, 64), usual=(320, 448), largest=(640, 1152), batch=(1, 1, 4))
@@ -77,6 +77,13 @@ def test_single_precision_has_no_half_anywhere(library, lite_onnx):
     engine = build_with_parser(library, lite_onnx, PROFILE, "fp32")
 
     assert "HALF" not in {layer.output_type for layer in engine.layers}
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("fp16", True)])
+def test_single_precision_is_not_tf32(precision, allowed, library):
+    config = configure(library, library.module.Builder(library.logger), PROFILE, precision)
+
+    assert config.get_flag(library.module.BuilderFlag.TF32) == allowed
 
 
 def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path):
