@@ -144,6 +144,16 @@ def configure(library: Library, builder: Any, profile: Profile, precision: str) 
         # On by default, strongly typed or not, from Ampere on: 10 bits of every number that is
         # multiplied. Heatmaps of lite are off by 0.003 then, where 0.001 is allowed.
         config.clear_flag(flags.TF32)
+    previews = library.module.PreviewFeature
+    if hasattr(previews, "PROFILE_SHARING_0806"):
+        # In 8.6 the execution contexts of several input sizes share a profile only if this is on;
+        # from 9 on they always do.
+        config.set_preview_feature(previews.PROFILE_SHARING_0806, True)
+    if library.capabilities:
+        # By default TensorRT-RTX leaves out Turing (7.5). All of them cost 3 MB for lite, no time.
+        config.num_compute_capabilities = len(library.capabilities)
+        for index, capability in enumerate(library.capabilities):
+            config.set_compute_capability(capability, index)
     return config
 
 

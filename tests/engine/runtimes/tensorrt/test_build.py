@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from configs import ConfigError, ModelError, RuntimeUnavailableError
 from engine import load_network
 from engine.onnx.export import export_onnx
 from engine.runtimes.tensorrt.build import Profile, build_with_parser, configure
-from engine.runtimes.tensorrt.library import load_library
+from engine.runtimes.tensorrt.library import Library, load_library
 
 PROFILE = Profile(smallest=(64, 64), usual=(320, 448), largest=(640, 1152), batch=(1, 1, 4))
 
@@ -84,6 +85,47 @@ def test_single_precision_is_not_tf32(precision, allowed, library):
     config = configure(library, library.module.Builder(library.logger), PROFILE, precision)
 
     assert config.get_flag(library.module.BuilderFlag.TF32) == allowed
+
+
+def test_an_engine_of_tensorrt_rtx_is_for_every_gpu_that_it_knows(library):
+    config = configure(library, library.module.Builder(library.logger), PROFILE, "fp16")
+
+    named = {
+        config.get_compute_capability(index).name
+        for index in range(config.num_compute_capabilities)
+    }
+    assert named == {capability.name for capability in library.capabilities}
+    assert "SM75" in named
+
+
+class Recorder:
+    """Stands in for what TensorRT 8.6, which no test can have, is told: names, and arguments."""
+
+    def __init__(self, told, name=""):
+        self.told, self.name = told, name
+
+    def __getattr__(self, name):
+        return Recorder(self.told, name)
+
+    def __call__(self, *arguments):
+        self.told.append((self.name, *(getattr(each, "name", each) for each in arguments)))
+        return self
+
+
+def test_contexts_share_the_profile_on_tensorrt_8_6():
+    told = []
+    module = types.SimpleNamespace(
+        __version__="8.6.2",
+        NetworkDefinitionCreationFlag=types.SimpleNamespace(EXPLICIT_BATCH=0),
+        BuilderFlag=types.SimpleNamespace(FP16=Recorder(told, "FP16")),
+        MemoryPoolType=types.SimpleNamespace(WORKSPACE=0),
+        PreviewFeature=types.SimpleNamespace(PROFILE_SHARING_0806=Recorder(told, "sharing")),
+    )
+
+    configure(Library("tensorrt", module, None), Recorder(told), PROFILE, "fp16")
+
+    assert ("set_preview_feature", "sharing", True) in told
+    assert ("set_flag", "FP16") in told
 
 
 def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path):
