@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from configs import ConfigError, ExecutionError, ModelError
-from engine.geometry import check_input_size
+from engine.geometry import align, check_input_size
 from engine.onnx.file import load_onnx
 from engine.onnx.metadata import INPUT_NAME
 from engine.onnx.passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
+from engine.runtimes.base import Workload
 from engine.runtimes.tensorrt.library import Library
 
 WORKSPACE_BYTES = 2 << 30
 _POLL_S = 0.1
+
+# (height, width) of the longest images that are usual: a telephone's, lying and upright
+_EXTREMES = ((1170, 2532), (2532, 1170))
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a phase, the step that it has finished and the number of its steps."""
@@ -49,6 +53,31 @@ class Profile:
         )
         if not ordered or not 1 <= low <= usual <= high:
             raise ConfigError(f"a profile must grow from smallest to usual to largest, not {self}")
+
+    @classmethod
+    def for_run(cls, workload: Workload) -> Profile:
+        """The profile that takes whatever a run may meet, upright video too; it is fastest at 16:9."""
+        inputs = [each.input_size for image in _EXTREMES for each in workload.alignments(image)]
+        heights, widths = zip(*inputs, strict=True)
+        scale = 1.0 if 1.0 in workload.scales else min(workload.scales)
+        usual = align(
+            (1080, 1920), workload.input_size, scale=scale, min_scale=min(workload.scales)
+        )
+        return cls(
+            smallest=(min(heights), min(widths)),
+            usual=usual.input_size,
+            largest=(max(heights), max(widths)),
+        )
+
+    def is_taken_by(self, shapes: Sequence[Sequence[int]]) -> bool:
+        """Whether an engine with (smallest, usual, largest) shapes (N, H, W, 3) takes one image of
+        this profile's usual size.
+        """
+        usual = (1, *self.usual, 3)
+        return all(
+            low <= side <= high
+            for low, side, high in zip(shapes[0], usual, shapes[-1], strict=True)
+        )
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:

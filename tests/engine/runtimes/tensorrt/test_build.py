@@ -15,6 +15,7 @@ import pytest
 from configs import ConfigError, ModelError, RuntimeUnavailableError
 from engine import load_network
 from engine.onnx.export import export_onnx
+from engine.runtimes import Workload
 from engine.runtimes.tensorrt.build import Profile, build_with_parser, configure
 from engine.runtimes.tensorrt.library import Library, load_library
 
@@ -191,3 +192,28 @@ def test_a_missing_library_names_what_to_install(monkeypatch):
 def test_a_profile_that_does_not_grow_is_refused(sizes):
     with pytest.raises(ConfigError):
         Profile(**sizes)
+
+
+@pytest.mark.parametrize("input_size", [192, 384, 640, (384, 640)])
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0, 2.0)])
+@pytest.mark.parametrize(
+    "image", [(1080, 1920), (1920, 1080), (2532, 1170), (480, 640), (600, 600), (1440, 2560)]
+)
+def test_the_profile_of_a_run_takes_lying_and_upright_images_at_every_scale(
+    input_size, scales, image
+):
+    workload = Workload(input_size=input_size, scales=scales)
+    profile = Profile.for_run(workload)
+
+    for alignment in workload.alignments(image):
+        shape = (1, *alignment.input_size, 3)
+        assert all(
+            low <= side <= high
+            for low, side, high in zip(profile.shapes[0], shape, profile.shapes[2], strict=True)
+        )
+
+
+def test_a_run_is_fastest_at_16_to_9_and_a_fixed_size_is_all_that_is_built_for():
+    assert Profile.for_run(Workload(input_size=384)).usual == (384, 704)
+    fixed = Profile.for_run(Workload(input_size=(320, 448)))
+    assert fixed.smallest == fixed.usual == fixed.largest == (320, 448)
