@@ -29,7 +29,7 @@ class SmoothingSettings(NamedTuple):
     """
 
     cutoff_hz: float = 1.0
-    slope: float = 6.0
+    slope: float = 12.0
     speed_cutoff_hz: float = 1.0
     sure: float = 0.4
     least_weight: float = 0.3

@@ -125,7 +125,7 @@ class Tracker:
 
     def _make_room(self, people: int) -> None:
         """Buffers for so many people; tracks are kept when they grow."""
-        if people <= self._room:
+        if 0 < self._room >= people:
             return
         room = max(_SMALLEST_ROOM, self._room)
         while room < people:

@@ -128,6 +128,13 @@ def test_who_is_there_in_the_first_frame_is_known_at_once() -> None:
     assert Tracker(COCO).update(people, 0.0).tolist() == [1, 2]
 
 
+def test_nobody_is_a_normal_frame() -> None:
+    tracker = Tracker(COCO)
+    assert tracker.track(people_of([]), 0.0).ids is not None
+    assert tracker.update(people_of([Walker(100, 50).joints(0.0)]), 0.04).tolist() == [1]
+    assert tracker.update(people_of([]), 0.08).tolist() == []
+
+
 def test_doubtful_people_are_recognised_but_never_born() -> None:
     tracker = Tracker(COCO, settings_for(0.4, 2.0))
     walker, stranger = Walker(100, 50), Walker(500, 300)
