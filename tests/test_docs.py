@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 import higherhrnet_stream
+
 import run_stream
 from configs import ConfigError
 from configs.commands import command_parser
