@@ -113,7 +113,6 @@ class WorkSource(Source):
             source=self.name,
             index=self._index,
             time_s=self._index / 25,
-            capture_ns=time.monotonic_ns(),
         )
 
     def retrieve(self, frame: Frame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,7 +21,7 @@ class FrameStamp:
         index: Number of the frame among all that the source delivered, dropped ones included, from
             0.
         time_s: Stream time in seconds, from the time stamps of the stream, from 0 at its beginning.
-        capture_ns: `time.monotonic_ns()` when the packet arrived.
+        capture_ns: `time.monotonic_ns()` when the packet arrived; now, if not given.
         pts: The time stamp itself, in units of `time_base`; None where the stream has none.
         time_base: Unit of `pts`, in seconds.
         epoch: Number of times that the source was reconnected.
@@ -29,7 +30,7 @@ class FrameStamp:
     source: str
     index: int
     time_s: float
-    capture_ns: int
+    capture_ns: int = field(default_factory=time.monotonic_ns)
     pts: int | None = None
     time_base: Fraction = _TIME_BASE
     epoch: int = 0

@@ -65,13 +65,13 @@ class Source(ABC):
         time.
         """
 
-    @abstractmethod
     def open(self) -> None:
         """Gets ready; a live source is reached by the first `grab`.
 
         Raises:
             SourceError: A file cannot be used.
         """
+        self.health.state = "running"
 
     @abstractmethod
     def grab(self) -> FrameStamp | None:
@@ -86,18 +86,19 @@ class Source(ABC):
 
     @abstractmethod
     def retrieve(self, frame: Frame) -> None:
-        """Puts the pixels of the frame that `grab` found into the image that `frame.allocate`
-        gives. May be called once per `grab`, or not at all.
+        """Fills the pixels of the frame that `grab` found; called once per `grab`, or not at all.
+
+        Args:
+            frame: `frame.allocate` gives its image, to be filled; all else is set from the stamp.
         """
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources of one's own hold nothing
         """Gives back everything that `open` took. May be called twice."""
 
-    @abstractmethod
-    def interrupt(self) -> None:
-        """Makes `grab` find no more frames, at once where it waits for the network. For any
-        thread.
+    def interrupt(self) -> None:  # noqa: B027 - likewise
+        """Makes `grab` find no more frames, at once where it waits for the network. For any thread.
+
+        A source whose `grab` never waits needs none.
         """
 
     def read_into(self, frame: Frame) -> bool:

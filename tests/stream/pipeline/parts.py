@@ -114,9 +114,7 @@ class CountedSource(Source):
             max(0.0, self.began_s + time_s - time.monotonic())
         ):
             return None
-        return FrameStamp(
-            source=self.name, index=self.index, time_s=time_s, capture_ns=time.monotonic_ns()
-        )
+        return FrameStamp(source=self.name, index=self.index, time_s=time_s)
 
     def retrieve(self, frame: Frame) -> None:
         frame.allocate(64, 96)[:] = numbered_image(self.index, 96, 64)
