@@ -19,7 +19,12 @@ from configs.commands import command_parser
 from configs.flags import from_namespace
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 PERFORMANCE = ROOT / "docs" / "performance.md"
 ROOMS = ("engine", "training", "evaluation", "synthetic")
 ELIDED = "..."  # the rest of a command that running text does not repeat
@@ -171,7 +176,7 @@ def test_every_command_parses(command: Command) -> None:
 def test_every_benchmark_is_there_with_its_flags(command: Command) -> None:
     path = ROOT / Path(*command.words[2].split(".")).with_suffix(".py")
     assert path.is_file()
-    for flag in command.words[3:]:
+    for flag in {*command.words[3:]} - {"--help"}:
         assert not flag.startswith("--") or f'"{flag}"' in path.read_text(encoding="utf-8"), (
             f"{path.name} has no {flag}"
         )
@@ -197,7 +202,7 @@ def test_extras_and_scripts_that_are_named_exist(page: Path) -> None:
     text, setup = page.read_text(encoding="utf-8"), (ROOT / "setup.py").read_text(encoding="utf-8")
     for extra in re.findall(r"pip install [^\n]*\.\[([\w,]+)\]", text):
         assert all(f'"{name}":' in setup for name in extra.split(",")), extra
-    for script in re.findall(r"(?:^|[`\s])scripts/(\w+)", text):
+    for script in re.findall(r"(?:^|[`\s])scripts/([\w-]+)", text):
         assert (ROOT / "scripts" / script).is_file(), script
 
 
@@ -270,6 +275,25 @@ def test_what_the_code_cites_can_be_read_in_the_repository() -> None:
             assert section in headings, f"{path.relative_to(ROOT)} cites section {section}"
             cited += 1
     assert cited > 15
+
+
+def test_every_place_that_contributors_are_sent_to_is_there() -> None:
+    (table,) = [table for table in tables(ROOT / "CONTRIBUTING.md") if "to change" in table[0]]
+    places = [code for _, cell in table[1:] for code in inline(cell)]
+    paths = [code for code in places if "/" in code]
+    assert len(table) > 10 and len(paths) > 20
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    assert {code for code in places if "/" not in code} == {
+        "Sink",
+        "Source",
+        "Runtime",
+        "...Config",
+    }
+    for name in ("Sink", "Source", "Runtime"):
+        (row,) = [row for row in table if f"`{name}`" in row[1]]
+        home = next(code for code in inline(row[1]) if code.endswith("base.py"))
+        assert f"class {name}" in (ROOT / home).read_text(encoding="utf-8")
 
 
 def test_the_checks_see_commands_and_find_mistakes() -> None:
