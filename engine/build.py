@@ -20,7 +20,7 @@ from datasets.images import FRAMES_PER_CLIP, ImageStore, is_clip, load_images
 from engine.config import RuntimeConfig
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource, find_model
-from engine.runtimes import RUNTIMES, Runtime
+from engine.runtimes import RUNTIMES, Runtime, Workload
 from engine.runtimes.engine_file import (
     EngineDescription,
     EngineFile,
@@ -223,7 +223,7 @@ def _measure(
 ) -> EngineDescription:
     images = load_images(config.images or [DEMO_CLIP])
     try:
-        runtime = _open_built(source, config, folder)
+        runtime = _open_built(source, config, input_size, folder)
     except RuntimeUnavailableError as error:
         logger.warning("not measured: %s", error)
         return description
@@ -241,12 +241,18 @@ def _measure(
     return measured
 
 
-def _open_built(source: ModelSource, config: BuildConfig, folder: Path) -> Runtime:
+def _open_built(
+    source: ModelSource, config: BuildConfig, input_size: InputSize, folder: Path
+) -> Runtime:
     """What is in `folder`, not what the cache may have."""
     precision = config.used_precision
     has_engine = config.runtime in LIBRARIES or precision == "int8"
     return RUNTIMES[config.runtime].open(
-        source.path, source.metadata, precision, folder if has_engine else None
+        source.path,
+        source.metadata,
+        precision,
+        Workload(input_size=input_size),
+        engine_folder=folder if has_engine else None,
     )
 
 
