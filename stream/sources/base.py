@@ -56,9 +56,9 @@ class FrameSlot:
         source: str,
         index: int,
         time_s: float,
-        pts: int | None,
-        time_base: Fraction,
         capture_ns: int,
+        pts: int | None = None,
+        time_base: Fraction = Fraction(1, 90_000),
         epoch: int = 0,
     ) -> None:
         """Sets all that `Frame` says beside the pixels.
@@ -132,33 +132,42 @@ class Source(ABC):
         time.
         """
 
-    @abstractmethod
     def open(self) -> None:
-        """Gets ready. Raises SourceError for a file that cannot be used; a live source is reached
-        by the first `grab`.
+        """Gets ready; a live source is reached by the first `grab`.
+
+        Raises:
+            SourceError: A file that cannot be used.
         """
+        self.health.state = "running"
 
     @abstractmethod
     def grab(self) -> bool:
-        """Moves to the next frame, without converting it; False at the end.
+        """Moves to the next frame, without converting it.
 
-        Raises SourceError if the source is lost for good.
+        Returns:
+            Whether there is one; False at the end.
+
+        Raises:
+            SourceError: The source is lost for good.
         """
 
     @abstractmethod
     def retrieve(self, slot: FrameSlot) -> None:
-        """Fills `slot` with the frame that `grab` found: pixels, index, times. May be called once
-        a `grab`, or not at all.
+        """Fills a slot with the frame that `grab` found: pixels, index, times.
+
+        Called once a `grab`, or not at all.
+
+        Args:
+            slot: `resize` gives its image, `describe` sets the rest.
         """
 
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources of one's own hold nothing
         """Gives back everything that `open` took. May be called twice."""
 
-    @abstractmethod
-    def interrupt(self) -> None:
-        """Makes `grab` find no more frames, at once where it waits for the network. For any
-        thread.
+    def interrupt(self) -> None:  # noqa: B027 - likewise
+        """Makes `grab` find no more frames, at once where it waits for the network. For any thread.
+
+        A source whose `grab` never waits needs none.
         """
 
     def read_into(self, slot: FrameSlot) -> bool:
