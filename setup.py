@@ -69,9 +69,10 @@ setup(
     py_modules=["higherhrnet_stream", "run_stream"],
     package_data={
         "": ["py.typed"],
+        "basics": ["data/*"],
         "configs": ["*/*.yaml"],
         "engine": ["weights/*"],
-        "stream": ["data/*", "schema/*"],
+        "stream": ["schema/*"],
         "stream.render": ["themes/*"],
         "stream.profile": ["schema.json"],
         "stream.profile.report": ["page/*"],

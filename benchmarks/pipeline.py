@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from basics.demo import DEMO_CLIP, DEMO_FRAMES
 from basics.kernels import kernel
 from benchmarks.process import resident_mib
 from configs import load_keypoint_set
@@ -40,7 +41,6 @@ from stream.pipeline.pipeline import Pipeline
 from stream.render.renderer import Renderer
 from stream.sinks import make_sinks
 from stream.sources import Source
-from stream.sources.making import DEMO_CLIP
 from stream.sources.sequence import SequenceSource
 from tests.support.blank_engine import WorkEngine
 from tests.support.people import no_people
@@ -48,7 +48,6 @@ from tests.support.people import no_people
 STAGES = ("decode", "infer", "group", "render", "write")
 SLOW_MS, QUICK_MS = 10.0, 1.0
 SIZE = (480, 640)
-DEMO_FRAMES = 200
 
 
 @kernel

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import SourceError
+from datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, is_image
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
 from stream.sources.config import SourceConfig
@@ -25,26 +26,6 @@ from stream.sources.pace import Pace
 
 logger = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".mts",
-        ".mpg",
-        ".mpeg",
-        ".wmv",
-        ".flv",
-        ".3gp",
-    }
-)
 PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u"})
 IMAGE_FPS = 25.0  # images have no time of their own; this is how fast the video made of them plays
 _TIME_BASE = Fraction(1, 90_000)
@@ -224,7 +205,7 @@ def find_files(spec: str) -> list[str]:
         found = [
             str(path)
             for path in Path(spec).iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
+            if path.suffix.lower() in IMAGE_SUFFIXES | CLIP_SUFFIXES
         ]
         kind = "folder"
     else:
@@ -249,11 +230,6 @@ def read_playlist(path: str) -> list[str]:
     if not entries:
         raise SourceError(f"the list {path!r} names no files")
     return [str(Path(path).parent / entry) for entry in entries]
-
-
-def is_image(path: str) -> bool:
-    """Whether the file is a still image, by its suffix."""
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_image(path: str) -> NDArray[np.uint8]:
