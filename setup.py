@@ -88,9 +88,10 @@ setup(
     cmdclass={"build_py": BuildWithStubs},
     package_data={
         "": ["py.typed"],
+        "basics": ["data/*"],
         "configs": ["*/*.yaml"],
         "engine": ["weights/*"],
-        "stream": ["data/*", "schema/*"],
+        "stream": ["schema/*"],
         "stream.render": ["themes/*"],
         "stream.profile": ["schema.json"],
         "stream.profile.report": ["page/*"],
