@@ -4,14 +4,18 @@ come from.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+import higherhrnet_stream
 
 import run_stream
 from configs import ConfigError
@@ -195,6 +199,19 @@ def test_docker_commands_fit_the_dockerfiles(command: Command) -> None:
     for index, word in enumerate(words):
         if word == "--build-arg":
             assert f"\nARG {words[index + 1].partition('=')[0]}=" in dockerfile
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_on_pages_needs_the_public_api_alone(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module in {*sys.stdlib_module_names, "higherhrnet_stream", "numpy"}
+                if node.module == "higherhrnet_stream":
+                    assert {alias.name for alias in node.names} <= set(higherhrnet_stream.__all__)
+            elif isinstance(node, ast.Import):
+                assert {alias.name for alias in node.names} <= {*sys.stdlib_module_names, "cv2"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
