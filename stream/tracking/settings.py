@@ -38,28 +38,28 @@ class Settings(NamedTuple):
 
     sure: float = 0.25
     birth: float = 0.3
-    joint: float = 0.1
+    joint: float = 0.125
     acceleration: float = 1.2
-    speed: float = 0.6
-    measurement: float = 0.16
-    halt_s: float = 5.0
-    spread: float = 1.35
-    position_share: float = 0.3
-    vagueness: float = 0.115
-    size_ratio: float = 0.37
-    colour: float = 0.077
-    colour_most: float = 2.0
-    colour_unknown: float = 0.5
-    colour_rate: float = 0.15
-    colour_gap: float = 0.036
+    speed: float = 0.63
+    measurement: float = 0.13
+    halt_s: float = 12.0
+    spread: float = 0.9
+    position_share: float = 0.265
+    vagueness: float = 0.133
+    size_ratio: float = 0.65
+    colour: float = 0.08
+    colour_most: float = 2.7
+    colour_unknown: float = 0.35
+    colour_rate: float = 0.17
+    colour_gap: float = 0.04
     sure_cost: float = 0.93
-    doubtful_cost: float = 0.65
+    doubtful_cost: float = 0.585
     tentative_cost: float = 0.85
     sightings: int = 2
-    recent_s: float = 1.0
-    tentative_s: float = 0.5
+    recent_s: float = 0.65
+    tentative_s: float = 0.36
     lost_s: float = 2.0
-    duplicate: float = 0.7
+    duplicate: float = 0.6
 
 
 # The scores of `Settings` over the score from which people of a model are kept (0.2 for `lite`, which
