@@ -72,5 +72,8 @@ def export_checkpoint(checkpoint: Path, output: Path) -> None:
     state = read_training_checkpoint(checkpoint)
     network = load_network(from_mapping(ModelConfig, state["model"], str(checkpoint)))
     load_checkpoint(network, checkpoint)
-    trained = f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, with preset {state['training']['name']!r}"
+    trained = (
+        f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, "
+        f"with preset {state['training']['name']!r}"
+    )
     export_onnx(network.eval(), output, fp16_weights=True, weights=trained)

@@ -51,7 +51,7 @@ def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
 
 
 class Fit:
-    """A trainer with everything around it that is written and shown; only the main process writes."""
+    """A trainer with all around it that is written and shown; only the main process writes."""
 
     def __init__(self, run: Run, processes: Processes) -> None:
         self.run = run

@@ -192,7 +192,7 @@ def position_loss(
 
 
 class PoseLoss:
-    """The whole loss of a network's maps; which tag terms count depends on how far the training is."""
+    """The whole loss of a network's maps; which tag terms count depends on the progress."""
 
     def __init__(self, config: LossConfig, model: ModelConfig) -> None:
         if config.position_factor and model.tag_unit_px is None:

@@ -15,7 +15,7 @@ _HEAD = ("final_layers.", "deconv_layers.")
 
 
 def backbone_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Parameters of the backbone: the submodule of that name, or (HRNet) everything but the head."""
+    """Parameters of the backbone: the submodule of that name, or (HRNet) all but the head."""
     backbone = getattr(network, "backbone", None)
     if isinstance(backbone, nn.Module):
         return list(backbone.parameters())

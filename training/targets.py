@@ -1,4 +1,4 @@
-"""What the network should answer: target heatmaps, and where each person's joints are in the maps."""
+"""What the network should answer: target heatmaps, and where each person's joints are in maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `coco` and `crowdpose` have in common: a model over a labelled split, its figures as a table."""
+"""What `coco` and `crowdpose` have in common: a model over a labelled split, figures as a table."""
 
 from __future__ import annotations
 

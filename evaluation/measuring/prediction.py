@@ -164,8 +164,8 @@ def decoded(dataset: KeypointDataset, ahead: int = 4) -> Iterator[tuple[int, NDA
     """Image id and pixels (H, W, 3) uint8 BGR of every image, decoded ahead by a thread.
 
     Images of one shape follow each other, so that a runtime which prepares itself for a shape does
-    so once: the network's input follows the aspect ratio (docs/reference.md, section 2.2). Raises DataError for an
-    image that cannot be read.
+    so once: the network's input follows the aspect ratio (docs/reference.md, section 2.2).
+    Raises DataError for an image that cannot be read.
     """
     images = sorted(dataset.images, key=lambda image: (image.width / image.height, image.width))
     with ThreadPoolExecutor(1, "decode") as decoder:

@@ -54,7 +54,7 @@ class Lease(Generic[T]):
         return ring._commit(self.index, stamp_ns)
 
     def release(self) -> None:
-        """Gives the slot back, unread if it was written to and not committed. May be called twice."""
+        """Gives the slot back, unread if it was written and not committed. May be called twice."""
         ring, self._ring = self._ring, None
         if ring is not None:
             ring._release(self.index, writing=self._writing)
@@ -80,7 +80,8 @@ class RingBuffer(Generic[T]):
 
         superseded  a newer frame came first (latest)
         stale       older than the budget when its turn came (max-age)
-        full        no slot was free: the oldest unread one went (max-age), or the reader held them all (latest, max-age)
+        full        no slot was free: the oldest unread one went (max-age), or the reader held them
+                    all (latest, max-age)
         stopped     unread when the ring was aborted
 
     One Condition guards everything. A lock-free structure would gain nothing that can be measured

@@ -31,7 +31,8 @@ class ProfileConfig:
     trace_gzip: bool = option(False, help="with --profile: compress the trace, to trace.json.gz")
     benchmark: bool = option(
         False,
-        help="print the figures as one line of JSON on standard output; without -o nothing is drawn or written",
+        help="print the figures as one line of JSON on standard output; "
+        "without -o nothing is drawn or written",
     )
 
     def __post_init__(self) -> None:

@@ -12,8 +12,8 @@ from stream.profile.rows import CAPACITY, Rows
 
 
 class Recorder:
-    """An Observer of `stream.pipeline.timing.Timings`. Every stage and every queue has rows of its own, so
-    no thread waits for another.
+    """An Observer of `stream.pipeline.timing.Timings`. Every stage and every queue has rows of its
+    own, so no thread waits for another.
 
     works: by stage or part of one: begin and end of the work on every frame.
     queues: by stage: `value` is how many frames waited in front of it; `index` counts the looks.

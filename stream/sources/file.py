@@ -224,7 +224,10 @@ def _content(path: str) -> str:
     with Path(path).open("rb") as file:
         head = file.read(4096)
     if head[4:8] == b"ftyp":
-        return "an MP4 without its index, as when a recording or a download was cut off, or without frames"
+        return (
+            "an MP4 without its index, as when a recording or a download was cut off, "
+            "or without frames"
+        )
     if head and not head.translate(None, bytes((*range(32, 256), 7, 8, 9, 10, 12, 13, 27))):
         return "it looks like text" if head.isascii() else "unknown content"
     return "unknown or damaged content"
