@@ -4,12 +4,11 @@ python examples/own_source.py photo.jpg out.mp4
 """
 
 import sys
-import time
 
 import cv2
 import numpy as np
 
-from higherhrnet_stream import FrameSlot, Source, SourceInfo, run
+from higherhrnet_stream import Frame, FrameStamp, Source, SourceInfo, run
 
 
 class Pan(Source):
@@ -22,16 +21,15 @@ class Pan(Source):
     def info(self) -> SourceInfo:
         return SourceInfo(name=self.name, width=self.width, height=self.height, fps=25.0)
 
-    def grab(self) -> bool:
+    def grab(self) -> FrameStamp | None:
         self.index += 1
-        self.time_s = self.index / 25
-        return self.index < self.frames
+        if self.index == self.frames:
+            return None
+        return FrameStamp(source=self.name, index=self.index, time_s=self.index / 25)
 
-    def retrieve(self, slot: FrameSlot) -> None:
+    def retrieve(self, frame: Frame) -> None:
         left = (self.image.shape[1] - self.width) * self.index // self.frames
-        slot.resize(self.height, self.width)[:] = self.image[:, left : left + self.width]
-        now_ns = time.monotonic_ns()
-        slot.describe(source="pan", index=self.index, time_s=self.time_s, capture_ns=now_ns)
+        frame.allocate(self.height, self.width)[:] = self.image[:, left : left + self.width]
 
 
 if __name__ == "__main__":

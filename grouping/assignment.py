@@ -13,9 +13,15 @@ from basics.kernels import kernel
 class Assignment(NamedTuple):
     """Scratch of one assignment problem of up to N rows (candidates) and columns (groups).
 
-    cost: (N, N) float64, **column first**: one column is contiguous, so the row minima are taken
-    element by element. row_minimum: (N,) float64 over the uncovered columns. The rest is marks:
-    star and prime per row (column or -1), star per column (row or -1), covers.
+    Attributes:
+        cost: (N, N) float64, **column first**: one column is contiguous, so that the row minima are
+            taken element by element.
+        row_minimum: (N,) float64, over the uncovered columns.
+        star_in_row: (N,) starred column of each row, or -1.
+        star_in_column: (N,) starred row of each column, or -1.
+        prime_in_row: (N,) primed column of each row, or -1.
+        row_covered: (N,) rows that are covered.
+        column_covered: (N,) columns that are covered.
     """
 
     cost: NDArray[np.float64]

@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     data = ("ANNOTATIONS", "IMAGES")
     help_text = (
-        "COCO keypoint file, and the folders or zip archives with its images; "
-        "repeat for several sets"
+        "COCO keypoint file, and the folders or zip archives with its images; repeat for several "
+        "sets"
     )
     fit.add_argument("--data", nargs="+", action="append", type=Path, metavar=data, help=help_text)
     help_weights = "how often an epoch shows each set (default: 1)"

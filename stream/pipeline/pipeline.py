@@ -32,7 +32,7 @@ from stream.pipeline.worker import Worker
 from stream.pipeline.workers import DecodeWorker, GroupWorker, RenderWorker, WriteWorker
 from stream.render.renderer import Renderer
 from stream.sinks import Controls, Interactive, RunInfo, Sink
-from stream.sources import FrameSlot, Source
+from stream.sources import Source
 
 logger = logging.getLogger(__name__)
 
@@ -293,14 +293,12 @@ class Pipeline:
 
     def _frame_ring(
         self, name: str, policy: Policy, signal: threading.Condition
-    ) -> RingBuffer[FrameSlot]:
+    ) -> RingBuffer[Frame]:
         # Waiting to be read, being written, with the engine, and in every stage behind it one at
         # work and those that wait.
         behind = 3 + len(self._stages)  # group, render, write
         count = _WAITING + 2 + self._in_flight + behind * (self._waiting + 1)
-        return RingBuffer(
-            [FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal
-        )
+        return RingBuffer([Frame() for _ in range(count)], policy=policy, name=name, signal=signal)
 
     def _hand_over(self, name: str, capacity: int, kind: type[Item]) -> HandOver[Item]:
         hand_over = HandOver[Item](capacity, name)

@@ -11,13 +11,13 @@ import types
 import numpy as np
 import pytest
 import torch
+from engine.pictures import load_images
 
 from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
 from engine.model_source import find_model
 from engine.onnx.graph import PoseGraph
 from engine.onnx.metadata import read_metadata
 from engine.onnx.weights import load_exported_network
-from engine.pictures import load_images
 from engine.runtimes import RUNTIMES, open_runtime
 from engine.runtimes.tensorrt.library import load_library
 from engine.verify.maps import TOLERANCES, measure_parity
