@@ -136,8 +136,8 @@ class RingBuffer(Generic[T]):
             timeout_s: How long to wait for one with `every-frame`; for ever, if not given.
 
         Returns:
-            The lease. None if the time is over, or (latest, max-age) the reader holds every slot, which
-            counts as a drop.
+            The lease. None if the time is over, or (latest, max-age) the reader holds every slot,
+            which counts as a drop.
 
         Raises:
             Closed: The ring is closed.
