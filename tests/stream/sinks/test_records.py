@@ -21,8 +21,15 @@ from stream.sinks.arrays import ArraysSink, assemble, columns_folder
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.openpose import COCO_18, OpenPoseSink, as_coco_18, coco_18_columns
 from stream.sinks.table import TableSink
-from tests.stream.sinks.samples import HEIGHT, WIDTH, make_frames, make_people, vfr_stamps
-from tests.stream.sinks.test_video import FULL_DISK, REPOSITORY
+from tests.stream.sinks.samples import (
+    FULL_DISK,
+    HEIGHT,
+    REPOSITORY,
+    WIDTH,
+    make_frames,
+    make_people,
+    vfr_stamps,
+)
 
 FRAMES = 12
 
