@@ -9,7 +9,6 @@ from numba.core.dispatcher import Dispatcher
 
 from grouping import (
     Grouper,
-    adjustment,
     assignment,
     candidates,
     matching,
@@ -21,7 +20,7 @@ from grouping import (
 from tests.grouping.support import assert_same_people
 from tests.support.pose_maps import draw_maps
 
-MODULES = (adjustment, assignment, candidates, matching, peaks, refinement, suppression, tiles)
+MODULES = (assignment, candidates, matching, peaks, refinement, suppression, tiles)
 
 
 def test_every_kernel_of_the_package_is_made_that_way() -> None:
