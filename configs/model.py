@@ -20,12 +20,14 @@ class ModelConfig:
 
     backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
     width: channels of HRNet's finest branch (W32, W40, W48).
+    backbone_width: factor of all channels of a `mobilenet_v2`.
     deconvolutions: how many modules double the resolution after stride 4; each adds one output
-    (paper, section 3.3). concat_heatmaps: whether a module also reads the heatmaps and tags
-    predicted before it.
+        (paper, section 3.3).
+    concat_heatmaps: whether a module also reads the heatmaps and tags predicted before it.
     residual_blocks: basic blocks after each deconvolution.
     aggregate_heatmaps: average the heatmaps of all resolutions at inference; otherwise the finest
-    ones alone are used. tag_dimensions: length of one joint's tag; 1 in the paper.
+        ones alone are used.
+    tag_dimensions: length of one joint's tag; 1 in the paper.
     tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the
         position of the person's centre; none for the paper's free tags.
     min_person_score: people whose joints score less than this on average are more often ghosts than
@@ -39,6 +41,7 @@ class ModelConfig:
     description: str
     backbone: Literal["hrnet", "mobilenet_v2"] = "hrnet"
     width: int = 32
+    backbone_width: float = 1.0
     deconvolutions: int = 1
     concat_heatmaps: bool = True
     residual_blocks: int = 4
