@@ -14,21 +14,22 @@ from rich.console import Console
 
 from configs import ConfigError, PoseStreamError, SinkError, redact_url
 from configs.flags import FlagParser, add_flags, from_namespace
-from configs.profile import ProfileConfig
-from configs.run import RunConfig, SourceConfig
+from configs.run import RunConfig
 from engine import Estimator, open_estimator, parse_input_size
 from grouping import Grouper
-from stream import EVERY_FRAME, LATEST, Pipeline, PipelineOptions, Source, Summary, parse_policy
+from stream import EVERY_FRAME, LATEST, Pipeline, PipelineConfig, Source, Summary, parse_policy
 from stream.app.console import ConsoleHandler, ProgressBar, stage_table
 from stream.app.signals import StopSignals
 from stream.estimator import suitable_grouper
 from stream.pipeline.timing import Timings
 from stream.profile import Profiler, RunFacts, benchmark_line, nvtx_ranges, profile_tables
 from stream.profile.command import shown_command
-from stream.render.renderer import Renderer, RenderOptions
-from stream.sinks import BrowserOptions, Sink, VideoOptions, open_sinks
+from stream.profile.config import ProfileConfig
+from stream.render.renderer import RenderConfig, Renderer
+from stream.sinks import BrowserConfig, Sink, VideoConfig, open_sinks
 from stream.sources import open_sources
 from stream.sources.address import source_labels
+from stream.sources.config import SourceConfig
 
 _EPILOG = """\
 examples:
@@ -70,16 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Flags(NamedTuple):
     run: RunConfig
     source: SourceConfig
-    render: RenderOptions
-    video: VideoOptions
-    browser: BrowserOptions
+    render: RenderConfig
+    video: VideoConfig
+    browser: BrowserConfig
     profile: ProfileConfig
 
 
 _TITLES = {
     "run": "run",
     "source": "cameras and network streams",
-    "render": "annotated picture",
+    "render": "annotated image",
     "video": "video outputs",
     "browser": "browser page",
     "profile": "measuring",
@@ -149,7 +150,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
             grouper,
             sinks=sinks,
             renderers=_renderers(grouper, flags.render, sinks),
-            options=PipelineOptions(
+            options=PipelineConfig(
                 policy=policy,
                 frames=config.frames,
                 stride=config.stride,
@@ -179,7 +180,7 @@ def _run(flags: _Flags, console: Console, signals: StopSignals) -> None:
                     summary, console, to_stderr=to_stderr, table=config.verbose and profiler is None
                 )
             if signals.received is not None and pipeline.left_behind:
-                # The engine is in the middle of a picture, and closing it would wait for that; all
+                # The engine is in the middle of an image, and closing it would wait for that; all
                 # outputs are finished.
                 sys.stdout.flush()
                 os._exit(signals.exit_code)
@@ -209,9 +210,9 @@ def _outputs(flags: _Flags) -> list[list[str]]:
 
 
 def _renderers(
-    grouper: Grouper, render: RenderOptions, sinks: Sequence[Sequence[Sink]]
+    grouper: Grouper, render: RenderConfig, sinks: Sequence[Sequence[Sink]]
 ) -> list[Renderer]:
-    if not any(sink.needs_picture for group in sinks for sink in group):
+    if not any(sink.needs_image for group in sinks for sink in group):
         return []
     renderers = [Renderer(grouper.keypoint_set, options=render) for _ in sinks]
     renderers[0].warm_up()

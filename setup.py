@@ -4,12 +4,21 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOMS = ("configs", "engine", "evaluation", "grouping", "stream", "synthetic", "training")
+PACKAGES = (
+    "basics",
+    "configs",
+    "engine",
+    "evaluation",
+    "grouping",
+    "stream",
+    "synthetic",
+    "training",
+)
 README = Path(__file__).with_name("README.md")
 
 OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
-EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8"]
+EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8", "trackeval>=1.3"]
 SYNTHETIC = ["scikit-image>=0.22"]
 QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
@@ -35,10 +44,13 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=[name for room in ROOMS for name in (room, f"{room}.*")]),
+    packages=find_packages(
+        include=[name for package in PACKAGES for name in (package, f"{package}.*")]
+    ),
     py_modules=["run_stream"],
     package_data={
-        "configs": ["*/*.yaml", "py.typed"],
+        "": ["py.typed"],
+        "configs": ["*/*.yaml"],
         "engine": ["weights/*"],
         "stream": ["data/*", "schema/*"],
         "stream.render": ["themes/*"],

@@ -5,7 +5,7 @@ a second.
     python benchmarks/live.py pair                    two cameras, one killed: frame intervals of the other
     python benchmarks/live.py latency --seconds 300   capture-to-sink latency and drift, an engine that keeps up, and a slow one
                         [--engine slow]               only one of them
-    python benchmarks/live.py company                 two cameras, one engine: what the batch window gains and costs
+    python benchmarks/live.py batch-window            two cameras, one engine: what the batch window gains and costs
 
 Pictures carry their number. Drift compares when a picture was handed to the sink with when its
 number was due, in the first 30 s and in the last 30 s; what it cannot see is the constant part,
@@ -27,14 +27,15 @@ from typing import Any
 
 import numpy as np
 
-from configs.run import BATCH_WINDOW_MS, SourceConfig
+from configs.run import BATCH_WINDOW_MS
 from engine import PoseMaps, align
 from grouping import People
 from stream.frame import Frame
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.summary import Summary
 from stream.sources import open_source
+from stream.sources.config import SourceConfig
 from stream.sources.pattern import FPS as PATTERN_FPS
 from stream.sources.pattern import PatternSource
 from tests.stream.media import BITS, make_clip, read_number
@@ -83,7 +84,7 @@ def nobody(*arguments: object) -> People:
 class Notes:
     """A sink that notes when each picture came, which number it shows, and its index and epoch."""
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self) -> None:
         self.times_s: list[float] = []
@@ -256,13 +257,11 @@ class PairEngine(Engine):
         return self._maps
 
 
-def company(seconds: float) -> None:
+def batch_window(seconds: float) -> None:
     for apart_ms in (1.0, 500 / PATTERN_FPS):
         for window_ms in (0.0, BATCH_WINDOW_MS, 5.0):
             engine, sources = PairEngine(ENGINES_S["fast"]), [PatternSource(), PatternSource()]
-            options = PipelineOptions(
-                frames=round(seconds * PATTERN_FPS), batch_window_ms=window_ms
-            )
+            options = PipelineConfig(frames=round(seconds * PATTERN_FPS), batch_window_ms=window_ms)
             with Pipeline(sources, engine, nobody, options=options) as pipeline:
                 sources[0].open()
                 time.sleep(apart_ms * 1e-3)
@@ -290,13 +289,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("question", choices=("kills", "pair", "latency", "company"))
+    parser.add_argument("question", choices=("kills", "pair", "latency", "batch-window"))
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--engine", choices=tuple(ENGINES_S), help="latency: only this one")
     options = parser.parse_args()
-    if options.question == "company":
-        company(options.seconds)
+    if options.question == "batch-window":
+        batch_window(options.seconds)
         return
     seconds = {"kills": 60, "pair": 2 * options.seconds + 10, "latency": options.seconds + 10}[
         options.question

@@ -147,7 +147,7 @@ class WorkEngine:
 class WorkSink:
     """A sink whose every frame takes `work`."""
 
-    needs_picture = True
+    needs_image = True
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work

@@ -30,12 +30,12 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.pipeline import SIZE, WorkSource, calibrate, make_work
-from configs.profile import ProfileConfig
 from engine import PoseMaps, align, open_estimator
 from grouping import Grouper, People
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.timing import StageTimer, Timings
 from stream.profile import Profiler, RunFacts
+from stream.profile.config import ProfileConfig
 from stream.profile.recorder import Recorder
 from stream.sources import Source, open_source
 
@@ -76,7 +76,7 @@ class Engine:
 class Sink:
     """Takes `work` for each frame."""
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self, work: Work) -> None:
         self._work = work

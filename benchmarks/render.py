@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import stream
 from configs import load_keypoint_set
 from grouping import People
-from stream.render.renderer import Renderer, RenderOptions, Status
-from stream.sinks import VideoOptions
+from stream.render.renderer import RenderConfig, Renderer, Status
+from stream.sinks import VideoConfig
 from stream.sinks.browser.view import compress
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video_file import VideoFile, VideoFormat
@@ -125,9 +125,7 @@ def drawing(sizes: list[int], crowds: list[int], repeats: int) -> None:
             plain = Renderer(load_keypoint_set("coco"))
             rich = Renderer(
                 load_keypoint_set("coco"),
-                options=RenderOptions(
-                    boxes=True, ids=True, scores=True, trails=25, blur_faces=True
-                ),
+                options=RenderConfig(boxes=True, ids=True, scores=True, trails=25, blur_faces=True),
             )
             plain.warm_up()
             ours = times_ms(partial(plain.draw, picture, people, status), repeats)
@@ -142,7 +140,7 @@ def drawing(sizes: list[int], crowds: list[int], repeats: int) -> None:
 
 def encoding(sizes: list[int], frames: int) -> None:
     """Prints a row for each size."""
-    options = VideoOptions()
+    options = VideoConfig()
     name = choose_encoder(options.video_codec, options.video_encoder)
     print(
         f"\n{'encoding':<14}{'encoder':>10}{'ms/frame':>10}{'CPU ms':>9}{'FPS':>8}{'Mbit/s':>8}{'JPEG ms':>9}"

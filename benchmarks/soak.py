@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from engine import open_estimator
-from stream import Pipeline, PipelineOptions, Progress
+from stream import Pipeline, PipelineConfig, Progress
 from stream.estimator import suitable_grouper
 from stream.render.renderer import Renderer
 from stream.sinks import open_sinks
@@ -141,7 +141,7 @@ def main() -> None:
             grouper,
             sinks=[sinks],
             renderers=renderers,
-            options=PipelineOptions(),
+            options=PipelineConfig(),
         ) as watch.pipeline:
             begin_s = time.monotonic()
             print(f"{estimator.model}, {estimator.runtime} {estimator.precision}", flush=True)

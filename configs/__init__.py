@@ -12,6 +12,7 @@ from configs.errors import (
     RuntimeUnavailableError,
     SinkError,
     SourceError,
+    StageError,
     redact_url,
 )
 from configs.grouping import GroupingConfig
@@ -31,6 +32,7 @@ __all__ = [
     "RuntimeUnavailableError",
     "SinkError",
     "SourceError",
+    "StageError",
     "check_input_side",
     "keypoint_set_names",
     "load_keypoint_set",

@@ -8,6 +8,7 @@
     ├── RuntimeUnavailableError (ImportError)  a package or a device that a runtime needs is not
     there
     ├── ExecutionError (RuntimeError)          a runtime failed while it was working
+    ├── StageError (RuntimeError)              a stage that the user put into a pipeline failed
     ├── SourceError (OSError)                  a video source cannot be opened or read
     └── SinkError (OSError)                    an output cannot be opened or written
 
@@ -47,6 +48,10 @@ class RuntimeUnavailableError(PoseStreamError, ImportError):
 
 class ExecutionError(PoseStreamError, RuntimeError):
     """A runtime failed while it was working."""
+
+
+class StageError(PoseStreamError, RuntimeError):
+    """A stage that the user put into a pipeline failed."""
 
 
 class SourceError(PoseStreamError, OSError):

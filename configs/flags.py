@@ -9,11 +9,11 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from configs.errors import ConfigError, PoseStreamError, redact_url
-from configs.loading import build
+from configs.loading import from_mapping
 
 T = TypeVar("T")
 
@@ -24,9 +24,22 @@ def option(
     help: str,
     metavar: str | None = None,
     short: str | None = None,
+    parse: Callable[[str, str], Any] | None = None,
+    show: Callable[[Any], str] = str,
 ) -> Any:
-    """A dataclass field that is also a command-line flag; `help` is its line in `--help`."""
-    metadata = {"help": help, "metavar": metavar, "short": short}
+    """A dataclass field that is also a command-line flag.
+
+    Args:
+        default: What it is where nothing is said; without one the flag must be given.
+        help: Its line in `--help`.
+        metavar: What stands for the value there.
+        short: A second name, such as `-v`.
+        parse: Makes the field's type from (text, name), on the command line and in YAML; for a
+            tuple, of each of its items. Raises a ConfigError that begins with the name and shows an
+            example.
+        show: The inverse of `parse`, for help and for command lines that are shown.
+    """
+    metadata = {"help": help, "metavar": metavar, "short": short, "parse": parse, "show": show}
     if isinstance(default, (list, dict)):
         raise TypeError("a frozen configuration needs an immutable default")
     return dataclasses.field(default=default, metadata=metadata)
@@ -34,27 +47,50 @@ def option(
 
 class FlagParser(argparse.ArgumentParser):
     """A parser whose mistakes are ConfigErrors, so that every command reports bad input in the same
-    one line.
+    one line. Flags are written out: `--batch` is not taken for `--batch-window-ms`.
     """
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(allow_abbrev=False, **keywords)
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message} (see {self.prog} --help)")
 
 
+def option_groups(function: Callable[..., Any]) -> dict[str, type[Any]]:
+    """The arguments of `function` that are dataclasses with flags, by name.
+
+    A class is found in `Config`, `Config | None` and `Config | Other` alike.
+    """
+    groups = {}
+    for name, hint in typing.get_type_hints(function).items():
+        for item in (hint, *typing.get_args(hint)):
+            if isinstance(item, type) and any(map(_is_flag, _fields(item))):
+                groups[name] = item
+    groups.pop("return", None)
+    return groups
+
+
+def add_groups(parser: argparse.ArgumentParser, groups: Mapping[str, type[Any]]) -> None:
+    """Adds the flags of several dataclasses, each under its `TITLE`."""
+    for name, cls in groups.items():
+        group: Any = parser.add_argument_group(getattr(cls, "TITLE", name))
+        add_flags(group, cls)  # a group has the same `add_argument` as the parser
+
+
 def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
     """Adds one flag for every field of the dataclass `cls` that was made with `option`."""
     hints = typing.get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        if "help" not in field.metadata:
-            continue
-        flag = _flag(field)
-        names = [flag] if field.metadata["short"] is None else [field.metadata["short"], flag]
+    for field in filter(_is_flag, _fields(cls)):
+        names = [_flag(field)]
+        if field.metadata["short"] is not None:
+            names.insert(0, field.metadata["short"])
+        hint = _without_none(hints[field.name])
         keywords: dict[str, Any] = {
             "dest": field.name,
-            "help": _help(field),
+            "help": _help(field, hint),
             "default": argparse.SUPPRESS,
         }
-        hint = _without_none(hints[field.name])
         if hint is bool:
             parser.add_argument(*names, action=argparse.BooleanOptionalAction, **keywords)
             continue
@@ -63,10 +99,10 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         if typing.get_origin(hint) is typing.Literal:
             keywords["metavar"] = "|".join(str(item) for item in typing.get_args(hint))
             hint = str
-        if typing.get_origin(hint) is tuple:
+        if _takes_several(field, hint):
             keywords["nargs"] = "+"
             hint = typing.get_args(hint)[0]
-        if hint in (int, float):
+        if hint in (int, float) and field.metadata["parse"] is None:
             keywords["type"] = hint
         parser.add_argument(*names, **keywords)
 
@@ -75,19 +111,39 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
     """An instance of `cls` from what was parsed and from `values`; what is given in neither keeps
     its default.
 
-    Raises ConfigError as `configs.loading.build` does, naming the flag.
+    Raises:
+        ConfigError: As `configs.loading.from_mapping` does; it names the flag.
     """
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
-    names = {field.name for field in fields}
-    given = {name: value for name, value in vars(namespace).items() if name in names} | values
+    fields = {field.name: field for field in _fields(cls)}
+    given = {name: value for name, value in vars(namespace).items() if name in fields} | values
     missing = [
         _flag(field)
-        for field in fields
+        for field in fields.values()
         if field.default is dataclasses.MISSING and field.name not in given
     ]
     if missing:
         raise ConfigError(f"command line: {' and '.join(missing)} must be given")
-    return build(cls, given, "command line")
+    return from_mapping(cls, given, "command line", named=lambda key: _flag(fields[key]))
+
+
+def flag_words(config: Any) -> list[list[str]]:
+    """What a command line says to get `config`: for every field that differs from its default the
+    flag, and its values.
+    """
+    hints = typing.get_type_hints(type(config))
+    words = []
+    for field in filter(_is_flag, _fields(type(config))):
+        value = getattr(config, field.name)
+        if value == field.default:
+            continue
+        flag = _flag(field)
+        if isinstance(value, bool):
+            words.append([flag if value else f"--no-{flag[2:]}"])
+        elif value is not None:
+            several = _takes_several(field, _without_none(hints[field.name]))
+            items = value if several else (value,)
+            words.append([flag, *(field.metadata["show"](item) for item in items)])
+    return words
 
 
 def run_command(command: Callable[[], int]) -> int:
@@ -113,17 +169,33 @@ def run_command(command: Callable[[], int]) -> int:
     return 2
 
 
+def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+
+
+def _takes_several(field: dataclasses.Field[Any], hint: Any) -> bool:
+    """Whether several values may follow the flag: a parser makes a pair of one text, too."""
+    if typing.get_origin(hint) is not tuple:
+        return False
+    return field.metadata["parse"] is None or typing.get_args(hint)[-1] is Ellipsis
+
+
+def _is_flag(field: dataclasses.Field[Any]) -> bool:
+    return "help" in field.metadata
+
+
 def _flag(field: dataclasses.Field[Any]) -> str:
     return "--" + field.name.replace("_", "-")
 
 
-def _help(field: dataclasses.Field[Any]) -> str:
+def _help(field: dataclasses.Field[Any], hint: Any) -> str:
     text = str(field.metadata["help"]).replace("%", "%%")
     default = field.default
     if default in (dataclasses.MISSING, None, (), "") or isinstance(default, bool):
         return text
-    shown = " ".join(str(item) for item in default) if isinstance(default, tuple) else str(default)
-    return f"{text} (default: {shown})"
+    show = field.metadata["show"]
+    items = default if _takes_several(field, hint) else (default,)
+    return f"{text} (default: {' '.join(show(item) for item in items)})"
 
 
 def _without_none(hint: Any) -> Any:

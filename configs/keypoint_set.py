@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from configs.errors import ConfigError
-from configs.loading import build, load_yaml, nearest
+from configs.loading import from_mapping, load_yaml, nearest
 
 _FOLDER = Path(__file__).parent / "keypoint_sets"
 
@@ -71,4 +71,4 @@ def load_keypoint_set(name: str) -> KeypointSet:
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in keypoint_set_names():
         raise ConfigError(f"unknown keypoint set {name!r}{nearest(name, keypoint_set_names())}")
-    return build(KeypointSet, load_yaml(path), str(path))
+    return from_mapping(KeypointSet, load_yaml(path), str(path))

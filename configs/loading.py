@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,21 +36,38 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """An instance of the dataclass `cls` from `values`; `where` names their origin in messages.
+def from_mapping(
+    cls: type[T],
+    values: Mapping[str, Any],
+    where: str,
+    *,
+    named: Callable[[str], str] | None = None,
+) -> T:
+    """An instance of the dataclass `cls` with `values` for its fields.
 
-    Lists become tuples where the field is a tuple, integers become floats where the field is a
-    float; nested dataclasses are built from nested mappings. Raises ConfigError for an unknown key
-    (naming the nearest known one), a missing key, a wrong type, or a value that the dataclass
-    itself refuses.
+    Text is parsed where the field has a parser (`configs.flags.option`), lists become tuples where
+    the field is a tuple, whole numbers become floats where the field is a float; nested dataclasses
+    are built from nested mappings.
+
+    Args:
+        cls: The dataclass.
+        values: What its fields are to be; those that are not named keep their defaults.
+        where: Where the values come from, such as a file; stands in messages.
+        named: What messages call a field; by default `where: field`.
+
+    Raises:
+        ConfigError: An unknown key (the nearest known one is named), a missing key, a wrong type,
+            a number that is not finite, or a value that the dataclass itself refuses.
     """
+    named = named or (lambda key: f"{where}: {key}")
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
             raise ConfigError(f"{where}: unknown key {key!r}{nearest(str(key), fields)}")
     arguments = {
-        key: _convert(value, hints[key], f"{where}: {key}") for key, value in values.items()
+        key: _field_value(value, fields[key], hints[key], named(key))
+        for key, value in values.items()
     }
     missing = [
         name
@@ -63,7 +81,11 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
         return cls(**arguments)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        message = str(error)
+        first, space, rest = message.partition(" ")
+        # A class that refuses a value begins with the name of the field.
+        told = f"{named(first)}{space}{rest}" if first in fields else f"{where}: {message}"
+        raise ConfigError(told) from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -71,6 +93,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(str(item) for item in known)
     close = difflib.get_close_matches(name, names, n=1)
     return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(names)})"
+
+
+def _field_value(value: Any, field: dataclasses.Field[Any], hint: Any, name: str) -> Any:
+    parse = field.metadata.get("parse")
+    if parse is None:
+        return _convert(value, hint, name)
+    if isinstance(value, (list, tuple)):
+        return tuple(_parsed(item, parse, f"{name}[{index}]") for index, item in enumerate(value))
+    return _parsed(value, parse, name)
+
+
+def _parsed(value: Any, parse: Callable[[str, str], Any], name: str) -> Any:
+    """Text and plain numbers (`input_size: 384`) go through the parser; the rest is parsed already."""
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return parse(str(value), name)
+    return value
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
@@ -98,12 +136,14 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must hold keys and values, not {value!r}")
-        return build(hint, value, where)
+        return from_mapping(hint, value, where)
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} must hold keys and values, not {value!r}")
         return {key: _convert(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ConfigError(f"{where} must be a finite number, not {value}")
         return float(value)
     if hint is Path and isinstance(value, str):
         return Path(value)

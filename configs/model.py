@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from configs.errors import ConfigError
-from configs.loading import build, load_yaml, nearest
+from configs.loading import from_mapping, load_yaml, nearest
 
 _FOLDER = Path(__file__).parent / "models"
 
@@ -102,4 +102,4 @@ def load_model_config(name: str) -> ModelConfig:
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in model_names():
         raise ConfigError(f"unknown model {name!r}{nearest(name, model_names())}")
-    return build(ModelConfig, load_yaml(path), str(path))
+    return from_mapping(ModelConfig, load_yaml(path), str(path))

@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from configs.errors import ConfigError
 from configs.flags import option
 
 # Two cameras at 25 fps, an engine that takes 10 ms for one picture or two (benchmarks/live.py
-# company). 1 ms apart: the window lets the second frame join the first instead of queueing behind
+# batch-window). 1 ms apart: the window lets the second frame join the first instead of queueing behind
 # it, latency p95 20.4 -> 11.9 ms. Half a period apart: it never joins, and every frame is later by
 # the window (p50 10.9 -> 13.0 ms), which is why it is short. A busy engine finds frames of all
 # cameras when it is done and needs no window.
 BATCH_WINDOW_MS = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceConfig:
-    """How sources are opened and kept open."""
-
-    open_timeout_s: float = option(
-        10.0, help="give up opening a camera or a network stream after this", metavar="SECONDS"
-    )
-    read_timeout_s: float = option(
-        5.0, help="a live source that sends nothing for this long has stalled", metavar="SECONDS"
-    )
-    reconnect: int = option(
-        -1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N"
-    )
-    rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries pictures")
-    camera_size: str | None = option(
-        None, help="size to ask a camera for, such as 1280x720", metavar="WxH"
-    )
-    camera_fps: float | None = option(None, help="frame rate to ask a camera for", metavar="FPS")
-    camera_format: str | None = option(
-        None, help="pixel format to ask a camera for, such as mjpeg or yuyv422", metavar="NAME"
-    )
-    deinterlace: Literal["auto", "on", "off"] = option(
-        "auto", help="interlaced video: auto looks at what the stream says of each picture"
-    )
-    realtime: bool = option(False, help="deliver a file at its own frame rate, as a camera would")
-
-    def __post_init__(self) -> None:
-        for field in ("open_timeout_s", "read_timeout_s"):
-            if not 0 < getattr(self, field) < 3600:
-                raise ConfigError(
-                    f"{field} must be a positive number of seconds, not {getattr(self, field)}"
-                )
-        if self.reconnect < -1:
-            raise ConfigError(
-                f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}"
-            )
-        if self.camera_size is not None:
-            parse_size(self.camera_size, "camera_size")
-        if self.camera_fps is not None and not 0 < self.camera_fps < 1000:
-            raise ConfigError(f"camera_fps must be between 0 and 1000, not {self.camera_fps}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +36,7 @@ class RunConfig:
         "auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME"
     )
     input_size: str | None = option(
-        None, help="network input: short side, or height x width; multiples of 32", metavar="N|HxW"
+        None, help="network input: short side, or WIDTHxHEIGHT; multiples of 32", metavar="N|WxH"
     )
     flip: bool = option(
         False, help="average with the mirrored picture: slower, a little more accurate"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from configs.errors import ConfigError
 from configs.flags import option
-from configs.loading import build, load_yaml, nearest
+from configs.loading import from_mapping, load_yaml, nearest
 from configs.model import check_input_side
 
 _FOLDER = Path(__file__).parent / "training"
@@ -284,7 +284,7 @@ def load_training_config(name: str) -> TrainingConfig:
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in training_names():
         raise ConfigError(f"unknown training preset {name!r}{nearest(name, training_names())}")
-    return _beside(build(TrainingConfig, load_yaml(path), str(path)), path.parent)
+    return _beside(from_mapping(TrainingConfig, load_yaml(path), str(path)), path.parent)
 
 
 def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> TrainingConfig:
@@ -295,12 +295,12 @@ def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> Train
     merged = training_config_to_dict(config)
     for key, value in values.items():
         merged[key] = {**merged[key], **value} if key in SECTIONS else value
-    return build(TrainingConfig, merged, where)
+    return from_mapping(TrainingConfig, merged, where)
 
 
 def training_config_from_dict(values: dict[str, Any], where: str) -> TrainingConfig:
     """The configuration that `training_config_to_dict` wrote; `where` names its origin in messages."""
-    return build(TrainingConfig, values, where)
+    return from_mapping(TrainingConfig, values, where)
 
 
 def training_config_to_dict(config: TrainingConfig) -> dict[str, Any]:

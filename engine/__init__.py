@@ -5,8 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from engine.config import EstimatorConfig
 from engine.estimator import Estimator, open_estimator
-from engine.geometry import Alignment, InputSize, align, parse_input_size
+from engine.geometry import (
+    Alignment,
+    InputSize,
+    align,
+    format_input_size,
+    parse_input_size,
+)
 from engine.maps import Candidates, PoseMaps
 
 if TYPE_CHECKING:
@@ -18,9 +25,11 @@ __all__ = [
     "Alignment",
     "Candidates",
     "Estimator",
+    "EstimatorConfig",
     "InputSize",
     "PoseMaps",
     "align",
+    "format_input_size",
     "infer_maps",
     "load_backbone",
     "load_checkpoint",

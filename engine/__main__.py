@@ -66,10 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("output", type=Path, metavar="OUT.onnx")
     export.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint for the preset")
     export.add_argument(
-        "--input-size", metavar="N|HxW", help="what runtimes use it at (default: the preset's)"
+        "--input-size", metavar="N|WxH", help="what runtimes use it at (default: the preset's)"
     )
     export.add_argument(
-        "--static", action="store_true", help="for that size alone, which must be HxW"
+        "--static", action="store_true", help="for that size alone, which must be WIDTHxHEIGHT"
     )
     export.add_argument(
         "--map-stride",
@@ -108,14 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--smallest",
         default="256x256",
-        metavar="HxW",
+        metavar="WxH",
         help="TensorRT: smallest input (default: 256x256)",
     )
     build.add_argument(
         "--largest",
-        default="1024x1920",
-        metavar="HxW",
-        help="TensorRT: largest input (default: 1024x1920)",
+        default="1920x1024",
+        metavar="WxH",
+        help="TensorRT: largest input (default: 1920x1024)",
     )
     batch = ("MIN", "OPT", "MAX")
     build.add_argument(
@@ -183,7 +183,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint for the preset")
     parser.add_argument(
-        "--input-size", metavar="N|HxW", help="input to measure at (default: the model's)"
+        "--input-size", metavar="N|WxH", help="input to measure at (default: the model's)"
     )
 
 
@@ -215,7 +215,7 @@ def _export(options: argparse.Namespace) -> int:
     config = load_model_config(options.model) if is_preset else checkpoint_config(weights)
     size = parse_input_size(options.input_size) if options.input_size else None
     if options.static and not isinstance(size, tuple):
-        raise ConfigError("--static needs --input-size HxW")
+        raise ConfigError("--static needs --input-size WIDTHxHEIGHT")
     network = load_network(config)
     load_checkpoint(network, weights)
     metadata = export_onnx(
@@ -332,7 +332,7 @@ def _runtimes(options: argparse.Namespace) -> int:
 def _fixed_size(text: str, flag: str) -> tuple[int, int]:
     size = parse_input_size(text)
     if not isinstance(size, tuple):
-        raise ConfigError(f"{flag} must be HxW, not {text!r}")
+        raise ConfigError(f"{flag} must be WIDTHxHEIGHT, not {text!r}")
     return size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import ConfigError, KeypointSet, load_keypoint_set
-from engine.geometry import Alignment, InputSize, align, check_input_size, parse_input_size
+from configs.loading import from_mapping
+from engine.config import EstimatorConfig
+from engine.geometry import Alignment, InputSize, align
 from engine.maps import PoseMaps
 from engine.model_source import find_model
 from engine.runtimes import Runtime, Slot, open_runtime
-from engine.scales import check_scales
 from engine.views import View, combine_views, slot_maps
 
-_IN_FLIGHT = (
-    2  # one is worked on while the next is laid into its buffer; more would only add latency
-)
+# One is worked on while the next is laid into its buffer; more would only add latency.
+_IN_FLIGHT = 2
+_FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
 
 
 @dataclass(slots=True)
@@ -219,38 +221,42 @@ def _split(members: Sequence[int], limit: int) -> Iterator[Sequence[int]]:
 
 
 def open_estimator(
-    model: str | Path,
-    *,
-    runtime: str = "auto",
-    precision: str = "auto",
-    input_size: InputSize | str | None = None,
-    flip: bool = False,
-    scales: Sequence[float] = (1.0,),
-    weights: str | Path | None = None,
-    batch_size: int | None = None,
+    config: EstimatorConfig | str | Path = "lite", *, batch_size: int | None = None, **fields: Any
 ) -> Estimator:
-    """An estimator for a model, ready to be given images.
+    """An estimator that is ready to be given images.
 
-    model: a preset's name, an exported ONNX file, or a checkpoint. weights: a checkpoint for the
-    preset. runtime: `auto` takes the first that works, and the log says which; see
-    `engine.runtimes`. precision: `auto` is single on CPUs; a lower one is taken only when asked
-    for. input_size: short side, (height, width), or either as text; by default the model's own.
-    flip, scales: as in `infer_maps`; each costs another run of the network, and maps are combined
-    on the CPU, without candidates. batch_size: images of a batch that travel together at most, by
-    default what the runtime is fastest with (1 on CPUs).
+    Args:
+        config: What to open; or the model alone, for `EstimatorConfig.model`.
+        batch_size: Images that travel together at most; by default what the runtime is fastest
+            with, which is 1 on CPUs.
+        **fields: Of `EstimatorConfig`, by name: `runtime="openvino"`, `input_size="448x320"`. They
+            take the place of those of `config`.
 
-    Raises ConfigError, ModelError, CheckpointError and RuntimeUnavailableError, each with one line
-    that says what to do.
+    Returns:
+        The estimator, which is to be closed; a context manager.
+
+    Raises:
+        ConfigError: A field that is not known, cannot be used, or does not go with the others.
+        ModelError: The model file is not there, damaged, or not one of ours.
+        CheckpointError: The weights do not fit the network.
+        RuntimeUnavailableError: A package or device that the runtime needs is missing.
+        ExecutionError: The runtime cannot prepare the model.
     """
-    size = parse_input_size(input_size) if isinstance(input_size, str) else input_size
-    if size is not None:
-        check_input_size(size)
-    check_scales(scales)
+    if isinstance(config, EstimatorConfig):
+        fields = {name: getattr(config, name) for name in _FIELDS} | fields
+    else:
+        fields = {"model": str(config)} | fields
+    config = from_mapping(EstimatorConfig, fields, "open_estimator")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
-    source = find_model(model, weights)
+    source = find_model(config.model, config.weights)
     metadata = source.metadata
-    if metadata.static_size is not None:
-        size = size or metadata.static_size
-    opened = open_runtime(source.path, metadata, runtime, precision)
-    return Estimator(source.name, opened, size or metadata.input_size, flip, scales, batch_size)
+    runtime = open_runtime(source.path, metadata, config.runtime, config.precision)
+    return Estimator(
+        source.name,
+        runtime,
+        config.input_size or metadata.static_size or metadata.input_size,
+        config.flip,
+        config.scales,
+        batch_size,
+    )

@@ -9,6 +9,7 @@ with black to a multiple of 64.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from configs import ConfigError, check_input_side
 
 # of the official code, which rounds up to this although the network needs multiples of 32 only
 ALIGNMENT_PX = 64
+SCALE_RANGE = (0.1, 4.0)
 
 InputSize = int | tuple[int, int]
 """The short side in pixels, whose long side follows the image; or (height, width), into which any
@@ -142,22 +144,59 @@ def align(
     )
 
 
-def check_input_size(input_size: InputSize) -> None:
-    """Raises ConfigError unless every side is a positive multiple of 32."""
+def check_input_size(input_size: InputSize, name: str = "input size") -> None:
+    """Raises ConfigError, which begins with `name`, unless every side is a positive multiple of 32."""
     for side in input_size if isinstance(input_size, tuple) else (input_size,):
-        check_input_side(side, "input size")
+        check_input_side(side, name)
 
 
-def parse_input_size(text: str) -> InputSize:
-    """`512` as the short side, `320x448` as (height, width). Raises ConfigError for anything else."""
-    match = re.fullmatch(r"(\d+)(?:\s*[xX×]\s*(\d+))?", text.strip())
+def parse_input_size(text: str, name: str = "input size") -> InputSize:
+    """The input size that is written as its short side or as WIDTHxHEIGHT.
+
+    Args:
+        text: `384`, or `448x320` for (320, 448).
+        name: What it was written for, such as `--input-size`; stands in the message.
+
+    Returns:
+        The short side, or (height, width).
+
+    Raises:
+        ConfigError: It is anything else, or a side is not a multiple of 32.
+    """
+    match = re.fullmatch(r"(\d+)(?:\s*[xX×]\s*(\d+))?", text.strip(), re.ASCII)
     if match is None:
         raise ConfigError(
-            f"input size must be like 512 (short side) or 320x448 (height x width), not {text!r}"
+            f"{name} must be a short side, such as 320, or WIDTHxHEIGHT, such as 448x320, not "
+            f"{text!r}"
         )
-    size = int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
-    check_input_size(size)
+    size = int(match[1]) if match[2] is None else (int(match[2]), int(match[1]))
+    check_input_size(size, name)
     return size
+
+
+def format_input_size(size: InputSize) -> str:
+    """An input size as `parse_input_size` reads it: `384`, or `448x320` for (320, 448)."""
+    return str(size) if isinstance(size, int) else f"{size[1]}x{size[0]}"
+
+
+def check_scales(scales: Sequence[float], name: str = "scales") -> None:
+    """Raises ConfigError, which begins with `name`, for the scales of a multi-scale test that
+    cannot be used.
+
+    Each is 0.1 to 4; several hold 1, because tags are those of scale 1.
+    """
+    low, high = SCALE_RANGE
+    if not scales:
+        raise ConfigError(f"{name} must hold at least one scale, such as 1")
+    for scale in scales:
+        if not low <= scale <= high:
+            raise ConfigError(f"{name} must be {low:g} to {high:g}, not {scale:g}")
+    if len(scales) > 1 and 1.0 not in scales:
+        shown = " ".join(f"{scale:g}" for scale in scales)
+        raise ConfigError(
+            f"{name} must include 1 where there are several, because its tags are kept: add it to "
+            f"{shown}"
+        )
 
 
 def _round_up(value: float, multiple: int) -> int:

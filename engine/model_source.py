@@ -18,7 +18,7 @@ from configs import (
     load_model_config,
     model_names,
 )
-from configs.loading import build
+from configs.loading import from_mapping
 from engine.cache import cache_folder, hash_file
 from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.onnx.names import GRAPH_VERSION
@@ -96,7 +96,7 @@ def checkpoint_config(path: Path) -> ModelConfig:
 
     content = read_checkpoint(path)
     if isinstance(content, dict) and content.get("format") == TRAINING_FORMAT:
-        return build(ModelConfig, content.get("model", {}), str(path))
+        return from_mapping(ModelConfig, content.get("model", {}), str(path))
     state = {strip_prefixes(name): tensor for name, tensor in read_state_dict(path).items()}
     # Base models first: w32_512 rather than an ablation that equals it.
     for name in sorted(model_names(), key=lambda name: (name.startswith("ablation"), name)):

@@ -13,6 +13,7 @@ from evaluation.commands.coco import ScoreOptions, run_coco, run_crowdpose
 from evaluation.commands.pareto import ParetoOptions, run_pareto
 from evaluation.commands.speed import SpeedOptions, run_speed
 from evaluation.commands.table import TableOptions, run_table
+from evaluation.commands.track import TrackOptions, run_track
 from evaluation.commands.truth import TruthOptions, run_truth
 
 
@@ -41,6 +42,9 @@ COMMANDS = {
         "AP and milliseconds of many settings over the same images, and what pays",
     ),
     "table": Command(TableOptions, run_table, "AP against milliseconds, from stored measurements"),
+    "track": Command(
+        TrackOptions, run_track, "how well a run's identities last: HOTA, IDF1, MOTA, switches"
+    ),
     "truth": Command(TruthOptions, run_truth, "a run's records against the truth of its clip"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.kernels import kernel
+from basics.kernels import kernel
 
 
 @kernel

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.kernels import kernel
+from basics.kernels import kernel
 
 
 class Assignment(NamedTuple):

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.kernels import kernel
 from configs.errors import DataError
-from grouping.kernels import LARGEST_VALUE, kernel
+from grouping.maps import LARGEST_VALUE
 
 
 class Candidates(Protocol):

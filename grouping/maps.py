@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from configs.errors import DataError
 
+# A heatmap value or tag beyond this is as useless as NaN. Squares of differences and sums over
+# joints stay finite below it.
+LARGEST_VALUE = np.float32(1e18)
+
 
 class TagMaps(NamedTuple):
     """Tag maps as one flat array and the strides, in elements, of joint, y, x and tag dimension.

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.kernels import kernel
 from grouping.assignment import Assignment, assign
 from grouping.candidates import CandidateBuffer
-from grouping.kernels import kernel
 
 # What the official parser writes into surplus columns. Together with float64 rounding it decides
 # between equal costs.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.kernels import LARGEST_VALUE, kernel
+from basics.kernels import kernel
+from grouping.maps import LARGEST_VALUE
 from grouping.tiles import TILE_HEIGHT_PX, TILE_WIDTH_PX, measure_tile_row
 
 

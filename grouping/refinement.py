@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.kernels import kernel
 from grouping.adjustment import place_joint
 from grouping.candidates import CandidateBuffer
-from grouping.kernels import LARGEST_VALUE, kernel
+from grouping.maps import LARGEST_VALUE
 from grouping.tiles import (
     TILE_HEIGHT_PX,
     TILE_PIXELS,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.kernels import LARGEST_VALUE, kernel
+from basics.kernels import kernel
+from grouping.maps import LARGEST_VALUE
 
 # A tile is the smallest part of a map that is skipped as a whole. Eight rows at once keep the
 # maximum in registers; 32 columns are four AVX2 vectors, and about the width of a peak at the map

@@ -2,10 +2,11 @@
 
 from stream.api import iterate
 from stream.frame import Frame, SourceInfo
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 from stream.pipeline.progress import Progress
+from stream.pipeline.stages import PerSource, Stage
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import StageStatistics, Statistics, Timings
 from stream.sources import Source, open_source
@@ -14,13 +15,15 @@ __all__ = [
     "EVERY_FRAME",
     "LATEST",
     "Frame",
+    "PerSource",
     "Pipeline",
-    "PipelineOptions",
+    "PipelineConfig",
     "Policy",
     "Progress",
     "Source",
     "SourceInfo",
     "SourceSummary",
+    "Stage",
     "StageStatistics",
     "Statistics",
     "Summary",

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from configs.run import SourceConfig
 from grouping import People
 from stream.estimator import Estimator, suitable_grouper
 from stream.frame import Frame
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.sources import Source, open_source
+from stream.sources.config import SourceConfig
 
 
 def iterate(
     source: str | Source,
     *,
     model: str | Estimator = "lite",
-    options: PipelineOptions | None = None,
+    options: PipelineConfig | None = None,
     source_config: SourceConfig | None = None,
 ) -> Iterator[tuple[Frame, People]]:
     """Every frame with its people, in order; decoding, inference and grouping go on in the

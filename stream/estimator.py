@@ -14,10 +14,10 @@ from grouping import Grouper, People
 
 
 class Estimator(Protocol):
-    """Pictures to maps, with several under way at once; used by one thread. `engine.open_estimator`
+    """Images to maps, with several under way at once; used by one thread. `engine.open_estimator`
     gives one.
 
-    in_flight: batches that may be open at a time. batch_size: pictures that are worth giving at
+    in_flight: batches that may be open at a time. batch_size: images that are worth giving at
     once, 1 where a batch gains nothing. min_person_score: people below it are mostly ghosts.
     """
 
@@ -37,7 +37,7 @@ class Estimator(Protocol):
     def min_person_score(self) -> float: ...
 
     def submit_batch(self, images_bgr: Sequence[NDArray[np.uint8]], /) -> list[Any]:
-        """A ticket for the maps of each picture (H, W, 3) uint8 BGR; all of them may be reused when
+        """A ticket for the maps of each image (H, W, 3) uint8 BGR; all of them may be reused when
         the call returns.
         """
 

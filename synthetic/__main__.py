@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from basics.progress import progress_bar
 from configs.flags import FlagParser, add_flags, from_namespace, run_command
 from synthetic.bodies import BODIES
 from synthetic.clip import ClipConfig, write_clip
@@ -27,22 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.command == "images":
         images = from_namespace(ImagesConfig, options)
-        with _progress() as progress:
-            task = progress.add_task("images", total=images.count)
-            path = write_images(
-                images, options.output, lambda done: progress.update(task, completed=done)
-            )
+        with progress_bar("images", images.count) as advance:
+            path = write_images(images, options.output, lambda _: advance())
         print(f"wrote {images.count} images and {path}")
     elif options.command == "clip":
         clip = from_namespace(ClipConfig, options)
-        with _progress() as progress:
-            task = progress.add_task("frames", total=clip.frames)
-            write_clip(
-                clip,
-                options.output,
-                options.truth,
-                lambda done: progress.update(task, completed=done),
-            )
+        with progress_bar("frames", clip.frames) as advance:
+            write_clip(clip, options.output, options.truth, lambda _: advance())
         print(f"wrote {options.output}" + (f" and {options.truth}" if options.truth else ""))
     else:
         from synthetic.bake import bake_bodies
@@ -86,16 +76,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NPZ",
     )
     return parser
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        transient=True,
-    )
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import ConfigError, SinkError
+from basics.atomic import check_writable, replacing, write_error
+from configs.errors import ConfigError
 from configs.flags import option
+from configs.units import Size
 from synthetic.bodies import BODIES, load_bodies
 from synthetic.film import Film
-from synthetic.images import parse_size
+from synthetic.images import parse_picture_size
 from synthetic.labels import Label
 from synthetic.photos import PhotoLibrary
 from synthetic.plaza import Plaza, open_plaza
@@ -30,7 +32,12 @@ _FILM = Film(exposure=0.95, contrast=1.05, grain=0.006)
 class ClipConfig:
     seconds: float = option(8.0, help="length")
     fps: float = option(25.0, help="frames per second")
-    size: str = option("480x640", help="height and width in pixels, both even", metavar="HxW")
+    size: Size = option(
+        Size(640, 480),
+        help="of the frames in pixels, both sides even",
+        metavar="WIDTHxHEIGHT",
+        parse=parse_picture_size,
+    )
     actors: int = option(5, help="how many people take part")
     seed: int = option(0, help="the same seed gives the same frames and truth")
     backgrounds: tuple[str, ...] = option(
@@ -40,9 +47,8 @@ class ClipConfig:
     quality: int = option(23, help="constant rate factor of H.264: smaller is better and larger")
 
     def __post_init__(self) -> None:
-        height, width = parse_size(self.size)
-        if height % 2 or width % 2:
-            raise ConfigError(f"size must be even both ways for H.264, not {self.size!r}")
+        if self.size.width % 2 or self.size.height % 2:
+            raise ConfigError(f"size must be even both ways for H.264, not {self.size}")
         limits = (
             ("seconds", 0.04, 3600), ("fps", 1, 240), ("actors", 1, 24), ("seed", 0, 2**63), ("supersampling", 1, 4),
             ("quality", 0, 51),
@@ -61,7 +67,7 @@ class ClipMaker:
 
     def __init__(self, config: ClipConfig) -> None:
         self._config = config
-        self.height, self.width = parse_size(config.size)
+        self.width, self.height = config.size.width, config.size.height
         photos = PhotoLibrary.open(config.backgrounds) if config.backgrounds else None
         try:
             self._plaza = self._open(config, photos)
@@ -104,33 +110,35 @@ def write_clip(
     import av
 
     maker = ClipMaker(config)
-    partial = path.with_name(f"{path.stem}.partial.mp4")
-    truth: list[list[dict[str, Any]]] = []
+    check_writable(path, truth_path)
     try:
-        with av.open(str(partial), "w") as container:
-            stream = container.add_stream(
-                "libx264", rate=Fraction(config.fps).limit_denominator(1001)
-            )
-            stream.width, stream.height, stream.pix_fmt = maker.width, maker.height, "yuv420p"
-            stream.options = {"crf": str(config.quality), "preset": "slow"}
-            for index in range(config.frames):
-                image, labels = maker.make(index)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-                truth.append([_record(label) for label in labels])
-                progress(index + 1)
-            container.mux(stream.encode())
-        partial.replace(path)
-        if truth_path is not None:
-            unfinished = truth_path.with_name(truth_path.name + ".partial")
+        with replacing(path) as partial:
+            truth = _write_frames(maker, config, partial, progress)
+    except av.FFmpegError as error:  # of which only some are OSErrors
+        raise write_error(path, error) from error
+    if truth_path is not None:
+        with replacing(truth_path) as partial:
             # Without a time stamp inside, equal clips make equal files.
-            unfinished.write_bytes(gzip.compress(json.dumps(truth).encode(), mtime=0))
-            unfinished.replace(truth_path)
-    except (OSError, av.FFmpegError) as error:
-        raise SinkError(
-            f"cannot write the clip {str(path)!r}: {error.strerror or error}"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+            partial.write_bytes(gzip.compress(json.dumps(truth).encode(), mtime=0))
+
+
+def _write_frames(
+    maker: ClipMaker, config: ClipConfig, path: Path, progress: Callable[[int], None]
+) -> list[list[dict[str, Any]]]:
+    import av
+
+    truth: list[list[dict[str, Any]]] = []
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = maker.width, maker.height, "yuv420p"
+        stream.options = {"crf": str(config.quality), "preset": "slow"}
+        for index in range(config.frames):
+            image, labels = maker.make(index)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+            truth.append([_record(label) for label in labels])
+            progress(index + 1)
+        container.mux(stream.encode())
+    return truth
 
 
 def _record(label: Label) -> dict[str, Any]:

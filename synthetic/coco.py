@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from configs.errors import SinkError
+from basics.atomic import replacing
 from configs.keypoint_set import load_keypoint_set
 from synthetic.labels import HIDDEN, OUTSIDE, VISIBLE, Label
 
@@ -49,12 +49,8 @@ class CocoFile:
             "annotations": self._annotations,
             "categories": [_category()],
         }
-        partial = path.with_name(path.name + ".partial")
-        try:
+        with replacing(path) as partial:
             partial.write_text(json.dumps(content), encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise SinkError(f"cannot write {str(path)!r}: {error.strerror}") from error
 
 
 def _person(label: Label) -> dict[str, Any]:

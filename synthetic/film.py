@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 from synthetic.materials import GAMMA
 from synthetic.mesh import Floats
 from synthetic.scene import Rendering
@@ -47,7 +47,7 @@ def develop(rendering: Rendering, film: Film, rng: np.random.Generator) -> NDArr
     return picture
 
 
-@kernel
+@kernel(fastmath=True)
 def _expose(
     image: Floats,
     gain: Floats,

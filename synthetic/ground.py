@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from basics.kernels import kernel
 from synthetic.camera import Camera
-from synthetic.kernel import kernel
 from synthetic.light import Light, ShadowMap, shadow
 from synthetic.mesh import Floats
 from synthetic.textures import sample
@@ -50,7 +50,7 @@ def lay_ground(
         image[:, :, channel] *= 1 - strength[channel] * hidden
 
 
-@kernel
+@kernel(fastmath=True)
 def _ground(
     image: Floats,
     hidden: Floats,

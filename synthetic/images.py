@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from configs.errors import ConfigError, SinkError
 from configs.flags import option
+from configs.units import Size, parse_size
 from synthetic.bodies import BODIES, load_bodies
 from synthetic.coco import CocoFile
 from synthetic.labels import Label
@@ -22,11 +23,26 @@ from synthetic.staging import Backgrounds, random_film, random_scene
 ANNOTATIONS = "annotations.json"
 
 
+def parse_picture_size(text: str, name: str) -> Size:
+    """The size of a picture that can be rendered, from WIDTHxHEIGHT.
+
+    Raises:
+        ConfigError: It is anything else, or a side is not 64 to 4096 pixels long.
+    """
+    size = parse_size(text, name, "640x480")
+    if not all(64 <= side <= 4096 for side in size.shape):
+        raise ConfigError(f"{name} must be 64 to 4096 pixels a side, such as 640x480, not {text!r}")
+    return size
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImagesConfig:
     count: int = option(100, help="how many pictures")
-    size: tuple[str, ...] = option(
-        ("480x640",), help="height and width in pixels; of several, one at random", metavar="HxW"
+    size: tuple[Size, ...] = option(
+        (Size(640, 480),),
+        help="of the pictures in pixels; of several, one at random",
+        metavar="WIDTHxHEIGHT",
+        parse=parse_picture_size,
     )
     seed: int = option(0, help="picture i depends on the seed and on i alone")
     backgrounds: tuple[str, ...] = option(
@@ -46,8 +62,6 @@ class ImagesConfig:
     quality: int = option(90, help="JPEG quality")
 
     def __post_init__(self) -> None:
-        for size in self.size:
-            parse_size(size)
         for name, low, high in (
             ("count", 1, 10_000_000),
             ("seed", 0, 2**63),
@@ -62,17 +76,6 @@ class ImagesConfig:
             )
 
 
-def parse_size(size: str) -> tuple[int, int]:
-    """Height and width from `HxW`; raises ConfigError."""
-    parts = size.lower().split("x")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise ConfigError(f"size must be HxW in pixels, such as 480x640, not {size!r}")
-    height, width = int(parts[0]), int(parts[1])
-    if not (64 <= height <= 4096 and 64 <= width <= 4096):
-        raise ConfigError(f"size must be 64 to 4096 pixels a side, not {size!r}")
-    return height, width
-
-
 class ImageMaker:
     """Random labelled pictures, any of which can be made at any time; a context manager, because it
     reads photographs.
@@ -80,7 +83,6 @@ class ImageMaker:
 
     def __init__(self, config: ImagesConfig) -> None:
         self._config = config
-        self._sizes = [parse_size(size) for size in config.size]
         self._library = load_bodies(Path(config.bodies) if config.bodies else BODIES)
         photos = (
             PhotoLibrary.open(config.backgrounds, config.people) if config.backgrounds else None
@@ -99,8 +101,8 @@ class ImageMaker:
         `labels.label_people`).
         """
         rng = np.random.default_rng([self._config.seed, index])
-        height, width = self._sizes[int(rng.integers(len(self._sizes)))]
-        scene = random_scene(width, height, self._library, self._backgrounds, rng)
+        size = self._config.size[int(rng.integers(len(self._config.size)))]
+        scene = random_scene(size.width, size.height, self._library, self._backgrounds, rng)
         return take(scene, random_film(rng), rng, self._config.supersampling)
 
 

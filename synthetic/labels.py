@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.kernels import kernel
 from synthetic.actor import Actor
-from synthetic.kernel import kernel
 from synthetic.mesh import Floats
 from synthetic.scene import Rendering
 
@@ -97,7 +97,7 @@ def _shrunk(points: Floats, supersampling: int) -> Floats:
     return np.asarray((points + 0.5) / supersampling - 0.5, np.float32)
 
 
-@kernel
+@kernel(fastmath=True)
 def _visibility(
     screen: Floats,
     tolerance: Floats,
@@ -123,7 +123,7 @@ def _visibility(
     return seen
 
 
-@kernel
+@kernel(fastmath=True)
 def _extents(owner: NDArray[np.int16], people: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixel counts (p,) and boxes (p, 4) left, top, right, bottom; the far edges are exclusive."""
     areas = np.zeros(people, np.int64)

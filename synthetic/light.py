@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 from synthetic.mesh import Faces, Floats
 from synthetic.raster import rasterise
 
@@ -65,7 +65,7 @@ class ShadowMap:
         return cls(nearness, matrix)
 
 
-@kernel
+@kernel(fastmath=True)
 def shadow(
     nearness: Floats, matrix: Floats, x: float, y: float, z: float, bias_m: float, spread_px: float
 ) -> float:

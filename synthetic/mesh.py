@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 
 Floats = NDArray[np.float32]
 Faces = NDArray[np.int32]
 
 
-@kernel
+@kernel(fastmath=True)
 def vertex_normals(vertices: Floats, faces: Faces) -> Floats:
     """Unit normals (n, 3), the area-weighted mean over the faces around each vertex; 0 where there
     is no face.
@@ -43,7 +43,7 @@ def vertex_normals(vertices: Floats, faces: Faces) -> Floats:
     return normals
 
 
-@kernel
+@kernel(fastmath=True)
 def smoothed(vertices: Floats, faces: Faces, rounds: int) -> Floats:
     """A copy in which every vertex moved `rounds` times half-way to the mean of its neighbours
     along `faces`.
@@ -97,7 +97,7 @@ def subdivided(faces: Faces, count: int) -> tuple[Faces, NDArray[np.int64]]:
     return np.concatenate([np.stack(corner, axis=1) for corner in split]), pairs
 
 
-@kernel
+@kernel(fastmath=True)
 def skin(
     vertices: Floats, normals: Floats, weights: Floats, bones: NDArray[np.uint8], transforms: Floats
 ) -> tuple[Floats, Floats]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 from synthetic.mesh import Floats
 
 _CELLS = 64
@@ -31,7 +31,7 @@ def noise_table() -> Floats:
     return np.asarray(smooth / smooth.std(), np.float32)
 
 
-@kernel
+@kernel(fastmath=True)
 def noise(table: Floats, x: float, y: float, z: float) -> float:
     """Trilinear sample; coordinates are in cells, of which features span about three."""
     x0, y0, z0 = np.floor(x), np.floor(y), np.floor(z)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 from synthetic.mesh import Faces, Floats
 
 
-@kernel
+@kernel(fastmath=True)
 def rasterise(screen: Floats, faces: Faces, nearness: Floats, front: NDArray[np.int32]) -> None:
     """Draws the faces into `nearness` (h, w) and `front` (h, w).
 

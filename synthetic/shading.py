@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 from synthetic.light import shadow
 from synthetic.materials import Column, Kind, Pattern
 from synthetic.mesh import Faces, Floats
@@ -30,7 +30,7 @@ _EYE_OFFSET_M = (
 )
 
 
-@kernel
+@kernel(fastmath=True)
 def shade(
     image: Floats,
     front: NDArray[np.int32],
@@ -170,7 +170,7 @@ def shade(
                 image[row, column, k] = lit + glint * direct * light[1, k] + rim * sky
 
 
-@kernel
+@kernel(fastmath=True)
 def _skin(
     albedo: Floats,
     material: Floats,
@@ -238,7 +238,7 @@ def _skin(
         albedo[2] *= 1 - 0.50 * share
 
 
-@kernel
+@kernel(fastmath=True)
 def _cloth(
     albedo: Floats,
     material: Floats,

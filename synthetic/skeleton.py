@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 from synthetic.mesh import Floats
 
 Rotation = NDArray[np.float64]
@@ -40,7 +40,7 @@ class Skeleton:
         return _forward(heads, self.parents, given, matrices)
 
 
-@kernel
+@kernel(fastmath=True)
 def _forward(
     heads: Floats, parents: NDArray[np.int32], given: NDArray[np.bool_], rotations: Floats
 ) -> Floats:

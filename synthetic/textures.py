@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthetic.kernel import kernel
+from basics.kernels import kernel
 from synthetic.materials import GAMMA
 from synthetic.mesh import Floats
 
@@ -45,7 +45,7 @@ def build_atlas(images: list[NDArray[np.uint8]]) -> Floats:
     return atlas
 
 
-@kernel
+@kernel(fastmath=True)
 def sample(atlas: Floats, slot: int, u: float, v: float, texel_m: float, channel: int) -> float:
     """One colour channel of a texture at (u, v), in repetitions; texel_m is the width of a pixel,
     in repetitions as well.

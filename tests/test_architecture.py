@@ -14,13 +14,14 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = {
-    "run_stream": 3,
-    "stream": 2,
-    "training": 2,
-    "evaluation": 2,
-    "synthetic": 2,
-    "engine": 1,
-    "grouping": 1,
+    "run_stream": 4,
+    "stream": 3,
+    "training": 3,
+    "evaluation": 3,
+    "synthetic": 3,
+    "engine": 2,
+    "grouping": 2,
+    "basics": 1,
     "configs": 0,
 }
 # The steps sideways, each taken inside a function: validation while training, and the command that
@@ -37,7 +38,7 @@ LATE = {
         "onnxruntime",
         "onnx",
     ),
-    *("pycocotools", "matplotlib", "nncf", "pynvml", "nvtx"),
+    *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
 }
 
 

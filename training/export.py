@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs import ModelConfig
-from configs.loading import build
+from configs.loading import from_mapping
 from training.checkpoints import read_training_checkpoint
 
 
@@ -20,7 +20,7 @@ def export_checkpoint(checkpoint: Path, output: Path) -> None:
     from engine.onnx.export import export_onnx
 
     state = read_training_checkpoint(checkpoint)
-    network = load_network(build(ModelConfig, state["model"], str(checkpoint)))
+    network = load_network(from_mapping(ModelConfig, state["model"], str(checkpoint)))
     load_checkpoint(network, checkpoint)
     trained = f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, with preset {state['training']['name']!r}"
     export_onnx(network.eval(), output, fp16_weights=True, weights=trained)

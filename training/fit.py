@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from basics.signals import StopSignals
 from configs import CheckpointError
 from configs.training import TrainingConfig, training_config_to_dict
 from training.checkpoints import save_checkpoint
@@ -18,7 +19,6 @@ from training.processes import Processes, open_processes
 from training.progress import RunProgress, show_progress
 from training.run import Run, open_run
 from training.scalars import ScalarLog, draw_curves
-from training.signals import StopSignals
 from training.trainer import Trainer
 from training.validation import validation_figures, validation_losses
 
@@ -72,7 +72,9 @@ class Fit:
             folder.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(training_config_to_dict(self.run.config), sort_keys=False)
             (folder / "config.yaml").write_text(text, encoding="utf-8")
-        with StopSignals() as signals, show_progress(main) as progress, self._log() as log:
+        # The first signal is only noted: every process finishes the same step (`_train`).
+        noted = StopSignals(on_stop=lambda: None, leave_at_once=False)
+        with noted as signals, show_progress(main) as progress, self._log() as log:
             try:
                 self._train(signals, progress, log, last_step)
             finally:

@@ -18,7 +18,7 @@ from configs import (
     load_keypoint_set,
     load_model_config,
 )
-from configs.loading import build
+from configs.loading import from_mapping
 from configs.training import TrainingConfig, training_config_from_dict, training_config_to_dict
 from training.checkpoints import read_training_checkpoint
 from training.dataset import PoseDataset
@@ -116,7 +116,7 @@ def _network(
     torch.manual_seed(config.seed)
     network = load_network(model)
     if state is not None:
-        if build(ModelConfig, state["model"], str(resume)) != model:
+        if from_mapping(ModelConfig, state["model"], str(resume)) != model:
             raise CheckpointError(
                 f"{str(resume)!r} holds another network than model {model.name!r} now describes"
             )

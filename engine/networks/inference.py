@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from configs import load_keypoint_set
-from engine.geometry import InputSize, align
+from engine.geometry import InputSize, align, check_scales
 from engine.maps import PoseMaps
 from engine.networks.aggregation import merge_resolutions, resize, unflip
 from engine.networks.network import PoseNetwork
-from engine.scales import check_scales
 
 
 def infer_maps(

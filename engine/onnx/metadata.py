@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configs import ConfigError, ModelConfig, ModelError
-from configs.loading import build
+from configs.loading import from_mapping
 from engine.geometry import InputSize
 from engine.onnx.file import read_properties
 
@@ -69,6 +69,6 @@ def read_metadata(path: str | Path) -> ModelMetadata:
             "again"
         )
     try:
-        return build(ModelMetadata, values, str(path))
+        return from_mapping(ModelMetadata, values, str(path))
     except ConfigError as error:
         raise ModelError(f"the metadata of {error}") from error

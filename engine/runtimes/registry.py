@@ -45,12 +45,14 @@ class Entry:
     def open(self, path: Path, metadata: ModelMetadata, precision: str) -> Runtime:
         """The runtime with the exported model at `path`; raises what its constructor raises."""
         self.check()
-        # Late: each of these modules imports a large package that need not be there.
-        module, factory = self.home.rsplit(".", 1)
-        make: Callable[[Path, ModelMetadata, str], Runtime] = getattr(
-            import_module(f"engine.runtimes.{module}"), factory
-        )
+        make: Callable[[Path, ModelMetadata, str], Runtime] = self.factory()
         return make(path, metadata, self.precisions[0] if precision == "auto" else precision)
+
+    def factory(self) -> type[Runtime]:
+        """The class, whose `name` is the entry's; imported late."""
+        module, name = self.home.rsplit(".", 1)
+        made: type[Runtime] = getattr(import_module(f"engine.runtimes.{module}"), name)
+        return made
 
 
 # In the order in which `auto` tries them.
@@ -65,11 +67,12 @@ RUNTIMES = {
         Entry("torch_cpu", "torch_cpu.TorchCpu", ("fp32",), automatic=False),
     )
 }
-_GROUPS = {
+_CANDIDATES = {
     "auto": tuple(entry for entry in RUNTIMES.values() if entry.automatic),
     "torch": (RUNTIMES["torch_cuda"], RUNTIMES["torch_cpu"]),
     **{name: (entry,) for name, entry in RUNTIMES.items()},
 }
+RUNTIME_NAMES = tuple(_CANDIDATES)  # that `choose` and `open_runtime` know
 
 
 def open_runtime(
@@ -83,7 +86,7 @@ def open_runtime(
     precision that the runtime does not offer; and if nothing works RuntimeUnavailableError (package
     or device missing), ModelError (it cannot load the file) or ExecutionError.
     """
-    entries = _choose(name, precision)
+    entries = choose(name, precision)
     reasons = []
     for entry in entries:
         try:
@@ -105,15 +108,18 @@ def open_runtime(
     raise RuntimeUnavailableError(f"no runtime can run {str(path)!r}: {'; '.join(reasons)}")
 
 
-def _choose(name: str, precision: str) -> tuple[Entry, ...]:
-    """The runtimes to try, in order."""
-    if name not in _GROUPS:
-        raise ConfigError(f"unknown runtime {name!r}{nearest(name, _GROUPS)}")
+def choose(name: str, precision: str) -> tuple[Entry, ...]:
+    """The runtimes that `name` stands for and that offer `precision`, in the order to try them in.
+
+    Raises ConfigError for an unknown name or precision, or one that the other does not go with.
+    """
+    if name not in _CANDIDATES:
+        raise ConfigError(f"unknown runtime {name!r}{nearest(name, _CANDIDATES)}")
     if precision not in ("auto", *PRECISIONS):
         raise ConfigError(
             f"unknown precision {precision!r}{nearest(precision, ('auto', *PRECISIONS))}"
         )
-    able = tuple(entry for entry in _GROUPS[name] if precision in ("auto", *entry.precisions))
+    able = tuple(entry for entry in _CANDIDATES[name] if precision in ("auto", *entry.precisions))
     if not able:
         others = (
             ", ".join(entry.name for entry in RUNTIMES.values() if precision in entry.precisions)

@@ -13,7 +13,7 @@ from engine.runtimes.base import Background, Runtime, Slot, allocate_slot, one_l
 class TorchCpu(Runtime):
     """Runs the graph of the network that the exported file holds, eagerly and in single precision."""
 
-    name = "torch"
+    name = "torch_cpu"
     device = "cpu"
 
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:

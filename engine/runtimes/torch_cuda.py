@@ -32,7 +32,7 @@ class TorchCuda(Runtime):
     graph on its own buffers.
     """
 
-    name = "torch"
+    name = "torch_cuda"
 
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
         try:

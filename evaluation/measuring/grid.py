@@ -34,7 +34,7 @@ class AxesOptions:
         ("auto",), help="auto, fp32, fp16, bf16 or int8, as runtimes have it", metavar="NAME"
     )
     sizes: tuple[str, ...] = option(
-        (), help="input sizes, N or HxW (default: each model's own)", metavar="PX"
+        (), help="input sizes, N or WIDTHxHEIGHT (default: each model's own)", metavar="PX"
     )
     flip: tuple[Literal["off", "on"], ...] = option(
         ("off",), help="flip test: off, on, or both", metavar="off|on"

@@ -12,8 +12,8 @@ import yaml
 
 from configs import ConfigError, GroupingConfig, KeypointSet, load_keypoint_set
 from configs.flags import option
-from configs.loading import build
-from engine import InputSize, open_estimator, parse_input_size
+from configs.loading import from_mapping
+from engine import InputSize, format_input_size, open_estimator, parse_input_size
 from engine.model_source import find_model
 from evaluation.measuring.network import NetworkEstimator
 from evaluation.measuring.prediction import Estimator
@@ -43,7 +43,7 @@ class SettingOptions:
     )
     input_size: str | None = option(
         None,
-        help="short side, the long side follows the image, or HEIGHTxWIDTH (default: the model's)",
+        help="short side, the long side follows the image, or WIDTHxHEIGHT (default: the model's)",
         metavar="PX",
     )
     flip: bool = option(False, help="flip test: average with the mirrored image")
@@ -60,7 +60,7 @@ class Setting:
     """Names what was measured, so that AP and milliseconds of the same thing can be brought
     together.
 
-    input_size: as flags give it, `384` or `320x448`. grouping: parameters that differ from the
+    input_size: as flags give it, `384` or `448x320`. grouping: parameters that differ from the
     defaults. map_stride: input pixels per map pixel. weights: the first digits of the SHA-256 of
     the network's parameters, because two checkpoints may have one name; empty in rows that are
     older than this field.
@@ -110,7 +110,7 @@ class Setting:
     @classmethod
     def from_json(cls, values: dict[str, Any], where: str) -> Setting:
         """Raises ConfigError for values that are none of a setting's."""
-        return build(cls, values, where)
+        return from_mapping(cls, values, where)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def open_setting(options: SettingOptions) -> Iterator[Opened]:
             model=found.estimator.model,
             runtime=found.estimator.runtime,
             precision=found.estimator.precision,
-            input_size=show_size(found.input_size),
+            input_size=format_input_size(found.input_size),
             flip=options.flip,
             scales=tuple(sorted(options.scales)),
             grouping=changed(grouping),
@@ -167,7 +167,7 @@ def parse_grouping(entries: Sequence[str]) -> GroupingConfig:
             values[key.strip()] = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise ConfigError(f"--grouping {entry!r}: the value cannot be read") from error
-    return build(GroupingConfig, values, "--grouping")
+    return from_mapping(GroupingConfig, values, "--grouping")
 
 
 def changed(config: GroupingConfig) -> tuple[str, ...]:
@@ -178,11 +178,6 @@ def changed(config: GroupingConfig) -> tuple[str, ...]:
         for field in fields(config)
         if getattr(config, field.name) != getattr(default, field.name)
     )
-
-
-def show_size(size: InputSize) -> str:
-    """An input size as `parse_input_size` reads it."""
-    return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
 
 
 class _Found(NamedTuple):

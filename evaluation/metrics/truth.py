@@ -20,20 +20,32 @@ from evaluation.metrics.oks import match_people, object_keypoint_similarity
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """Everybody in one frame: keypoints (T, J, 3) x, y, visibility (0 outside, 1 hidden, 2 visible)
-    and areas (T,) px^2.
+    """Everybody in one frame.
+
+    Attributes:
+        keypoints: (T, J, 3) x, y, visibility (0 outside, 1 hidden, 2 visible).
+        areas: (T,) square pixels.
+        people: (T,) who each of them is; None where the truth does not say.
     """
 
     keypoints: NDArray[np.float64]
     areas: NDArray[np.float64]
+    people: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The people of one record: keypoints (P, J, 3) x, y, score in source pixels and scores (P,)."""
+    """The people of one record.
+
+    Attributes:
+        keypoints: (P, J, 3) x, y, score in source pixels.
+        scores: (P,) person scores.
+        ids: (P,) identities, -1 for people without one; None where the record has no identities.
+    """
 
     keypoints: NDArray[np.float64]
     scores: NDArray[np.float64]
+    ids: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +147,8 @@ def compare_with_truth(
 def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
     """The labels of every frame from JSON (`.gz` or not): a list of frames, each a list of people.
 
-    A person has `keypoints` (J lists of x, y, visibility) and `area`. Raises DataError for anything
-    else.
+    A person has `keypoints` (J lists of x, y, visibility), `area`, and perhaps `person`, the same
+    whole number in every frame. Raises DataError for anything else.
     """
     content = _json(path)
     if not isinstance(content, list):
@@ -152,6 +164,7 @@ def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
                     [_get(person, "keypoints", where) for person in people], keypoint_set, where
                 ),
                 areas=_numbers([_get(person, "area", where) for person in people], where),
+                people=_identities(people, "person", where),
             )
         )
     return frames
@@ -187,6 +200,7 @@ def read_records(path: Path, keypoint_set: KeypointSet) -> dict[int, Found]:
                 [_get(person, "keypoints", where) for person in people], keypoint_set, where
             ),
             scores=_numbers([_get(person, "score", where) for person in people], where),
+            ids=_identities(people, "id", where),
         )
     if not records:
         raise DataError(f"{str(path)!r} has no records of frames")
@@ -247,3 +261,13 @@ def _numbers(values: list[Any], where: str) -> NDArray[np.float64]:
         return np.array(values, dtype=np.float64).reshape(len(values))
     except (TypeError, ValueError) as error:
         raise DataError(f"{where} has a score or an area that is no number") from error
+
+
+def _identities(people: list[Any], key: str, where: str) -> NDArray[np.int64] | None:
+    """(N,) whole numbers under `key`, -1 for null; None where somebody has no such key."""
+    if not all(key in person for person in people):
+        return None
+    values = [person[key] for person in people]
+    if not all(value is None or type(value) is int for value in values):
+        raise DataError(f"{where} has a person whose {key!r} is no whole number")
+    return np.array([-1 if value is None else value for value in values], dtype=np.int64)

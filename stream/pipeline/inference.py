@@ -1,32 +1,30 @@
-"""The stage that gives pictures to the engine."""
+"""The stage that gives images to the engine."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stream.estimator import Estimator
-from stream.pipeline.item import Parcel, send
-from stream.pipeline.lane import Channel
-from stream.pipeline.ring import Lease, RingBuffer, RingClosed
-from stream.pipeline.round_robin import TurnReader
-from stream.pipeline.timing import Timings
-from stream.pipeline.worker import Outcome, Worker
+from stream.pipeline.context import RunContext
+from stream.pipeline.hand_over import Closed, HandOver
+from stream.pipeline.item import InferredItem
+from stream.pipeline.lane import Lane
+from stream.pipeline.ring import Lease
+from stream.pipeline.round_robin import RoundRobinReader
+from stream.pipeline.worker import Worker
 from stream.sources import FrameSlot
 
 
 @dataclass(frozen=True, slots=True)
-class _UnderWay:
-    """A frame that the engine is at work on.
-
-    begin_ns: when it was submitted, `time.perf_counter_ns()`. spent_ns: what that took, its share
-    of the batch.
+class _Submitted:
+    """A frame that was given to the engine at `begin_ns` (`time.perf_counter_ns()`), which took
+    `spent_ns`, its share of the batch.
     """
 
-    channel: int
+    lane: Lane
     lease: Lease[FrameSlot]
     ticket: Any
     begin_ns: int
@@ -44,30 +42,27 @@ class InferWorker(Worker):
 
     def __init__(
         self,
-        reader: TurnReader[FrameSlot],
-        channels: Sequence[Channel],
+        context: RunContext,
+        reader: RoundRobinReader[FrameSlot],
+        outbox: HandOver[InferredItem],
         estimator: Estimator,
-        outbox: RingBuffer[Parcel],
-        outcome: Outcome,
-        timings: Timings,
         *,
         in_flight: int,
         batch_window_s: float,
     ) -> None:
         super().__init__(
-            "infer", outcome, inboxes=[channel.ring for channel in channels], outboxes=(outbox,)
+            "infer", context, inboxes=[lane.ring for lane in context.lanes], outboxes=(outbox,)
         )
         self._reader = reader
-        self._channels = tuple(channels)
-        self._estimator = estimator
         self._outbox = outbox
+        self._estimator = estimator
         self._in_flight = in_flight
         self._batch_window_s = batch_window_s
-        self._timer = timings.stage("infer")
-        self._submit = timings.part("infer: submit")
-        self._wait = timings.part("infer: wait")
-        self._depth = timings.depth("infer")
-        self._pending: deque[deque[_UnderWay]] = deque()
+        self._timer = context.timings.stage("infer")
+        self._submit = context.timings.part("infer: submit")
+        self._wait = context.timings.part("infer: wait")
+        self._depth = context.timings.depth("infer")
+        self._pending: deque[deque[_Submitted]] = deque()
 
     def work(self) -> None:
         ended = False
@@ -77,7 +72,7 @@ class InferWorker(Worker):
                 try:
                     if self._submit_next():
                         continue
-                except RingClosed:
+                except Closed:
                     ended = True
                     continue
                 except Exception as error:  # noqa: BLE001 - raised below, when what is under way has been finished
@@ -89,25 +84,25 @@ class InferWorker(Worker):
 
     def finish(self) -> None:
         for batch in self._pending:
-            for item in batch:
-                item.lease.release()
+            for submitted in batch:
+                submitted.lease.release()
         self._pending.clear()
 
     def _submit_next(self) -> bool:
         """Submits what is ready; waits for it only if nothing is under way. False if there is
         nothing.
         """
-        idle = not self._pending
+        idle, lanes = not self._pending, self.context.lanes
         found = self._reader.acquire(
-            min(self._estimator.batch_size, len(self._channels)),
+            min(self._estimator.batch_size, len(lanes)),
             timeout_s=None if idle else 0,
             window_s=self._batch_window_s if idle else 0,
             awaited=self._is_awaited,
         )
         if not found:
             return False
-        for channel, _ in found:
-            self._depth.add(len(self._channels[channel].ring))
+        for index, _ in found:
+            self._depth.add(len(lanes[index].ring))
         first, lease = found[0]
         try:
             with self._submit.measure(lease.slot.frame.index, first) as submit:
@@ -121,32 +116,27 @@ class InferWorker(Worker):
         spent_ns = submit.spent_ns // len(found)
         self._pending.append(
             deque(
-                _UnderWay(channel, lease, ticket, submit.begin_ns, spent_ns)
-                for (channel, lease), ticket in zip(found, tickets, strict=True)
+                _Submitted(lanes[index], lease, ticket, submit.begin_ns, spent_ns)
+                for (index, lease), ticket in zip(found, tickets, strict=True)
             )
         )
         return True
 
     def _deliver_oldest(self) -> None:
         """Waits for the oldest batch and sends its maps on."""
-        parcel = Parcel()
         batch = self._pending[0]
-        try:
-            while batch:
-                item = batch.popleft()
-                parcel.channel, parcel.lease = item.channel, item.lease
-                frame = parcel.frame
-                with self._wait.measure(frame.index, item.channel) as wait:
-                    parcel.maps = self._estimator.result(item.ticket)
-                spent_ns = item.spent_ns + wait.spent_ns
-                self._timer.add(
-                    item.begin_ns, wait.end_ns, frame.index, item.channel, spent_ns=spent_ns
-                )
-                frame.left_ns["infer"] = time.monotonic_ns()
-                send(parcel, self._outbox)
-        finally:
-            parcel.clear()
+        while batch:
+            submitted = batch[0]
+            frame, source = submitted.lease.slot.frame, submitted.lane.index
+            with self._wait.measure(frame.index, source) as wait:
+                maps = self._estimator.result(submitted.ticket)
+            item = InferredItem(submitted.lane, submitted.lease, maps)
+            batch.popleft()  # not before: until here the lease is given back with the batch
+            spent_ns = submitted.spent_ns + wait.spent_ns
+            self._timer.add(submitted.begin_ns, wait.end_ns, frame.index, source, spent_ns=spent_ns)
+            frame.left_ns["infer"] = time.monotonic_ns()
+            self._outbox.put(item)
         self._pending.popleft()
 
-    def _is_awaited(self, channel: int) -> bool:
-        return self._channels[channel].source.health.state == "running"
+    def _is_awaited(self, index: int) -> bool:
+        return self.context.lanes[index].source.health.state == "running"

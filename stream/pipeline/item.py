@@ -1,70 +1,84 @@
-"""What the stages behind the decoder hand to each other."""
+"""What the stages behind the decoder hand to each other: one frame, and what was made of it so far."""
 
 from __future__ import annotations
 
 from engine import PoseMaps
 from grouping import People
 from stream.frame import Frame
-from stream.pipeline.ring import Lease, RingBuffer, RingClosed
+from stream.pipeline.lane import Lane
+from stream.pipeline.ring import Lease
 from stream.sources import FrameSlot
 
 
-class Parcel:
-    """One frame on its way, with what has been made of it so far. It owns the lease of the frame
-    and the buffers of the maps.
+class WorkItem:
+    """A frame on its way. One owner at a time, who hands it on or releases it.
 
-    channel: which source it is from.
-    maps: between inference and grouping. people: after grouping, in source pixels. drawn: whether
-    they are in the image.
+    Attributes:
+        lane: The lane of its source.
+        frame: The frame; its slot is leased until `release`.
     """
 
-    __slots__ = ("channel", "drawn", "lease", "maps", "people")
+    __slots__ = ("_lease", "frame", "lane")
 
-    def __init__(self) -> None:
-        self.channel = -1
-        self.lease: Lease[FrameSlot] | None = None
-        self.maps: PoseMaps | None = None
-        self.people: People | None = None
-        self.drawn = False
+    def __init__(self, lane: Lane, lease: Lease[FrameSlot]) -> None:
+        self.lane = lane
+        self.frame: Frame = lease.slot.frame
+        self._lease = lease
 
-    @property
-    def frame(self) -> Frame:
-        assert self.lease is not None, "an empty parcel has no frame"
-        return self.lease.slot.frame
+    def release(self) -> None:
+        """Gives back everything that it holds; a second call does nothing."""
+        self._lease.release()
 
-    def take(self, other: Parcel) -> None:
-        """Moves everything from `other` here."""
-        self.channel, self.lease, self.maps, self.people = (
-            other.channel,
-            other.lease,
-            other.maps,
-            other.people,
-        )
-        self.drawn = other.drawn
-        other.lease = other.maps = other.people = None
-        other.drawn = False
 
-    def clear(self) -> None:
-        """Gives back everything that it holds. May be called twice."""
-        if self.maps is not None:
+class InferredItem(WorkItem):
+    """A frame with its maps, between inference and grouping.
+
+    Attributes:
+        maps: What the engine made of the frame; released with the item.
+    """
+
+    __slots__ = ("maps",)
+
+    def __init__(self, lane: Lane, lease: Lease[FrameSlot], maps: PoseMaps) -> None:
+        super().__init__(lane, lease)
+        self.maps = maps
+
+    def release(self) -> None:
+        self.maps.release()
+        super().release()
+
+    def grouped(self, people: People, *, keep_maps: bool) -> GroupedItem:
+        """The same frame with its people; what this item held is the new one's."""
+        if not keep_maps:
             self.maps.release()
-        if self.lease is not None:
-            self.lease.release()
-        self.lease = self.maps = self.people = None
+        return GroupedItem(self.lane, self._lease, people, self.maps if keep_maps else None)
+
+
+class GroupedItem(WorkItem):
+    """A frame with its people, from grouping on.
+
+    Attributes:
+        people: In displayed source pixels.
+        maps: Kept for those who want to see them; None where nobody does.
+        drawn: Whether the people are in the image of the frame.
+    """
+
+    __slots__ = ("drawn", "maps", "people")
+
+    def __init__(
+        self, lane: Lane, lease: Lease[FrameSlot], people: People, maps: PoseMaps | None
+    ) -> None:
+        super().__init__(lane, lease)
+        self.people = people
+        self.maps = maps
         self.drawn = False
 
+    def release_maps(self) -> None:
+        """Gives the maps back before the frame."""
+        maps, self.maps = self.maps, None
+        if maps is not None:
+            maps.release()
 
-def send(parcel: Parcel, ring: RingBuffer[Parcel]) -> None:
-    """Moves what the parcel holds into the ring, waiting for room; what cannot be sent is given
-    back.
-
-    Raises RingClosed if nobody reads the ring any more.
-    """
-    try:
-        lease = ring.reserve()
-        assert lease is not None, f"{ring.name} waits for room without a time limit"
-        lease.slot.take(parcel)
-        if not lease.commit():
-            raise RingClosed(ring.closed)
-    finally:
-        parcel.clear()
+    def release(self) -> None:
+        self.release_maps()
+        super().release()

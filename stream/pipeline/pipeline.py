@@ -7,53 +7,69 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from configs import ExecutionError, KeypointSet, load_keypoint_set
 from grouping import People
 from stream.estimator import Estimator, Group
 from stream.frame import Frame
+from stream.pipeline.config import PipelineConfig
+from stream.pipeline.context import RunContext
+from stream.pipeline.hand_over import Closed, HandOver
 from stream.pipeline.inference import InferWorker
-from stream.pipeline.item import Parcel
-from stream.pipeline.lane import Channel, Thinning
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.item import GroupedItem, InferredItem
+from stream.pipeline.lane import Lane
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.process import tuned_process
 from stream.pipeline.progress import Progress, progress_of
-from stream.pipeline.ring import RingBuffer, RingClosed
-from stream.pipeline.round_robin import TurnReader
-from stream.pipeline.summary import SourceSummary, Summary
+from stream.pipeline.ring import RingBuffer
+from stream.pipeline.round_robin import RoundRobinReader
+from stream.pipeline.sampling import FrameSampler
+from stream.pipeline.stages import InsertedStageWorker, Stage, stage_names
+from stream.pipeline.summary import Summary, summary_of
 from stream.pipeline.timing import Timings
-from stream.pipeline.worker import Outcome, Worker
+from stream.pipeline.worker import Worker
 from stream.pipeline.workers import DecodeWorker, GroupWorker, RenderWorker, WriteWorker
 from stream.render.renderer import Renderer
 from stream.sinks import Controls, Interactive, RunInfo, Sink
 from stream.sources import FrameSlot, Source
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-_WAITING = (
-    2  # frames that may wait in front of a stage: evens out jitter; more only adds delay and memory
-)
+# frames that may wait in front of a stage: evens out jitter; more only adds delay and memory
+_WAITING = 2
 _TICK_S = 0.1  # how often progress is told, and how soon a signal is seen
 _STOP_S = 1.0  # for what is under way to be finished after `stop`
 _JOIN_S = 0.5  # for threads to see that everything is closed
 _FINISH_S = 30.0  # for the sinks to finish their files, which takes longer the larger they are
 
+Item = TypeVar("Item", InferredItem, GroupedItem)
+
 
 class Pipeline:
-    """Decode, infer, group, render and write, one thread each, joined by ring buffers; order is
-    kept for each source.
+    """Decode, infer, group, render and write, one thread each, joined by bounded hand-overs.
 
-    sources: opened by the caller, who closes them; none of them may be used by anybody else
-    meanwhile.
-    sinks: for each source, what its results go to; opened, written and closed by the pipeline.
-    renderers: for each source, what draws its pictures; needed if a sink wants them, and used only
-    then.
-    left_behind: stages that hung in foreign code when the run ended; their threads may still be
-    using engine and sources.
+    Order is kept for each source. A context manager: leaving it ends every thread.
 
-        with Pipeline([source], estimator, grouper, sinks=[[JsonLinesSink("out.jsonl")]]) as
-        pipeline:
+    Args:
+        sources: Opened by the caller, who closes them; nobody else may use them meanwhile.
+        estimator: Images to maps.
+        group: Maps to people.
+        sinks: For each source, what its results go to; opened, written and closed by the pipeline.
+        renderers: For each source, what draws its images; needed if a sink wants them, and used
+            only then.
+        stages: Steps of the user's own between grouping and rendering, in this order, each in a
+            thread of its own.
+        options: How frames go through.
+        timings: Where everything is measured; new ones by default.
+
+    Attributes:
+        timings: What was measured.
+        left_behind: Stages that hung in foreign code when the run ended; their threads may still be
+            using engine and sources.
+
+    Example:
+        with Pipeline([source], estimator, group, sinks=[[JsonLinesSink("out.jsonl")]]) as pipeline:
             summary = pipeline.run()
     """
 
@@ -65,25 +81,25 @@ class Pipeline:
         *,
         sinks: Sequence[Sequence[Sink]] = (),
         renderers: Sequence[Renderer] = (),
-        options: PipelineOptions | None = None,
+        stages: Sequence[Stage] = (),
+        options: PipelineConfig | None = None,
         timings: Timings | None = None,
     ) -> None:
-        options = options or PipelineOptions()
+        options = options or PipelineConfig()
         for index, source in enumerate(sources):
-            if not renderers and sinks and any(sink.needs_picture for sink in sinks[index]):
+            if not renderers and sinks and any(sink.needs_image for sink in sinks[index]):
                 raise ValueError(
-                    f"a sink of {source.name!r} wants pictures, and there is no renderer to draw "
-                    "them"
+                    f"a sink of {source.name!r} wants images, and there is no renderer to draw them"
                 )
         self.timings = timings or Timings()
+        self.left_behind: tuple[str, ...] = ()
         self._estimator = estimator
         self._group = group
-        self._outcome = Outcome()
+        self._stages = tuple(stages)
         self._workers: list[Worker] = []
-        self._rings: list[RingBuffer[Parcel]] = []
+        self._hand_overs: list[HandOver[InferredItem] | HandOver[GroupedItem]] = []
         self._stop_at_s: float | None = None
         self._stopping = False
-        self.left_behind: tuple[str, ...] = ()
         self._used = False
         policies = [
             options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources
@@ -94,49 +110,46 @@ class Pipeline:
         )
         self._batch_window_s = options.batch_window_ms * 1e-3
         signal = threading.Condition()
-        self._channels = [
-            Channel(
+        lanes = tuple(
+            Lane(
+                index=index,
                 source=source,
                 ring=self._frame_ring(f"frames of {source.name}", policies[index], signal),
                 sinks=sinks[index] if sinks else (),
                 renderer=renderers[index] if renderers else None,
-                thinning=Thinning(
+                sampler=FrameSampler(
                     limit=options.frames, stride=options.stride, max_fps=options.max_fps
                 ),
                 label=str(index) if len(sources) > 1 else "",
             )
             for index, source in enumerate(sources)
-        ]
-        for channel in self._channels:
-            if channel.renderer is not None:
-                controls = Controls(
-                    renderer=channel.renderer,
-                    stop=self.stop,
-                    stopping=lambda: self._stop_at_s is not None,
-                )
-                for sink in channel.sinks:
-                    if isinstance(sink, Interactive):
-                        sink.attach(controls)
-        self._reader = TurnReader([channel.ring for channel in self._channels], signal)
+        )
+        self._reader = RoundRobinReader([lane.ring for lane in lanes], signal)
+        self._context = RunContext(lanes, self.timings)
+        self._attach_controls()
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
-        """Runs until every source has ended, `stop` is called or something fails; finishes all
-        sinks in each case.
+        """Runs until every source has ended, `stop` is called or something fails.
 
-        `on_progress` is called about ten times a second in the caller's thread. Raises the first
-        error of any stage, after everything has been finished. Can be called once.
+        All sinks are finished in each case. Can be called once.
+
+        Args:
+            on_progress: Called about ten times a second in the caller's thread.
+
+        Returns:
+            What the run came to.
+
+        Raises:
+            PoseStreamError: The first error of any stage, after everything has been finished.
         """
-        maps = self._make_front()
-        people = self._make_group(maps)
+        people = self._start_people()
         run = self._run_info()
-        if any(channel.draws for channel in self._channels):
-            pictures = self._ring("pictures")
+        if any(lane.draws for lane in self._context.lanes):
+            annotated = self._hand_over("annotated", self._waiting, GroupedItem)
             runtime = f"{run.model}, {run.runtime} {run.precision}"
-            self._workers.append(
-                RenderWorker(self._channels, runtime, people, pictures, self._outcome, self.timings)
-            )
-            people = pictures
-        writer = WriteWorker(self._channels, run, people, self._outcome, self.timings)
+            self._workers.append(RenderWorker(self._context, people, annotated, runtime))
+            people = annotated
+        writer = WriteWorker(self._context, people, run)
         self._workers.append(writer)
         with tuned_process():
             self._begin()
@@ -148,50 +161,44 @@ class Pipeline:
             self._shut_down()
         if on_progress is not None:
             on_progress(self._progress(finished=True))
-        if self._outcome.error is not None:
-            raise self._outcome.error
+        if self._context.outcome.error is not None:
+            raise self._context.outcome.error
         return self.summary()
 
     def results(self) -> Iterator[tuple[Frame, People]]:
-        """Frames and people in order, without rendering or sinks; a frame is lent until the next
-        one is asked for.
+        """Frames and people in order, without rendering or sinks.
 
-        Raises the first error of any stage. Can be used once; leaving the loop ends the run.
+        Can be used once; leaving the loop ends the run.
+
+        Yields:
+            A frame, lent until the next one is asked for, and its people in displayed source
+            pixels.
+
+        Raises:
+            PoseStreamError: The first error of any stage.
         """
-        inbox = self._make_group(self._make_front())
-        parcel = Parcel()
+        inbox = self._start_people()
         with tuned_process():
             self._begin()
             try:
                 while True:
                     self._see_stop()
                     try:
-                        lease = inbox.acquire(timeout_s=_TICK_S)
-                    except RingClosed:
+                        item = inbox.get(timeout_s=_TICK_S)
+                    except Closed:
                         break
-                    if lease is None:
+                    if item is None:
                         continue
-                    with lease as slot:
-                        parcel.take(slot)
-                    channel, people = self._channels[parcel.channel], parcel.people
-                    assert people is not None
-                    frame = parcel.frame
-                    self.timings.delivered(
-                        frame.index,
-                        parcel.channel,
-                        capture_ns=frame.capture_ns,
-                        people=len(people),
-                        drops=channel.ring.dropped,
-                    )
-                    channel.frames += 1
-                    channel.people += len(people)
-                    yield frame, people
-                    parcel.clear()
+                    try:
+                        self._context.deliver(item.lane, item.frame, item.people)
+                        item.lane.count(len(item.people))
+                        yield item.frame, item.people
+                    finally:
+                        item.release()
             finally:
-                parcel.clear()
                 self._shut_down()
-        if self._outcome.error is not None:
-            raise self._outcome.error
+        if self._context.outcome.error is not None:
+            raise self._context.outcome.error
 
     def stop(self) -> None:
         """Ends the run soon: what is under way is finished within a second, the rest is dropped.
@@ -204,24 +211,7 @@ class Pipeline:
 
     def summary(self) -> Summary:
         """What the run has come to so far."""
-        return Summary(
-            elapsed_s=self.timings.elapsed_s,
-            sources=tuple(
-                SourceSummary(
-                    name=channel.source.name,
-                    frames=channel.frames,
-                    people=channel.people,
-                    drops=channel.ring.drops,
-                    health=channel.source.health,
-                    left_out=channel.left_out,
-                )
-                for channel in self._channels
-            ),
-            latency_ms=self.timings.latency_ns.statistics(1e-6),
-            stages=self.timings.statistics(),
-            depths={name: series.statistics() for name, series in self.timings.depths.items()},
-            stopped=self._stop_at_s is not None,
-        )
+        return summary_of(self._context, stopped=self._stop_at_s is not None)
 
     def __enter__(self) -> Pipeline:
         return self
@@ -234,55 +224,67 @@ class Pipeline:
     ) -> None:
         self._shut_down()
 
-    def _make_front(self) -> RingBuffer[Parcel]:
-        """The workers up to the maps."""
+    def _attach_controls(self) -> None:
+        """Gives keys and buttons of sinks what they act on."""
+        for lane in self._context.lanes:
+            if lane.renderer is None:
+                continue
+            controls = Controls(
+                renderer=lane.renderer,
+                stop=self.stop,
+                stopping=lambda: self._stop_at_s is not None,
+            )
+            for sink in lane.sinks:
+                if isinstance(sink, Interactive):
+                    sink.attach(controls)
+
+    def _start_people(self) -> HandOver[GroupedItem]:
+        """Makes the workers up to the people that everybody behind sees; gives where those come."""
+        maps = self._start_inference()
+        people = self._hand_over("people", self._waiting, GroupedItem)
+        self._workers.append(GroupWorker(self._context, maps, people, self._group))
+        for name, stage in zip(stage_names(self._stages), self._stages, strict=True):
+            outbox = self._hand_over(f"people of {name}", self._waiting, GroupedItem)
+            self._workers.append(InsertedStageWorker(name, self._context, people, outbox, stage))
+            people = outbox
+        return people
+
+    def _start_inference(self) -> HandOver[InferredItem]:
+        """Makes the workers up to the maps."""
         if self._used:
             raise RuntimeError("a pipeline runs once; make a new one")
         self._used = True
-        batch = min(self._estimator.batch_size, len(self._channels))
-        maps = self._ring(
-            "maps", self._waiting * batch
-        )  # room for all of a batch, so that the next one is submitted at once
-        self._workers += [
-            DecodeWorker(channel, self._outcome, self.timings) for channel in self._channels
-        ]
+        batch = min(self._estimator.batch_size, len(self._context.lanes))
+        # room for all of a batch, so that the next one is submitted at once
+        maps = self._hand_over("maps", self._waiting * batch, InferredItem)
+        self._workers += [DecodeWorker(self._context, lane) for lane in self._context.lanes]
         self._workers.append(
             InferWorker(
+                self._context,
                 self._reader,
-                self._channels,
-                self._estimator,
                 maps,
-                self._outcome,
-                self.timings,
+                self._estimator,
                 in_flight=self._in_flight,
                 batch_window_s=self._batch_window_s,
             )
         )
         return maps
 
-    def _make_group(self, maps: RingBuffer[Parcel]) -> RingBuffer[Parcel]:
-        people = self._ring("people")
-        self._workers.append(
-            GroupWorker(self._group, self._channels, maps, people, self._outcome, self.timings)
-        )
-        return people
-
     def _frame_ring(
         self, name: str, policy: Policy, signal: threading.Condition
     ) -> RingBuffer[FrameSlot]:
-        # Waiting to be read, being written, with the engine, and one waiting and one at work in
-        # every stage behind it.
-        count = _WAITING + 2 + self._in_flight + 3 * (self._waiting + 1)
+        # Waiting to be read, being written, with the engine, and in every stage behind it one at
+        # work and those that wait.
+        behind = 3 + len(self._stages)  # group, render, write
+        count = _WAITING + 2 + self._in_flight + behind * (self._waiting + 1)
         return RingBuffer(
             [FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal
         )
 
-    def _ring(self, name: str, count: int | None = None) -> RingBuffer[Parcel]:
-        ring = RingBuffer(
-            [Parcel() for _ in range(count or self._waiting)], name=name, on_drop=Parcel.clear
-        )
-        self._rings.append(ring)
-        return ring
+    def _hand_over(self, name: str, capacity: int, kind: type[Item]) -> HandOver[Item]:
+        hand_over = HandOver[Item](capacity, name)
+        self._hand_overs.append(hand_over)
+        return hand_over
 
     def _begin(self) -> None:
         self.timings.begin()
@@ -301,7 +303,7 @@ class Pipeline:
         )
 
     def _progress(self, *, finished: bool) -> Progress:
-        return progress_of(self._channels, elapsed_s=self.timings.elapsed_s, finished=finished)
+        return progress_of(self._context.lanes, elapsed_s=self.timings.elapsed_s, finished=finished)
 
     def _see_stop(self) -> None:
         if self._stop_at_s is not None and not self._stopping:
@@ -312,17 +314,17 @@ class Pipeline:
         return self._stop_at_s is not None and time.monotonic() - self._stop_at_s > _STOP_S
 
     def _interrupt(self, reason: str) -> None:
-        for channel in self._channels:
-            channel.source.interrupt()
-            channel.ring.abort(reason)
+        for lane in self._context.lanes:
+            lane.source.interrupt()
+            lane.ring.abort(reason)
 
     def _shut_down(self) -> None:
         """Ends every thread; one that hangs in foreign code is left behind, said aloud, after a
         deadline.
         """
         self._interrupt("the run is over")
-        for ring in self._rings:
-            ring.abort("the run is over")
+        for hand_over in self._hand_overs:
+            hand_over.abort("the run is over")
         started = [worker for worker in self._workers if worker.ident is not None]
         begin_s = time.monotonic()
         for worker in reversed(started):
@@ -333,6 +335,8 @@ class Pipeline:
         hanging = tuple(worker.name for worker in started if worker.is_alive())
         if hanging:
             self.left_behind = hanging
-            _LOG.warning("left behind, still busy: %s", ", ".join(hanging))
+            logger.warning("left behind, still busy: %s", ", ".join(hanging))
             if self._stop_at_s is None:
-                self._outcome.fail(ExecutionError(f"{hanging[0]} did not end in time"), "pipeline")
+                self._context.outcome.fail(
+                    ExecutionError(f"{hanging[0]} did not end in time"), "pipeline"
+                )

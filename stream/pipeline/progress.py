@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stream.pipeline.lane import Channel
+from stream.pipeline.lane import Lane
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,23 +21,23 @@ class Progress:
     finished: bool
 
 
-def progress_of(channels: Sequence[Channel], *, elapsed_s: float, finished: bool) -> Progress:
+def progress_of(lanes: Sequence[Lane], *, elapsed_s: float, finished: bool) -> Progress:
     """The progress of all sources together."""
-    counts = [_expected(channel) for channel in channels]
+    counts = [_expected(lane) for lane in lanes]
     return Progress(
-        frames=sum(channel.frames for channel in channels),
+        frames=sum(lane.frames for lane in lanes),
         expected=None if None in counts else sum(count for count in counts if count is not None),
-        drops=sum(channel.ring.dropped for channel in channels),
+        drops=sum(lane.ring.dropped for lane in lanes),
         elapsed_s=elapsed_s,
         finished=finished,
     )
 
 
-def _expected(channel: Channel) -> int | None:
-    info = channel.source.info
+def _expected(lane: Lane) -> int | None:
+    info = lane.source.info
     if info is None or info.live:
-        return channel.thinning.limit
+        return lane.sampler.limit
     count = info.frame_count
     if count is None and info.duration_s is not None and info.fps is not None:
         count = round(info.duration_s * info.fps)
-    return channel.thinning.expected(count, info.duration_s)
+    return lane.sampler.expected(count, info.duration_s)

@@ -11,13 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from stream.pipeline.hand_over import Closed
 from stream.pipeline.policy import EVERY_FRAME, Policy
 
 T = TypeVar("T")
-
-
-class RingClosed(Exception):
-    """Nothing more will come out of the ring, or nothing more may go in; the argument says why."""
 
 
 class Lease(Generic[T]):
@@ -127,7 +124,7 @@ class RingBuffer(Generic[T]):
         """A slot to write to; with `every-frame` it waits for one, at most `timeout_s`.
 
         None: the time is over, or (latest, max-age) the reader holds every slot, which counts as a
-        drop. The writer may hold one lease at a time. Raises RingClosed once the ring is closed.
+        drop. The writer may hold one lease at a time. Raises Closed once the ring is closed.
         """
         with self._signal:
             if self._writing:
@@ -137,7 +134,7 @@ class RingBuffer(Generic[T]):
                     lambda: bool(self._free) or self._closed is not None, timeout_s
                 )
             if self._closed is not None:
-                raise RingClosed(self._closed)
+                raise Closed(self._closed)
             if not self._free and self.policy.kind != "every-frame":
                 if self._unread:
                     self._drop_oldest("superseded" if self.policy.kind == "latest" else "full")
@@ -154,7 +151,7 @@ class RingBuffer(Generic[T]):
     def acquire(self, timeout_s: float | None = None) -> Lease[T] | None:
         """The oldest unread slot, waiting at most `timeout_s` for one; None when the time is over.
 
-        Raises RingClosed when the ring is closed and nothing is left to read.
+        Raises Closed when the ring is closed and nothing is left to read.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._signal:
@@ -163,7 +160,7 @@ class RingBuffer(Generic[T]):
                 if lease is not None:
                     return lease
                 if self._closed is not None:
-                    raise RingClosed(self._closed)
+                    raise Closed(self._closed)
                 rest_s = None if deadline is None else deadline - time.monotonic()
                 if rest_s is not None and rest_s <= 0:
                     return None
@@ -190,7 +187,7 @@ class RingBuffer(Generic[T]):
         while True:
             try:
                 lease = self.acquire()
-            except RingClosed:
+            except Closed:
                 return
             if lease is not None:
                 yield lease

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from stream.pipeline.ring import Lease, RingBuffer, RingClosed
+from stream.pipeline.hand_over import Closed
+from stream.pipeline.ring import Lease, RingBuffer
 
 T = TypeVar("T")
 
@@ -18,7 +19,7 @@ def _everyone(index: int) -> bool:
     return True
 
 
-class TurnReader(Generic[T]):
+class RoundRobinReader(Generic[T]):
     """Reads rings that were all made with the Condition `signal`. Rings that are closed and empty
     are passed over.
     """
@@ -42,7 +43,7 @@ class TurnReader(Generic[T]):
         Once there is one, the other rings have `window_s` to get one too. A ring that is closed, or
         of which `awaited` says that it is not worth waiting for, is not waited for, nor is anything
         when `limit` slots are there.
-        Raises RingClosed when every ring is closed and nothing is left to read.
+        Raises Closed when every ring is closed and nothing is left to read.
         """
         with self._signal:
             found = self._first(limit, timeout_s)
@@ -63,7 +64,7 @@ class TurnReader(Generic[T]):
             if found:
                 return found
             if all(ring.closed is not None for ring in self._rings):
-                raise RingClosed(self._rings[-1].closed)
+                raise Closed(self._rings[-1].closed)
             rest_s = None if deadline_s is None else deadline_s - time.monotonic()
             if rest_s is not None and rest_s <= 0:
                 return found

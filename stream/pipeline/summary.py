@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stream.pipeline.context import RunContext
 from stream.pipeline.timing import StageStatistics, Statistics
 from stream.sources import SourceHealth
 
@@ -12,7 +13,7 @@ from stream.sources import SourceHealth
 class SourceSummary:
     """One source: frames written, people in them, drops by cause, and how it fared.
 
-    left_out: pictures that are missing in outputs of a live source, by output: its encoder or its
+    left_out: frames that are missing in outputs of a live source, by output: its encoder or its
     receiver could not keep up.
     """
 
@@ -27,9 +28,7 @@ class SourceSummary:
     def troubles(self) -> list[str]:
         """What people should know of, in words; nothing where all is well."""
         found = [
-            f"{count} pictures not in {output!r}"
-            for output, count in self.left_out.items()
-            if count
+            f"{count} frames not in {output!r}" for output, count in self.left_out.items() if count
         ]
         if self.health.state == "failed":
             found.append(self.health.message)
@@ -101,3 +100,26 @@ class Summary:
                 f"busy {min(self.slowest.busy_share, 1):.0%})"
             )
         return "; ".join(parts)
+
+
+def summary_of(context: RunContext, *, stopped: bool) -> Summary:
+    """What a run has come to so far; for any thread."""
+    timings = context.timings
+    return Summary(
+        elapsed_s=timings.elapsed_s,
+        sources=tuple(
+            SourceSummary(
+                name=lane.source.name,
+                frames=lane.frames,
+                people=lane.people,
+                drops=lane.ring.drops,
+                health=lane.source.health,
+                left_out=lane.left_out,
+            )
+            for lane in context.lanes
+        ),
+        latency_ms=timings.latency_ns.statistics(1e-6),
+        stages=timings.statistics(),
+        depths={name: series.statistics() for name, series in timings.depths.items()},
+        stopped=stopped,
+    )

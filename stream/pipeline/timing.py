@@ -62,7 +62,7 @@ class StageStatistics:
     """One stage: time per frame in milliseconds, and the share of the run in which it was at work.
 
     Waiting for a frame, for room behind the stage or for a live source to send something is no
-    work. The engine's thread is at work while it submits a picture and while it waits for the
+    work. The engine's thread is at work while it submits an image and while it waits for the
     result of one: what the engine computes while its thread waits for neither is hidden behind
     other work, and not counted. So no share can exceed 1.
     """

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-from stream.pipeline.ring import RingClosed
-
-_LOG = logging.getLogger(__name__)
+from stream.pipeline.context import RunContext
+from stream.pipeline.hand_over import Closed
 
 
 class End(Protocol):
-    """The end of a ring that a worker holds."""
+    """The end of a ring or a hand-over that a worker holds."""
 
-    def close(self, reason: str = ...) -> None: ...
-    def abort(self, reason: str = ...) -> None: ...
+    def close(self, reason: str = ...) -> None:
+        """No more goes in."""
 
-
-class Outcome:
-    """How a run ended: the first error wins, later ones are logged. For any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._error: BaseException | None = None
-
-    @property
-    def error(self) -> BaseException | None:
-        return self._error
-
-    def fail(self, error: BaseException, where: str) -> None:
-        """Keeps the first error; one that follows is most likely its consequence."""
-        with self._lock:
-            if self._error is None:
-                self._error = error
-                return
-        _LOG.warning("%s failed too, after the first error: %s", where, error)
+    def abort(self, reason: str = ...) -> None:
+        """No more goes in or comes out."""
 
 
 class Worker(threading.Thread, ABC):
@@ -45,13 +26,13 @@ class Worker(threading.Thread, ABC):
 
     When it ends, for whatever reason, nothing more goes into its `inboxes`, so that the stages
     before it end, and its `outboxes` are closed, so that the stages behind it finish what they have
-    and end. An error goes to `outcome`.
+    and end. An error goes to the outcome of the run.
     """
 
     def __init__(
         self,
         name: str,
-        outcome: Outcome,
+        context: RunContext,
         *,
         inboxes: Sequence[End] = (),
         outboxes: Sequence[End] = (),
@@ -59,13 +40,13 @@ class Worker(threading.Thread, ABC):
         super().__init__(
             name=name, daemon=True
         )  # a stage that hangs in native code must not keep the process alive
-        self._outcome = outcome
+        self.context = context
         self._inboxes = tuple(inboxes)
         self._outboxes = tuple(outboxes)
 
     @abstractmethod
     def work(self) -> None:
-        """The stage. RingClosed means that it is done."""
+        """The stage. Closed means that it is done."""
 
     def finish(self) -> None:
         """Gives back what the stage holds; called once, in its thread, whatever happened."""
@@ -74,14 +55,14 @@ class Worker(threading.Thread, ABC):
     def run(self) -> None:
         try:
             self.work()
-        except RingClosed:
+        except Closed:
             pass
         except BaseException as error:  # noqa: BLE001 - handed to the caller of the pipeline, who raises it
-            self._outcome.fail(error, self.name)
+            self.context.outcome.fail(error, self.name)
         try:
             self.finish()
         except BaseException as error:  # noqa: BLE001 - as above
-            self._outcome.fail(error, self.name)
+            self.context.outcome.fail(error, self.name)
         finally:
             reason = f"{self.name} ended"
             for ring in self._inboxes:

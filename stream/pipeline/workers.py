@@ -1,64 +1,65 @@
-"""The stages: decode, group, render, write; `stream.pipeline.inference` has the one between decode and
-group.
+"""The stages around the engine: decode, group, render, write.
+
+`stream.pipeline.inference` has the one between decode and group, `stream.pipeline.stages` those that
+a user inserts behind group.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 from configs import SourceError
 from grouping import People
 from stream.estimator import Group
-from stream.pipeline.item import Parcel, send
-from stream.pipeline.lane import Channel
-from stream.pipeline.ring import RingBuffer
-from stream.pipeline.timing import Timings
-from stream.pipeline.worker import Outcome, Worker
+from stream.pipeline.context import RunContext
+from stream.pipeline.hand_over import HandOver
+from stream.pipeline.item import GroupedItem, InferredItem, WorkItem
+from stream.pipeline.lane import Lane
+from stream.pipeline.worker import Worker
 from stream.render.renderer import Status
 from stream.sinks import RunInfo
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _FPS_FRAMES = 30  # frames over which the status line's frame rate is taken
 
-Ring = RingBuffer[Parcel]
+Item = TypeVar("Item", bound=WorkItem)
 
 
 class DecodeWorker(Worker):
-    """Source to ring: one thread a source, so that a source that is gone holds up nobody."""
+    """Source to ring: one thread per source, so that a source that is gone holds up nobody."""
 
-    def __init__(self, channel: Channel, outcome: Outcome, timings: Timings) -> None:
-        super().__init__(f"decode {channel.source.name}", outcome, outboxes=(channel.ring,))
-        self._channel = channel
-        self._timer = timings.stage(channel.stage("decode"))
-        self._number = int(channel.label or 0)
+    def __init__(self, context: RunContext, lane: Lane) -> None:
+        super().__init__(f"decode {lane.source.name}", context, outboxes=(lane.ring,))
+        self._lane = lane
+        self._timer = context.timings.stage(lane.stage("decode"))
 
     def work(self) -> None:
         try:
             self._decode()
         except SourceError as error:
-            health = self._channel.source.health
+            health = self._lane.source.health
             health.state, health.message = "failed", str(error)
-            if self._channel.label:
-                _LOG.error(
-                    "%s", error
-                )  # now: the other sources may go on for days before it is raised
+            if self._lane.label:
+                # now: the other sources may go on for days before it is raised
+                logger.error("%s", error)
             raise
 
     def _decode(self) -> None:
-        source, ring, thinning = self._channel.source, self._channel.ring, self._channel.thinning
+        source, ring, sampler = self._lane.source, self._lane.ring, self._lane.sampler
         spent_ns = 0  # since the last frame that was used
-        while not thinning.done:
+        while not sampler.done:
             begin_ns, waited_ns = time.perf_counter_ns(), source.health.waited_ns
             with self._timer.marked():
                 found = source.grab()
             if not found:
                 return
             spent_ns += time.perf_counter_ns() - begin_ns - (source.health.waited_ns - waited_ns)
-            if not thinning.wants(source.time_s):
+            if not sampler.wants(source.time_s):
                 continue
             lease = ring.reserve()
             if lease is None:
@@ -68,7 +69,8 @@ class DecodeWorker(Worker):
                 with self._timer.marked():
                     source.retrieve(lease.slot)
                 frame = lease.slot.frame
-                self._timer.add(begin_ns, time.perf_counter_ns(), frame.index, self._number)
+                frame.source_index = self._lane.index
+                self._timer.add(begin_ns, time.perf_counter_ns(), frame.index, self._lane.index)
                 spent_ns = 0
                 frame.left_ns["decode"] = time.monotonic_ns()
                 lease.commit(frame.capture_ns)
@@ -76,110 +78,93 @@ class DecodeWorker(Worker):
                 lease.release()
 
 
-class ParcelWorker(Worker):
-    """A stage that takes parcels in order, does something to each, and sends them on."""
+class StageWorker(Worker, Generic[Item]):
+    """A stage that takes items in order, does something to each, and sends people on."""
 
-    stage = ""
-
-    def __init__(self, inbox: Ring, outbox: Ring, outcome: Outcome, timings: Timings) -> None:
-        super().__init__(self.stage, outcome, inboxes=(inbox,), outboxes=(outbox,))
+    def __init__(
+        self,
+        name: str,
+        context: RunContext,
+        inbox: HandOver[Item],
+        outbox: HandOver[GroupedItem],
+    ) -> None:
+        super().__init__(name, context, inboxes=(inbox,), outboxes=(outbox,))
+        self.stage = name
         self._inbox = inbox
         self._outbox = outbox
-        self._timer = timings.stage(self.stage)
-        self._depth = timings.depth(self.stage)
+        self._timer = context.timings.stage(name)
+        self._depth = context.timings.depth(name)
 
     def work(self) -> None:
-        parcel = Parcel()
-        for lease in self._inbox:
-            with lease as slot:
-                parcel.take(slot)
+        for item in self._inbox:
             self._depth.add(len(self._inbox))
             try:
-                frame = parcel.frame
-                with self._timer.measure(frame.index, parcel.channel):
-                    self.process(parcel)
-                frame.left_ns[self.stage] = time.monotonic_ns()
-                send(parcel, self._outbox)
-            finally:
-                parcel.clear()
+                with self._timer.measure(item.frame.index, item.lane.index):
+                    done = self.process(item)
+            except BaseException:
+                item.release()
+                raise
+            done.frame.left_ns[self.stage] = time.monotonic_ns()
+            self._outbox.put(done)
 
-    def process(self, parcel: Parcel) -> None:
-        """What the stage does to one frame."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what it does to a frame")
+    @abstractmethod
+    def process(self, item: Item) -> GroupedItem:
+        """What the stage does to one frame; what it returns holds all that `item` held."""
 
 
-class GroupWorker(ParcelWorker):
+class GroupWorker(StageWorker[InferredItem]):
     """Maps to people in source pixels."""
 
-    stage = "group"
-
     def __init__(
         self,
+        context: RunContext,
+        inbox: HandOver[InferredItem],
+        outbox: HandOver[GroupedItem],
         group: Group,
-        channels: Sequence[Channel],
-        inbox: Ring,
-        outbox: Ring,
-        outcome: Outcome,
-        timings: Timings,
     ) -> None:
-        super().__init__(inbox, outbox, outcome, timings)
+        super().__init__("group", context, inbox, outbox)
         self._group = group
-        self._channels = tuple(channels)
 
-    def process(self, parcel: Parcel) -> None:
-        maps = parcel.maps
-        assert maps is not None
-        people = self._group(maps.heatmaps, maps.tags, maps.candidates)
-        parcel.people = People(
-            maps.alignment.to_image(people.keypoints), people.scores, people.tags
-        )
-        if not self._channels[parcel.channel].draws_maps:
-            maps.release()
-            parcel.maps = None
+    def process(self, item: InferredItem) -> GroupedItem:
+        maps = item.maps
+        found = self._group(maps.heatmaps, maps.tags, maps.candidates)
+        people = People(maps.alignment.to_image(found.keypoints), found.scores, found.tags)
+        return item.grouped(people, keep_maps=item.lane.draws_maps)
 
 
-class RenderWorker(ParcelWorker):
+class RenderWorker(StageWorker[GroupedItem]):
     """People drawn into the frame itself, if a sink wants that: from here on its image is the
-    annotated picture.
+    annotated one.
     """
 
-    stage = "render"
-
     def __init__(
         self,
-        channels: Sequence[Channel],
+        context: RunContext,
+        inbox: HandOver[GroupedItem],
+        outbox: HandOver[GroupedItem],
         runtime: str,
-        inbox: Ring,
-        outbox: Ring,
-        outcome: Outcome,
-        timings: Timings,
     ) -> None:
-        super().__init__(inbox, outbox, outcome, timings)
-        self._channels = tuple(channels)
+        super().__init__("render", context, inbox, outbox)
         self._runtime = runtime
-        self._recent_ns: tuple[deque[int], ...] = tuple(deque(maxlen=_FPS_FRAMES) for _ in channels)
+        self._recent_ns = tuple(deque[int](maxlen=_FPS_FRAMES) for _ in context.lanes)
 
-    def process(self, parcel: Parcel) -> None:
-        channel, people = self._channels[parcel.channel], parcel.people
-        assert people is not None
-        if channel.draws and channel.renderer is not None:
-            channel.renderer.draw(
-                parcel.frame.image, people, self._status(parcel), maps=parcel.maps
-            )
-            parcel.drawn = True
-        if parcel.maps is not None:
-            parcel.maps.release()
-            parcel.maps = None
+    def process(self, item: GroupedItem) -> GroupedItem:
+        lane = item.lane
+        if lane.draws and lane.renderer is not None:
+            lane.renderer.draw(item.frame.image, item.people, self._status(item), maps=item.maps)
+            item.drawn = True
+        item.release_maps()
+        return item
 
-    def _status(self, parcel: Parcel) -> Status:
+    def _status(self, item: GroupedItem) -> Status:
         now_ns = time.monotonic_ns()
-        recent = self._recent_ns[parcel.channel]
+        recent = self._recent_ns[item.lane.index]
         recent.append(now_ns)
         span_ns = now_ns - recent[0]
         return Status(
             fps=(len(recent) - 1) / span_ns * 1e9 if span_ns else 0.0,
-            latency_ms=(now_ns - parcel.frame.capture_ns) * 1e-6,
-            drops=self._channels[parcel.channel].ring.dropped,
+            latency_ms=(now_ns - item.frame.capture_ns) * 1e-6,
+            drops=item.lane.ring.dropped,
             runtime=self._runtime,
         )
 
@@ -189,41 +174,29 @@ class WriteWorker(Worker):
     alone.
     """
 
-    def __init__(
-        self,
-        channels: Sequence[Channel],
-        run: RunInfo,
-        inbox: Ring,
-        outcome: Outcome,
-        timings: Timings,
-    ) -> None:
-        super().__init__("write", outcome, inboxes=(inbox,))
+    def __init__(self, context: RunContext, inbox: HandOver[GroupedItem], run: RunInfo) -> None:
+        super().__init__("write", context, inboxes=(inbox,))
         self._inbox = inbox
-        self._channels = tuple(channels)
         self._run_info = run
-        self._timings = timings
-        self._timer = timings.stage("write")
-        self._depth = timings.depth("write")
+        self._timer = context.timings.stage("write")
+        self._depth = context.timings.depth("write")
         self._opened: set[int] = set()
 
     def work(self) -> None:
-        for index, channel in enumerate(self._channels):
-            if channel.source.info is not None:
-                self._open(index)
-        parcel = Parcel()
-        for lease in self._inbox:
-            with lease as slot:
-                parcel.take(slot)
+        for lane in self.context.lanes:
+            if lane.source.info is not None:
+                self._open(lane)
+        for item in self._inbox:
             self._depth.add(len(self._inbox))
             try:
-                self._write(parcel)
+                self._write(item)
             finally:
-                parcel.clear()
+                item.release()
 
     def finish(self) -> None:
         first: BaseException | None = None
-        for channel in self._channels:
-            for sink in channel.sinks:
+        for lane in self.context.lanes:
+            for sink in lane.sinks:
                 try:
                     sink.close()
                 except BaseException as error:  # noqa: BLE001 - the others must be closed all the same
@@ -231,33 +204,25 @@ class WriteWorker(Worker):
         if first is not None:
             raise first
 
-    def _open(self, index: int) -> None:
-        channel = self._channels[index]
-        info = channel.source.info
+    def _open(self, lane: Lane) -> None:
+        info = lane.source.info
         if info is None:
-            raise SourceError(f"{channel.source.name!r} delivered a frame before it knew its size")
-        self._opened.add(index)
-        for sink in channel.sinks:
+            raise SourceError(f"{lane.source.name!r} delivered a frame before it knew its size")
+        self._opened.add(lane.index)
+        for sink in lane.sinks:
             sink.open(info, self._run_info)
 
-    def _write(self, parcel: Parcel) -> None:
-        channel, frame, people = self._channels[parcel.channel], parcel.frame, parcel.people
-        assert people is not None
-        if parcel.channel not in self._opened:
-            self._open(parcel.channel)
-        drops = channel.ring.dropped
-        latency_ns = self._timings.delivered(
-            frame.index,
-            parcel.channel,
-            capture_ns=frame.capture_ns,
-            people=len(people),
-            drops=drops,
-        )
-        with self._timer.measure(frame.index, parcel.channel):
-            for sink in channel.sinks:
+    def _write(self, item: GroupedItem) -> None:
+        lane, frame, people = item.lane, item.frame, item.people
+        if lane.index not in self._opened:
+            self._open(lane)
+        delivery = self.context.deliver(lane, frame, people)
+        with self._timer.measure(frame.index, lane.index):
+            for sink in lane.sinks:
                 # What a sink needs may have changed since the frame was rendered: it gets the
-                # annotated picture or none.
-                picture = frame.image if sink.needs_picture and parcel.drawn else None
-                sink.write(frame, people, picture, latency_ms=latency_ns * 1e-6, drops=drops)
-        channel.frames += 1
-        channel.people += len(people)
+                # annotated image or None.
+                image = frame.image if sink.needs_image and item.drawn else None
+                sink.write(
+                    frame, people, image, latency_ms=delivery.latency_ms, drops=delivery.drops
+                )
+        lane.count(len(people))

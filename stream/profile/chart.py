@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 from stream.profile.svg import Axis, Plot
 
+_STAGES = frozenset({"decode", "infer", "group", "render", "write"})  # those of every run
 WIDE = 1100  # px, the width of the page
 
 
@@ -22,8 +24,13 @@ class Chart:
 
 
 def stage_style(name: str) -> str:
-    """The CSS class of a stage's colour; `decode 1` has that of `decode`."""
-    return "stage-" + name.split(" ")[0].split(":")[0]
+    """The CSS class of a stage's colour.
+
+    `decode 1` has that of `decode`. Stages of the user's own, whose names may be anything, share
+    four colours among them.
+    """
+    known = name.split(" ")[0].split(":")[0]
+    return f"stage-{known if known in _STAGES else f'own-{zlib.crc32(name.encode()) % 4}'}"
 
 
 def time_axis(document: dict[str, Any]) -> Axis:

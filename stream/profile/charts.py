@@ -67,7 +67,7 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     line = document["timeline"]
     stages = [stage["name"] for stage in document["stages"]]
     # Sources are decoded side by side: a frame was decoded once, whichever thread did it.
-    decoders = [name for name in stages if name.startswith("decode")]
+    decoders = [name for name in stages if name.split(" ")[0] == "decode"]
     series = [
         (
             "decode",
@@ -104,7 +104,7 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     legend = [(stage_style(name), name) for name, _ in series] + [
         ("stage-waiting", "waiting between stages")
     ]
-    note = "What a frame spends in each stage, on average. infer counts from submitting a picture to its result."
+    note = "What a frame spends in each stage, on average. infer counts from submitting an image to its result."
     return Chart(title="Where the time goes", note=note, plot=plot, legend=tuple(legend))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Iterable
 from typing import Any
 
 from configs import redact_url
+from configs.flags import flag_words
 
-_SECRET = ("token",)
+_SECRET = ("--token",)
 
 
 def shown_command(
@@ -21,18 +21,6 @@ def shown_command(
     outputs = tuple(outputs)
     words = [program, *sources, *(["-o", *outputs] if outputs else [])]
     for config in configs:
-        for field in dataclasses.fields(config):
-            value = getattr(config, field.name)
-            if "help" in field.metadata and value != field.default:
-                words += _flag(field.name, value)
+        for flag, *values in flag_words(config):
+            words += [flag, *(["***"] if flag in _SECRET else values)]
     return shlex.join(redact_url(word) for word in words)
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    flag = name.replace("_", "-")
-    if isinstance(value, bool):
-        return [f"--{flag}" if value else f"--no-{flag}"]
-    if name in _SECRET:
-        return [f"--{flag}", "***"]
-    values = value if isinstance(value, tuple) else (value,)
-    return [f"--{flag}", *(str(item) for item in values)]

@@ -123,7 +123,7 @@ def _rates(summary: Summary, recorder: Recorder) -> dict[str, Any]:
 
 
 def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[dict[str, Any]]:
-    """Parts of stages, and how long the engine has a picture, which may overlap with the next one."""
+    """Parts of stages, and how long the engine has an image, which may overlap with the next one."""
     found = [timer.statistics(elapsed_s) for timer in timings.parts.values()]
     parts = [
         {"name": part.name, **asdict(part.time_ms), "busy_share": part.busy_share}

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Any
 
 from configs import SinkError
-from configs.profile import ProfileConfig
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
+from stream.profile.config import ProfileConfig
 from stream.profile.environment import Environment, find_environment
 from stream.profile.figures import RunFacts, document
 from stream.profile.nvml_probe import nvml_probe

@@ -17,7 +17,7 @@ class Verdict(NamedTuple):
 
 def verdicts(document: dict[str, Any]) -> list[Verdict]:
     """What limits the run, and what casts doubt on its figures."""
-    makers = (_outcome, _slowest, _waiting, _processor, _company, _thinned)
+    makers = (_outcome, _slowest, _waiting, _processor, _other_load, _sampled)
     return [verdict for make in makers if (verdict := make(document)) is not None]
 
 
@@ -70,7 +70,7 @@ def _processor(document: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _company(document: dict[str, Any]) -> Verdict | None:
+def _other_load(document: dict[str, Any]) -> Verdict | None:
     load, cores = (
         document["environment"]["load_average"],
         int(document["environment"]["hardware"]["cores"]),
@@ -85,7 +85,7 @@ def _company(document: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _thinned(document: dict[str, Any]) -> Verdict | None:
+def _sampled(document: dict[str, Any]) -> Verdict | None:
     every = document["kept_every"]
     if every == 1:
         return None

@@ -1,1 +1,1 @@
-"""People drawn into the picture."""
+"""People drawn into the image."""

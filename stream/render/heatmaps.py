@@ -1,4 +1,4 @@
-"""What the network saw: heatmaps or tags laid over the picture."""
+"""What the network saw: heatmaps or tags laid over the image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class MapAlignment(Protocol):
-    """Where map pixels lie in the picture (`engine.PoseMaps.alignment` has it)."""
+    """Where map pixels lie in the image (`engine.PoseMaps.alignment` has it)."""
 
     def to_image(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
         """(P, J, 3) in map pixels -> (P, J, 3) in source pixels."""
@@ -40,8 +40,8 @@ _TAG_RANGE = 8.0
 _STRENGTH = 0.75
 
 
-def draw_maps(picture: NDArray[np.uint8], maps: Maps, kind: str) -> None:
-    """Lays `heatmaps` (the strongest joint of a pixel) or `tags` (its tag as a hue) over `picture`
+def draw_maps(image: NDArray[np.uint8], maps: Maps, kind: str) -> None:
+    """Lays `heatmaps` (the strongest joint of a pixel) or `tags` (its tag as a hue) over `image`
     (H, W, 3), in place.
     """
     strength, value = _flatten(maps.heatmaps, maps.tags, _TAG_RANGE)
@@ -50,13 +50,13 @@ def draw_maps(picture: NDArray[np.uint8], maps: Maps, kind: str) -> None:
     matrix = cv2.getAffineTransform(
         np.ascontiguousarray(corners[0, :, :2]), np.ascontiguousarray(placed)
     )
-    size = picture.shape[1], picture.shape[0]
+    size = image.shape[1], image.shape[0]
     strength = cv2.warpAffine(strength, matrix, size, flags=cv2.INTER_LINEAR)
     if kind == "tags":
         value = cv2.warpAffine(value, matrix, size, flags=cv2.INTER_NEAREST)
-        _lay_over(picture, strength, value, _HUES, _STRENGTH)
+        _lay_over(image, strength, value, _HUES, _STRENGTH)
     else:
-        _lay_over(picture, strength, strength, _HEAT, _STRENGTH)
+        _lay_over(image, strength, strength, _HEAT, _STRENGTH)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -81,16 +81,16 @@ def _flatten(heatmaps, tags, tag_range):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _lay_over(picture, strength, value, colours, most):  # type: ignore[no-untyped-def]
-    for row in range(picture.shape[0]):
-        for column in range(picture.shape[1]):
+def _lay_over(image, strength, value, colours, most):  # type: ignore[no-untyped-def]
+    for row in range(image.shape[0]):
+        for column in range(image.shape[1]):
             share = strength[row, column]
-            if share < 12:  # the floor of the heatmaps would tint the whole picture
+            if share < 12:  # the floor of the heatmaps would tint the whole image
                 continue
             # The square root lifts what is weak: it is what one looks for.
             weight = most * np.sqrt(share / 255.0)
             for channel in range(3):
-                before = picture[row, column, channel]
-                picture[row, column, channel] = np.uint8(
+                before = image[row, column, channel]
+                image[row, column, channel] = np.uint8(
                     before + (colours[value[row, column], channel] - before) * weight
                 )

@@ -43,23 +43,21 @@ def head_joints(keypoint_set: KeypointSet) -> HeadJoints:
     return HeadJoints(np.array(face, np.int32), pair("shoulder"), pair("hip"))
 
 
-def blur_background(picture: NDArray[np.uint8]) -> None:
-    """Reduces the whole of `picture` (H, W, 3) to soft patches of colour, in place."""
-    height, width = picture.shape[:2]
+def blur_background(image: NDArray[np.uint8]) -> None:
+    """Reduces the whole of `image` (H, W, 3) to soft patches of colour, in place."""
+    height, width = image.shape[:2]
     size = max(1, width // _BLUR_REDUCTION), max(1, height // _BLUR_REDUCTION)
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    cv2.resize(
-        cv2.blur(small, (3, 3)), (width, height), dst=picture, interpolation=cv2.INTER_LINEAR
-    )
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    cv2.resize(cv2.blur(small, (3, 3)), (width, height), dst=image, interpolation=cv2.INTER_LINEAR)
 
 
 @numba.njit(nogil=True, cache=True)
-def mosaic_heads(picture, keypoints, heads):  # type: ignore[no-untyped-def]
+def mosaic_heads(image, keypoints, heads):  # type: ignore[no-untyped-def]
     """Replaces every head of the people (P, J, 3) by at most 6 x 6 blocks of their mean colour."""
     for person in range(keypoints.shape[0]):
         x, y, radius = _head(keypoints[person], heads)
         if radius > 0:
-            _mosaic(picture, x, y, radius, max(4, math.ceil(radius / 3)))
+            _mosaic(image, x, y, radius, max(4, math.ceil(radius / 3)))
 
 
 @numba.njit(nogil=True, cache=True)
@@ -113,8 +111,8 @@ def _between(joints, pair):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _mosaic(picture, x, y, radius, block):  # type: ignore[no-untyped-def]
-    height, width = picture.shape[0], picture.shape[1]
+def _mosaic(image, x, y, radius, block):  # type: ignore[no-untyped-def]
+    height, width = image.shape[0], image.shape[1]
     for top in range(int(y - radius), int(y + radius), block):
         for left in range(int(x - radius), int(x + radius), block):
             first_row, last_row = max(0, top), min(height, top + block)
@@ -127,8 +125,8 @@ def _mosaic(picture, x, y, radius, block):  # type: ignore[no-untyped-def]
                 total = 0
                 for row in range(first_row, last_row):
                     for column in range(first_column, last_column):
-                        total += picture[row, column, channel]
+                        total += image[row, column, channel]
                 mean = np.uint8(total // count)
                 for row in range(first_row, last_row):
                     for column in range(first_column, last_column):
-                        picture[row, column, channel] = mean
+                        image[row, column, channel] = mean

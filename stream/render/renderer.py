@@ -1,4 +1,4 @@
-"""People drawn into the picture."""
+"""People drawn into the image."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from configs import KeypointSet
 from grouping import People
+from stream.render.config import RenderConfig
 from stream.render.heatmaps import Maps, draw_maps
 from stream.render.identity import PersonIds
-from stream.render.options import RenderOptions
 from stream.render.privacy import blur_background, head_joints, mosaic_heads
 from stream.render.skeleton import Skeleton, Style, draw_boxes, draw_people, person_size
-from stream.render.text import Lettering, Status
+from stream.render.text import Status, TextPainter
 from stream.render.theme import LEFT, MIDDLE, RIGHT, Theme, bgr, load_theme
 from stream.render.trails import Trails
 
-__all__ = ["RenderOptions", "Renderer", "Status"]
+__all__ = ["RenderConfig", "Renderer", "Status"]
 
 # Widths of joints follow the spread of their labels (sigma): 0.079 is a shoulder's, drawn in full;
 # an eye's is 0.025.
@@ -36,9 +36,9 @@ class Renderer:
         self,
         keypoint_set: KeypointSet,
         theme: str | Theme | None = None,
-        options: RenderOptions | None = None,
+        options: RenderConfig | None = None,
     ) -> None:
-        self.options = options or RenderOptions()
+        self.options = options or RenderConfig()
         self.theme = theme if isinstance(theme, Theme) else load_theme(theme or self.options.theme)
         self._shades = self.theme.shades()
         self._outline, self._centre = bgr(self.theme.outline), bgr(self.theme.joint_centre)
@@ -46,7 +46,7 @@ class Renderer:
         self._heads = head_joints(keypoint_set)
         self._ids = PersonIds(len(keypoint_set))
         self._trails = Trails(keypoint_set)
-        self._lettering: dict[int, Lettering] = {}
+        self._text_painters: dict[int, TextPainter] = {}
 
     def warm_up(self) -> None:
         """Compiles what `draw` calls, or loads it from the cache, before the first frame is
@@ -55,7 +55,7 @@ class Renderer:
         keypoints = np.ones((1, len(self._skeleton.joint_shades), 3), np.float32)
         people = People(keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32))
         status = Status(fps=0.0, latency_ms=0.0, drops=0)
-        everything = RenderOptions(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
+        everything = RenderConfig(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
         spare = Renderer.__new__(Renderer)
         spare.__dict__.update(self.__dict__, options=everything, _ids=PersonIds(keypoints.shape[1]))
         spare._trails = self._trails.empty_copy()
@@ -64,49 +64,49 @@ class Renderer:
 
     def draw(
         self,
-        picture: NDArray[np.uint8],
+        image: NDArray[np.uint8],
         people: People,
         status: Status | None = None,
         *,
         maps: Maps | None = None,
     ) -> None:
-        """Draws `people`, in pixels of `picture` (H, W, 3) uint8 BGR, into it. Only options that
+        """Draws `people`, in pixels of `image` (H, W, 3) uint8 BGR, into it. Only options that
         show maps need `maps`.
         """
         options = self.options
         keypoints = _usable(people.keypoints.astype(np.float64))
         if options.background == "black":
-            picture.fill(0)
+            image.fill(0)
         elif options.background == "blur":
-            blur_background(picture)
+            blur_background(image)
         elif options.blur_faces:
-            mosaic_heads(picture, keypoints, self._heads)
+            mosaic_heads(image, keypoints, self._heads)
         if maps is not None and options.maps != "none":
-            draw_maps(picture, maps, options.maps)
+            draw_maps(image, maps, options.maps)
         if len(people) or options.trails:
-            self._draw_people(picture, keypoints, people.scores)
+            self._draw_people(image, keypoints, people.scores)
         if status is not None and options.status:
-            self._letters(picture).draw_status(picture, status, len(people))
+            self._text(image).draw_status(image, status, len(people))
 
     def _draw_people(
         self,
-        picture: NDArray[np.uint8],
+        image: NDArray[np.uint8],
         keypoints: NDArray[np.float64],
         scores: NDArray[np.float32],
     ) -> None:
         options = self.options
-        style = make_style(self.theme, picture.shape[0], options.joint_threshold)
+        style = make_style(self.theme, image.shape[0], options.joint_threshold)
         ids = self._ids.assign(keypoints, options.joint_threshold)
         colours = self._shades[ids % len(self._shades)]
         boxes, sizes = _boxes(keypoints, options.joint_threshold)
         order = np.argsort(sizes)  # near people are drawn over far ones
         if options.trails:
-            self._trails.draw(picture, keypoints, ids, self._shades, style, length=options.trails)
+            self._trails.draw(image, keypoints, ids, self._shades, style, length=options.trails)
         if options.boxes:
-            draw_boxes(picture, boxes, order, colours, 0.4 * style.limb_min_px, 0.9)
+            draw_boxes(image, boxes, order, colours, 0.4 * style.limb_min_px, 0.9)
         if options.skeletons:
             draw_people(
-                picture,
+                image,
                 keypoints,
                 order,
                 colours,
@@ -116,8 +116,8 @@ class Renderer:
                 self._centre,
             )
         if options.ids or options.scores:
-            self._letters(picture).draw_labels(
-                picture,
+            self._text(image).draw_labels(
+                image,
                 boxes,
                 order,
                 colours,
@@ -125,16 +125,16 @@ class Renderer:
                 scores if options.scores else None,
             )
 
-    def _letters(self, picture: NDArray[np.uint8]) -> Lettering:
-        height = picture.shape[0]
-        if height not in self._lettering:
-            self._lettering[height] = Lettering(self.theme, height)
-        return self._lettering[height]
+    def _text(self, image: NDArray[np.uint8]) -> TextPainter:
+        height = image.shape[0]
+        if height not in self._text_painters:
+            self._text_painters[height] = TextPainter(self.theme, height)
+        return self._text_painters[height]
 
 
 def make_style(theme: Theme, height: int, threshold: float) -> Style:
-    """The numbers of `theme` for a picture of `height` pixels; lines of small pictures shrink less
-    than the picture.
+    """The numbers of `theme` for an image of `height` pixels; lines of small images shrink less
+    than the image.
     """
     scale = max(0.55, height / 1080)
     return Style(
@@ -173,7 +173,7 @@ def make_skeleton(keypoint_set: KeypointSet) -> Skeleton:
 
 @numba.njit(nogil=True, cache=True)
 def _usable(keypoints):  # type: ignore[no-untyped-def]
-    """The same array: joints nowhere near a picture (not finite, or beyond a million pixels) get
+    """The same array: joints nowhere near an image (not finite, or beyond a million pixels) get
     score 0.
     """
     for person in range(keypoints.shape[0]):

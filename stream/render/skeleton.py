@@ -1,5 +1,5 @@
 """Compiled drawing: everything is an anti-aliased capsule (a line with round ends) blended into the
-picture.
+image.
 
 OpenCV draws one anti-aliased line a call, without opacity: the outlines, limbs and joints of 10
 people are 900 calls. One compiled call for all of them takes 2.0 to 2.3 ms of CPU at 1080p, OpenCV
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 class Style(NamedTuple):
-    """Numbers of a theme for one picture size: lengths in its pixels, opacities 0..1, scores 0..1."""
+    """Numbers of a theme for one image size: lengths in its pixels, opacities 0..1, scores 0..1."""
 
     threshold: float
     full_score: float
@@ -43,8 +43,8 @@ class Skeleton(NamedTuple):
 
 
 @numba.njit(nogil=True, cache=True)
-def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ignore[no-untyped-def]
-    """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `picture` (H, W, 3)
+def capsule(image, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ignore[no-untyped-def]
+    """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `image` (H, W, 3)
     uint8.
 
     All numbers are float64 and `colour` is (3,) float32 everywhere, so that it is compiled once and
@@ -58,8 +58,8 @@ def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ig
     inverse = 1.0 / math.sqrt(squared) if squared > 0 else 0.0
     left, right = min(x0, x1) - reach, max(x0, x1) + reach
     first_row = max(0, math.ceil(min(y0, y1) - reach))
-    last_row = min(picture.shape[0] - 1, math.floor(max(y0, y1) + reach))
-    last_column = picture.shape[1] - 1
+    last_row = min(image.shape[0] - 1, math.floor(max(y0, y1) + reach))
+    last_column = image.shape[1] - 1
     # A row meets the strip beside the line between two columns, `half` to both sides of its middle,
     # and the two cuts across the strip's ends at two more. Divisions are done here, once: rows of a
     # limb are only about ten pixels long.
@@ -100,7 +100,7 @@ def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ig
             first_inside, last_inside = last + 1, last
         elif hole <= 0:
             for column in range(first_inside, last_inside + 1):
-                pixel = picture[row, column]
+                pixel = image[row, column]
                 pixel[0] = np.uint8((pixel[0] * keep + blue) >> 8)
                 pixel[1] = np.uint8((pixel[1] * keep + green) >> 8)
                 pixel[2] = np.uint8((pixel[2] * keep + red) >> 8)
@@ -121,7 +121,7 @@ def capsule(picture, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ig
             if distance >= reach or distance < hole:
                 continue
             weight = opacity * min(1.0, reach - distance)
-            pixel = picture[row, column]
+            pixel = image[row, column]
             for channel in range(3):
                 pixel[channel] = np.uint8(
                     pixel[channel] + (colour[channel] - pixel[channel]) * weight + 0.5
@@ -148,7 +148,7 @@ def person_size(joints, threshold):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def draw_people(picture, keypoints, order, colours, skeleton, style, outline, centre):  # type: ignore[no-untyped-def]
+def draw_people(image, keypoints, order, colours, skeleton, style, outline, centre):  # type: ignore[no-untyped-def]
     """Draws people (P, J, 3) x, y, score in `order`, each with its colours (P, 3 shades, 3).
 
     `outline` and `centre` (3,) are the colours around limbs and in the middle of joints.
@@ -160,13 +160,11 @@ def draw_people(picture, keypoints, order, colours, skeleton, style, outline, ce
         radius = 0.5 * min(style.limb_max_px, max(style.limb_min_px, style.limb_width * size))
         for dark in (True, False):
             if not dark or style.outline_opacity > 0:
-                _draw_person(
-                    picture, joints, shades, skeleton, style, outline, centre, radius, dark
-                )
+                _draw_person(image, joints, shades, skeleton, style, outline, centre, radius, dark)
 
 
 @numba.njit(nogil=True, cache=True)
-def _draw_person(picture, joints, shades, skeleton, style, outline, centre, radius, dark):  # type: ignore[no-untyped-def]
+def _draw_person(image, joints, shades, skeleton, style, outline, centre, radius, dark):  # type: ignore[no-untyped-def]
     grow = style.outline_px if dark else 0.0
     fade = style.outline_opacity if dark else 1.0
     for link in range(skeleton.links.shape[0]):
@@ -179,7 +177,7 @@ def _draw_person(picture, joints, shades, skeleton, style, outline, centre, radi
         opacity = fade * _opacity(score, style)
         hole = max(0.0, width - 0.5) if dark else 0.0
         x0, y0, x1, y1 = joints[start, 0], joints[start, 1], joints[stop, 0], joints[stop, 1]
-        capsule(picture, x0, y0, x1, y1, width + grow, colour, opacity, hole)
+        capsule(image, x0, y0, x1, y1, width + grow, colour, opacity, hole)
     for joint in range(joints.shape[0]):
         if not (joints[joint, 2] >= style.threshold and joints[joint, 2] > 0):
             continue
@@ -188,14 +186,14 @@ def _draw_person(picture, joints, shades, skeleton, style, outline, centre, radi
         opacity = fade * _opacity(joints[joint, 2], style)
         hole = max(0.0, width - 0.5) if dark else 0.0
         x, y = joints[joint, 0], joints[joint, 1]
-        capsule(picture, x, y, x, y, width + grow, colour, opacity, hole)
+        capsule(image, x, y, x, y, width + grow, colour, opacity, hole)
         if not dark:
             # A light centre makes the joint readable where limbs of one colour cross.
-            capsule(picture, x, y, x, y, 0.42 * width, centre, opacity, 0.0)
+            capsule(image, x, y, x, y, 0.42 * width, centre, opacity, 0.0)
 
 
 @numba.njit(nogil=True, cache=True)
-def draw_boxes(picture, boxes, order, colours, radius, opacity):  # type: ignore[no-untyped-def]
+def draw_boxes(image, boxes, order, colours, radius, opacity):  # type: ignore[no-untyped-def]
     """Draws boxes (P, 4) x, y, width, height as thin frames in the middle shade of each person."""
     for index in range(order.shape[0]):
         person = order[index]
@@ -204,14 +202,14 @@ def draw_boxes(picture, boxes, order, colours, radius, opacity):  # type: ignore
         if right <= left or bottom <= top:
             continue
         colour = colours[person, 0]
-        capsule(picture, left, top, right, top, radius, colour, opacity, 0.0)
-        capsule(picture, right, top, right, bottom, radius, colour, opacity, 0.0)
-        capsule(picture, right, bottom, left, bottom, radius, colour, opacity, 0.0)
-        capsule(picture, left, bottom, left, top, radius, colour, opacity, 0.0)
+        capsule(image, left, top, right, top, radius, colour, opacity, 0.0)
+        capsule(image, right, top, right, bottom, radius, colour, opacity, 0.0)
+        capsule(image, right, bottom, left, bottom, radius, colour, opacity, 0.0)
+        capsule(image, left, bottom, left, top, radius, colour, opacity, 0.0)
 
 
 @numba.njit(nogil=True, cache=True)
-def draw_trails(picture, places, newest, colours, radius, opacity):  # type: ignore[no-untyped-def]
+def draw_trails(image, places, newest, colours, radius, opacity):  # type: ignore[no-untyped-def]
     """Draws trails: places (P, N, E, 3) x, y, seen, a ring whose latest entry is `newest`; they
     thin and fade with age.
     """
@@ -227,7 +225,7 @@ def draw_trails(picture, places, newest, colours, radius, opacity):  # type: ign
                 x0, y0 = places[person, earlier, end, 0], places[person, earlier, end, 1]
                 x1, y1 = places[person, later, end, 0], places[person, later, end, 1]
                 capsule(
-                    picture,
+                    image,
                     x0,
                     y0,
                     x1,

@@ -1,17 +1,76 @@
-"""Words in the picture: a label beside every person, and the status line."""
+"""Text in the image: a label beside every person, and the status line.
+
+Every printable ASCII character is drawn once, then blended by a compiled loop: no call per letter.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
+import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.render.glyphs import Glyphs, draw_glyphs, draw_text, text_codes
 from stream.render.skeleton import capsule
 from stream.render.theme import Theme, bgr
+
+_FIRST, _LAST = 32, 126  # printable ASCII
+
+
+class Glyphs(NamedTuple):
+    """masks: (95, height, width) uint8 coverage of the characters 32..126; advances: (95,) int32
+    pixels to the next one.
+    """
+
+    masks: NDArray[np.uint8]
+    advances: NDArray[np.int32]
+
+
+def draw_glyphs(height_px: int) -> Glyphs:
+    """The characters in lines of `height_px` pixels (capitals are about two thirds of it)."""
+    width = height_px + 4
+    masks = np.zeros((_LAST - _FIRST + 1, height_px, width), np.uint8)
+    advances = np.zeros(len(masks), np.int32)
+    for index, mask in enumerate(masks):
+        advances[index] = _draw_character(mask, chr(_FIRST + index))
+    # Digits of one width: numbers that change must not make the line jump.
+    digits = slice(ord("0") - _FIRST, ord("9") - _FIRST + 1)
+    advances[digits] = advances[digits].max()
+    return Glyphs(masks, advances)
+
+
+def text_codes(text: str) -> NDArray[np.uint8]:
+    """`text` as indices of characters; what is not printable ASCII becomes a question mark."""
+    codes = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
+    return np.where((codes >= _FIRST) & (codes <= _LAST), codes - _FIRST, ord("?") - _FIRST).astype(
+        np.uint8
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def draw_text(image, glyphs, codes, x, y, colour, opacity):  # type: ignore[no-untyped-def]
+    """Blends characters with their line's left upper corner at (x, y) into `image` (H, W, 3)
+    uint8; gives the x after it.
+    """
+    height, width = image.shape[0], image.shape[1]
+    for index in range(codes.shape[0]):
+        mask = glyphs.masks[codes[index]]
+        for row in range(max(0, -y), min(mask.shape[0], height - y)):
+            for column in range(max(0, -x), min(mask.shape[1], width - x)):
+                if mask[row, column] == 0:
+                    continue
+                weight = opacity * mask[row, column] / 255.0
+                pixel = image[y + row, x + column]
+                for channel in range(3):
+                    pixel[channel] = np.uint8(
+                        pixel[channel] + (colour[channel] - pixel[channel]) * weight + 0.5
+                    )
+        x += glyphs.advances[codes[index]]
+    return x
+
 
 _ZERO, _DOT, _HASH, _SPACE = (int(code) for code in text_codes("0.# "))
 
@@ -29,8 +88,8 @@ class Status:
     runtime: str = ""
 
 
-class Lettering:
-    """Letters of a theme in the size that suits a picture of `height` pixels."""
+class TextPainter:
+    """Letters of a theme in the size that suits an image of `height` pixels."""
 
     def __init__(self, theme: Theme, height: int) -> None:
         self._theme = theme
@@ -41,8 +100,8 @@ class Lettering:
         """The letters, drawn at the first use."""
         return draw_glyphs(self._line_px)
 
-    def draw_status(self, picture: NDArray[np.uint8], status: Status, people: int) -> None:
-        """Draws the status line into the left lower corner of `picture` (H, W, 3), in place."""
+    def draw_status(self, image: NDArray[np.uint8], status: Status, people: int) -> None:
+        """Draws the status line into the left lower corner of `image` (H, W, 3), in place."""
         words = [
             f"{status.fps:.1f} FPS",
             f"{status.latency_ms:.0f} ms",
@@ -56,11 +115,11 @@ class Lettering:
         codes = [text_codes(word) for word in words]
         width = sum(int(glyphs.advances[word].sum()) for word in codes) + gap * (len(words) - 1)
         x = gap + line // 3
-        y = picture.shape[0] - gap - line
+        y = image.shape[0] - gap - line
         background, opacity = bgr(theme.text_background), theme.text_background_opacity
         middle = y + 0.5 * (line - 1)
         capsule(
-            picture,
+            image,
             float(x),
             middle,
             float(x + width),
@@ -73,11 +132,11 @@ class Lettering:
         text, warning = bgr(theme.text), bgr(theme.warning)
         for word, code in zip(words, codes, strict=True):
             late = status.drops > 0 and word.endswith("dropped")
-            x = draw_text(picture, glyphs, code, x, y, warning if late else text, 0.95) + gap
+            x = draw_text(image, glyphs, code, x, y, warning if late else text, 0.95) + gap
 
     def draw_labels(
         self,
-        picture: NDArray[np.uint8],
+        image: NDArray[np.uint8],
         boxes: NDArray[np.float64],
         order: NDArray[np.int64],
         colours: NDArray[np.float32],
@@ -90,7 +149,7 @@ class Lettering:
         no_ids, no_scores = np.empty(0, np.int64), np.empty(0, np.float32)
         numbers = no_ids if ids is None else ids
         _draw_labels(
-            picture,
+            image,
             self.glyphs,
             boxes,
             order,
@@ -101,7 +160,7 @@ class Lettering:
 
 
 @numba.njit(nogil=True, cache=True)
-def _draw_labels(picture, glyphs, boxes, order, colours, ids, scores):  # type: ignore[no-untyped-def]
+def _draw_labels(image, glyphs, boxes, order, colours, ids, scores):  # type: ignore[no-untyped-def]
     codes = np.empty(32, np.uint8)
     line = glyphs.masks.shape[1]
     ink = np.array([16.0, 16.0, 16.0], np.float32)
@@ -123,14 +182,14 @@ def _draw_labels(picture, glyphs, boxes, order, colours, ids, scores):  # type: 
             width += glyphs.advances[codes[place]]
         x = int(
             min(
-                picture.shape[1] - width - line // 2,
+                image.shape[1] - width - line // 2,
                 max(line // 2, boxes[person, 0] + 0.5 * (boxes[person, 2] - width)),
             )
         )
-        y = int(min(picture.shape[0] - line, max(2, boxes[person, 1] - 1.25 * line)))
+        y = int(min(image.shape[0] - line, max(2, boxes[person, 1] - 1.25 * line)))
         middle = y + 0.5 * (line - 1)
         capsule(
-            picture,
+            image,
             float(x),
             middle,
             float(x + width),
@@ -140,7 +199,7 @@ def _draw_labels(picture, glyphs, boxes, order, colours, ids, scores):  # type: 
             0.85,
             0.0,
         )
-        draw_text(picture, glyphs, codes[:count], x, y, ink, 1.0)
+        draw_text(image, glyphs, codes[:count], x, y, ink, 1.0)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -162,3 +221,28 @@ def _put_score(codes, count, score):  # type: ignore[no-untyped-def]
         np.uint8(_ZERO + hundredths % 10),
     )
     return count + 4
+
+
+def _draw_character(mask: NDArray[np.uint8], character: str) -> int:
+    height = mask.shape[0]
+    baseline = round(0.76 * height)
+    if hasattr(cv2, "FontFace"):  # OpenCV 5 brings an outline font
+        library: Any = cv2
+        font = library.FontFace("sans")
+        size = max(6, round(0.72 * height))
+        end, _ = library.putText(mask, character, (1, baseline), (255,), font, size, 500)
+        return max(1, int(end[0]) - 1) if character != " " else max(2, round(0.26 * height))
+    scale = height / 32
+    thickness = max(1, round(height / 18))
+    cv2.putText(
+        mask,
+        character,
+        (1, baseline),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        scale,
+        (255,),
+        thickness,
+        cv2.LINE_AA,
+    )
+    (advance, _), _ = cv2.getTextSize(character, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    return advance

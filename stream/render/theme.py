@@ -1,4 +1,4 @@
-"""Themes: what the drawn picture looks like, as data in `stream/render/themes/*.yaml`."""
+"""Themes: what the drawn image looks like, as data in `stream/render/themes/*.yaml`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import ConfigError
-from configs.loading import build, load_yaml, nearest
+from configs.loading import from_mapping, load_yaml, nearest
 
 _FOLDER = Path(__file__).parent / "themes"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -36,7 +36,7 @@ class Tint:
 @dataclass(frozen=True, kw_only=True)
 class Theme:
     """Colours as `#rrggbb`, lengths as a share of the person's size or, with `_px`, in pixels of a
-    1080-line picture.
+    1080-line image.
 
     palette: a colour per person, taken in turn.
     left, right, middle: how that colour changes on the person's left, right, and in the middle.
@@ -112,7 +112,7 @@ def load_theme(name: str) -> Theme:
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in theme_names():
         raise ConfigError(f"unknown theme {name!r}{nearest(name, theme_names())}")
-    return build(Theme, load_yaml(path), str(path))
+    return from_mapping(Theme, load_yaml(path), str(path))
 
 
 def _bgr(colour: str) -> tuple[int, int, int]:

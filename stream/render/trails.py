@@ -32,7 +32,7 @@ class Trails:
 
     def draw(
         self,
-        picture: NDArray[np.uint8],
+        image: NDArray[np.uint8],
         keypoints: NDArray[np.float64],
         ids: NDArray[np.int64],
         shades: NDArray[np.float32],
@@ -55,4 +55,4 @@ class Trails:
         places[..., 2] = places[..., 2] >= style.threshold
         self._places[slots, self._newest] = places
         colours = shades[self._owners % len(shades)]
-        draw_trails(picture, self._places, self._newest, colours, 0.5 * style.limb_min_px, 0.8)
+        draw_trails(image, self._places, self._newest, colours, 0.5 * style.limb_min_px, 0.8)

@@ -1,17 +1,17 @@
 """Where results go: video files and streams, records, a window, a browser page."""
 
 from stream.sinks.base import Controls, Interactive, Lossy, RunInfo, Sink
-from stream.sinks.browser import BrowserOptions
+from stream.sinks.browser import BrowserConfig
 from stream.sinks.opening import open_sinks
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 
 __all__ = [
-    "BrowserOptions",
+    "BrowserConfig",
     "Controls",
     "Interactive",
     "Lossy",
     "RunInfo",
     "Sink",
-    "VideoOptions",
+    "VideoConfig",
     "open_sinks",
 ]

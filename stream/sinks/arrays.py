@@ -41,7 +41,7 @@ class ArraysSink:
     from those of a killed run.
     """
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -63,7 +63,7 @@ class ArraysSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,

@@ -29,7 +29,7 @@ class RunInfo:
 class Controls:
     """What people who watch may change while it runs.
 
-    renderer: draws the pictures of this source; its `options` may be replaced.
+    renderer: draws the images of this source; its `options` may be replaced.
     stop: ends the run soon; may be called from any thread.
     stopping: whether the run is ending; whoever waits for a person looks at it.
     """
@@ -43,13 +43,13 @@ class Sink(Protocol):
     """Where results go. `open` once, `write` for every frame in order, `close` whatever happened
     (it may be called twice).
 
-    needs_picture: whether `write` wants the annotated picture of the next frame; where no sink
-        does, none is drawn. It may change while it runs, but a sink that ever wants pictures has to
+    needs_image: whether `write` wants the annotated image of the next frame; where no sink
+        does, none is drawn. It may change while it runs, but a sink that ever wants images has to
         say so before it is opened.
     """
 
     @property
-    def needs_picture(self) -> bool: ...
+    def needs_image(self) -> bool: ...
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Gets ready. Raises SinkError if the output cannot be created."""
@@ -58,12 +58,12 @@ class Sink(Protocol):
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes one frame. `people` are in displayed source pixels; `picture` (H, W, 3) uint8 BGR
+        """Takes one frame. `people` are in displayed source pixels; `image` (H, W, 3) uint8 BGR
         is only lent for the call.
 
         Raises SinkError if the output can no longer be written (full disk, closed connection).
@@ -86,7 +86,7 @@ class Interactive(Protocol):
 
 @runtime_checkable
 class Lossy(Protocol):
-    """A sink that leaves pictures of a live source out rather than hold it up. label: its target,
+    """A sink that leaves frames of a live source out rather than hold it up. label: its target,
     without credentials.
     """
 

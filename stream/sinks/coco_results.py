@@ -27,7 +27,7 @@ class CocoResultsSink:
     any moment.
     """
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -49,7 +49,7 @@ class CocoResultsSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,
@@ -84,7 +84,7 @@ class CocoResultsSink:
 
 
 def coco_results(image_id: int, people: People) -> list[dict[str, Any]]:
-    """The people of one picture in COCO's results format, keypoints as J times x, y, score."""
+    """The people of one image in COCO's results format, keypoints as J times x, y, score."""
     flat = clean_keypoints(people).reshape(len(people), 3 * people.keypoints.shape[1])
     return [
         {"image_id": image_id, "category_id": _PERSON, "keypoints": keypoints, "score": score}

@@ -20,7 +20,7 @@ STREAM_FORMATS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv"
 RELAYED: dict[str, dict[str, str]] = {
     "rtsp": {
         "rtsp_transport": "tcp"
-    },  # pictures that lose packets on the way are of no use to anybody
+    },  # frames that lose packets on the way are of no use to anybody
     "flv": {"flvflags": "no_duration_filesize"},  # a stream cannot be rewound to fill them in
 }
 
@@ -49,7 +49,7 @@ def open_container(
         }
     elif container_format == "matroska":
         options["cluster_time_limit"] = str(_FRAGMENT_US // 1000)
-        # AAC begins before 0; FFmpeg would shift pictures and sound by those 21 ms.
+        # AAC begins before 0; FFmpeg would shift frames and sound by those 21 ms.
         options["avoid_negative_ts"] = "disabled"
     elif container_format == "hls":
         options["hls_time"] = str(_HLS_SEGMENT_S)

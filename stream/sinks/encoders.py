@@ -12,7 +12,7 @@ import numpy as np
 
 from configs.errors import ConfigError
 from configs.loading import nearest
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def choose_encoder(codec: str, name: str) -> str:
     )
 
 
-def encoder_options(name: str, options: VideoOptions, *, live: bool) -> dict[str, str]:
+def encoder_options(name: str, options: VideoConfig, *, live: bool) -> dict[str, str]:
     """Private options of the encoder `name` for the asked quality; `live` gives up compression for
     a short delay.
     """
@@ -95,11 +95,11 @@ def add_video_stream(
     time_base: Fraction,
     options: dict[str, str],
 ) -> Any:
-    """A video stream of `container` that takes yuv420p pictures of `size` (width, height; even)
+    """A video stream of `container` that takes yuv420p frames of `size` (width, height; even)
     stamped in `time_base`.
 
     `fps` only guides rate control and the distance of key frames (2 s, so that seeking is quick);
-    time stamps decide when a picture is shown.
+    time stamps decide when a frame is shown.
     """
     rate = Fraction(fps or 30.0).limit_denominator(1001)
     stream = container.add_stream(name, rate=rate, options=options)
@@ -117,7 +117,7 @@ def add_video_stream(
 
 @cache
 def _refusal(name: str) -> str | None:
-    """Why the encoder cannot compress one small picture, none if it can."""
+    """Why the encoder cannot compress one small frame, none if it can."""
     if name not in av.codecs_available:
         return "not in this FFmpeg"
     try:
@@ -127,9 +127,9 @@ def _refusal(name: str) -> str | None:
         context.time_base, context.framerate = Fraction(1, 30), Fraction(30)
         if name == "libx265":
             context.options = {"x265-params": _X265_SILENT}  # it writes to the terminal by itself
-        picture = av.VideoFrame.from_ndarray(np.full((384, 256), 128, np.uint8), "yuv420p")
-        picture.pts = 0
-        context.encode(picture)
+        frame = av.VideoFrame.from_ndarray(np.full((384, 256), 128, np.uint8), "yuv420p")
+        frame.pts = 0
+        context.encode(frame)
         context.encode(None)
     except (av.FFmpegError, OSError, ValueError) as error:
         return str(getattr(error, "strerror", None) or error)

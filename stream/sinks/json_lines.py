@@ -28,7 +28,7 @@ class JsonLinesSink:
     as it is there.
     """
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self, path: str) -> None:
         self._file = LineFile(path)
@@ -42,7 +42,7 @@ class JsonLinesSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,

@@ -11,14 +11,14 @@ from configs.errors import ConfigError, redact_url
 from configs.loading import nearest
 from stream.sinks.arrays import ArraysSink
 from stream.sinks.base import Sink
-from stream.sinks.browser import BrowserOptions, BrowserSink
+from stream.sinks.browser import BrowserConfig, BrowserSink
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.containers import FORMATS, STREAM_FORMATS
 from stream.sinks.json_lines import JsonLinesSink
 from stream.sinks.openpose import OpenPoseSink
 from stream.sinks.table import TableSink
 from stream.sinks.video import VideoSink
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 from stream.sinks.window import WindowSink
 
 _PREFIX = re.compile(
@@ -28,8 +28,8 @@ _PREFIX = re.compile(
 
 @dataclass(frozen=True)
 class _Options:
-    video: VideoOptions
-    browser: BrowserOptions
+    video: VideoConfig
+    browser: BrowserConfig
 
 
 _Maker = Callable[[str, _Options], Sink]
@@ -76,8 +76,8 @@ _BY_PREFIX: dict[str, _Maker] = {
 def open_sinks(
     outputs: Sequence[str],
     *,
-    video: VideoOptions | None = None,
-    browser: BrowserOptions | None = None,
+    video: VideoConfig | None = None,
+    browser: BrowserConfig | None = None,
 ) -> list[Sink]:
     """One sink for every output, chosen by suffix (`out.mp4`), prefix (`openpose:folder`) or scheme
     (`rtsp://host/path`).
@@ -86,7 +86,7 @@ def open_sinks(
     written yet.
     Raises ConfigError for an output whose kind is not known, and for one that is named twice.
     """
-    options = _Options(video or VideoOptions(), browser or BrowserOptions())
+    options = _Options(video or VideoConfig(), browser or BrowserConfig())
     for index, output in enumerate(outputs):
         if output in outputs[:index]:
             raise ConfigError(f"output {redact_url(output)!r} is named twice")

@@ -35,7 +35,7 @@ class OpenPoseSink:
     Each file appears complete or not at all.
     """
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
@@ -59,7 +59,7 @@ class OpenPoseSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,

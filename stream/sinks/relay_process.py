@@ -18,7 +18,7 @@ from typing import Any
 import av
 
 # The header says all there is to know of the streams; to look for more would only hold the first
-# picture back.
+# frame back.
 _AT_ONCE = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
 
 

@@ -12,7 +12,7 @@ from stream.sinks.video_file import VideoFile, VideoFormat
 
 
 class VideoSeries:
-    """Encodes pictures into `target`, or into NAME-0000.mp4, NAME-0001.mp4, ... where the options
+    """Encodes frames into `target`, or into NAME-0000.mp4, NAME-0001.mp4, ... where the options
     name a segment length.
 
     Every segment begins with a key frame at time 0, plays by itself, and is finished as soon as the
@@ -27,8 +27,8 @@ class VideoSeries:
         self._started = 0
         self._count = 0
 
-    def encode(self, picture: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
+    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
+        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
         `pts`. Raises SinkError.
         """
         segment_s = self._video.options.segment_s
@@ -39,10 +39,10 @@ class VideoSeries:
         if self._file is None:
             self._open_next(pts, origin_s)
         assert self._file is not None
-        self._file.encode(picture, pts - self._started)
+        self._file.encode(image, pts - self._started)
 
     def close(self, *, all_audio: bool) -> bool:
-        """Finishes the last file, with the audio until its last picture or all that is left; tells
+        """Finishes the last file, with the audio until its last frame or all that is left; tells
         whether there was a file.
         """
         file, self._file = self._file, None

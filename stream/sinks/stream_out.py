@@ -19,13 +19,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class StreamOut:
-    """Encodes pictures into a network stream to `target`.
+    """Encodes frames into a network stream to `target`.
 
     A receiver that was reached and is lost ends the run of a file, but not of a live source, whose
     other outputs have to go on: it is asked again, with growing waits, for as long as the run
     lasts. One that was never reached is an error in each case.
 
-    lost: pictures that came while there was no receiver.
+    lost: frames that came while there was no receiver.
     """
 
     def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:
@@ -35,13 +35,13 @@ class StreamOut:
         self._file: VideoFile | None = None
         self._started = 0
         self._reached = False
-        self._unsure = 0  # pictures sent to a receiver that has not answered yet
+        self._unsure = 0  # images sent to a receiver that has not answered yet
         self._failures = 0  # in a row
         self._try_again_s = 0.0
         self.lost = 0
 
-    def encode(self, picture: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds a picture (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
+    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
+        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
         `pts`. Raises SinkError.
         """
         if self._file is None and time.monotonic() < self._try_again_s:
@@ -54,7 +54,7 @@ class StreamOut:
                 self._file = VideoFile(
                     self._target, self._video, audio_path=self._audio_path, origin_s=start_s
                 )
-            self._file.encode(picture, pts - self._started)
+            self._file.encode(image, pts - self._started)
             self._unsure += 1
             if self._file.connected:
                 self._reached, self._failures, self._unsure = True, 0, 0

@@ -20,7 +20,7 @@ class TableSink:
     an identity.
     """
 
-    needs_picture = False
+    needs_image = False
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -37,7 +37,7 @@ class TableSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,

@@ -1,4 +1,4 @@
-"""When each picture of a video output is shown."""
+"""When each frame of a video output is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Video outputs: annotated pictures with the time stamps and the audio of the source, encoded by a
+"""Video outputs: annotated images with the time stamps and the audio of the source, encoded by a
 worker of their own.
 """
 
@@ -24,38 +24,38 @@ from stream.sinks.files import check_output, shown_target, sink_error
 from stream.sinks.segments import VideoSeries
 from stream.sinks.stream_out import StreamOut
 from stream.sinks.timeline import Timeline
+from stream.sinks.video_config import VideoConfig
 from stream.sinks.video_file import VideoFormat
-from stream.sinks.video_options import VideoOptions
 
 _LOG = logging.getLogger(__name__)
 
-# One picture being encoded, one waiting, one being copied, and one to absorb a key frame that takes
+# One frame being encoded, one waiting, one being copied, and one to absorb a key frame that takes
 # longer than the others.
 _SLOTS = 4
-# No picture was finished for this long: the disk or the receiver is gone, and close must not wait
+# No frame was finished for this long: the disk or the receiver is gone, and close must not wait
 # for ever.
 _STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 0.7
 
 
 class VideoSink:
-    """Writes the annotated pictures to `target`: a video file, or a stream where `container` names
+    """Writes the annotated images to `target`: a video file, or a stream where `container` names
     its format.
 
-    Pictures are copied into one of a few slots that were allocated once; a thread converts, encodes
-    and writes them. When all slots are full, `write` waits for a file and drops the picture for a
+    Frames are copied into one of a few slots that were allocated once; a thread converts, encodes
+    and writes them. When all slots are full, `write` waits for a file and drops the frame for a
     live source, where waiting would only add delay.
 
-    Pictures that are left out are counted: of a live source those that came while all slots were
+    Frames that are left out are counted: of a live source those that came while all slots were
     full, and of a stream those that came while its receiver was away.
     """
 
-    needs_picture = True
+    needs_image = True
 
     def __init__(
-        self, target: str, options: VideoOptions | None = None, *, container: str | None = None
+        self, target: str, options: VideoConfig | None = None, *, container: str | None = None
     ) -> None:
         self._target = target
-        self._options = options or VideoOptions()
+        self._options = options or VideoConfig()
         self._container = container
         self._overrun = 0
         self._series: VideoSeries | StreamOut | None = None
@@ -69,7 +69,7 @@ class VideoSink:
 
     @property
     def dropped(self) -> int:
-        """Pictures left out so far."""
+        """Frames left out so far."""
         return self._overrun + (self._series.lost if isinstance(self._series, StreamOut) else 0)
 
     @property
@@ -105,30 +105,28 @@ class VideoSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes a copy of `picture`. Raises SinkError if an earlier one could not be written."""
+        """Takes a copy of `image`. Raises SinkError if an earlier one could not be written."""
         if self._error is not None:
             raise self._fail(self._error)
         if self._thread is None:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
-        if picture is None:
+        if image is None:
             raise SinkError(
-                f"cannot write {self.label!r}: a video needs pictures, and the pipeline drew none"
+                f"cannot write {self.label!r}: a video needs images, and the pipeline drew none"
             )
         slot = self._take_slot()
         if slot is None:
             self._overrun += 1
             return
-        if picture.shape == self._slots[slot].shape:
-            np.copyto(self._slots[slot], picture)
+        if image.shape == self._slots[slot].shape:
+            np.copyto(self._slots[slot], image)
         else:  # the source changed its size; a video file cannot
-            cv2.resize(
-                picture, self._video.size, dst=self._slots[slot], interpolation=cv2.INTER_AREA
-            )
+            cv2.resize(image, self._video.size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
         self._filled.put((slot, self._timeline.stamp(frame), frame.index))
 
     def close(self) -> None:
@@ -153,7 +151,7 @@ class VideoSink:
             )
         if self._overrun:
             _LOG.warning(
-                "%d pictures are not in %r: the encoder could not keep up",
+                "%d frames are not in %r: the encoder could not keep up",
                 self._overrun,
                 self.label,
             )
@@ -219,7 +217,7 @@ class VideoSink:
         if not self._series.close(all_audio=to_the_end) and self._container is None:
             Path(self._target).unlink(
                 missing_ok=True
-            )  # not a single picture came: an empty file would only look like a video
+            )  # not a single frame came: an empty file would only look like a video
 
     def _is_last(self, index: int) -> bool:
         """Whether the run went to the end of the source, so that audio that is longer than the

@@ -26,14 +26,14 @@ from stream.sinks.containers import (
 from stream.sinks.encoders import add_video_stream, choose_encoder, encoder_options
 from stream.sinks.files import shown_target
 from stream.sinks.relay import Relay
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
-    """What a video file is made of. `size` is (width, height) of the pictures in pixels; odd sides
+    """What a video file is made of. `size` is (width, height) of the frames in pixels; odd sides
     grow by one.
 
     live: whether it has no end in sight, so that an HLS playlist only keeps what is recent.
@@ -43,7 +43,7 @@ class VideoFormat:
     size: tuple[int, int]
     time_base: Fraction
     fps: float | None
-    options: VideoOptions
+    options: VideoConfig
     live: bool = False
 
     @property
@@ -55,7 +55,7 @@ class VideoFormat:
 
 
 class VideoFile:
-    """Encodes pictures with their time stamps into `target`, a path or a URL, beside the audio of
+    """Encodes frames with their time stamps into `target`, a path or a URL, beside the audio of
     `audio_path`.
 
     Owned by one thread. Raises SinkError whenever the output cannot be written; what was written so
@@ -96,16 +96,16 @@ class VideoFile:
             except OUTPUT_ERRORS as second:
                 raise self._error(second) from second
 
-    def encode(self, picture: NDArray[np.uint8], pts: int) -> None:
-        """Adds a picture (H, W, 3) uint8 BGR that is shown from `pts` on, in units of the time
+    def encode(self, image: NDArray[np.uint8], pts: int) -> None:
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on, in units of the time
         base.
         """
         if self._even is not None:
-            right, bottom = (self._even.shape[axis] - picture.shape[axis] for axis in (1, 0))
-            cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE, dst=self._even)
-            picture = self._even
+            right, bottom = (self._even.shape[axis] - image.shape[axis] for axis in (1, 0))
+            cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE, dst=self._even)
+            image = self._even
         # 0.6 ms at 1080p on one core; swscale needs 1.6.
-        cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
+        cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
         frame = av.VideoFrame.from_numpy_buffer(self._yuv, "yuv420p")
         frame.pts, frame.time_base = pts, self._video.time_base
         self._end = pts + max(
@@ -136,11 +136,11 @@ class VideoFile:
 
     @property
     def end_s(self) -> Fraction:
-        """When the last picture ends, going by the frame rate."""
+        """When the last frame ends, going by the frame rate."""
         return self._end * self._video.time_base
 
     def close(self, *, audio_until_s: Fraction | None) -> None:
-        """Finishes the file: the last pictures, the audio until then (all of it where none), an
+        """Finishes the file: the last frames, the audio until then (all of it where none), an
         MP4's index to the front.
         """
         try:

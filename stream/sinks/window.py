@@ -1,4 +1,4 @@
-"""A window that shows the annotated pictures, with keys."""
+"""A window that shows the annotated images, with keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from grouping import People
 from stream.frame import Frame, SourceInfo
-from stream.render.options import RenderOptions
+from stream.render.config import RenderConfig
 from stream.sinks.base import Controls, RunInfo
 
 _LOG = logging.getLogger(__name__)
@@ -28,14 +28,14 @@ _LARGEST = (1600, 900)  # width, height: a 4K source must not cover the desktop
 
 
 class WindowSink:
-    """Shows the pictures in a window called `title`, or after the source. Without a display it is
+    """Shows the images in a window called `title`, or after the source. Without a display it is
     off, said aloud.
 
     A paused window makes `write` wait, so that a file stops and a live source drops. Closing the
     window ends the run, as `q`. Used by one thread alone, as OpenCV's windows must be.
     """
 
-    needs_picture = True
+    needs_image = True
 
     def __init__(self, title: str = "") -> None:
         self._title = title
@@ -54,7 +54,7 @@ class WindowSink:
         self._title = self._title or f"{source.name} - {run.model}"
         self._name = Path(source.name.rstrip("/")).stem or "stream"
         if not has_display():
-            self.needs_picture = False
+            self.needs_image = False
             _LOG.warning("no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set)")
             return
         try:
@@ -62,7 +62,7 @@ class WindowSink:
                 self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
             )
         except cv2.error as error:
-            self.needs_picture = False
+            self.needs_image = False
             _LOG.warning(
                 "no window: this OpenCV cannot open one (%s)", str(error).strip().splitlines()[-1]
             )
@@ -76,20 +76,20 @@ class WindowSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Shows `picture` and does what keys ask for; waits while the window is paused, unless the
+        """Shows `image` and does what keys ask for; waits while the window is paused, unless the
         run is ending.
         """
-        if not self._shown or picture is None:
+        if not self._shown or image is None:
             return
-        cv2.imshow(self._title, picture)
-        step = self._press(cv2.waitKey(1) & 0xFF, picture, frame.index)
+        cv2.imshow(self._title, image)
+        step = self._press(cv2.waitKey(1) & 0xFF, image, frame.index)
         while self._shown and self._paused and not step and not self._stopping():
-            step = self._press(cv2.waitKey(_POLL_MS) & 0xFF, picture, frame.index)
+            step = self._press(cv2.waitKey(_POLL_MS) & 0xFF, image, frame.index)
 
     def close(self) -> None:
         """Closes the window; a second call does nothing."""
@@ -101,7 +101,7 @@ class WindowSink:
     def _stopping(self) -> bool:
         return self._controls is not None and self._controls.stopping()
 
-    def _press(self, key: int, picture: NDArray[np.uint8], index: int) -> bool:
+    def _press(self, key: int, image: NDArray[np.uint8], index: int) -> bool:
         """Does what `key` asks for; whether that is to go one frame further."""
         if key in _QUIT or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
             self.close()
@@ -114,7 +114,7 @@ class WindowSink:
             return True
         elif key == ord("s"):
             path = f"{self._name}_{index:06d}.png"
-            if cv2.imwrite(path, picture):
+            if cv2.imwrite(path, image):
                 _LOG.warning("screenshot: %s", path)
         elif self._controls is not None:
             renderer = self._controls.renderer
@@ -122,7 +122,7 @@ class WindowSink:
         return False
 
 
-def toggled(options: RenderOptions, key: str) -> RenderOptions:
+def toggled(options: RenderConfig, key: str) -> RenderConfig:
     """`options` with what the key stands for turned on or off; unchanged where it stands for
     nothing.
     """

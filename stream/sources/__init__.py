@@ -1,4 +1,4 @@
-"""Where pictures come from."""
+"""Where frames come from."""
 
 from stream.sources.address import open_source
 from stream.sources.base import FrameSlot, Source, SourceHealth, State

@@ -11,8 +11,8 @@ import av
 from av.container import InputContainer
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.sources.base import Source
+from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input

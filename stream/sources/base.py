@@ -19,7 +19,7 @@ State = Literal["connecting", "running", "stalled", "reconnecting", "ended", "fa
 
 
 class FrameSlot:
-    """A Frame whose pixels live in a buffer that is allocated once, and again only when pictures
+    """A Frame whose pixels live in a buffer that is allocated once, and again only when frames
     get larger.
     """
 
@@ -81,7 +81,7 @@ class SourceHealth:
 
 
 class Source(ABC):
-    """Pictures, one after the other. A context manager; used by one thread, except for `interrupt`,
+    """Frames, one after the other. A context manager; used by one thread, except for `interrupt`,
     `health` and `info`.
 
         with open_source("clip.mp4") as source:
@@ -90,7 +90,7 @@ class Source(ABC):
 
     name: path or URL without credentials.
     live: whether frames come at their own pace rather than ours.
-    time_s: stream time of the picture that `grab` found last.
+    time_s: stream time of the frame that `grab` found last.
     """
 
     name: str
@@ -115,14 +115,14 @@ class Source(ABC):
 
     @abstractmethod
     def grab(self) -> bool:
-        """Moves to the next picture, without converting it; False at the end.
+        """Moves to the next frame, without converting it; False at the end.
 
         Raises SourceError if the source is lost for good.
         """
 
     @abstractmethod
     def retrieve(self, slot: FrameSlot) -> None:
-        """Fills `slot` with the picture that `grab` found: pixels, index, times. May be called once
+        """Fills `slot` with the frame that `grab` found: pixels, index, times. May be called once
         a `grab`, or not at all.
         """
 
@@ -132,7 +132,7 @@ class Source(ABC):
 
     @abstractmethod
     def interrupt(self) -> None:
-        """Makes `grab` find no more pictures, at once where it waits for the network. For any
+        """Makes `grab` find no more frames, at once where it waits for the network. For any
         thread.
         """
 

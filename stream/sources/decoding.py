@@ -1,4 +1,4 @@
-"""Packets into pictures, past damage."""
+"""Packets into frames, past damage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The stream to show: not a cover picture, and not text that FFmpeg would paint on a terminal;
+    """The stream to show: not a cover image, and not text that FFmpeg would paint on a terminal;
     none if there is none.
     """
     if container.format.name in _NOT_VIDEO:
@@ -42,14 +42,14 @@ def has_unknown_video(container: InputContainer) -> bool:
 def decode(
     container: InputContainer, stream: VideoStream, health: SourceHealth, *, live: bool
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Every picture of `stream` in display order, each with `time.monotonic_ns()` of the arrival of
+    """Every frame of `stream` in display order, each with `time.monotonic_ns()` of the arrival of
     its packet.
 
     Packets that cannot be read or decoded are skipped and counted in `health`; at the end the
-    decoder gives up the pictures that it still holds (B-frames, frame threads). Errors of the
+    decoder gives up the frames that it still holds (B-frames, frame threads). Errors of the
     transport (av.FFmpegError other than damaged data) are raised.
 
-    live: frame threads would hold every picture back until the next ones arrive, so only slices are
+    live: frame threads would hold every frame back until the next ones arrive, so only slices are
     decoded in parallel.
     """
     stream.thread_type = "SLICE" if live else "AUTO"
@@ -67,9 +67,9 @@ def decode(
                 if packet.is_corrupt:
                     health.corrupt_packets += 1
                 try:
-                    pictures = packet.decode()
+                    frames = packet.decode()
                 except av.EOFError:
-                    pictures = []
+                    frames = []
                 except (
                     av.InvalidDataError,
                     av.PatchWelcomeError,
@@ -78,11 +78,11 @@ def decode(
                 ) as error:
                     health.corrupt_packets += 1
                     health.message = f"skipped a damaged packet: {error.strerror}"
-                    pictures = []
-                for picture in pictures:
-                    if picture.is_corrupt:
+                    frames = []
+                for frame in frames:
+                    if frame.is_corrupt:
                         health.damaged_frames += 1
-                    yield picture, arrived_ns
+                    yield frame, arrived_ns
                 asked_ns = time.monotonic_ns()
             break
         except av.EOFError:
@@ -102,7 +102,7 @@ def decode(
 def _rest(stream: VideoStream) -> Iterator[tuple[VideoFrame, int]]:
     """What the decoder still holds, unless the demuxer has seen to that."""
     try:
-        for picture in stream.codec_context.decode(None):
-            yield picture, time.monotonic_ns()
+        for frame in stream.codec_context.decode(None):
+            yield frame, time.monotonic_ns()
     except av.FFmpegError:
         return

@@ -1,4 +1,4 @@
-"""Pictures whose odd and even lines were taken at different moments, made into pictures of one
+"""Frames whose odd and even lines were taken at different moments, made into frames of one
 moment.
 """
 
@@ -12,38 +12,38 @@ import av
 from av import VideoFrame
 
 Deinterlace = Literal["auto", "on", "off"]
-"""Which pictures to deinterlace: those that the stream calls interlaced, all, none."""
+"""Which frames to deinterlace: those that the stream calls interlaced, all, none."""
 
 
-def is_wanted(picture: VideoFrame, deinterlace: Deinterlace) -> bool:
-    """Whether `picture` is to be deinterlaced."""
-    return deinterlace == "on" or (deinterlace == "auto" and picture.interlaced_frame)
+def is_wanted(frame: VideoFrame, deinterlace: Deinterlace) -> bool:
+    """Whether `frame` is to be deinterlaced."""
+    return deinterlace == "on" or (deinterlace == "auto" and frame.interlaced_frame)
 
 
 def deinterlaced(
-    pictures: Iterator[tuple[VideoFrame, int]], deinterlace: Deinterlace
+    frames: Iterator[tuple[VideoFrame, int]], deinterlace: Deinterlace
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """The same pictures, at the same times, with those that are interlaced interpolated by FFmpeg's
+    """The same frames, at the same times, with those that are interlaced interpolated by FFmpeg's
     bwdif.
 
-    For files: bwdif looks at the picture before and the one behind, so each comes when the next one
-    is there. 1.8 ms a picture of 1080i; nothing before the first interlaced one.
+    For files: bwdif looks at the frame before and the one behind, so each comes when the next one
+    is there. 1.8 ms a frame of 1080i; nothing before the first interlaced one.
     """
     if deinterlace == "off":
-        yield from pictures
+        yield from frames
         return
     weaver: _Weaver | None = None
     try:
-        for picture, arrived_ns in pictures:
-            if weaver is not None and not weaver.fits(picture):
+        for frame, arrived_ns in frames:
+            if weaver is not None and not weaver.fits(frame):
                 yield from weaver.rest()
                 weaver = None
-            if weaver is None and is_wanted(picture, deinterlace):
-                weaver = _Weaver(picture, every=deinterlace == "on")
+            if weaver is None and is_wanted(frame, deinterlace):
+                weaver = _Weaver(frame, every=deinterlace == "on")
             if weaver is None:
-                yield picture, arrived_ns
+                yield frame, arrived_ns
             else:
-                yield from weaver.weave(picture, arrived_ns)
+                yield from weaver.weave(frame, arrived_ns)
     except av.FFmpegError:
         if weaver is not None:
             yield from weaver.rest()
@@ -53,19 +53,19 @@ def deinterlaced(
 
 
 class _Weaver:
-    """A filter graph for pictures of one size and pixel format; what comes out is what went in, one
-    picture later.
+    """A filter graph for frames of one size and pixel format; what comes out is what went in, one
+    frame later.
     """
 
-    def __init__(self, picture: VideoFrame, *, every: bool) -> None:
-        self._kind = _kind(picture)
+    def __init__(self, frame: VideoFrame, *, every: bool) -> None:
+        self._kind = _kind(frame)
         self._waiting: deque[tuple[VideoFrame, int]] = deque()
         self._graph = av.filter.Graph()
         source = self._graph.add_buffer(
-            width=picture.width,
-            height=picture.height,
-            format=picture.format,
-            time_base=picture.time_base,
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base,
         )
         bwdif = self._graph.add(
             "bwdif", f"mode=send_frame:deint={'all' if every else 'interlaced'}"
@@ -75,12 +75,12 @@ class _Weaver:
         bwdif.link_to(sink)
         self._graph.configure()
 
-    def fits(self, picture: VideoFrame) -> bool:
-        return _kind(picture) == self._kind
+    def fits(self, frame: VideoFrame) -> bool:
+        return _kind(frame) == self._kind
 
-    def weave(self, picture: VideoFrame, arrived_ns: int) -> Iterator[tuple[VideoFrame, int]]:
-        self._waiting.append((picture, arrived_ns))
-        self._graph.push(picture)
+    def weave(self, frame: VideoFrame, arrived_ns: int) -> Iterator[tuple[VideoFrame, int]]:
+        self._waiting.append((frame, arrived_ns))
+        self._graph.push(frame)
         yield from self._ready()
 
     def rest(self) -> Iterator[tuple[VideoFrame, int]]:
@@ -99,5 +99,5 @@ class _Weaver:
             yield woven, arrived_ns
 
 
-def _kind(picture: VideoFrame) -> tuple[int, int, str]:
-    return picture.width, picture.height, picture.format.name
+def _kind(frame: VideoFrame) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name

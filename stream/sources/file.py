@@ -14,15 +14,15 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
 from stream.sources.clock import StreamClock, credible_fps
+from stream.sources.config import SourceConfig
+from stream.sources.conversion import FrameConverter, displayed_size
 from stream.sources.decoding import decode, has_unknown_video, video_stream
 from stream.sources.deinterlace import deinterlaced
 from stream.sources.guard import Guard
 from stream.sources.pace import Pace
-from stream.sources.picture import PictureConverter, displayed_size
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,9 +32,9 @@ _SHORT_SHARE = 0.02
 
 
 class FileSource(Source):
-    """Every picture of the video file at `path`, as fast as it can be decoded.
+    """Every frame of the video file at `path`, as fast as it can be decoded.
 
-    config: `realtime` delivers pictures at the pace of their time stamps instead, as a camera
+    config: `realtime` delivers frames at the pace of their time stamps instead, as a camera
     would, and counts as live. name: what to call the source in records and messages; `path`, if not
     given.
     connect: opens something that is no file on disk (standard input, a file on a web server)
@@ -55,7 +55,7 @@ class FileSource(Source):
         self.live = self._config.realtime
         self._path = path
         self._connect = connect
-        self._converter = PictureConverter()
+        self._converter = FrameConverter()
         self._container: InputContainer | None = None
         self._info: SourceInfo | None = None
         self._interrupted = False
@@ -67,7 +67,7 @@ class FileSource(Source):
         return self._info
 
     def open(self) -> None:
-        """Opens the file and decodes its first picture. Raises SourceError if it has none."""
+        """Opens the file and decodes its first frame. Raises SourceError if it has none."""
         self._container = open_file(self._path) if self._connect is None else self._connect()
         stream = video_stream(self._container)
         if stream is None:
@@ -89,19 +89,19 @@ class FileSource(Source):
         )
         self._clock = StreamClock(self._time_base, fps)
         decoded = decode(self._container, stream, self.health, live=False)
-        self._pictures: Iterator[tuple[VideoFrame, int]] = deinterlaced(
+        self._frames: Iterator[tuple[VideoFrame, int]] = deinterlaced(
             decoded, self._config.deinterlace
         )
         self._index = -1
         try:
-            self._ahead = next(self._pictures, None)
+            self._ahead = next(self._frames, None)
         except av.FFmpegError as error:
             self.close()
             raise SourceError(f"cannot read {self.name!r}: {error.strerror}") from error
         if self._ahead is None:
             self.close()
             raise SourceError(
-                f"no picture in {self.name!r} can be decoded: it is damaged, or cut off before its "
+                f"no frame in {self.name!r} can be decoded: it is damaged, or cut off before its "
                 "first one"
             )
         width, height = displayed_size(self._ahead[0])
@@ -127,10 +127,10 @@ class FileSource(Source):
         if found is None:
             self._report_end()
             return False
-        self._picture, self._capture_ns = found
+        self._frame, self._capture_ns = found
         self._index += 1
         self.time_s, self._stamp_used = self._clock.stamp(
-            None if self._stamps_made_up else self._picture.pts
+            None if self._stamps_made_up else self._frame.pts
         )
         self.health.bad_stamps = self._clock.bad_stamps
         if self.live:
@@ -139,12 +139,12 @@ class FileSource(Source):
         return True
 
     def retrieve(self, slot: FrameSlot) -> None:
-        self._converter.convert(self._picture, slot)
+        self._converter.convert(self._frame, slot)
         slot.describe(
             source=self.name,
             index=self._index,
             time_s=self.time_s,
-            pts=self._picture.pts if self._stamp_used else None,
+            pts=self._frame.pts if self._stamp_used else None,
             time_base=self._time_base,
             capture_ns=self._capture_ns,
         )
@@ -164,7 +164,7 @@ class FileSource(Source):
 
     def _next(self) -> tuple[VideoFrame, int] | None:
         try:
-            return next(self._pictures, None)
+            return next(self._frames, None)
         except av.FFmpegError as error:
             self.health.message = f"cannot be read further: {error.strerror}"
             return None
@@ -224,7 +224,7 @@ def _content(path: str) -> str:
     with Path(path).open("rb") as file:
         head = file.read(4096)
     if head[4:8] == b"ftyp":
-        return "an MP4 without its index, as when a recording or a download was cut off, or without pictures"
+        return "an MP4 without its index, as when a recording or a download was cut off, or without frames"
     if head and not head.translate(None, bytes((*range(32, 256), 7, 8, 9, 10, 12, 13, 27))):
         return "it looks like text" if head.isascii() else "unknown content"
     return "unknown or damaged content"

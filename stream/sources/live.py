@@ -14,22 +14,22 @@ from av import VideoFrame
 from av.container import InputContainer
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.backoff import backoff_s
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source, State
 from stream.sources.clock import StreamClock, credible_fps
+from stream.sources.config import SourceConfig
+from stream.sources.conversion import FrameConverter, displayed_size
 from stream.sources.decoding import decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
-from stream.sources.picture import PictureConverter, displayed_size
 from stream.sources.reasons import Reason, explain
 
 _LOG = logging.getLogger(__name__)
 
 
 class LiveSource(Source):
-    """Pictures of `live_input` as they come. Lost, it is connected again, for as long as
+    """Frames of `live_input` as they come. Lost, it is connected again, for as long as
     `config.reconnect` says.
 
     What asking again cannot change (wrong password, no such path, no video in it) ends a source
@@ -48,7 +48,7 @@ class LiveSource(Source):
         self.name = live_input.name
         self._input = live_input
         self._config = config
-        self._converter = PictureConverter(config.deinterlace)
+        self._converter = FrameConverter(config.deinterlace)
         self._stopped = threading.Event()
         self._guard = Guard(self._disconnect)
         self._random = random.Random()
@@ -81,8 +81,8 @@ class LiveSource(Source):
             return False
 
     def retrieve(self, slot: FrameSlot) -> None:
-        self._converter.convert(self._picture, slot)
-        pts = self._picture.pts if self._stamp_used else None
+        self._converter.convert(self._frame, slot)
+        pts = self._frame.pts if self._stamp_used else None
         slot.describe(
             source=self.name,
             index=self._index,
@@ -136,16 +136,16 @@ class LiveSource(Source):
                 self._time_base, time.monotonic() - (self._lost_s or time.monotonic())
             )
         self._fps = fps
-        self._pictures: Iterator[tuple[VideoFrame, int]] = decode(
+        self._frames: Iterator[tuple[VideoFrame, int]] = decode(
             self._container, stream, self.health, live=True
         )
         return True
 
     def _next(self) -> bool:
-        """Takes the next picture; False, after a wait, if the source was lost."""
+        """Takes the next frame; False, after a wait, if the source was lost."""
         began_s = time.monotonic()
         try:
-            found = next(self._pictures, None)
+            found = next(self._frames, None)
         except (av.FFmpegError, OSError) as error:
             self._lose(
                 explain(
@@ -156,19 +156,19 @@ class LiveSource(Source):
         if found is None:
             self._lose(Reason("the stream ended"))
             return False
-        self._picture, self._capture_ns = found
+        self._frame, self._capture_ns = found
         if self.health.state != "running":
             self._arrive()
         assert self._clock is not None
         self._index += 1
-        self.time_s, self._stamp_used = self._clock.stamp(self._picture.pts)
+        self.time_s, self._stamp_used = self._clock.stamp(self._frame.pts)
         self.health.bad_stamps = self._clock.bad_stamps
         return True
 
     def _arrive(self) -> None:
-        """The first picture after a connection is there."""
+        """The first frame after a connection is there."""
         if self._info is None:
-            width, height = displayed_size(self._picture)
+            width, height = displayed_size(self._frame)
             self._info = SourceInfo(
                 name=self.name,
                 width=width,
@@ -209,7 +209,7 @@ class LiveSource(Source):
 
     def _disconnect(self) -> None:
         container, self._container = self._container, None
-        self._pictures = iter(())
+        self._frames = iter(())
         if container is not None:
             container.close()
 

@@ -9,9 +9,9 @@ import av
 from av.container import InputContainer
 
 from configs.errors import after_credentials
-from configs.run import SourceConfig
+from stream.sources.config import SourceConfig
 
-# Little is looked at before the first picture, so that a lost source is back soon. FFmpeg's
+# Little is looked at before the first frame, so that a lost source is back soon. FFmpeg's
 # `nobuffer` is not used: it throws away what was looked at, the first key frame included, and what
 # it would save in delay is decoded in a few milliseconds.
 _LOW_LATENCY = {"flags": "low_delay", "probesize": "1000000", "analyzeduration": "500000"}

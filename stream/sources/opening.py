@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from configs.run import SourceConfig
 from stream.sources.address import open_source
 from stream.sources.base import Source
+from stream.sources.config import SourceConfig
 
 _LOOK_S = 0.02
 

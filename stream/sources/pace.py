@@ -7,7 +7,7 @@ import time
 
 
 class Pace:
-    """Lets pictures through at the times of their stamps, the first one at once; after `stop`, from
+    """Lets frames through at the times of their stamps, the first one at once; after `stop`, from
     any thread, all of them.
     """
 
@@ -16,7 +16,7 @@ class Pace:
         self._stopped = threading.Event()
 
     def wait(self, time_s: float) -> int:
-        """Waits until the picture with stream time `time_s` is due; returns how long that was, in
+        """Waits until the frame with stream time `time_s` is due; returns how long that was, in
         nanoseconds.
         """
         asked_ns = time.monotonic_ns()

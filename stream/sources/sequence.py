@@ -6,6 +6,7 @@ import glob
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -16,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
+from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.pace import Pace
 
@@ -47,10 +48,12 @@ VIDEO_SUFFIXES = frozenset(
 PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u"})
 IMAGE_FPS = 25.0  # images have no time of their own; this is how fast the video made of them plays
 _TIME_BASE = Fraction(1, 90_000)
+# what SourceHealth counts of a file, and a sequence adds up
+_COUNTS = ("corrupt_packets", "damaged_frames", "bad_stamps")
 
 
 class SequenceSource(Source):
-    """The pictures of all `paths`, images and videos, in that order; numbering and time go on from
+    """The frames of all `paths`, images and videos, in that order; numbering and time go on from
     one to the next.
 
     A file that cannot be read is skipped and told; only if none can be read that is an error.
@@ -71,6 +74,7 @@ class SequenceSource(Source):
         self._image: NDArray[np.uint8] | None = None
         self._info: SourceInfo | None = None
         self._interrupted = False
+        self._finished = Counter[str]()  # counts of `_COUNTS`, of the videos that are done
 
     @property
     def info(self) -> SourceInfo | None:
@@ -111,9 +115,12 @@ class SequenceSource(Source):
             if self._image is not None and self._fresh:
                 self.time_s = self._start_s
                 break
-            if self._video is not None and self._video.grab():
-                self.time_s = self._start_s + self._video.time_s
-                break
+            if self._video is not None:
+                found = self._video.grab()
+                self._add_up(self._video)
+                if found:
+                    self.time_s = self._start_s + self._video.time_s
+                    break
             self._leave()
             if not self._advance():
                 self.health.state = "ended"
@@ -170,7 +177,6 @@ class SequenceSource(Source):
             return
         video = FileSource(path, self._config)
         video.open()
-        video.health = self.health
         self._video = video
 
     def _leave(self) -> None:
@@ -178,6 +184,15 @@ class SequenceSource(Source):
         video, self._video = self._video, None
         if video is not None:
             video.close()
+            for name in _COUNTS:
+                self._finished[name] += getattr(video.health, name)
+
+    def _add_up(self, video: FileSource) -> None:
+        """Takes what `video` says of its health into that of all videos; `state` stays our own."""
+        for name in _COUNTS:
+            setattr(self.health, name, self._finished[name] + getattr(video.health, name))
+        if video.health.message:
+            self.health.message = f"{video.name}: {video.health.message}"
 
 
 def find_files(spec: str) -> list[str]:

@@ -8,9 +8,9 @@ import av
 from av.container import InputContainer
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.frame import SourceInfo
 from stream.sources.base import FrameSlot, Source
+from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.network import LiveInput

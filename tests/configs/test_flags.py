@@ -6,12 +6,22 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
 
 import pytest
 
 from configs.errors import ConfigError, SourceError, redact_url
-from configs.flags import FlagParser, add_flags, from_namespace, option, run_command
+from configs.flags import (
+    FlagParser,
+    add_flags,
+    add_groups,
+    from_namespace,
+    option,
+    option_groups,
+    run_command,
+)
+from configs.loading import from_mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +92,91 @@ def test_every_flag_that_is_missing_is_named() -> None:
         from_namespace(Required, parser.parse_args(["--limit", "2"]))
     with pytest.raises(ConfigError, match=r"^command line: --images must be given$"):
         from_namespace(Required, parser.parse_args(["--map-strides", "2"]))
+
+
+def parse_percent(text: str, name: str) -> Fraction:
+    if not text.endswith("%"):
+        raise ConfigError(f"{name} must be a share such as 50%, not {text!r}")
+    return Fraction(int(text[:-1]), 100)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    TITLE: ClassVar[str] = "shares"
+
+    share: Fraction | None = option(None, help="share", parse=parse_percent)
+    more_shares: tuple[Fraction, ...] = option((), help="shares", parse=parse_percent)
+    limit_px: float = option(1.0, help="limit")
+
+    def __post_init__(self) -> None:
+        if self.limit_px > 9:
+            raise ConfigError(f"limit_px must be at most 9, not {self.limit_px:g}")
+
+
+def parse_shares(*arguments: str) -> Parsed:
+    parser = FlagParser(prog="example")
+    add_flags(parser, Parsed)
+    return from_namespace(Parsed, parser.parse_args(arguments))
+
+
+def test_text_becomes_the_type_that_it_means_on_the_command_line_and_in_yaml() -> None:
+    expected = Parsed(share=Fraction(1, 2), more_shares=(Fraction(1, 4), Fraction(1)))
+    assert parse_shares("--share", "50%", "--more-shares", "25%", "100%") == expected
+    values = {"share": "50%", "more_shares": ["25%", Fraction(1)]}
+    assert from_mapping(Parsed, values, "shares.yaml") == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"share": "half"}, "{share} must be a share such as 50%, not 'half'"),
+        ({"share": "50"}, "{share} must be a share such as 50%, not '50'"),
+        ({"more_shares": ["1%", "x"]}, "{more_shares}[1] must be a share such as 50%, not 'x'"),
+        ({"limit_px": "12"}, "{limit_px} must be at most 9, not 12"),
+        ({"limit_px": "nan"}, "{limit_px} must be a finite number, not nan"),
+        ({"limit_px": "inf"}, "{limit_px} must be a finite number, not inf"),
+    ],
+)
+def test_a_wrong_value_names_the_flag_or_the_key_and_shows_an_example(
+    values: dict[str, Any], message: str
+) -> None:
+    (name, value) = next(iter(values.items()))
+    flag = "--" + name.replace("_", "-")
+    arguments = value if isinstance(value, list) else [value]
+    with pytest.raises(ConfigError) as caught:
+        parse_shares(flag, *arguments)
+    assert str(caught.value) == message.replace(f"{{{name}}}", flag)
+
+    in_yaml = float(value) if name == "limit_px" else value
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(Parsed, {name: in_yaml}, "shares.yaml")
+    assert str(caught.value) == message.replace(f"{{{name}}}", f"shares.yaml: {name}")
+
+
+def test_flags_are_written_out() -> None:
+    with pytest.raises(ConfigError, match="--sh"):
+        parse_shares("--sh", "50%")
+
+
+def test_the_groups_of_flags_are_the_arguments_of_a_function(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def function(
+        path: str, *, shares: Parsed | None = None, example: Example | str = "", note: str = ""
+    ) -> Required:
+        raise NotImplementedError
+
+    groups = option_groups(function)
+    assert groups == {"shares": Parsed, "example": Example}
+    parser = FlagParser(prog="example")
+    add_groups(parser, groups)
+    found = parser.parse_args(["--share", "1%", "--size", "3"])
+    assert from_namespace(Parsed, found) == Parsed(share=Fraction(1, 100))
+    assert from_namespace(Example, found) == Example(size=3)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    shown = capsys.readouterr().out
+    assert "\nshares:\n" in shown and "\nexample:\n" in shown
 
 
 def failing(error: BaseException) -> Callable[[], int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs import ConfigError, load_keypoint_set, load_model_config, model_names
-from configs.loading import build
+from configs.loading import from_mapping
 from configs.model import ModelConfig
 
 PAPER_PRESETS = {
@@ -109,7 +109,7 @@ def test_whole_numbers_serve_as_floats() -> None:
         "tag_dimensions": 2,
         "tag_unit_px": 32,
     }
-    assert build(ModelConfig, values, "test").tag_unit_px == 32.0
+    assert from_mapping(ModelConfig, values, "test").tag_unit_px == 32.0
 
 
 def test_a_keypoint_set_must_visit_every_joint(tmp_path: Path) -> None:

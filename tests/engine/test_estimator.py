@@ -283,11 +283,12 @@ def test_models_that_are_not_there_are_refused(arguments, error, message):
     "options, message",
     [
         ({"input_size": 500}, "multiple of 32, not 500"),
-        ({"input_size": "320x450"}, "not 450"),
-        ({"scales": (0,)}, "above 0"),
+        ({"input_size": "450x320"}, "not 450"),
+        ({"scales": (0.05,)}, "scales must be 0.1 to 4, not 0.05"),
         ({"scales": (0.5, 2)}, "include 1"),
         ({"batch_size": 0}, "at least 1, not 0"),
         ({"runtime": "tensorflow"}, "unknown runtime"),
+        ({"runtme": "openvino"}, "unknown key 'runtme', did you mean 'runtime'"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(options, message, lite_onnx):

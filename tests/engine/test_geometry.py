@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import ConfigError
-from engine.geometry import align, parse_input_size
+from engine.geometry import align, format_input_size, parse_input_size
 from tests.engine.golden import load_arrays
 
 sides = st.integers(16, 4000)
@@ -111,10 +111,11 @@ def test_a_buffer_that_opencv_would_not_fill_is_refused():
 
 
 @pytest.mark.parametrize(
-    "text, expected", [("512", 512), ("320x448", (320, 448)), (" 320 X 448 ", (320, 448))]
+    "text, expected", [("512", 512), ("448x320", (320, 448)), (" 448 X 320 ", (320, 448))]
 )
 def test_input_sizes_are_read_from_text(text, expected):
     assert parse_input_size(text) == expected
+    assert parse_input_size(format_input_size(expected)) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,8 @@ def test_input_sizes_are_read_from_text(text, expected):
     [
         ("500", "multiple of 32, not 500; the nearest are 480 and 512"),
         ("0", "not 0"),
-        ("320x450", "not 450"),
-        ("big", "'big'"),
+        ("450x320", "not 450"),
+        ("big", "or WIDTHxHEIGHT, such as 448x320, not 'big'"),
     ],
 )
 def test_input_sizes_that_cannot_be_used_are_refused(text, message):

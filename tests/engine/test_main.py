@@ -53,7 +53,7 @@ def test_export_and_inspect(checkpoint, tmp_path, capsys):
                 "--weights",
                 str(checkpoint),
                 "--input-size",
-                "320x448",
+                "448x320",
                 "--fp16-weights",
             ]
         )
@@ -106,7 +106,7 @@ def test_build_with_tensorrt_rtx_needs_no_gpu(lite_onnx, tmp_path, capsys):
         "--smallest",
         "64x64",
         "--input-size",
-        "64x96",
+        "96x64",
         "--largest",
         "128x128",
         "--batch",
@@ -158,7 +158,7 @@ def test_runtimes_says_what_works_here(capsys):
         ),
         (
             ["build", "--runtime", "tensorrt_rtx", "--smallest", "64", "--model", "{onnx}"],
-            "--smallest must be HxW",
+            "--smallest must be WIDTHxHEIGHT",
         ),
         (["build", "--runtime", "tensorflow"], "invalid choice"),
         (["export", "w32_512", "{tmp}/out.onnx"], "needs its weights"),

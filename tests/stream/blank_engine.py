@@ -13,9 +13,9 @@ from tests.stream.media import read_number
 
 
 class BlankEngine:
-    """An Estimator that takes `delay_s` for a picture and finds nobody.
+    """An Estimator that takes `delay_s` for an image and finds nobody.
 
-    seen: the numbers that the pictures showed. batches: how many pictures were submitted each time.
+    seen: the numbers that the images showed. batches: how many images were submitted each time.
     """
 
     model, runtime, precision, keypoint_set = "blank", "fixture", "exact", "coco"

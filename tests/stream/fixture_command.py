@@ -1,7 +1,7 @@
 """`run_stream.py` with an engine of the tests in place of a network:
 
 python -m tests.stream.fixture_command plaza demo -o out.jsonl
-python -m tests.stream.fixture_command blank:0.05 clip.mp4        50 ms a picture
+python -m tests.stream.fixture_command blank:0.05 clip.mp4        50 ms an image
 """
 
 from __future__ import annotations

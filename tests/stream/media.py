@@ -1,4 +1,4 @@
-"""Real media made on the spot: small clips whose pictures say which frame they are."""
+"""Real media made on the spot: small clips whose images say which frame they are."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ BLOCK_PX = 8
 BITS = 12
 
 
-def numbered_picture(index: int, width: int, height: int) -> np.ndarray:
-    """A grey BGR picture with `index` in its top left corner: one block a bit, black or white, to
+def numbered_image(index: int, width: int, height: int) -> np.ndarray:
+    """A grey BGR image with `index` in its top left corner: one block a bit, black or white, to
     survive lossy codecs.
     """
-    picture = np.full((height, width, 3), 96, np.uint8)
+    image = np.full((height, width, 3), 96, np.uint8)
     for bit in range(BITS):
         row, column = divmod(bit, 4)
         value = 235 if index >> bit & 1 else 20
-        picture[
+        image[
             row * BLOCK_PX : (row + 1) * BLOCK_PX, column * BLOCK_PX : (column + 1) * BLOCK_PX
         ] = value
-    return picture
+    return image
 
 
-def read_number(picture: np.ndarray) -> int:
-    """The number that `numbered_picture` wrote."""
+def read_number(image: np.ndarray) -> int:
+    """The number that `numbered_image` wrote."""
     half = BLOCK_PX // 2
     number = 0
     for bit in range(BITS):
         row, column = divmod(bit, 4)
-        number |= int(picture[row * BLOCK_PX + half, column * BLOCK_PX + half].mean() > 128) << bit
+        number |= int(image[row * BLOCK_PX + half, column * BLOCK_PX + half].mean() > 128) << bit
     return number
 
 
@@ -79,12 +79,10 @@ def make_clip(
             container.mux(sound.encode(None))
         if video:
             for index in range(frames):
-                picture = av.VideoFrame.from_ndarray(
-                    numbered_picture(index, width, height), "bgr24"
-                )
-                picture.pts = index if stamps is None else stamps[index]
-                picture.time_base = Fraction(1, fps)
-                container.mux(stream.encode(picture))
+                image = av.VideoFrame.from_ndarray(numbered_image(index, width, height), "bgr24")
+                image.pts = index if stamps is None else stamps[index]
+                image.time_base = Fraction(1, fps)
+                container.mux(stream.encode(image))
             container.mux(stream.encode(None))
     return path
 
@@ -106,18 +104,18 @@ def make_interlaced_clip(
             for field in (0, 1):
                 left = (2 * index + field) * speed_px
                 pixels[field::2, left : left + 24] = 220
-            picture = av.VideoFrame.from_ndarray(pixels, "bgr24")
-            picture.pts, picture.time_base = index, Fraction(1, 25)
-            container.mux(stream.encode(picture))
+            image = av.VideoFrame.from_ndarray(pixels, "bgr24")
+            image.pts, image.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     return path
 
 
 def read_numbers(path: Path) -> list[int]:
-    """The numbers that the pictures of the clip at `path` show, read with nothing of this project."""
+    """The numbers that the images of the clip at `path` show, read with nothing of this project."""
     with av.open(str(path)) as container:
         return [
-            read_number(picture.to_ndarray(format="bgr24")) for picture in container.decode(video=0)
+            read_number(image.to_ndarray(format="bgr24")) for image in container.decode(video=0)
         ]
 
 

@@ -1,8 +1,8 @@
-"""An engine that knows the truth: it recognises pictures of the demo clip and draws the maps that a
+"""An engine that knows the truth: it recognises images of the demo clip and draws the maps that a
 perfect network would give.
 
-It stands in for the network where the pipeline around it is tested. A picture that is not, to the
-last bit, a picture of the clip is an error: a torn frame, a wrong colour conversion or a slot that
+It stands in for the network where the pipeline around it is tested. An image that is not, to the
+last bit, an image of the clip is an error: a torn frame, a wrong colour conversion or a slot that
 was overwritten too early cannot go unnoticed.
 """
 
@@ -63,12 +63,12 @@ def truth() -> tuple[TruePeople, ...]:
 
 
 @cache
-def pictures() -> dict[int, int]:
-    """Checksum of every picture of the clip, decoded without this project, and its index."""
+def images() -> dict[int, int]:
+    """Checksum of every image of the clip, decoded without this project, and its index."""
     with av.open(str(DEMO_CLIP)) as container:
         return {
-            zlib.crc32(picture.to_ndarray(format="bgr24")): index
-            for index, picture in enumerate(container.decode(video=0))
+            zlib.crc32(image.to_ndarray(format="bgr24")): index
+            for index, image in enumerate(container.decode(video=0))
         }
 
 
@@ -85,14 +85,14 @@ class PlazaEngine:
         self.batch_size = 1
         self.min_person_score = 0.0
         self.given = self.released = self.open = self.largest_queue = 0
-        pictures(), truth()
+        images(), truth()
 
     def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[int]:
         return [self.submit(image) for image in images_bgr]
 
     def submit(self, image_bgr: np.ndarray) -> int:
-        index = pictures().get(zlib.crc32(np.ascontiguousarray(image_bgr)))
-        assert index is not None, "this picture is not one of the clip"
+        index = images().get(zlib.crc32(np.ascontiguousarray(image_bgr)))
+        assert index is not None, "this image is not one of the clip"
         self.open += 1
         self.largest_queue = max(self.largest_queue, self.open)
         return index
@@ -107,7 +107,7 @@ class PlazaEngine:
 
 
 def draw_maps(people: TruePeople, release: object = None) -> PoseMaps:
-    """Heatmaps with a Gaussian at every joint inside the picture, and tags that are 10 apart from
+    """Heatmaps with a Gaussian at every joint inside the image, and tags that are 10 apart from
     person to person.
     """
     alignment = align((480, 640), INPUT_PX)

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tests.stream.media import numbered_picture
+from tests.stream.media import numbered_image
 
 RTSP_SCRIPT = Path(__file__).with_name("rtsp_server.py")
 
@@ -70,7 +70,7 @@ def _answer(answer: Callable[[socket.socket], None], connection: socket.socket) 
 
 @contextmanager
 def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
-    """Serves the files in `folder`, and an MJPEG stream of numbered pictures at /camera; gives the
+    """Serves the files in `folder`, and an MJPEG stream of numbered images at /camera; gives the
     address.
 
     encrypted: with a certificate that nobody but the server has signed, as cameras have it.
@@ -85,12 +85,12 @@ def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
             for index in range(1000):
-                _, picture = cv2.imencode(".jpg", numbered_picture(index, 96, 64))
+                _, image = cv2.imencode(".jpg", numbered_image(index, 96, 64))
                 head = (
-                    f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                    f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(image)}\r\n\r\n"
                 )
                 try:
-                    self.wfile.write(head.encode() + picture.tobytes() + b"\r\n")
+                    self.wfile.write(head.encode() + image.tobytes() + b"\r\n")
                 except OSError:
                     return
                 time.sleep(0.02)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs.units import Size
 from synthetic.actor import Actor
 from synthetic.bodies import Body, BodyLibrary, load_bodies
 from synthetic.camera import Camera
@@ -19,7 +20,7 @@ from synthetic.scene import Scene
 from synthetic.textures import build_atlas
 from synthetic.wardrobe import Palette, random_palette
 
-SIZE = "120x160"
+SIZE = Size(160, 120)
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from configs.errors import ConfigError, SinkError
+from configs.units import Size
 from synthetic.bodies import BodyLibrary
 from synthetic.clip import ClipConfig, ClipMaker, write_clip
 from synthetic.photos import PhotoLibrary
 from synthetic.plaza import open_plaza
 
-_SMALL = ClipConfig(seconds=1.0, fps=6, size="120x160", actors=3, supersampling=1, seed=2)
+_SMALL = ClipConfig(seconds=1.0, fps=6, size=Size(160, 120), actors=3, supersampling=1, seed=2)
 
 
 def test_every_frame_has_its_truth_and_a_seed_gives_one_clip(tmp_path: Path) -> None:
@@ -65,6 +66,9 @@ def test_people_move_and_never_meet(library: BodyLibrary) -> None:
 def test_a_clip_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="clip"):
         write_clip(_SMALL, tmp_path / "missing" / "clip.mp4")
+    with pytest.raises(SinkError, match="truth"):  # before an hour of rendering
+        write_clip(_SMALL, tmp_path / "clip.mp4", tmp_path / "missing" / "truth.json.gz")
+    assert not list(tmp_path.iterdir())
     write_clip(_SMALL, tmp_path / "clip.mp4")
 
     def stop(_: int) -> None:
@@ -78,7 +82,8 @@ def test_a_clip_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seconds": 0.0}, {"fps": 0.0}, {"actors": 0}, {"size": "121x160"}, {"quality": 99}]
+    "wrong",
+    [{"seconds": 0.0}, {"fps": 0.0}, {"actors": 0}, {"size": Size(160, 121)}, {"quality": 99}],
 )
 def test_clips_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):

@@ -25,7 +25,7 @@ def test_images_are_written_and_counted(
                 "--count",
                 "2",
                 "--size",
-                SIZE,
+                str(SIZE),
                 "--backgrounds",
                 str(photographs),
                 "-o",
@@ -50,10 +50,11 @@ def test_images_are_written_and_counted(
         ["images", "-o", "x", "--count", "many"],
         ["images", "-o", "x", "--count", "0"],
         ["images", "-o", "x", "--size", "huge"],
+        ["images", "-o", "x", "--size", "640x480", "32x640"],
         ["images", "-o", "x", "--backgrounds", "missing.zip"],
         ["images", "-o", "x", "--bodies", "missing.npz"],
         ["clip", "-o", "x.mp4", "--fps", "-1"],
-        ["clip", "-o", "missing/x.mp4", "--seconds", "0.1", "--size", SIZE],
+        ["clip", "-o", "missing/x.mp4", "--seconds", "0.1", "--size", str(SIZE)],
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(

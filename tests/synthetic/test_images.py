@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from configs.errors import ConfigError, SinkError
-from synthetic.images import ImageMaker, ImagesConfig, parse_size, write_images
+from configs.units import Size
+from synthetic.images import ImageMaker, ImagesConfig, parse_picture_size, write_images
 from tests.synthetic.conftest import SIZE
 
 
@@ -36,7 +37,9 @@ def test_the_coco_file_loads_and_names_the_joints_as_coco_does(
     tmp_path: Path, shared: Path
 ) -> None:
     coco = pytest.importorskip("pycocotools.coco")
-    path = write_images(ImagesConfig(count=3, size=(SIZE, "160x120"), seed=1), tmp_path / "set")
+    path = write_images(
+        ImagesConfig(count=3, size=(SIZE, Size(120, 160)), seed=1), tmp_path / "set"
+    )
     dataset = coco.COCO(str(path))
     real = json.loads((shared / "data" / "coco" / "train.json").read_text(encoding="utf-8"))
     (category,), (expected,) = dataset.loadCats(dataset.getCatIds()), real["categories"]
@@ -67,7 +70,7 @@ def test_an_interrupt_leaves_labels_for_what_is_there(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "annotations.json").read_text(encoding="utf-8"))
     assert [image["file_name"] for image in content["images"]] == ["000000.jpg", "000001.jpg"]
     assert len(list(tmp_path.glob("*.jpg"))) == 2
-    assert not list(tmp_path.glob("*.partial"))
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
@@ -77,11 +80,18 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "size", ["640", "640x", "x480", "axb", "32x640", "640x9999", "-64x640", "６４０x480"]
+    "size", ["640", "640x", "x480", "axb", "640x32", "9999x640", "-64x640", "６４０x480"]
 )
 def test_sizes_that_are_none_are_refused(size: str) -> None:
-    with pytest.raises(ConfigError, match="size"):
-        parse_size(size)
+    with pytest.raises(ConfigError, match=r"^--size must be .+, such as 640x480, not ") as caught:
+        parse_picture_size(size, "--size")
+    assert repr(size) in str(caught.value)
+
+
+def test_a_size_is_width_before_height() -> None:
+    config = ImagesConfig(size=(parse_picture_size("96x64", "--size"),))
+    with ImageMaker(config) as maker:
+        assert maker.make(0)[0].shape == (64, 96, 3)
 
 
 def test_people_without_backgrounds_make_no_sense() -> None:

@@ -1,8 +1,8 @@
-"""A page in the browser: live pictures, numbers and buttons, served from here without anything from
+"""A page in the browser: live images, numbers and buttons, served from here without anything from
 elsewhere.
 """
 
-from stream.sinks.browser.options import BrowserOptions
+from stream.sinks.browser.config import BrowserConfig
 from stream.sinks.browser.sink import BrowserSink
 
-__all__ = ["BrowserOptions", "BrowserSink"]
+__all__ = ["BrowserConfig", "BrowserSink"]

@@ -8,7 +8,7 @@ import secrets
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
-from stream.sinks.browser.options import Address
+from stream.sinks.browser.config import Address
 
 COOKIE = "pose_stream"
 # A page of another site cannot send this header without asking first, and nobody answers that

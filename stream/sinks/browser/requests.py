@@ -41,10 +41,10 @@ _HEADERS = {
 _LARGEST_BODY = 4096
 _REQUEST_S = 10.0
 _STATE_PERIOD_S = 0.25
-# The kernel would otherwise hold megabytes, seconds of pictures, for a slow client.
+# The kernel would otherwise hold megabytes, seconds of images, for a slow client.
 _SEND_BUFFER = 128 * 1024
 _SLOWEST_S = 15.0
-_BOUNDARY = "pose-stream-picture"
+_BOUNDARY = "pose-stream-image"
 
 
 class PageRequests(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ class PageRequests(BaseHTTPRequestHandler):
         return cast(PageServer, self.server)
 
     def do_GET(self) -> None:
-        """Files of the page, state, pictures and records."""
+        """Files of the page, state, images and records."""
         path, query = self._admitted()
         if path is None:
             return
@@ -77,8 +77,8 @@ class PageRequests(BaseHTTPRequestHandler):
             self._with_source(query, self._stream_records)
         elif path == "/video":
             self._with_source(query, self._stream_video)
-        elif path == "/picture":
-            self._with_source(query, self._send_picture)
+        elif path == "/image":
+            self._with_source(query, self._send_image)
         else:
             self.send_error(404)
 
@@ -196,7 +196,7 @@ class PageRequests(BaseHTTPRequestHandler):
         renderer.options = toggled(renderer.options, str(body.get("key", "")))
         self._reply_json({"done": True})
 
-    def _send_picture(self, shown: Shown) -> None:
+    def _send_image(self, shown: Shown) -> None:
         shown.view.watch(1)
         try:
             latest = shown.view.next_jpeg(shown.view.jpeg_number, 2.0)

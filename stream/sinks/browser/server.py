@@ -11,7 +11,7 @@ from typing import Any
 from configs.errors import SinkError
 from stream.sinks.base import Controls
 from stream.sinks.browser.access import Access
-from stream.sinks.browser.options import Address
+from stream.sinks.browser.config import Address
 from stream.sinks.browser.view import View
 
 _LOG = logging.getLogger(__name__)

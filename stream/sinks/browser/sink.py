@@ -16,12 +16,13 @@ from configs.errors import PoseStreamError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import Controls, RunInfo
-from stream.sinks.browser.options import BrowserOptions, parse_address
+from stream.sinks.browser.config import BrowserConfig, parse_address
 from stream.sinks.browser.server import PageServer, Shown, join_server, leave_server
 from stream.sinks.browser.view import View
+from stream.sinks.files import sink_error
 from stream.sinks.json_lines import frame_record, to_json
 from stream.sinks.video import VideoSink
-from stream.sinks.video_options import VideoOptions
+from stream.sinks.video_config import VideoConfig
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,15 +31,15 @@ class BrowserSink:
     """Shows a source on the page at `url` (`http://HOST:PORT/LABEL`); sources with the same address
     share the page.
 
-    `write` copies the picture if somebody is watching and returns; clients, however slow, get the
+    `write` copies the image if somebody is watching and returns; clients, however slow, get the
     latest one from there. Raises ConfigError for an address that cannot be served at.
     """
 
     def __init__(
-        self, url: str, options: BrowserOptions | None = None, video: VideoOptions | None = None
+        self, url: str, options: BrowserConfig | None = None, video: VideoConfig | None = None
     ) -> None:
-        self._options = options or BrowserOptions()
-        self._video = replace(video or VideoOptions(), segment=None)
+        self._options = options or BrowserConfig()
+        self._video = replace(video or VideoConfig(), segment=None)
         self._address = parse_address(url, self._options)
         self._server: PageServer | None = None
         self._shown: Shown | None = None
@@ -46,7 +47,7 @@ class BrowserSink:
         self._recorder: VideoSink | None = None
 
     @property
-    def needs_picture(self) -> bool:
+    def needs_image(self) -> bool:
         """Whether anybody watches or records; before it is open, always, so that a renderer is
         made.
         """
@@ -75,20 +76,20 @@ class BrowserSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         *,
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes the record, and the picture if somebody is watching."""
+        """Takes the record, and the image if somebody is watching."""
         if self._shown is None:
             return
         record = frame_record(frame, people, latency_ms=latency_ms, drops=drops)
         self._shown.view.put_record(frame, record, to_json(record))
-        if picture is not None and self._shown.view.watched:
-            self._shown.view.put_picture(picture)
+        if image is not None and self._shown.view.watched:
+            self._shown.view.put_image(image)
         if self._shown.record_wanted or self._recorder is not None:
-            self._write_recording(frame, people, picture, latency_ms, drops)
+            self._write_recording(frame, people, image, latency_ms, drops)
 
     def close(self) -> None:
         """Finishes a recording and takes the source off; the last source takes the server with it."""
@@ -103,7 +104,7 @@ class BrowserSink:
         self,
         frame: Frame,
         people: People,
-        picture: NDArray[np.uint8] | None,
+        image: NDArray[np.uint8] | None,
         latency_ms: float,
         drops: int,
     ) -> None:
@@ -114,8 +115,8 @@ class BrowserSink:
         try:
             if self._recorder is None:
                 self._start_recording()
-            if self._recorder is not None and picture is not None:
-                self._recorder.write(frame, people, picture, latency_ms=latency_ms, drops=drops)
+            if self._recorder is not None and image is not None:
+                self._recorder.write(frame, people, image, latency_ms=latency_ms, drops=drops)
         except PoseStreamError as error:  # somebody pressed a button; that must not end the run
             _LOG.warning("recording stopped: %s", error)
             self._shown.record_wanted = False
@@ -124,11 +125,14 @@ class BrowserSink:
     def _start_recording(self) -> None:
         assert self._shown is not None
         folder = Path(self._options.record_folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise sink_error(folder, error) from error
         name = re.sub(r"[^\w.-]+", "_", Path(self._shown.view.label).stem) or "stream"
         path = folder / f"{name}_{time.strftime('%Y%m%d-%H%M%S')}.mp4"
         recorder = VideoSink(str(path), self._video)
-        # Live, so that a slow disk costs pictures of the recording and never the run; the sound
+        # Live, so that a slow disk costs images of the recording and never the run; the sound
         # stays with the source.
         recorder.open(replace(self._source, live=True, audio_path=None), self._run)
         self._recorder, self._shown.view.recording = recorder, str(path)

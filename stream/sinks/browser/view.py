@@ -1,4 +1,4 @@
-"""What the page shows of one source: the latest picture, record and numbers, and never anything
+"""What the page shows of one source: the latest image, record and numbers, and never anything
 older.
 """
 
@@ -26,7 +26,7 @@ _SMOOTHING = 0.1
 class View:
     """The latest state of a source, for any number of readers; the writer never waits for them.
 
-    Pictures are compressed once for everybody, by a thread of this view, and only while somebody is
+    Images are compressed once for everybody, by a thread of this view, and only while somebody is
     watching.
     """
 
@@ -44,7 +44,7 @@ class View:
         self._viewers = 0
         self._closed = False
         self._waiting: NDArray[np.uint8] | None = (
-            None  # filled by `put_picture`, taken by the compressor
+            None  # filled by `put_image`, taken by the compressor
         )
         self._spare: NDArray[np.uint8] | None = None
         self._fresh = False
@@ -70,7 +70,7 @@ class View:
 
     @property
     def watched(self) -> bool:
-        """Whether anybody looks at the pictures."""
+        """Whether anybody looks at the images."""
         return self._viewers > 0
 
     @property
@@ -95,19 +95,19 @@ class View:
             self._record, self._record_number = text, self._record_number + 1
             self._new_record.notify_all()
 
-    def put_picture(self, picture: NDArray[np.uint8]) -> None:
-        """Copies `picture` (H, W, 3) uint8 BGR for whoever watches; one that nobody got to see yet
+    def put_image(self, image: NDArray[np.uint8]) -> None:
+        """Copies `image` (H, W, 3) uint8 BGR for whoever watches; one that nobody got to see yet
         is replaced.
         """
         with self._lock:
-            if self._waiting is None or self._waiting.shape != picture.shape:
-                self._waiting = np.empty_like(picture)
-            np.copyto(self._waiting, picture)
+            if self._waiting is None or self._waiting.shape != image.shape:
+                self._waiting = np.empty_like(image)
+            np.copyto(self._waiting, image)
             self._fresh = True
             self._to_compress.notify()
 
     def next_jpeg(self, after: int, timeout_s: float) -> tuple[int, bytes] | None:
-        """Number and JPEG of the latest picture once it is newer than `after`; none when the time
+        """Number and JPEG of the latest image once it is newer than `after`; none when the time
         is over.
         """
         with self._lock:
@@ -182,19 +182,19 @@ class View:
                 )
                 if self._closed:
                     return
-                picture, self._waiting, self._fresh = self._waiting, self._spare, False
-            assert picture is not None
-            jpeg = compress(picture)
+                image, self._waiting, self._fresh = self._waiting, self._spare, False
+            assert image is not None
+            jpeg = compress(image)
             with self._lock:
-                self._spare = picture
+                self._spare = image
                 self._jpeg, self._jpeg_number = jpeg, self._jpeg_number + 1
                 self._new_jpeg.notify_all()
 
 
-def compress(picture: NDArray[np.uint8]) -> bytes:
-    """`picture` (H, W, 3) uint8 BGR as a JPEG of at most 1280 columns."""
-    height, width = picture.shape[:2]
+def compress(image: NDArray[np.uint8]) -> bytes:
+    """`image` (H, W, 3) uint8 BGR as a JPEG of at most 1280 columns."""
+    height, width = image.shape[:2]
     if width > _WIDEST_PX:
         size = _WIDEST_PX, round(height * _WIDEST_PX / width)
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()

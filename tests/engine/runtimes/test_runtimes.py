@@ -94,9 +94,14 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(lite_onnx):
     assert set(maps) == {"fp32", "bf16"}
 
 
+@pytest.mark.parametrize("entry", RUNTIMES.values(), ids=RUNTIMES)
+def test_a_runtime_is_called_what_the_registry_calls_it(entry):
+    assert entry.factory().name == entry.name
+
+
 def test_auto_takes_the_first_that_works_and_says_which(lite_onnx, caplog, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
+    monkeypatch.setattr("engine.runtimes.registry._has_cuda_driver", lambda: False)
 
     with (
         caplog.at_level(logging.INFO),
@@ -120,7 +125,7 @@ def test_a_runtime_that_is_asked_for_by_name_and_missing_names_its_extra(
 
 @pytest.mark.parametrize("name", [entry.name for entry in RUNTIMES.values() if entry.needs_gpu])
 def test_a_gpu_runtime_without_a_gpu_says_so(name, lite_onnx, monkeypatch):
-    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
+    monkeypatch.setattr("engine.runtimes.registry._has_cuda_driver", lambda: False)
 
     with pytest.raises(
         RuntimeUnavailableError,
@@ -160,7 +165,7 @@ def test_a_tensorrt_that_is_too_old_is_named_with_what_is_supported(version, mon
 
 
 def test_without_a_gpu_auto_falls_back_and_gives_the_reason(lite_onnx, caplog, monkeypatch):
-    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
+    monkeypatch.setattr("engine.runtimes.registry._has_cuda_driver", lambda: False)
 
     with (
         caplog.at_level(logging.INFO),
@@ -174,7 +179,7 @@ def test_without_a_gpu_auto_falls_back_and_gives_the_reason(lite_onnx, caplog, m
 def test_when_nothing_works_every_reason_is_given(lite_onnx, monkeypatch):
     for entry in RUNTIMES.values():
         monkeypatch.setitem(sys.modules, entry.name, None)
-    monkeypatch.setattr("engine.runtimes._has_cuda_driver", lambda: False)
+    monkeypatch.setattr("engine.runtimes.registry._has_cuda_driver", lambda: False)
 
     with pytest.raises(
         RuntimeUnavailableError,

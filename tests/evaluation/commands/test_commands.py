@@ -306,7 +306,7 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
         ("speed --source {images} --flip maybe", "must be one of off, on"),
         ("pareto --models lite", "--annotations and --images must be given"),
         (f"pareto {LABELS} --plot {{tmp}}/no/p.svg", "does not exist"),
-        (f"pareto {LABELS} --scales 0.5,2", "several scales must include 1"),
+        (f"pareto {LABELS} --scales 0.5,2", "scales must include 1"),
         ("table --store gone.jsonl", "cannot read measurements"),
     ],
 )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from configs import ConfigError, DataError, ExecutionError, GroupingConfig, SinkError
+from engine.runtimes import RUNTIMES
 from evaluation.commands.table import TableOptions, run_table
 from evaluation.measuring import measurements
 from evaluation.measuring.grid import AxesOptions, show
@@ -136,6 +137,12 @@ def test_the_newest_row_counts_and_splits_are_not_mixed() -> None:
     assert newest([slow, here], "speed") == {setting(): here}
 
 
+def test_torch_on_the_cpu_and_on_a_gpu_are_two_rows() -> None:
+    names = [RUNTIMES[name].factory().name for name in ("torch_cpu", "torch_cuda")]
+    rows = [row("speed", setting(runtime=name), on="clip") for name in names]
+    assert list(newest(rows, "speed").values()) == rows
+
+
 def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     for of, ap, ms in (
@@ -196,7 +203,7 @@ def test_no_label_of_the_plot_lies_on_another() -> None:
 
 def test_every_combination_of_the_axes_is_measured_once() -> None:
     options = AxesOptions(
-        sizes=("256", "320x448"),
+        sizes=("256", "448x320"),
         precisions=("fp32", "bf16"),
         flip=("off", "on"),
         scales=("1", "0.5,1,2"),
@@ -205,12 +212,12 @@ def test_every_combination_of_the_axes_is_measured_once() -> None:
     assert len(settings) == len(set(settings)) == 16
     assert settings[-1] == SettingOptions(
         runtime="openvino",
-        input_size="320x448",
+        input_size="448x320",
         precision="bf16",
         flip=True,
         scales=(0.5, 1.0, 2.0),
     )
-    assert show(settings[-1]) == "lite 320x448 openvino bf16 flip scales 0.5,1,2"
+    assert show(settings[-1]) == "lite 448x320 openvino bf16 flip scales 0.5,1,2"
     grouped = AxesOptions(grouping=("default", "refine=false,adjust=false")).grouped_settings(
         "auto"
     )

@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,19 @@ import numpy as np
 import pytest
 
 import stream
-from configs import SinkError, SourceError
-from configs.run import SourceConfig
+from configs import SourceError
 from grouping import Grouper, People
-from stream.frame import Frame, SourceInfo
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.progress import Progress
-from stream.render.renderer import Renderer, RenderOptions
-from stream.sinks import RunInfo, open_sinks
-from stream.sources import FrameSlot, Source, State, open_source
+from stream.render.renderer import RenderConfig, Renderer
+from stream.sinks import open_sinks
+from stream.sources import State, open_source
+from stream.sources.config import SourceConfig
 from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip, numbered_picture
+from tests.stream.media import make_clip
+from tests.stream.pipeline.parts import MemorySink, counted
 from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
 
 
@@ -47,131 +46,6 @@ def grouper() -> Grouper:
 
 def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
     return no_people()
-
-
-class MemorySink:
-    """A Sink that remembers; `fail_in` names the call that raises, at frame `fail_at`."""
-
-    def __init__(
-        self,
-        *,
-        needs_picture: bool = False,
-        fail_in: str = "",
-        fail_at: int = 5,
-        delay_s: float = 0.0,
-    ) -> None:
-        self.needs_picture = needs_picture
-        self.fail_in, self.fail_at, self.delay_s = fail_in, fail_at, delay_s
-        self.frames: list[int] = []
-        self.times_s: list[float] = []
-        self.latencies_ms: list[float] = []
-        self.pictures: list[bool] = []
-        self.drops = 0
-        self.people = 0
-        self.info: SourceInfo | None = None
-        self.closed = 0
-
-    def open(self, source: SourceInfo, run: RunInfo) -> None:
-        if self.fail_in == "open":
-            raise SinkError("cannot open")
-        self.info = source
-
-    def write(
-        self,
-        frame: Frame,
-        people: People,
-        picture: np.ndarray | None,
-        *,
-        latency_ms: float,
-        drops: int,
-    ) -> None:
-        if self.fail_in == "write" and len(self.frames) == self.fail_at:
-            raise SinkError("disk full")
-        time.sleep(self.delay_s)
-        self.frames.append(frame.index)
-        self.times_s.append(frame.time_s)
-        self.latencies_ms.append(latency_ms)
-        self.pictures.append(picture is not None)
-        self.people += len(people)
-        self.drops = drops
-
-    def close(self) -> None:
-        self.closed += 1
-        if self.fail_in == "close":
-            raise SinkError("cannot finish")
-
-
-class CountedSource(Source):
-    """Pictures that show their number, made as fast as asked or at `fps`; raises SourceError at
-    `fail_at`.
-    """
-
-    def __init__(
-        self,
-        count: int,
-        *,
-        fps: float | None = None,
-        fail_at: int | None = None,
-        name: str = "counted",
-    ) -> None:
-        super().__init__()
-        self.name, self.live = name, fps is not None
-        self.count, self.fps, self.fail_at = count, fps, fail_at
-        self.index = -1
-        self.stopped = threading.Event()
-        self.picture = np.full((64, 96, 3), 96, np.uint8)
-
-    @property
-    def info(self) -> SourceInfo:
-        return SourceInfo(
-            name=self.name,
-            width=96,
-            height=64,
-            fps=self.fps or 25.0,
-            frame_count=self.count,
-            live=self.live,
-        )
-
-    def open(self) -> None:
-        self.began_s = time.monotonic()
-        self.health.state = "running"
-
-    def grab(self) -> bool:
-        if self.index + 1 == self.fail_at:
-            raise SourceError("the cable was pulled")
-        if self.index + 1 >= self.count or self.stopped.is_set():
-            return False
-        self.index += 1
-        self.time_s = self.index / (self.fps or 25.0)
-        if self.fps is not None and self.stopped.wait(
-            max(0.0, self.began_s + self.time_s - time.monotonic())
-        ):
-            return False
-        self.captured_ns = time.monotonic_ns()
-        return True
-
-    def retrieve(self, slot: FrameSlot) -> None:
-        slot.resize(64, 96)[:] = numbered_picture(self.index, 96, 64)
-        slot.describe(
-            source=self.name,
-            index=self.index,
-            time_s=self.time_s,
-            pts=None,
-            time_base=Fraction(1, 90_000),
-            capture_ns=self.captured_ns,
-        )
-
-    def interrupt(self) -> None:
-        self.stopped.set()
-
-    def close(self) -> None:
-        pass
-
-
-def counted(count: int, **choices: Any) -> CountedSource:
-    source = CountedSource(count, **choices)
-    source.open()
-    return source
 
 
 def stop_when(
@@ -228,7 +102,7 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
             changes[index][int(y), int(x)] for x, y, _ in joints if 0 <= x < 640 and 0 <= y < 440
         ]
         assert np.median(at_joints) > 40, "joints are not drawn where they were found"
-        assert np.median(changes[index]) < 12, "the rest of the picture changed"
+        assert np.median(changes[index]) < 12, "the rest of the image changed"
 
 
 def test_iterate_gives_frames_with_their_people_in_order() -> None:
@@ -259,7 +133,7 @@ def test_every_frame_is_inferred_once_and_in_order(tmp_path: Path) -> None:
     assert "100 frames" in str(summary)
 
 
-def test_no_picture_is_drawn_unless_a_sink_wants_it() -> None:
+def test_no_image_is_drawn_unless_a_sink_wants_it() -> None:
     drawn: list[int] = []
 
     class CountingRenderer(Renderer):
@@ -268,15 +142,15 @@ def test_no_picture_is_drawn_unless_a_sink_wants_it() -> None:
             super().draw(*arguments, **keywords)
 
     for needed in (False, True):
-        sinks = [MemorySink(), MemorySink(needs_picture=needed)]
+        sinks = [MemorySink(), MemorySink(needs_image=needed)]
         renderers = [CountingRenderer(KEYPOINT_SET)]
         with Pipeline(
             [counted(10)], BlankEngine(), nobody, sinks=[sinks], renderers=renderers
         ) as pipeline:
             pipeline.run()
         assert len(drawn) == (10 if needed else 0)
-        assert sinks[0].pictures == [False] * 10
-        assert sinks[1].pictures == [needed] * 10
+        assert sinks[0].images == [False] * 10
+        assert sinks[1].images == [needed] * 10
 
 
 class FailingEngine(BlankEngine):
@@ -316,7 +190,7 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
     broken: str, live: bool
 ) -> None:
     source = counted(10_000, fps=200.0 if live else None, fail_at=5 if broken == "source" else None)
-    good = MemorySink(needs_picture=True)
+    good = MemorySink(needs_image=True)
     bad = MemorySink(fail_in=broken)
     expected = {
         "source": "cable",
@@ -324,7 +198,7 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
         "write": "disk full",
         "close": "cannot finish",
     }
-    options = PipelineOptions(frames=8 if broken == "close" else None)
+    options = PipelineConfig(frames=8 if broken == "close" else None)
     renderer = Renderer(KEYPOINT_SET)
     renderer.draw = Fault("draw", broken)  # type: ignore[method-assign, assignment]
     pipeline = Pipeline(
@@ -378,7 +252,7 @@ def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> N
     engine = BlankEngine(delay_s=0.004, batch_size=3)
     sinks = [MemorySink(), MemorySink(), MemorySink()]
     sources = [counted(40, name=str(index)) for index in range(3)]
-    options = PipelineOptions(batch_window_ms=1000)
+    options = PipelineConfig(batch_window_ms=1000)
     with Pipeline(
         sources, engine, nobody, sinks=[[sink] for sink in sinks], options=options
     ) as pipeline:
@@ -386,7 +260,7 @@ def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> N
     assert [sink.frames for sink in sinks] == [list(range(40))] * 3
     assert sorted(engine.seen) == sorted([*range(40)] * 3)
     assert max(engine.batches) == 3
-    assert len(engine.batches) < 60, "most frames travel in company"
+    assert len(engine.batches) < 60, "most frames travel in batches"
 
 
 def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
@@ -400,7 +274,7 @@ def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
 
 def test_a_single_source_never_waits_for_company() -> None:
     engine = BlankEngine(batch_size=8)
-    options = PipelineOptions(batch_window_ms=60_000)
+    options = PipelineConfig(batch_window_ms=60_000)
     with Pipeline(
         [counted(5)], engine, nobody, sinks=[[MemorySink()]], options=options
     ) as pipeline:
@@ -414,7 +288,7 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
     silent.health.state = state
-    options = PipelineOptions(batch_window_ms=60_000, policy=EVERY_FRAME)
+    options = PipelineConfig(batch_window_ms=60_000, policy=EVERY_FRAME)
     with Pipeline(
         [silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options
     ) as pipeline:
@@ -425,7 +299,7 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
 def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")
-    options = PipelineOptions(batch_window_ms=20, policy=EVERY_FRAME)
+    options = PipelineConfig(batch_window_ms=20, policy=EVERY_FRAME)
     with Pipeline(
         [silent, counted(20, fps=20.0)], engine, nobody, sinks=[[], [sink]], options=options
     ) as pipeline:
@@ -441,7 +315,7 @@ def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
         engine,
         nobody,
         sinks=[[sink]],
-        options=PipelineOptions(policy=LATEST),
+        options=PipelineConfig(policy=LATEST),
     ) as pipeline:
         summary = pipeline.run()
     assert sink.frames == sorted(set(sink.frames))
@@ -457,7 +331,7 @@ def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
 
 def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
     sink = MemorySink()
-    options = PipelineOptions(policy=Policy(kind="max-age", max_age_s=0.05))
+    options = PipelineConfig(policy=Policy(kind="max-age", max_age_s=0.05))
     with Pipeline(
         [counted(60, fps=100.0)], BlankEngine(delay_s=0.08), nobody, sinks=[[sink]], options=options
     ) as pipeline:
@@ -490,15 +364,15 @@ def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (PipelineOptions(frames=7), list(range(7))),
-        (PipelineOptions(stride=10), list(range(0, 100, 10))),
-        (PipelineOptions(stride=10, frames=3), [0, 10, 20]),
-        (PipelineOptions(max_fps=5.0), list(range(0, 100, 5))),
-        (PipelineOptions(max_fps=1000.0), list(range(100))),
+        (PipelineConfig(frames=7), list(range(7))),
+        (PipelineConfig(stride=10), list(range(0, 100, 10))),
+        (PipelineConfig(stride=10, frames=3), [0, 10, 20]),
+        (PipelineConfig(max_fps=5.0), list(range(0, 100, 5))),
+        (PipelineConfig(max_fps=1000.0), list(range(100))),
     ],
     ids=["frames", "stride", "both", "max fps", "max fps above"],
 )
-def test_fewer_frames_can_be_asked_for(options: PipelineOptions, expected: list[int]) -> None:
+def test_fewer_frames_can_be_asked_for(options: PipelineConfig, expected: list[int]) -> None:
     sink = MemorySink()
     with Pipeline(
         [counted(100)], BlankEngine(), nobody, sinks=[[sink]], options=options
@@ -537,7 +411,7 @@ def test_a_slow_sink_holds_up_a_file_and_loses_nothing() -> None:
     assert summary.slowest.name == "write"
 
 
-def test_pictures_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
+def test_frames_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
     class SlowVideo(MemorySink):
         label = "rtmp://***@host/live"
         dropped = 7
@@ -546,7 +420,7 @@ def test_pictures_that_an_output_had_to_leave_out_are_in_the_summary() -> None:
     with Pipeline([counted(5)], BlankEngine(), nobody, sinks=[[MemorySink(), sink]]) as pipeline:
         summary = pipeline.run()
     assert summary.sources[0].left_out == {"rtmp://***@host/live": 7}
-    assert "7 pictures not in 'rtmp://***@host/live'" in str(summary)
+    assert "7 frames not in 'rtmp://***@host/live'" in str(summary)
 
 
 def test_a_source_that_gave_nothing_is_in_the_summary() -> None:
@@ -592,7 +466,7 @@ def test_the_process_is_as_before_after_a_run() -> None:
 
 
 def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: Grouper) -> None:
-    """It looks at the young alone while a pipeline runs, and does not know how large pictures and
+    """It looks at the young alone while a pipeline runs, and does not know how large images and
     decoders are.
     """
     large = {
@@ -677,9 +551,9 @@ def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) 
 
 
 def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
-    engine, sink = PlazaEngine(), MemorySink(needs_picture=True)
-    renderer = Renderer(KEYPOINT_SET, options=RenderOptions(maps="heatmaps"))
-    options = PipelineOptions(frames=8)
+    engine, sink = PlazaEngine(), MemorySink(needs_image=True)
+    renderer = Renderer(KEYPOINT_SET, options=RenderConfig(maps="heatmaps"))
+    options = PipelineConfig(frames=8)
     with (
         open_source("demo") as source,
         Pipeline(
@@ -691,9 +565,9 @@ def test_maps_are_kept_until_they_are_drawn_and_given_back_then() -> None:
     assert engine.given == engine.released == 8
 
 
-def test_a_sink_that_wants_pictures_needs_a_renderer() -> None:
+def test_a_sink_that_wants_images_needs_a_renderer() -> None:
     with pytest.raises(ValueError, match="renderer"):
-        Pipeline([counted(3)], BlankEngine(), nobody, sinks=[[MemorySink(needs_picture=True)]])
+        Pipeline([counted(3)], BlankEngine(), nobody, sinks=[[MemorySink(needs_image=True)]])
 
 
 def test_a_pipeline_runs_once() -> None:

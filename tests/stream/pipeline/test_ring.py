@@ -15,8 +15,9 @@ from hypothesis.stateful import (
     rule,
 )
 
+from stream.pipeline.hand_over import Closed
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
-from stream.pipeline.ring import Lease, RingBuffer, RingClosed
+from stream.pipeline.ring import Lease, RingBuffer
 
 MAX_AGE = Policy(kind="max-age", max_age_s=1.0)
 POLICIES = (EVERY_FRAME, LATEST, MAX_AGE)
@@ -62,7 +63,7 @@ class RingAgainstModel(RuleBasedStateMachine):
     def reserve(self) -> None:
         free = self.free()
         if self.closed:
-            with pytest.raises(RingClosed):
+            with pytest.raises(Closed):
                 self.ring.reserve(timeout_s=0)
             return
         lease = self.ring.reserve(timeout_s=0)
@@ -112,7 +113,7 @@ class RingAgainstModel(RuleBasedStateMachine):
             self.given_up += len(self.unread) - len(fresh)
             self.unread = fresh
         if not self.unread and self.closed:
-            with pytest.raises(RingClosed):
+            with pytest.raises(Closed):
                 self.ring.acquire(timeout_s=0)
             return None
         lease = self.ring.acquire(timeout_s=0)
@@ -246,7 +247,7 @@ def test_closing_wakes_a_reader_and_a_writer_that_wait(end: str) -> None:
     reasons: list[str] = []
 
     def wait(call: object) -> None:
-        with pytest.raises(RingClosed) as caught:
+        with pytest.raises(Closed) as caught:
             call()  # type: ignore[operator]
         reasons.append(str(caught.value))
 
@@ -277,7 +278,7 @@ def test_what_was_committed_before_close_is_still_read() -> None:
     ring.close("end")
     ring.close("later reason")
     assert len(list(ring)) == 2
-    with pytest.raises(RingClosed, match="end"):
+    with pytest.raises(Closed, match="end"):
         ring.acquire()
 
 

@@ -3,17 +3,18 @@ import time
 
 import pytest
 
+from stream.pipeline.hand_over import Closed
 from stream.pipeline.policy import EVERY_FRAME
-from stream.pipeline.ring import RingBuffer, RingClosed
-from stream.pipeline.round_robin import TurnReader
+from stream.pipeline.ring import RingBuffer
+from stream.pipeline.round_robin import RoundRobinReader
 
 
-def rings(count: int) -> tuple[list[RingBuffer[list[int]]], TurnReader[list[int]]]:
+def rings(count: int) -> tuple[list[RingBuffer[list[int]]], RoundRobinReader[list[int]]]:
     signal = threading.Condition()
     made = [
         RingBuffer([[0] for _ in range(4)], policy=EVERY_FRAME, signal=signal) for _ in range(count)
     ]
-    return made, TurnReader(made, signal)
+    return made, RoundRobinReader(made, signal)
 
 
 def put(ring: RingBuffer[list[int]], value: int) -> None:
@@ -44,7 +45,7 @@ def test_one_closed_ring_does_not_end_the_others() -> None:
     ((index, _),) = reader.acquire(timeout_s=5)
     assert index == 1
     second.close("gone too")
-    with pytest.raises(RingClosed):
+    with pytest.raises(Closed):
         reader.acquire()
 
 

@@ -2,8 +2,11 @@ import logging
 
 import pytest
 
-from stream.pipeline.ring import RingBuffer, RingClosed
-from stream.pipeline.worker import Outcome, Worker
+from stream.pipeline.context import RunContext
+from stream.pipeline.hand_over import Closed
+from stream.pipeline.ring import RingBuffer
+from stream.pipeline.timing import Timings
+from stream.pipeline.worker import Worker
 
 
 class Failing(Worker):
@@ -18,32 +21,32 @@ class Failing(Worker):
 
 
 def test_the_first_error_wins_and_both_ends_are_closed(caplog: pytest.LogCaptureFixture) -> None:
-    outcome = Outcome()
+    context = RunContext((), Timings())
     inbox, outbox = RingBuffer([object(), object()]), RingBuffer([object()])
     lease = inbox.reserve()
     assert lease is not None
     lease.commit()
     with caplog.at_level(logging.WARNING):
-        worker = Failing("stage", outcome, inboxes=[inbox], outboxes=[outbox])
+        worker = Failing("stage", context, inboxes=[inbox], outboxes=[outbox])
         worker.start()
         worker.join(5)
     assert worker.finished
-    assert isinstance(outcome.error, ValueError)
+    assert isinstance(context.outcome.error, ValueError)
     assert "second" in caplog.text
     assert inbox.drops == {"stopped": 1}
     for ring in (inbox, outbox):
-        with pytest.raises(RingClosed, match="stage ended"):
+        with pytest.raises(Closed, match="stage ended"):
             ring.acquire()
 
 
 class Done(Worker):
     def work(self) -> None:
-        raise RingClosed("nothing more")
+        raise Closed("nothing more")
 
 
 def test_the_end_of_a_ring_is_no_error() -> None:
-    outcome = Outcome()
-    worker = Done("stage", outcome)
+    context = RunContext((), Timings())
+    worker = Done("stage", context)
     worker.start()
     worker.join(5)
-    assert outcome.error is None
+    assert context.outcome.error is None

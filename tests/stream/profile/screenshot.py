@@ -1,4 +1,4 @@
-"""A picture of a report, as docs/images/profile.png is made:
+"""An image of a report, as docs/images/profile.png is made:
 
 python run_stream.py demo --realtime --profile out -o out/people.jsonl
 python -m tests.stream.profile.screenshot out/report.html docs/images/profile.png
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 1240, 1560
 
 
 def main() -> None:
-    report, picture = (Path(argument).resolve() for argument in sys.argv[1:3])
+    report, image = (Path(argument).resolve() for argument in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as profile, browser(Path(profile)) as page:
         theme = sys.argv[3] if len(sys.argv) > 3 else "light"
         page.call(
@@ -35,9 +35,9 @@ def main() -> None:
         page.call("Emulation.setScrollbarsHidden", hidden=True)
         page.open(report.as_uri())
         page.wait_for("document.readyState === 'complete' && document.title")
-        page.screenshot(picture)
-    Image.open(picture).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(
-        picture, optimize=True
+        page.screenshot(image)
+    Image.open(image).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(
+        image, optimize=True
     )
 
 

@@ -16,10 +16,10 @@ import jsonschema
 import pytest
 
 import run_stream
-from configs.profile import ProfileConfig
 from configs.run import RunConfig
 from stream.profile.command import shown_command
-from stream.sinks import BrowserOptions
+from stream.profile.config import ProfileConfig
+from stream.sinks import BrowserConfig
 from tests.stream.media import make_clip
 from tests.test_run_stream import ENVIRONMENT, assert_one_line_error, command, run
 
@@ -151,7 +151,7 @@ def test_the_command_that_is_shown_has_no_secrets() -> None:
         flip=True,
         scales=(1.0, 2.0),
     )
-    configs = (config, BrowserOptions(token="0123456789abcdef"), ProfileConfig(benchmark=True))
+    configs = (config, BrowserConfig(token="0123456789abcdef"), ProfileConfig(benchmark=True))
     shown = shown_command("run_stream.py", config.sources, config.output, configs)
     assert "secret" not in shown
     assert "0123456789abcdef" not in shown

@@ -79,7 +79,7 @@ def test_arrows_follow_each_frame_through_its_stages(tmp_path: Path) -> None:
         assert [step["ts"] for step in steps] == sorted(step["ts"] for step in steps)
 
 
-def test_pictures_in_the_engine_may_overlap_and_have_a_track_of_their_own(tmp_path: Path) -> None:
+def test_frames_in_the_engine_may_overlap_and_have_a_track_of_their_own(tmp_path: Path) -> None:
     trace = written(tmp_path / "trace.json", a_run(20))
     begins, ends = of_phase(trace, "b"), of_phase(trace, "e")
     assert len(begins) == len(ends) == 20

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from configs import SinkError
-from configs.profile import ProfileConfig
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import LATEST
 from stream.profile import Profiler, RunFacts
+from stream.profile.config import ProfileConfig
 from tests.stream.blank_engine import BlankEngine
 from tests.stream.pipeline.test_pipeline import MemorySink, counted, nobody
 
@@ -57,7 +57,7 @@ def run_profiled(
 ) -> tuple[Profiler, dict[str, Any]]:
     profiler = Profiler(ProfileConfig())
     sink = MemorySink(delay_s=0.002)
-    choices = PipelineOptions(**options)
+    choices = PipelineConfig(**options)
     with (
         Pipeline(
             [source], engine, nobody, sinks=[[sink]], options=choices, timings=profiler.timings
@@ -85,7 +85,7 @@ def test_what_the_engine_takes_is_what_its_own_clock_says() -> None:
     assert write["p50"] >= 2
 
 
-def test_no_stage_is_busy_more_than_all_of_the_time_with_two_pictures_under_way() -> None:
+def test_no_stage_is_busy_more_than_all_of_the_time_with_two_frames_under_way() -> None:
     _, found = run_profiled(BlankEngine(0.01, in_flight=2), counted(60))
     shares = [entry["busy_share"] for entry in [*found["stages"], *found["parts"]]]
     assert all(0 <= share <= 1 for share in shares if share is not None)

@@ -1,4 +1,4 @@
-"""The drawn picture: what must be seen, what must not, and what may never crash it."""
+"""The drawn image: what must be seen, what must not, and what may never crash it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis.extra import numpy as hnp
 from configs import load_keypoint_set
 from configs.errors import ConfigError
 from grouping import People
-from stream.render.glyphs import draw_glyphs, text_codes
 from stream.render.identity import PersonIds
-from stream.render.renderer import Renderer, RenderOptions, Status, make_skeleton
+from stream.render.renderer import RenderConfig, Renderer, Status, make_skeleton
 from stream.render.skeleton import capsule
+from stream.render.text import draw_glyphs, text_codes
 from stream.render.theme import LEFT, MIDDLE, RIGHT, load_theme, theme_names
 
 COCO = load_keypoint_set("coco")
@@ -65,16 +65,16 @@ def drawn(
     status: Status | None = None,
     **options,
 ) -> np.ndarray:
-    picture = np.full((*size, 3), 128, np.uint8)
-    Renderer(COCO, options=RenderOptions(**options)).draw(picture, people, status)
-    return picture
+    image = np.full((*size, 3), 128, np.uint8)
+    Renderer(COCO, options=RenderConfig(**options)).draw(image, people, status)
+    return image
 
 
-def changed(picture: np.ndarray) -> np.ndarray:
-    return (picture != 128).any(axis=2)
+def changed(image: np.ndarray) -> np.ndarray:
+    return (image != 128).any(axis=2)
 
 
-def test_nobody_and_no_status_leave_the_picture_as_it_was():
+def test_nobody_and_no_status_leave_the_image_as_it_was():
     assert not changed(drawn(people_of())).any()
 
 
@@ -115,18 +115,18 @@ def test_near_people_get_thicker_limbs_than_far_ones():
 def test_left_and_right_are_told_apart():
     joints = standing(160)
     for theme in theme_names():
-        picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-        Renderer(COCO, theme).draw(picture, people_of(joints))
-        left = picture[tuple(np.round((joints[11, 1::-1] + joints[13, 1::-1]) / 2).astype(int))]
-        right = picture[tuple(np.round((joints[12, 1::-1] + joints[14, 1::-1]) / 2).astype(int))]
+        image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+        Renderer(COCO, theme).draw(image, people_of(joints))
+        left = image[tuple(np.round((joints[11, 1::-1] + joints[13, 1::-1]) / 2).astype(int))]
+        right = image[tuple(np.round((joints[12, 1::-1] + joints[14, 1::-1]) / 2).astype(int))]
         assert np.abs(left.astype(int) - right).max() > 40, theme
 
 
 def test_edges_are_smooth():
     joints = np.zeros((17, 3), np.float32)
     joints[5], joints[7] = (40.3, 30.2, 0.9), (280.6, 180.9, 0.9)
-    picture = drawn(people_of(joints)).astype(int)
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 40, (
+    image = drawn(people_of(joints)).astype(int)
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 40, (
         "few shades: the limb has jagged edges"
     )
 
@@ -162,21 +162,21 @@ def test_every_keypoint_set_and_theme_can_be_drawn(name):
     )
     people = People(keypoints, np.ones(3, np.float32), np.zeros((3, 1), np.float32))
     for theme in theme_names():
-        picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+        image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
         Renderer(
-            keypoint_set, theme, RenderOptions(boxes=True, ids=True, scores=True, trails=5)
-        ).draw(picture, people, STATUS)
-        assert changed(picture).any()
+            keypoint_set, theme, RenderConfig(boxes=True, ids=True, scores=True, trails=5)
+        ).draw(image, people, STATUS)
+        assert changed(image).any()
 
 
 def test_the_same_person_keeps_the_colour_when_the_order_changes():
     renderer = Renderer(COCO)
     places = (standing(80), standing(240))
-    pictures = []
+    images = []
     for order in ((0, 1), (1, 0)):
-        pictures.append(np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
-        renderer.draw(pictures[-1], people_of(*(places[index] for index in order)))
-    assert (pictures[0] == pictures[1]).all()
+        images.append(np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
+        renderer.draw(images[-1], people_of(*(places[index] for index in order)))
+    assert (images[0] == images[1]).all()
 
 
 def test_numbers_follow_people_who_walk_past_each_other():
@@ -210,17 +210,17 @@ def test_many_people_over_a_long_time_never_share_a_number():
         assert len(set(numbers.tolist())) == 150
 
 
-def test_a_black_background_shows_nothing_of_the_picture():
-    picture = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), np.uint8)
-    Renderer(COCO, options=RenderOptions(background="black")).draw(picture, people_of())
-    assert not picture.any()
+def test_a_black_background_shows_nothing_of_the_image():
+    image = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    Renderer(COCO, options=RenderConfig(background="black")).draw(image, people_of())
+    assert not image.any()
 
 
 def test_a_blurred_background_has_no_detail_left():
     board = np.kron(np.indices((HEIGHT // 6, WIDTH // 8)).sum(axis=0) % 2, np.ones((6, 8))) * 255
-    picture = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
-    Renderer(COCO, options=RenderOptions(background="blur")).draw(picture, people_of())
-    assert picture.std() < 25
+    image = np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    Renderer(COCO, options=RenderConfig(background="blur")).draw(image, people_of())
+    assert image.std() < 25
 
 
 @pytest.mark.parametrize("hidden", [[], [0, 1, 2, 3, 4], [1, 2, 3, 4, 6], [0, 1, 2, 3, 4, 11, 12]])
@@ -228,14 +228,14 @@ def test_faces_are_gone_and_the_rest_is_not(hidden):
     joints = standing(160)
     joints[hidden, 2] = 0
     pattern = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-    picture = pattern.copy()
-    Renderer(COCO, options=RenderOptions(blur_faces=True, skeletons=False)).draw(
-        picture, people_of(joints)
+    image = pattern.copy()
+    Renderer(COCO, options=RenderConfig(blur_faces=True, skeletons=False)).draw(
+        image, people_of(joints)
     )
     face = (slice(54, 66), slice(152, 168))
-    assert (picture[face] == pattern[face]).mean() < 0.1
-    assert len(np.unique(picture[face].reshape(-1, 3), axis=0)) < 20
-    assert (picture[140:] == pattern[140:]).all()
+    assert (image[face] == pattern[face]).mean() < 0.1
+    assert len(np.unique(image[face].reshape(-1, 3), axis=0)) < 20
+    assert (image[140:] == pattern[140:]).all()
 
 
 def test_the_status_line_stays_in_its_corner():
@@ -246,9 +246,9 @@ def test_the_status_line_stays_in_its_corner():
 
 
 def test_the_status_line_can_be_turned_off():
-    picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    Renderer(COCO, options=RenderOptions(status=False)).draw(picture, people_of(), STATUS)
-    assert not changed(picture).any()
+    image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    Renderer(COCO, options=RenderConfig(status=False)).draw(image, people_of(), STATUS)
+    assert not changed(image).any()
 
 
 def test_boxes_ids_and_scores_are_drawn_when_asked():
@@ -259,11 +259,11 @@ def test_boxes_ids_and_scores_are_drawn_when_asked():
 
 
 def test_trails_show_where_hands_and_feet_were():
-    renderer = Renderer(COCO, options=RenderOptions(trails=10, skeletons=False))
+    renderer = Renderer(COCO, options=RenderConfig(trails=10, skeletons=False))
     for step in range(10):
-        picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-        renderer.draw(picture, people_of(standing(60 + 15 * step)))
-    seen = changed(picture)
+        image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+        renderer.draw(image, people_of(standing(60 + 15 * step)))
+    seen = changed(image)
     ankle_row = round(float(standing(0)[15, 1]))
     assert seen[ankle_row - 2 : ankle_row + 3, 90:190].any(axis=0).mean() > 0.9
     renderer.draw(second := np.full((HEIGHT, WIDTH, 3), 128, np.uint8), people_of())
@@ -290,9 +290,9 @@ def test_maps_are_laid_where_they_belong(kind):
     heatmaps = np.zeros((17, 60, 80), np.float32)
     heatmaps[3, 20:24, 50:54] = 1
     maps = FakeMaps(heatmaps, np.zeros((17, 60, 80, 1), np.float32), FakeAlignment(4))
-    picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    Renderer(COCO, options=RenderOptions(maps=kind)).draw(picture, people_of(), maps=maps)
-    rows, columns = np.nonzero(changed(picture))
+    image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    Renderer(COCO, options=RenderConfig(maps=kind)).draw(image, people_of(), maps=maps)
+    rows, columns = np.nonzero(changed(image))
     assert 74 <= rows.min() <= 80
     assert 92 <= rows.max() <= 98
     assert 194 <= columns.min() <= 200
@@ -305,12 +305,12 @@ def test_maps_are_laid_where_they_belong(kind):
     st.sampled_from([(1, 1), (2, 7), (64, 48)]),
     st.sampled_from(["none", "black", "blur"]),
 )
-def test_no_coordinates_and_no_picture_size_crash_it(keypoints, size, background):
+def test_no_coordinates_and_no_image_size_crash_it(keypoints, size, background):
     with np.errstate(all="ignore"):
         people = People(
             keypoints, np.nan_to_num(keypoints[:, :, 2]).mean(axis=1), np.zeros((2, 1), np.float32)
         )
-    options = RenderOptions(
+    options = RenderConfig(
         background=background, boxes=True, ids=True, scores=True, blur_faces=True, trails=3
     )
     Renderer(COCO, options=options).draw(np.full((*size, 3), 128, np.uint8), people, STATUS)
@@ -328,7 +328,7 @@ def test_unknown_themes_and_bad_colours_are_one_line(tmp_path):
     with pytest.raises(ConfigError, match="#rrggbb, not 'red'"):
         Renderer(COCO, str(path))
     with pytest.raises(ConfigError, match="joint_threshold"):
-        RenderOptions(joint_threshold=2)
+        RenderConfig(joint_threshold=2)
 
 
 def test_a_theme_file_of_ones_own_is_a_theme(tmp_path):
@@ -342,13 +342,13 @@ def test_a_theme_file_of_ones_own_is_a_theme(tmp_path):
 
 
 def test_warming_up_does_not_touch_what_is_drawn():
-    renderer = Renderer(COCO, options=RenderOptions(trails=4))
+    renderer = Renderer(COCO, options=RenderConfig(trails=4))
     renderer.warm_up()
-    picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-    renderer.draw(picture, people_of(standing(160)))
+    image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    renderer.draw(image, people_of(standing(160)))
     fresh = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     Renderer(COCO, options=replace(renderer.options)).draw(fresh, people_of(standing(160)))
-    assert (picture == fresh).all()
+    assert (image == fresh).all()
 
 
 @pytest.mark.parametrize("height", [14, 24, 49])

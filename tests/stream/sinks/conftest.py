@@ -43,9 +43,9 @@ def write_all() -> Callable[..., None]:
         try:
             sink.open(source, run)
             for frame in frames:
-                picture = frame.image if sink.needs_picture else None
+                image = frame.image if sink.needs_image else None
                 sink.write(
-                    frame, make_people(people, seed=frame.index), picture, latency_ms=1.5, drops=0
+                    frame, make_people(people, seed=frame.index), image, latency_ms=1.5, drops=0
                 )
         finally:
             sink.close()
@@ -65,10 +65,10 @@ def clip_with_audio(tmp_path: Path) -> Callable[..., SourceInfo]:
             audio: Any = container.add_stream("aac", rate=48_000)
             audio.layout = "mono"
             for index in range(count):
-                picture = av.VideoFrame.from_ndarray(
+                image = av.VideoFrame.from_ndarray(
                     np.full((HEIGHT, WIDTH, 3), index, np.uint8), "bgr24"
                 )
-                container.mux(video.encode(picture))
+                container.mux(video.encode(image))
             container.mux(video.encode(None))
             time = np.arange(int(48_000 * audio_s)) / 48_000
             tone = np.float32(0.2 * np.sin(2 * np.pi * (440 + 200 * time) * time))

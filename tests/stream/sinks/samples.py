@@ -19,7 +19,7 @@ GAPS = (3003, 1001, 9007, 2999, 21601, 3003, 3011, 4507)
 
 
 def make_people(count: int, *, seed: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> People:
-    """`count` people with random joints inside the picture, every fourth joint missing."""
+    """`count` people with random joints inside the image, every fourth joint missing."""
     generator = np.random.default_rng(seed)
     keypoints = generator.random((count, 17, 3), np.float32) * np.float32([*size, 1])
     keypoints[:, ::4, 2] = 0
@@ -54,10 +54,10 @@ def make_frames(stamps: list[int], *, width: int = WIDTH, height: int = HEIGHT) 
         )
 
 
-def read_index(picture: np.ndarray) -> int:
+def read_index(image: np.ndarray) -> int:
     """The frame index that `make_frames` drew."""
     return sum(
-        int(picture[4:12, bit * 12 + 4 : bit * 12 + 8].mean() > 128) << bit for bit in range(8)
+        int(image[4:12, bit * 12 + 4 : bit * 12 + 8].mean() > 128) << bit for bit in range(8)
     )
 
 
@@ -68,6 +68,6 @@ def audio_packets(path: Path | str) -> list[bytes]:
 
 
 def video_times(path: Path | str) -> list[Fraction]:
-    """When every picture of the file is shown, in seconds, in the order shown."""
+    """When every image of the file is shown, in seconds, in the order shown."""
     with av.open(str(path)) as container:
         return [frame.pts * frame.time_base for frame in container.decode(video=0)]

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.errors import ConfigError, SinkError
-from stream.render.options import RenderOptions
-from stream.sinks import BrowserOptions, Controls, open_sinks
+from stream.render.config import RenderConfig
+from stream.sinks import BrowserConfig, Controls, open_sinks
 from stream.sinks.browser import BrowserSink
 from tests.stream.sinks.chromium import browser
 from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
@@ -68,7 +68,7 @@ def feed(sink, stopping):
         sink.write(
             frame,
             make_people(2),
-            frame.image if sink.needs_picture else None,
+            frame.image if sink.needs_image else None,
             latency_ms=30.0,
             drops=1,
         )
@@ -136,16 +136,16 @@ def test_state_has_the_numbers_of_the_page(serve):
     assert 20 < source["fps"] < 120
 
 
-def test_video_shows_the_newest_picture(serve):
+def test_video_shows_the_newest_image(serve):
     sink = serve()
     with asked(sink, "/video") as reply:
         assert reply.headers["Content-Type"].startswith("multipart/x-mixed-replace")
-        seen = [read_index(next_picture(reply)) for _ in range(5)]
+        seen = [read_index(next_image(reply)) for _ in range(5)]
         time.sleep(0.5)
-    assert seen == sorted(set(seen)), "a picture came twice or out of order"
+    assert seen == sorted(set(seen)), "an image came twice or out of order"
 
 
-def next_picture(reply):
+def next_image(reply):
     line = reply.readline()
     while not line.lower().startswith(b"content-length"):
         line = reply.readline()
@@ -167,24 +167,24 @@ def test_records_come_as_events_in_the_format_of_json_lines(serve):
         VALIDATOR.validate(record)
 
 
-def test_nobody_watching_costs_no_pictures(serve):
+def test_nobody_watching_costs_no_images(serve):
     sink = serve()
-    assert not sink.needs_picture
+    assert not sink.needs_image
     with asked(sink, "/video") as reply:
-        next_picture(reply)
-        assert sink.needs_picture
+        next_image(reply)
+        assert sink.needs_image
         reply.close()
-    wait_until(lambda: not sink.needs_picture)
+    wait_until(lambda: not sink.needs_image)
 
 
-def test_a_screenshot_is_the_current_picture(serve):
-    with asked(serve(), "/picture") as reply:
-        picture = cv2.imdecode(np.frombuffer(reply.read(), np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (64, 96, 3)
+def test_a_screenshot_is_the_current_image(serve):
+    with asked(serve(), "/image") as reply:
+        image = cv2.imdecode(np.frombuffer(reply.read(), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (64, 96, 3)
 
 
 def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
-    sink = serve(BrowserOptions(record_folder=str(tmp_path / "films")))
+    sink = serve(BrowserConfig(record_folder=str(tmp_path / "films")))
     for on in (True, False):
         assert (
             status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE)
@@ -197,8 +197,25 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
     assert len(video_times(film)) > 5
 
 
+def test_a_recording_that_cannot_be_written_does_not_end_the_run(serve, tmp_path, caplog):
+    taken = tmp_path / "films"
+    taken.write_text("a file where the folder should be")
+    sink = serve(BrowserConfig(record_folder=str(taken)))
+    body = json.dumps({"on": True})
+    assert status_of(sink, "/api/record", method="POST", body=body, **CHANGE) == 200
+    wait_until(lambda: "recording stopped" in caplog.text)
+    assert str(taken) in caplog.text
+    with asked(sink, "/api/records") as reply:  # frames still come
+        for _ in range(3):
+            assert reply.readline()
+    wait_until(lambda: not sink.needs_image)
+    with asked(sink, "/api/state") as reply:
+        [source] = json.loads(reply.read())["sources"]
+    assert (source["state"], source["recording"]) == ("running", None)
+
+
 def test_overlays_are_toggled_from_the_page(serve):
-    renderer = SimpleNamespace(options=RenderOptions())
+    renderer = SimpleNamespace(options=RenderConfig())
     sink = serve(controls=Controls(renderer=renderer, stop=lambda: None), run=False)
     assert (
         status_of(sink, "/api/overlay", method="POST", body=json.dumps({"key": "b"}), **CHANGE)
@@ -225,13 +242,13 @@ def test_sources_at_one_address_share_the_page(serve):
 
 
 def test_without_the_token_nothing_is_answered(serve):
-    sink = serve(BrowserOptions(token=TOKEN))
+    sink = serve(BrowserConfig(token=TOKEN))
     for path in (
         "/api/state",
         "/api/events",
         "/api/records",
         "/video",
-        "/picture",
+        "/image",
         "/page.js",
         "/nothing",
     ):
@@ -244,7 +261,7 @@ def test_without_the_token_nothing_is_answered(serve):
 
 
 def test_logging_in_gives_a_cookie_that_is_not_the_token(serve):
-    sink = serve(BrowserOptions(token=TOKEN), run=False)
+    sink = serve(BrowserConfig(token=TOKEN), run=False)
     assert status_of(sink, "/api/login", method="POST", body='{"token": "wrong"}', **CHANGE) == 401
     with asked(
         sink, "/api/login", method="POST", body=json.dumps({"token": TOKEN}), **CHANGE
@@ -280,7 +297,7 @@ def test_other_names_of_this_machine_are_not_answered(serve, host):
 
 @pytest.mark.parametrize(
     "path", ["/../options.py", "/page/../../sink.py", "/..%2f..%2fsink.py", "//etc/passwd", "/page.js/", "/video?source=-1",
-             "/video?source=9", "/video?source=1e9", "/video?source=%00", "/picture?source=9999999999999999"],
+             "/video?source=9", "/video?source=1e9", "/video?source=%00", "/image?source=9999999999999999"],
 )  # fmt: skip
 def test_only_what_is_listed_is_served(serve, path):
     assert status_of(serve(run=False), path) in (404, 400)
@@ -317,7 +334,7 @@ def test_whatever_is_sent_there_is_no_exception_and_no_leak(serve, caplog, capfd
     caplog.set_level(logging.DEBUG, logger="stream.sinks.browser")
     failures = []
     monkeypatch.setattr(threading, "excepthook", lambda arguments: failures.append(arguments))
-    sink = serve(BrowserOptions(token=TOKEN), run=False)
+    sink = serve(BrowserConfig(token=TOKEN), run=False)
     before = threading.active_count()
 
     @settings(
@@ -357,8 +374,8 @@ def test_slow_clients_do_not_hold_up_the_run_nor_each_other(serve):
     wait_until(lambda: sink._shown.view._viewers == 20)
     before = sink._shown.view.state()["frame"]
     with asked(sink, "/video") as reply:
-        first = read_index(next_picture(reply))
-        later = [read_index(next_picture(reply)) for _ in range(20)][-1]
+        first = read_index(next_image(reply))
+        later = [read_index(next_image(reply)) for _ in range(20)][-1]
     assert later > first, "the quick client waits for the slow ones"
     assert sink._shown.view.state()["frame"] > before + 10
     for client in clients:
@@ -399,11 +416,11 @@ def test_addresses_that_cannot_be_served_are_one_line(url, message, monkeypatch)
 
 
 def test_a_token_opens_other_addresses_and_must_not_be_short(monkeypatch):
-    assert open_sinks(["http://0.0.0.0:8080"], browser=BrowserOptions(token=TOKEN))
+    assert open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token=TOKEN))
     monkeypatch.setenv("POSE_STREAM_TOKEN", TOKEN)
     assert open_sinks(["http://0.0.0.0:8080"])
     with pytest.raises(ConfigError, match="at least 16"):
-        open_sinks(["http://0.0.0.0:8080"], browser=BrowserOptions(token="short"))
+        open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token="short"))
 
 
 def test_an_address_in_use_is_one_line(source_info, run_info):
@@ -417,8 +434,8 @@ def test_an_address_in_use_is_one_line(source_info, run_info):
 @pytest.mark.skipif(
     not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"
 )
-def test_a_real_browser_shows_the_picture(serve, tmp_path):
-    sink = serve(BrowserOptions(record_folder=str(tmp_path)))
+def test_a_real_browser_shows_the_image(serve, tmp_path):
+    sink = serve(BrowserConfig(record_folder=str(tmp_path)))
     with browser(tmp_path / "profile") as page:
         page.open(sink.url)
         page.wait_for("document.querySelector('img')?.naturalWidth > 0")
@@ -428,5 +445,5 @@ def test_a_real_browser_shows_the_picture(serve, tmp_path):
         page.evaluate("document.querySelector('.record').click()")
         wait_until(lambda: sink._shown.record_wanted)
         page.screenshot(tmp_path / "page.png")
-    picture = cv2.imread(str(tmp_path / "page.png"))
-    assert picture[150:500, 100:700].std() > 20, "the live picture is not on the page"
+    image = cv2.imread(str(tmp_path / "page.png"))
+    assert image[150:500, 100:700].std() > 20, "the live image is not on the page"

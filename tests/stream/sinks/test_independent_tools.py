@@ -123,5 +123,5 @@ def test_chromium_plays_it_to_the_end(tmp_path, run_info, write_all, clip_with_a
             assert page.evaluate("document.querySelector('video').videoWidth") == 96
         server.shutdown()
     assert read_index(cv2.imread(str(tmp_path / "player.png"))) == 49, (
-        "the last picture is not the last that was written"
+        "the last image is not the last that was written"
     )

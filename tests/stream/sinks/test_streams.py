@@ -40,7 +40,7 @@ def listening(port):
     ("scheme", "flags"),
     [("rtsp", ["-rtsp_flags", "listen"]), ("rtmp", ["-listen", "1", "-f", "flv"])],
 )
-def test_a_server_receives_every_picture(tmp_path, source_info, run_info, write_all, scheme, flags):
+def test_a_server_receives_every_image(tmp_path, source_info, run_info, write_all, scheme, flags):
     port = free_port()
     url, received = f"{scheme}://127.0.0.1:{port}/live/x", tmp_path / "received.mkv"
     command = ["ffmpeg", "-loglevel", "error", *flags, "-i", url, "-c", "copy", str(received)]

@@ -18,7 +18,7 @@ import pytest
 
 from configs.errors import ConfigError, SinkError
 from stream.frame import SourceInfo
-from stream.sinks import VideoOptions
+from stream.sinks import VideoConfig
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video import VideoSink
 from tests.stream.sinks.samples import (
@@ -93,7 +93,7 @@ def test_time_goes_on_after_a_reconnect_and_without_time_stamps(
     assert all(earlier < later for earlier, later in pairwise(times))
 
 
-def test_every_picture_is_the_one_that_was_written(tmp_path, source_info, run_info, write_all):
+def test_every_image_is_the_one_that_was_written(tmp_path, source_info, run_info, write_all):
     path = tmp_path / "out.mp4"
     write_all(VideoSink(str(path)), source_info, run_info, make_frames(vfr_stamps(60)))
     with av.open(str(path)) as container:
@@ -107,10 +107,10 @@ def test_colours_come_back_as_they_went_in(tmp_path, source_info, run_info, writ
     colours = np.uint8([[0, 0, 255], [0, 255, 0], [255, 0, 0], [40, 120, 200]])
     for frame in frames:
         frame.image[:] = colours.repeat(WIDTH // 4, axis=0)[None]
-    write_all(VideoSink(str(path), VideoOptions(video_quality=5)), source_info, run_info, frames)
+    write_all(VideoSink(str(path), VideoConfig(video_quality=5)), source_info, run_info, frames)
     with av.open(str(path)) as container:
-        picture = next(container.decode(video=0)).to_ndarray(format="bgr24").astype(int)
-    centres = picture[HEIGHT // 2, WIDTH // 8 :: WIDTH // 4]
+        image = next(container.decode(video=0)).to_ndarray(format="bgr24").astype(int)
+    centres = image[HEIGHT // 2, WIDTH // 8 :: WIDTH // 4]
     assert np.abs(centres - colours).max() < 16
 
 
@@ -173,7 +173,7 @@ def test_odd_sizes_grow_to_even_ones(tmp_path, source_info, run_info, write_all,
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
 
 
-def test_a_picture_of_another_size_is_fitted(tmp_path, source_info, run_info, write_all):
+def test_an_image_of_another_size_is_fitted(tmp_path, source_info, run_info, write_all):
     path = tmp_path / "out.mp4"
     frames = list(make_frames(vfr_stamps(6)))
     for frame in frames[3:]:
@@ -195,7 +195,7 @@ def test_segments_play_by_themselves_and_lose_nothing(
     tmp_path, run_info, write_all, clip_with_audio
 ):
     source = clip_with_audio(50)
-    sink = VideoSink(str(tmp_path / "out.mp4"), VideoOptions(segment="0.8s"))
+    sink = VideoSink(str(tmp_path / "out.mp4"), VideoConfig(segment="0.8s"))
     write_all(sink, source, run_info, frames_of(source, 50))
     parts = sorted(tmp_path.glob("out*.mp4"))
     assert [part.name for part in parts] == ["out-0000.mp4", "out-0001.mp4", "out-0002.mp4"]
@@ -204,7 +204,7 @@ def test_segments_play_by_themselves_and_lose_nothing(
     assert list(chain.from_iterable(map(audio_packets, parts))) == audio_packets(source.name)
 
 
-def test_no_pictures_leave_no_file(tmp_path, source_info, run_info, write_all):
+def test_no_images_leave_no_file(tmp_path, source_info, run_info, write_all):
     write_all(VideoSink(str(tmp_path / "out.mp4")), source_info, run_info, iter(()))
     assert list(tmp_path.iterdir()) == []
 
@@ -244,7 +244,7 @@ def test_a_killed_run_leaves_a_video_that_plays(tmp_path, clip_with_audio, suffi
         process.wait()
     times = video_times(paths[0])
     assert len(times) > 350, (
-        "at most a fragment of pictures and what the encoder held back may be missing"
+        "at most a fragment of images and what the encoder held back may be missing"
     )
     assert times == [Fraction(index, 25) for index in range(len(times))]
     assert len(audio_packets(paths[0])) > 50
@@ -310,13 +310,13 @@ def test_outputs_that_cannot_be_written_are_refused_at_once(
 
 
 def test_unknown_encoders_are_named_with_the_nearest(tmp_path, source_info, run_info):
-    sink = VideoSink(str(tmp_path / "out.mp4"), VideoOptions(video_encoder="libx26"))
+    sink = VideoSink(str(tmp_path / "out.mp4"), VideoConfig(video_encoder="libx26"))
     with pytest.raises(ConfigError, match="did you mean 'libx26"):
         sink.open(source_info, run_info)
     with pytest.raises(ConfigError, match=r"0\.\.51"):
-        VideoOptions(video_quality=52)
+        VideoConfig(video_quality=52)
     with pytest.raises(ConfigError, match="10m"):
-        VideoOptions(segment="ten")
+        VideoConfig(segment="ten")
 
 
 def test_files_wait_for_a_slow_encoder_and_live_sources_drop(
@@ -326,9 +326,9 @@ def test_files_wait_for_a_slow_encoder_and_live_sources_drop(
 
     encode = video_file.VideoFile.encode
 
-    def slowly(self, picture, pts):
+    def slowly(self, image, pts):
         time.sleep(0.01)
-        encode(self, picture, pts)
+        encode(self, image, pts)
 
     monkeypatch.setattr(video_file.VideoFile, "encode", slowly)
     for live, name in [(False, "file.mp4"), (True, "live.mp4")]:
@@ -381,7 +381,7 @@ def test_audio_that_a_container_cannot_carry_costs_the_audio_only(
 
 def test_hevc_carries_the_tag_that_apple_players_want(tmp_path, source_info, run_info, write_all):
     path = tmp_path / "out.mp4"
-    sink = VideoSink(str(path), VideoOptions(video_codec="hevc", video_preset="ultrafast"))
+    sink = VideoSink(str(path), VideoConfig(video_codec="hevc", video_preset="ultrafast"))
     try:
         write_all(sink, source_info, run_info, make_frames(vfr_stamps(10)))
     except ConfigError as error:

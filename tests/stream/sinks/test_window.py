@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from stream.render.options import RenderOptions
+from stream.render.config import RenderConfig
 from stream.sinks import open_sinks
 from stream.sinks.window import WindowSink, toggled
 from tests.stream.sinks.samples import make_frames, make_people, vfr_stamps
@@ -25,12 +25,12 @@ def test_without_a_display_it_is_off_and_says_so(
     [sink] = open_sinks(["window:"])
     write_all(sink, source_info, run_info, make_frames(vfr_stamps(3)))
     assert "no window" in caplog.text
-    assert not sink.needs_picture
+    assert not sink.needs_image
 
 
 @pytest.mark.parametrize("key", "kbithgl")
 def test_each_key_turns_something_on_and_off_again(key):
-    start = RenderOptions()
+    start = RenderConfig()
     once = toggled(start, key)
     assert once != start
     assert toggled(once, key) == start
@@ -42,7 +42,7 @@ import logging, sys, threading
 from types import SimpleNamespace
 from configs import load_keypoint_set
 from stream.frame import SourceInfo
-from stream.render.renderer import RenderOptions
+from stream.render.renderer import RenderConfig
 from stream.sinks import Controls, RunInfo
 from stream.sinks.window import WindowSink
 from tests.stream.sinks.samples import *
@@ -51,7 +51,7 @@ run = RunInfo(model="m", runtime="r", precision="fp32", keypoint_set=load_keypoi
 source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT)
 sink = WindowSink("watched")
 stopped = []
-renderer = SimpleNamespace(options=RenderOptions())
+renderer = SimpleNamespace(options=RenderConfig())
 sink.attach(Controls(renderer=renderer, stop=lambda: stopped.append(True)))
 def work():  # as in the pipeline: one thread, not the main one
     sink.open(source, run)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.sources import open_source
 from stream.sources.address import source_labels
+from stream.sources.config import SourceConfig
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
 from tests.stream.media import make_clip
 

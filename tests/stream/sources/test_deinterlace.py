@@ -1,13 +1,13 @@
-"""Interlaced video, made as such: two fields of different moments in one picture."""
+"""Interlaced video, made as such: two fields of different moments in one image."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from configs.run import SourceConfig
 from stream.frame import Frame
 from stream.sources import FrameSlot, open_source
+from stream.sources.config import SourceConfig
 from stream.sources.deinterlace import Deinterlace
 from stream.sources.live import LiveSource
 from stream.sources.network import LiveInput
@@ -37,10 +37,10 @@ def combing(frame: Frame) -> float:
 
 
 @pytest.mark.parametrize("deinterlace", ["auto", "on"])
-def test_the_two_moments_of_a_picture_become_one(clip: Path, deinterlace: Deinterlace) -> None:
+def test_the_two_moments_of_a_frame_become_one(clip: Path, deinterlace: Deinterlace) -> None:
     frames, combed = read(clip, deinterlace), read(clip, "off")
     assert len(frames) == len(combed) == 12, (
-        "nothing is lost in the filter, the last picture included"
+        "nothing is lost in the filter, the last image included"
     )
     assert [frame.time_s for frame in frames] == pytest.approx([index / 25 for index in range(12)])
     assert [(frame.index, frame.pts) for frame in frames] == [
@@ -53,7 +53,7 @@ def test_the_two_moments_of_a_picture_become_one(clip: Path, deinterlace: Deinte
         assert abs(bright.min() - 2 * index * SPEED_PX) <= SPEED_PX, "the bar is where it was"
 
 
-def test_a_live_picture_does_not_wait_for_the_next_one(clip: Path) -> None:
+def test_a_live_frame_does_not_wait_for_the_next_one(clip: Path) -> None:
     source = LiveSource(LiveInput(name="camera", url=str(clip)), SourceConfig(reconnect=0))
     slot, seen = FrameSlot(), []
     with source:
@@ -66,13 +66,13 @@ def test_a_live_picture_does_not_wait_for_the_next_one(clip: Path) -> None:
     assert np.median(seen) < 15
 
 
-def test_pictures_that_are_not_interlaced_are_left_alone(tmp_path: Path) -> None:
+def test_frames_that_are_not_interlaced_are_left_alone(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mp4", frames=10)
     for auto, off in zip(read(path, "auto"), read(path, "off"), strict=True):
         assert np.array_equal(auto.image, off.image)
 
 
-def test_a_change_of_size_between_interlaced_pictures_loses_none(tmp_path: Path) -> None:
+def test_a_change_of_size_between_interlaced_frames_loses_none(tmp_path: Path) -> None:
     first = make_interlaced_clip(tmp_path / "first.ts", frames=5)
     second = make_interlaced_clip(tmp_path / "second.ts", frames=6, width=256)
     both = tmp_path / "both.ts"

@@ -9,7 +9,7 @@ import pytest
 
 from configs import SourceError
 from stream.sources import FrameSlot, open_source
-from tests.stream.media import cut, damage, make_clip, numbered_picture, read_number, read_numbers
+from tests.stream.media import cut, damage, make_clip, numbered_image, read_number, read_numbers
 
 
 def numbers(path: Path | str) -> list[int]:
@@ -39,7 +39,7 @@ def times_s(path: Path) -> list[float]:
         ("interlaced.ts", {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme"}}),
     ],
 )
-def test_every_picture_is_delivered_once_and_in_order(
+def test_every_frame_is_delivered_once_and_in_order(
     tmp_path: Path, name: str, choices: dict[str, object]
 ) -> None:
     clip = make_clip(tmp_path / name, **choices)  # type: ignore[arg-type]
@@ -78,11 +78,11 @@ def test_variable_frame_rate_keeps_its_gaps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mirrored", [False, True], ids=["plain", "mirrored"])
 @pytest.mark.parametrize(("rotation", "turns"), [(0, 0), (90, 1), (180, 2), (-90, 3)])
-def test_the_picture_is_shown_as_its_metadata_says(
+def test_the_frame_is_shown_as_its_metadata_says(
     tmp_path: Path, rotation: int, turns: int, mirrored: bool
 ) -> None:
     clip = make_clip(tmp_path / "phone.mp4", rotation=rotation, mirrored=mirrored, frames=3)
-    expected = np.rot90(numbered_picture(0, 96, 64), turns)
+    expected = np.rot90(numbered_image(0, 96, 64), turns)
     if mirrored:
         expected = expected[:, ::-1]
     with open_source(str(clip)) as source:
@@ -146,13 +146,13 @@ def test_colours_are_right_for_both_matrices_and_ranges(
         context = stream.codec_context
         context.colorspace = {"bt709": 1, "bt470bg": 5}[matrix]
         context.color_range = {"tv": 1, "pc": 2}[limits]
-        picture = av.VideoFrame.from_ndarray(planes.reshape(96, 64), "yuv420p")
-        picture.colorspace, picture.color_range, picture.pts = (
+        image = av.VideoFrame.from_ndarray(planes.reshape(96, 64), "yuv420p")
+        image.colorspace, image.color_range, image.pts = (
             context.colorspace,
             context.color_range,
             0,
         )
-        container.mux(stream.encode(picture))
+        container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     with open_source(str(path)) as source:
         pixel = next(iter(source)).image[32, 32].astype(int)
@@ -175,11 +175,11 @@ def test_a_file_that_is_cut_off_gives_what_came_before_and_says_so(
     whole = make_clip(tmp_path / name, frames=300, **choices)  # type: ignore[arg-type]
     half = cut(
         whole, tmp_path / f"half_{name}", 0.75
-    )  # the index at the front of an MP4 of tiny pictures takes up half of it
+    )  # the index at the front of an MP4 of tiny images takes up half of it
     with caplog.at_level(logging.WARNING):
         found = numbers(half)
     assert 100 <= len(found) < 300
-    assert found[:-1] == list(range(len(found) - 1))  # the picture at the cut itself may be damaged
+    assert found[:-1] == list(range(len(found) - 1))  # the image at the cut itself may be damaged
     if (
         name != "clip.ts"
         # a transport stream announces no length and has no end: it cannot be told that it was longer
@@ -233,7 +233,7 @@ def test_a_slot_is_filled_in_place() -> None:
     assert not np.array_equal(first, pixels)
 
 
-def test_pictures_can_be_passed_over_without_being_converted(tmp_path: Path) -> None:
+def test_frames_can_be_passed_over_without_being_converted(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=9)
     slot = FrameSlot()
     seen = []
@@ -294,7 +294,7 @@ def write(path: Path, content: bytes) -> Path:
 def test_realtime_delivers_at_the_pace_of_the_stamps(tmp_path: Path) -> None:
     import time
 
-    from configs.run import SourceConfig
+    from stream.sources.config import SourceConfig
 
     clip = make_clip(tmp_path / "clip.mp4", frames=11, fps=25)
     with open_source(str(clip), SourceConfig(realtime=True)) as source:

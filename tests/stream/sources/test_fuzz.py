@@ -71,7 +71,7 @@ def test_damaged_files_break_nothing(clips: Path) -> None:
     assert streamed
     for row in streamed:
         whole = whole_packets(clips / row["file"], row["share"])
-        assert row["frames"] >= whole - 8, row  # B-frames at the damage need the picture behind it
+        assert row["frames"] >= whole - 8, row  # B-frames at the damage need the image behind it
 
 
 def whole_packets(clip: Path, share: float) -> int:

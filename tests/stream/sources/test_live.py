@@ -22,16 +22,16 @@ import av
 import pytest
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.backoff import LONGEST_WAIT_S, backoff_s
 from stream.frame import Frame
-from stream.pipeline.options import PipelineOptions
+from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME
 from stream.pipeline.progress import Progress
 from stream.sources import Source, open_source
+from stream.sources.config import SourceConfig
 from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip, numbered_picture, read_number
+from tests.stream.media import make_clip, numbered_image, read_number
 from tests.stream.plaza_engine import no_people
 from tests.stream.servers import RtspServer, free_port, tcp_server, web_server
 
@@ -268,7 +268,7 @@ def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
                     return
                 target.mux(
                     stream.encode(
-                        av.VideoFrame.from_ndarray(numbered_picture(index, 96, 64), "bgr24")
+                        av.VideoFrame.from_ndarray(numbered_image(index, 96, 64), "bgr24")
                     )
                 )
 
@@ -418,7 +418,7 @@ def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> Non
     """
 
     class Numbers:
-        needs_picture = False
+        needs_image = False
 
         def __init__(self) -> None:
             self.seen: list[tuple[int, int]] = []
@@ -442,7 +442,7 @@ def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> Non
             BlankEngine(batch_size=2),
             lambda *maps: no_people(),
             sinks=[[sink] for sink in sinks],
-            options=PipelineOptions(policy=EVERY_FRAME),
+            options=PipelineConfig(policy=EVERY_FRAME),
         )
         killed_at: list[int] = []
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.sources import open_sources
+from stream.sources.config import SourceConfig
 from tests.stream.media import make_clip
 from tests.stream.servers import tcp_server
 

@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 
 from configs import SourceError
-from configs.run import SourceConfig
 from stream.sources import open_source
-from tests.stream.media import make_clip, numbered_picture, read_number
+from stream.sources.config import SourceConfig
+from tests.stream.media import damage, make_clip, numbered_image, read_number
 
 
 def write_image(path: Path, number: int, **sizes: int) -> Path:
-    cv2.imwrite(
-        str(path), numbered_picture(number, sizes.get("width", 96), sizes.get("height", 64))
-    )
+    cv2.imwrite(str(path), numbered_image(number, sizes.get("width", 96), sizes.get("height", 64)))
     return path
 
 
@@ -75,8 +73,8 @@ def test_one_image_is_a_source(tmp_path: Path) -> None:
 def test_images_of_every_kind_become_bgr(
     tmp_path: Path, shape: tuple[int, ...], depth: type
 ) -> None:
-    picture = np.full(shape, 100, depth) * (257 if depth is np.uint16 else 1)
-    cv2.imwrite(str(tmp_path / "image.png"), picture.astype(depth))
+    image = np.full(shape, 100, depth) * (257 if depth is np.uint16 else 1)
+    cv2.imwrite(str(tmp_path / "image.png"), image.astype(depth))
     with open_source(str(tmp_path / "image.png")) as source:
         (frame,) = list(source)
     assert frame.image.shape == (64, 96, 3)
@@ -111,3 +109,24 @@ def test_realtime_counts_through_all_files(tmp_path: Path) -> None:
         begin_s = time.monotonic()
         assert len(list(source)) == 11
     assert 0.38 < time.monotonic() - begin_s < 3
+
+
+def test_a_sequence_runs_until_its_last_video_and_adds_up_their_damage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_clip(tmp_path / "1.mp4", frames=20)
+    whole = make_clip(tmp_path / "whole.mp4", frames=20, options={"bf": "0"})
+    size = whole.stat().st_size
+    for name in ("2.mp4", "3.mp4"):
+        damage(whole, tmp_path / name, start=size // 3, length=60)
+    whole.unlink()
+    make_clip(tmp_path / "4.mp4", frames=20)
+    with open_source(str(tmp_path / "2.mp4")) as alone:
+        assert len(list(alone)) > 10
+    assert alone.health.corrupt_packets > 0
+    with open_source(str(tmp_path)) as source:
+        states = {source.health.state for _ in source}
+    assert states == {"running"}
+    assert source.health.state == "ended"
+    assert source.health.corrupt_packets == 2 * alone.health.corrupt_packets
+    assert "3.mp4" in source.health.message

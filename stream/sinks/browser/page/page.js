@@ -16,7 +16,7 @@ function makeCard(index) {
   const find = (name) => article.querySelector(name);
   find("img").src = `/video?source=${index}`;
   find(".screenshot").addEventListener("click", async () => {
-    const reply = await fetch(`/picture?source=${index}`);
+    const reply = await fetch(`/image?source=${index}`);
     if (!reply.ok) return;
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await reply.blob());

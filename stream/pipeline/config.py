@@ -9,7 +9,7 @@ from stream.pipeline.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True)
-class PipelineOptions:
+class PipelineConfig:
     """How frames go through.
 
     policy: which frames are given up when the engine is slower than a source; by default `latest`
@@ -20,7 +20,7 @@ class PipelineOptions:
         arrive one inference later.
     batch_window_ms: how long an idle engine that has a frame of one source waits for frames of the
         others, to infer them together; never with one source, nor with an engine that takes one
-        picture at a time.
+        image at a time.
     """
 
     policy: Policy | None = None

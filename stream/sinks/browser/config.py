@@ -15,7 +15,7 @@ _SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrowserOptions:
+class BrowserConfig:
     """Flags of the browser page."""
 
     token: str | None = option(
@@ -68,7 +68,7 @@ class Address:
         return f"http://{host}:{self.port}/"
 
 
-def parse_address(url: str, options: BrowserOptions) -> Address:
+def parse_address(url: str, options: BrowserConfig) -> Address:
     """The address in `http://HOST:PORT/LABEL`.
 
     Raises ConfigError if it is not one, or if others than this machine could connect and there is

@@ -1,4 +1,4 @@
-"""What is drawn: the flags of the annotated picture."""
+"""What is drawn: the flags of the annotated image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from configs.flags import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class RenderOptions:
-    """Flags of the annotated picture that windows, videos and the browser page show."""
+class RenderConfig:
+    """Flags of the annotated image that windows, videos and the browser page show."""
 
     theme: str = option(
         "clear",
@@ -30,13 +30,13 @@ class RenderOptions:
         0, metavar="FRAMES", help="draw where hands and feet were during so many frames"
     )
     background: Literal["none", "black", "blur"] = option(
-        "none", help="replace the picture behind the people drawn"
+        "none", help="replace the image behind the people drawn"
     )
     blur_faces: bool = option(
         False, help="make faces unrecognisable, where a head or shoulders were found"
     )
     maps: Literal["none", "heatmaps", "tags"] = option(
-        "none", help="lay the network's heatmaps or tags over the picture"
+        "none", help="lay the network's heatmaps or tags over the image"
     )
 
     def __post_init__(self) -> None:

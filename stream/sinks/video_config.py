@@ -15,7 +15,7 @@ _SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoOptions:
+class VideoConfig:
     """Flags of video files and streams; a constant quality lets the bit rate follow what moves."""
 
     video_codec: Literal["h264", "hevc"] = option(

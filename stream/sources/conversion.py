@@ -1,4 +1,4 @@
-"""Decoded pictures into ring-buffer slots: BGR, displayed the right way up."""
+"""Decoded frames into ring-buffer slots: BGR, displayed the right way up."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from configs import SourceError
 from stream.sources.base import FrameSlot
 from stream.sources.deinterlace import Deinterlace, is_wanted
 
-# What brings a transposed picture upright in one pass, by whether it is mirrored across and down
+# What brings a transposed frame upright in one pass, by whether it is mirrored across and down
 # after that.
 _TURNS = {(True, False): cv2.ROTATE_90_CLOCKWISE, (False, True): cv2.ROTATE_90_COUNTERCLOCKWISE}
 _MATRIX = "DISPLAYMATRIX"
 
 
 class Orientation(NamedTuple):
-    """What is to be done to a picture before it is shown: rows and columns exchanged, then mirrored
+    """What is to be done to a frame before it is shown: rows and columns exchanged, then mirrored
     across, then down.
     """
 
@@ -31,16 +31,16 @@ class Orientation(NamedTuple):
     down: bool = False
 
 
-def orientation(picture: VideoFrame) -> Orientation:
-    """How the stream says that `picture` is to be shown, to the nearest quarter turn.
+def orientation(frame: VideoFrame) -> Orientation:
+    """How the stream says that `frame` is to be shown, to the nearest quarter turn.
 
     FFmpeg's display matrix sends (x, y) to (a x + c y, b x + d y), y downwards, in 16.16
     (libavutil/display.h). PyAV's `VideoFrame.rotation` is only its angle, and cannot tell a
-    mirrored picture from a turned one.
+    mirrored frame from a turned one.
     """
-    # Not `picture.side_data`: the picture keeps what that returns and is kept by it, pixels and
+    # Not `frame.side_data`: the frame keeps what that returns and is kept by it, pixels and
     # all, until the next full garbage collection, and there is none while a pipeline runs.
-    side_data = SideDataContainer(picture).get(_MATRIX)  # type: ignore[call-arg]
+    side_data = SideDataContainer(frame).get(_MATRIX)  # type: ignore[call-arg]
     if side_data is None:
         return _UPRIGHT
     a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
@@ -52,24 +52,24 @@ def orientation(picture: VideoFrame) -> Orientation:
 _UPRIGHT = Orientation()
 
 
-def displayed_size(picture: VideoFrame) -> tuple[int, int]:
+def displayed_size(frame: VideoFrame) -> tuple[int, int]:
     """Width and height in pixels, the right way up."""
-    if orientation(picture).transposed:
-        return picture.height, picture.width
-    return picture.width, picture.height
+    if orientation(frame).transposed:
+        return frame.height, frame.width
+    return frame.width, frame.height
 
 
-class PictureConverter:
-    """Converts pictures of any size, pixel format, colour matrix and range; for one thread.
+class FrameConverter:
+    """Converts frames of any size, pixel format, colour matrix and range; for one thread.
 
-    swscale reads the matrix (BT.601, BT.709, ...) and the range from the picture. Its result is
+    swscale reads the matrix (BT.601, BT.709, ...) and the range from the frame. Its result is
     copied once more into the slot (0.17 ms at 1080p), because PyAV cannot convert into memory that
     it does not own; libavutil's allocator gives it the same memory every time. One thread: for a
     conversion of 0.6 ms a pool costs more than it gains.
 
-    deinterlace: interlaced pictures are shown by their upper field alone, lines between
+    deinterlace: interlaced frames are shown by their upper field alone, lines between
         interpolated. That costs half of the vertical resolution, of which a network input has
-        little use, and no time: for live sources, where every better filter would hold a picture
+        little use, and no time: for live sources, where every better filter would hold a frame
         back until the next one is there.
     """
 
@@ -77,23 +77,23 @@ class PictureConverter:
         self._reformatter = VideoReformatter()
         self._deinterlace = deinterlace
 
-    def convert(self, picture: VideoFrame, slot: FrameSlot) -> None:
+    def convert(self, frame: VideoFrame, slot: FrameSlot) -> None:
         """Fills the image of `slot`. Raises SourceError for a pixel format that cannot be
         converted.
         """
         try:
-            bgr = self._reformatter.reformat(picture, format="bgr24", threads=1)
+            bgr = self._reformatter.reformat(frame, format="bgr24", threads=1)
         except (ValueError, OSError) as error:
             raise SourceError(
-                f"pictures in pixel format {picture.format.name!r} cannot be converted: {error}"
+                f"frames in pixel format {frame.format.name!r} cannot be converted: {error}"
             ) from error
         plane = bgr.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         pixels = rows[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
-        if is_wanted(picture, self._deinterlace):
+        if is_wanted(frame, self._deinterlace):
             pixels = _lines_between(pixels[::2], bgr.height)
-        width, height = displayed_size(picture)
-        _turn(pixels, orientation(picture), slot.resize(height, width))
+        width, height = displayed_size(frame)
+        _turn(pixels, orientation(frame), slot.resize(height, width))
 
 
 def _lines_between(field: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:

@@ -1,0 +1,132 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from configs.errors import SinkError
+
+
+@contextmanager
+def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A temporary path in the folder of `path` that takes its place when the block ends well.
+
+    If the block raises, the temporary file is removed and what was at `path` stays as it was.
+    Nobody ever sees a part of the new file. A device or a pipe cannot be replaced: it is written
+    itself.
+
+    Args:
+        path: What is to be written; its folder is made if it is not there.
+        durable: Wait until the content is on the disk, so that not even a loss of power leaves an
+            empty file. Costs up to a second on a busy disk.
+
+    Yields:
+        The path to write to, with the suffix of `path`, by which many writers choose a format.
+
+    Raises:
+        OSError: The folder cannot be made or written.
+    """
+    if _is_special(path):
+        yield path
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Part of the name: all of it and more could be longer than names may be.
+    prefix = f".{path.name[:40]}."
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner reads; what is written here is no secret.
+        temporary.chmod(0o666 & ~_umask())
+        if durable:
+            _flush_to_disk(temporary)
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """`atomic_path` for outputs that a user named: what the file system refuses is a SinkError.
+
+    Args:
+        path: What is to be written; its folder must be there, because a folder that is not may be
+            a misspelt one.
+        durable: As in `atomic_path`.
+
+    Yields:
+        The path to write to.
+
+    Raises:
+        SinkError: The file cannot be written; one line that says which and why.
+    """
+    check_writable(path)
+    try:
+        with atomic_path(path, durable=durable) as temporary:
+            yield temporary
+    except SinkError:  # is an OSError: what the block found to say is clear already
+        raise
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Finds out now whether a path could be written after hours of work; creates nothing.
+
+    Args:
+        paths: Files that will be written; None stands for one that will not.
+
+    Raises:
+        SinkError: The path is a folder, its folder does not exist, or it may not be written.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        try:
+            problem = _find_problem(path)
+        except OSError as error:  # a name that is too long, a loop of links
+            raise write_error(path, error) from error
+        if problem is not None:
+            raise SinkError(f"cannot write {str(path)!r}: {problem}")
+
+
+def write_error(path: Path, error: Exception) -> SinkError:
+    """One line that says which file could not be written, and why; `error` of the system or FFmpeg."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return SinkError(f"cannot write {str(path)!r}: {reason}")
+
+
+def _find_problem(path: Path) -> str | None:
+    if path.is_dir():
+        return "it is a folder; give a file name"
+    if not path.parent.is_dir():
+        return f"the folder {str(path.parent)!r} does not exist; create it first"
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return "permission denied; choose another place"
+    return None
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,74 @@
+"""Ctrl-C and SIGTERM: once to finish, twice to leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignals:
+    """While entered, the first SIGINT or SIGTERM asks the work to finish, and the second ends it.
+
+    Entered in another thread than the main one it changes nothing: only the main thread may.
+
+    Attributes:
+        on_stop: Called at the first signal, in the main thread; may be set at any time. While it is
+            None the first signal raises KeyboardInterrupt: there is nothing to finish yet.
+        received: Number of the first signal; None before it.
+    """
+
+    def __init__(
+        self, on_stop: Callable[[], None] | None = None, *, leave_at_once: bool = True
+    ) -> None:
+        """Changes nothing before it is entered.
+
+        Args:
+            on_stop: What to do at the first signal.
+            leave_at_once: Whether the second signal ends the process without any cleaning up, for
+                programs whose threads may be inside native code that does not return. Otherwise it
+                acts as it did before this was entered.
+        """
+        self.on_stop = on_stop
+        self.received: int | None = None
+        self._leave_at_once = leave_at_once
+        self._before: dict[int, Any] = {}
+
+    @property
+    def exit_code(self) -> int:
+        """What the shell expects of a process that ended because of the signal."""
+        return 128 + (self.received or 0)
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._restore()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+        if not self._leave_at_once:
+            self._restore()
+        if self.on_stop is None:
+            raise KeyboardInterrupt
+        self.on_stop()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()

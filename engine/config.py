@@ -1,0 +1,72 @@
+"""Which network computes the maps, and how: flags of every command that runs a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from configs.flags import option
+from engine.geometry import (
+    InputSize,
+    check_input_size,
+    check_scales,
+    format_input_size,
+    parse_input_size,
+)
+from engine.runtimes.registry import PRECISIONS, RUNTIME_NAMES, choose
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorConfig:
+    """What `open_estimator` opens.
+
+    Attributes:
+        model: A preset's name or YAML file, an exported ONNX file, or a checkpoint, whose preset is
+            told from its contents.
+        weights: A checkpoint for the preset; None where the model has its own.
+        runtime: A name of `engine.runtimes.RUNTIMES`; `torch` is the GPU's, or else the CPU's;
+            `auto` is the first that works, and the log says which.
+        precision: Of the convolutions; `auto` is the runtime's first, which is single on CPUs.
+        input_size: The short side in pixels, whose long side follows the image; or (height, width);
+            None is the model's own. Written WIDTHxHEIGHT on command lines.
+        flip: Average with the mirrored image: another run of the network for every scale.
+        scales: Sizes of the image relative to the input size, whose heatmaps are averaged; several
+            hold 1, whose tags are kept.
+
+    Raises:
+        ConfigError: A runtime or precision that is not known, or does not go with the other; sizes
+            that are no multiples of 32; scales that cannot be used.
+    """
+
+    TITLE: ClassVar[str] = "network"
+    EXTRA_RUNTIMES: ClassVar[tuple[str, ...]] = ()  # names that a subclass opens itself
+
+    model: str = option("lite", help="preset, ONNX file or checkpoint", metavar="NAME|PATH")
+    weights: Path | None = option(
+        None, help="checkpoint for the preset that --model names", metavar="FILE"
+    )
+    runtime: str = option("auto", help=", ".join(RUNTIME_NAMES), metavar="NAME")
+    precision: str = option(
+        "auto", help=f"auto, {', '.join(PRECISIONS)}, as the runtime has it", metavar="NAME"
+    )
+    input_size: InputSize | None = option(
+        None,
+        help="network input: short side, or WIDTHxHEIGHT; multiples of 32 (default: the model's)",
+        metavar="N|WxH",
+        parse=parse_input_size,
+        show=format_input_size,
+    )
+    flip: bool = option(
+        False, help="average with the mirrored image: slower, a little more accurate"
+    )
+    scales: tuple[float, ...] = option(
+        (1.0,), help="average over these sizes of the image", metavar="S"
+    )
+
+    def __post_init__(self) -> None:
+        if self.runtime not in self.EXTRA_RUNTIMES:
+            choose(self.runtime, self.precision)
+        if self.input_size is not None:
+            check_input_size(self.input_size, "input_size")
+        check_scales(self.scales)

@@ -1,0 +1,115 @@
+"""The command `track`: the identities of a run against a truth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs import ConfigError, load_keypoint_set
+from configs.flags import option
+from evaluation.metrics.tracking import Box, TrackingFigures, compare_tracks
+from evaluation.metrics.tracks import Enlargement, read_tracks
+from evaluation.report.tables import markdown, percent
+from evaluation.results import check_writable, replacing
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackOptions:
+    """Flags of `track`."""
+
+    records: Path = option(
+        help="what a run wrote: JSON Lines, or MOTChallenge text", metavar="out.jsonl|out.txt"
+    )
+    truth: Path = option(
+        help="MOTChallenge text (every n-th frame is enough), or labels of a synthetic clip",
+        metavar="gt.txt|truth.json.gz",
+    )
+    threshold: float = option(
+        0.5, help="similarity (IoU; OKS where both have joints) of a person found", metavar="0..1"
+    )
+    enlarge: str = option(
+        "0.35,0.12,0.08",
+        help="what boxes around joints gain to each side (of their width), up and down (of their "
+        "height), where the truth has boxes around bodies",
+        metavar="SIDE,UP,DOWN",
+    )
+    ignore: tuple[str, ...] = option(
+        (), help="regions in which the truth is not complete", metavar="LEFT,TOP,WIDTH,HEIGHT"
+    )
+    keypoint_set: str = option("coco", help="keypoint set of records and labels", metavar="NAME")
+    json: Path | None = option(None, help="write the figures", metavar="out.json")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ConfigError(f"threshold must be between 0 and 1, not {self.threshold}")
+        parse_enlargement(self.enlarge)
+        for region in self.ignore:
+            parse_region(region)
+
+
+def parse_enlargement(text: str) -> Enlargement:
+    """`0.35,0.12,0.08` as shares of width, height and height. Raises ConfigError."""
+    side, up, down = _parse_numbers(text, 3, "enlarge must be SIDE,UP,DOWN")
+    return Enlargement(side=side, up=up, down=down)
+
+
+def parse_region(text: str) -> Box:
+    """`720,0,48,110` as left, top, width, height in pixels. Raises ConfigError."""
+    left, top, width, height = _parse_numbers(text, 4, "ignore must be LEFT,TOP,WIDTH,HEIGHT")
+    return left, top, width, height
+
+
+def run_track(options: TrackOptions, say: Callable[[str], None]) -> None:
+    """Says how well identities last. Raises DataError, ConfigError, or SinkError for `json`."""
+    check_writable(options.json)
+    keypoint_set = load_keypoint_set(options.keypoint_set)
+    truth = read_tracks(options.truth, keypoint_set)
+    found = read_tracks(options.records, keypoint_set, parse_enlargement(options.enlarge))
+    regions = [parse_region(region) for region in options.ignore]
+    figures = compare_tracks(
+        found, truth, keypoint_set, threshold=options.threshold, ignored=regions
+    )
+    say(_table(figures))
+    if options.json is not None:
+        with replacing(options.json) as temporary:
+            temporary.write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def _parse_numbers(text: str, count: int, rule: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        raise ConfigError(f"{rule}, {count} numbers, not {text!r}")
+    return values
+
+
+def _table(figures: TrackingFigures) -> str:
+    values = figures.to_json()
+    rows = [
+        ["frames compared", str(figures.frames)],
+        ["frames without a record", str(figures.frames_absent)],
+        ["people, one count per frame", str(figures.people)],
+        ["identities in the truth", str(figures.identities)],
+        ["identities given", str(figures.identities_found)],
+        *([name, percent(values[key])] for name, key in _SHARES.items()),
+        ["identity switches", str(figures.switches)],
+        ["fragmentations", str(figures.fragmentations)],
+    ]
+    return markdown(["identities", ""], rows)
+
+
+_SHARES = {
+    "HOTA": "hota",
+    "  DetA": "det_a",
+    "  AssA": "ass_a",
+    "IDF1": "idf1",
+    "  IDP": "idp",
+    "  IDR": "idr",
+    "MOTA": "mota",
+    "  recall": "recall",
+    "  precision": "precision",
+}

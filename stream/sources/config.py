@@ -1,0 +1,52 @@
+"""How sources are opened and kept open: the flags of cameras and network streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from configs.errors import ConfigError
+from configs.flags import option
+from configs.run import parse_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """How sources are opened and kept open."""
+
+    open_timeout_s: float = option(
+        10.0, help="give up opening a camera or a network stream after this", metavar="SECONDS"
+    )
+    read_timeout_s: float = option(
+        5.0, help="a live source that sends nothing for this long has stalled", metavar="SECONDS"
+    )
+    reconnect: int = option(
+        -1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N"
+    )
+    rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries frames")
+    camera_size: str | None = option(
+        None, help="size to ask a camera for, such as 1280x720", metavar="WxH"
+    )
+    camera_fps: float | None = option(None, help="frame rate to ask a camera for", metavar="FPS")
+    camera_format: str | None = option(
+        None, help="pixel format to ask a camera for, such as mjpeg or yuyv422", metavar="NAME"
+    )
+    deinterlace: Literal["auto", "on", "off"] = option(
+        "auto", help="interlaced video: auto looks at what the stream says of each frame"
+    )
+    realtime: bool = option(False, help="deliver a file at its own frame rate, as a camera would")
+
+    def __post_init__(self) -> None:
+        for field in ("open_timeout_s", "read_timeout_s"):
+            if not 0 < getattr(self, field) < 3600:
+                raise ConfigError(
+                    f"{field} must be a positive number of seconds, not {getattr(self, field)}"
+                )
+        if self.reconnect < -1:
+            raise ConfigError(
+                f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}"
+            )
+        if self.camera_size is not None:
+            parse_size(self.camera_size, "camera_size")
+        if self.camera_fps is not None and not 0 < self.camera_fps < 1000:
+            raise ConfigError(f"camera_fps must be between 0 and 1000, not {self.camera_fps}")

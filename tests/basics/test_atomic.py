@@ -1,0 +1,104 @@
+"""Files appear whole or not at all, also when the writer fails or somebody looks in between."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from basics.atomic import atomic_path, check_writable, replacing
+from configs import SinkError
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_the_file_is_seen_only_when_it_is_whole(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "new" / "people.json"
+    with atomic_path(path, durable=durable) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        assert temporary.parent == path.parent
+        assert temporary.suffix == ".json"
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_there_stays_if_the_writer_fails(tmp_path: Path) -> None:
+    path = tmp_path / "people.json"
+    path.write_text("before")
+    with pytest.raises(ValueError, match="stop"), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise ValueError("stop")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / "file") as temporary:
+            temporary.write_text("content")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    with atomic_path(pipe) as temporary:
+        temporary.write_text("content")
+    reader.join(timeout=10)
+    assert read == ["content"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_what_the_file_system_refuses_is_one_line_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 300}.json"
+    with pytest.raises(SinkError, match=r"^cannot write '.*xx.json': .+$"), replacing(path):
+        raise AssertionError("there is nothing to write to")
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 250}.json"
+    with atomic_path(path) as temporary:
+        temporary.write_text("content")
+    assert path.read_text() == "content"
+
+
+def test_a_folder_that_may_be_misspelt_is_not_made(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SinkError, match="create it first"),
+        replacing(tmp_path / "missing" / "people.json"),
+    ):
+        raise AssertionError("there is nothing to write to")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_message_of_a_sink_error_in_the_block_is_kept(tmp_path: Path) -> None:
+    said = SinkError("the disk is made of cheese")
+    with pytest.raises(SinkError) as caught, replacing(tmp_path / "people.json"):
+        raise said
+    assert caught.value is said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_could_not_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    check_writable(None, tmp_path / "new.json")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SinkError, match="it is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(SinkError, match="does not exist; create it first"):
+        check_writable(tmp_path / "no" / "new.json")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SinkError, match="permission denied"):
+        check_writable(tmp_path / "new.json")
