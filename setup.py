@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 PACKAGES = (
     "basics",
     "configs",
+    "datasets",
     "engine",
     "evaluation",
     "grouping",

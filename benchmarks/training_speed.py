@@ -21,9 +21,8 @@ from torch import nn
 from configs import load_keypoint_set, load_model_config
 from configs.training import AugmentationConfig, DataSource, LossConfig, OptimizerConfig
 from engine import load_network
-from training.dataset import PoseDataset, SampleKey
+from training.dataset import Normalise, PoseDataset, SampleKey
 from training.losses import Labels, PoseLoss
-from training.normalise import Normalise
 from training.optimizer import make_optimizer, set_learning_rate
 
 _SETTINGS = (("fp32", False), ("fp32", True), ("bf16", False), ("bf16", True))

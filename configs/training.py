@@ -14,7 +14,7 @@ from configs.flags import option
 from configs.loading import from_mapping, load_yaml, nearest
 from configs.model import check_input_side
 
-_FOLDER = Path(__file__).parent / "training"
+_FOLDER = Path(__file__).parent / "trainings"
 
 
 @dataclass(frozen=True, kw_only=True)

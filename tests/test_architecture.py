@@ -14,13 +14,14 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = {
-    "run_stream": 4,
-    "stream": 3,
-    "training": 3,
-    "evaluation": 3,
-    "synthetic": 3,
-    "engine": 2,
-    "grouping": 2,
+    "run_stream": 5,
+    "stream": 4,
+    "training": 4,
+    "evaluation": 4,
+    "synthetic": 4,
+    "engine": 3,
+    "grouping": 3,
+    "datasets": 2,
     "basics": 1,
     "configs": 0,
 }

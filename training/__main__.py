@@ -123,7 +123,7 @@ def _source(paths: list[Path], weight: float) -> dict[str, Any]:
 
 
 def _export(parsed: argparse.Namespace) -> int:
-    from training.export import export_checkpoint
+    from training.checkpoints import export_checkpoint
 
     export_checkpoint(parsed.checkpoint, parsed.output)
     return 0

@@ -8,16 +8,15 @@ none), `optimizer`, `training` (the run's configuration), and the run's state: `
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from configs import CheckpointError
+from basics.atomic import atomic_path
+from configs import CheckpointError, ModelConfig
+from configs.loading import from_mapping
 
 FORMAT = "higherhrnet-stream"
 
@@ -30,25 +29,15 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """
     buffer = io.BytesIO()  # torch's own writer turns a full disk into an error without a reason
     torch.save({"format": FORMAT, **content}, buffer)
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        with atomic_path(path, durable=True) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
     except OSError as error:
         kept = "; the previous one is intact" if path.exists() else ""
         raise CheckpointError(
             f"cannot write the checkpoint {str(path)!r}: {error.strerror}{kept}; make room and "
             "resume from it"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
 
 
 def read_training_checkpoint(path: Path) -> dict[str, Any]:
@@ -68,3 +57,20 @@ def read_training_checkpoint(path: Path) -> dict[str, Any]:
             "--initial-weights"
         )
     return content
+
+
+def export_checkpoint(checkpoint: Path, output: Path) -> None:
+    """Writes the averaged weights of `checkpoint` (the last ones where no average was kept) to
+    `output` as ONNX.
+
+    Raises CheckpointError if the file is not one of ours; RuntimeUnavailableError if the package
+    that writes ONNX is missing.
+    """
+    from engine import load_checkpoint, load_network
+    from engine.onnx.export import export_onnx
+
+    state = read_training_checkpoint(checkpoint)
+    network = load_network(from_mapping(ModelConfig, state["model"], str(checkpoint)))
+    load_checkpoint(network, checkpoint)
+    trained = f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, with preset {state['training']['name']!r}"
+    export_onnx(network.eval(), output, fp16_weights=True, weights=trained)

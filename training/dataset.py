@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from configs import DataError, KeypointSet
 from configs.training import AugmentationConfig, DataSource
-from training.annotations import LabelledImage, read_annotations
+from datasets import ImageStore, KeypointDataset, LabelledImage, read_labels, with_images
 from training.augmentation import draw_colours, draw_crop, whole_image
-from training.images import ImageStore, decode_image
 from training.losses import STRIDE_PX, Labels
 
 logger = logging.getLogger(__name__)
@@ -99,24 +98,15 @@ class PoseDataset(Dataset[Sample]):
         self.seed = seed
         self.images: list[LabelledImage] = []
         self.set_sizes: list[int] = []
-        self._stores: list[ImageStore] = []
-        self._store_of: list[int] = []
+        self._sets: list[KeypointDataset] = []
+        self._set_of: list[int] = []
         self._flip = list(keypoint_set.flip_indices)
         for number, source in enumerate(sources):
-            images = read_annotations(
-                source.annotations, keypoint_set, mask_unlabelled=source.mask_unlabelled
-            )
-            if limit is not None and limit < len(images):
-                images = [
-                    images[index]
-                    for index in np.linspace(0, len(images) - 1, limit).round().astype(int)
-                ]
-            store = ImageStore(source.images)
-            store.require(image.file_name for image in images)
-            self._stores.append(store)
-            self.images += images
-            self.set_sizes.append(len(images))
-            self._store_of += [number] * len(images)
+            labelled = _open_set(source, keypoint_set, limit)
+            self._sets.append(labelled)
+            self.images += labelled.images
+            self.set_sizes.append(len(labelled))
+            self._set_of += [number] * len(labelled)
         self._decoded: list[NDArray[np.uint8]] | None = None
 
     def __len__(self) -> int:
@@ -124,16 +114,8 @@ class PoseDataset(Dataset[Sample]):
 
     def cache(self) -> None:
         """Decodes all images into memory; worker processes that are forked afterwards share it."""
-
-        def decode(content: bytes, image: LabelledImage) -> NDArray[np.uint8]:
-            return self._checked(decode_image(content, image.file_name), image)
-
         with ThreadPoolExecutor() as pool:
-            futures = [
-                pool.submit(decode, self._encoded(index), image)
-                for index, image in enumerate(self.images)
-            ]
-            self._decoded = [future.result() for future in futures]
+            self._decoded = list(pool.map(self.image, range(len(self))))
         size_mib = sum(image.nbytes for image in self._decoded) / 2**20
         logger.info("%d images decoded into memory, %.0f MiB", len(self._decoded), size_mib)
 
@@ -176,21 +158,7 @@ class PoseDataset(Dataset[Sample]):
         """
         if self._decoded is not None:
             return self._decoded[index]
-        image = self.images[index]
-        return self._checked(decode_image(self._encoded(index), image.file_name), image)
-
-    def _encoded(self, index: int) -> bytes:
-        return self._stores[self._store_of[index]].read_bytes(self.images[index].file_name)
-
-    @staticmethod
-    def _checked(decoded: NDArray[np.uint8], image: LabelledImage) -> NDArray[np.uint8]:
-        if decoded.shape[:2] != (image.height, image.width):
-            height, width = decoded.shape[:2]
-            raise DataError(
-                f"image {image.file_name!r} is {width}x{height}, but its annotations are for "
-                f"{image.width}x{image.height}"
-            )
-        return decoded
+        return self._sets[self._set_of[index]].read(self.images[index])
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -207,3 +175,37 @@ def collate(samples: Sequence[Sample]) -> Batch:
     mirrored = torch.tensor([sample.mirrored for sample in samples])
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
     return Batch(images, Labels(torch.from_numpy(joints), mirrored, masks))
+
+
+class Normalise:
+    """(N, S, S, 3) uint8 BGR to the (N, 3, S, S) float32 RGB that a network expects by its `mean`
+    and `std`.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device, channels_last: bool) -> None:
+        mean, std = (
+            torch.tensor(getattr(network, name), device=device).reshape(3, 1, 1)
+            for name in ("mean", "std")
+        )
+        self._factor, self._offset = 1 / (255 * std), -mean / std
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalised images."""
+        rgb = images.flip(3).permute(0, 3, 1, 2).float()
+        return (rgb * self._factor + self._offset).contiguous(memory_format=self._format)
+
+
+def _open_set(source: DataSource, keypoint_set: KeypointSet, limit: int | None) -> KeypointDataset:
+    """The images with annotations of one source, by id, or `limit` of them, evenly spread."""
+    labels = read_labels(source.annotations, keypoint_set, with_regions=source.mask_unlabelled)
+    images = sorted((image for image in labels.images if len(image)), key=lambda image: image.id)
+    if not images:
+        raise DataError(
+            f"{str(source.annotations)!r} has no annotation of a person; nothing can be learnt "
+            "from it"
+        )
+    if limit is not None and limit < len(images):
+        chosen = np.linspace(0, len(images) - 1, limit).round().astype(int).tolist()
+        images = [images[index] for index in chosen]
+    return with_images(replace(labels, images=tuple(images)), ImageStore(source.images))

@@ -9,20 +9,23 @@ from pathlib import Path
 
 import torch
 import yaml
+from rich.progress import Progress
 
+from basics.progress import make_progress
 from basics.signals import StopSignals
 from configs import CheckpointError
 from configs.training import TrainingConfig, training_config_to_dict
 from training.checkpoints import save_checkpoint
-from training.pictures import draw_samples
+from training.pictures import draw_curves, draw_samples
 from training.processes import Processes, open_processes
-from training.progress import RunProgress, show_progress
 from training.run import Run, open_run
-from training.scalars import ScalarLog, draw_curves
+from training.scalars import ScalarLog
 from training.trainer import Trainer
 from training.validation import validation_figures, validation_losses
 
 logger = logging.getLogger(__name__)
+
+_LINE_EVERY_S = 30.0  # where there is no terminal
 
 
 def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
@@ -74,7 +77,12 @@ class Fit:
             (folder / "config.yaml").write_text(text, encoding="utf-8")
         # The first signal is only noted: every process finishes the same step (`_train`).
         noted = StopSignals(on_stop=lambda: None, leave_at_once=False)
-        with noted as signals, show_progress(main) as progress, self._log() as log:
+        with (
+            noted as signals,
+            make_progress(percent=True, enabled=main, transient=False) as bar,
+            self._log() as log,
+        ):
+            progress = RunProgress(bar, main)
             try:
                 self._train(signals, progress, log, last_step)
             finally:
@@ -191,3 +199,23 @@ class Fit:
             self._save("best.pt")
         draw_curves(run.folder)
         self._validated_at, self._validated_step = time.monotonic(), trainer.step
+
+
+class RunProgress:
+    """Shows how far the run is: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, bar: Progress, enabled: bool) -> None:
+        """`bar` shows nothing where there is no terminal; `enabled` is false in all processes but
+        one.
+        """
+        self._bar = bar
+        self._task = bar.add_task("", total=1.0)
+        self._writes_lines = enabled and bar.disable
+        self._line_at = 0.0
+
+    def update(self, progress: float, text: str) -> None:
+        """`progress` is 0 to 1."""
+        self._bar.update(self._task, completed=progress, description=text)
+        if self._writes_lines and time.monotonic() >= self._line_at:
+            self._line_at = time.monotonic() + _LINE_EVERY_S
+            logger.info("%5.1f %% %s", 100 * progress, text)

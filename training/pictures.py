@@ -1,4 +1,4 @@
-"""What the network sees, drawn: people over their images, and the heatmaps beside them."""
+"""Pictures of a run: what the network sees in some images, and the learning curves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from configs import GroupingConfig
 from training.dataset import PoseDataset
+from training.scalars import read_scalars
 
 _HEIGHT_PX = 240
 _COLUMNS = 2
@@ -50,6 +51,39 @@ def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: i
     if tiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), _grid(tiles))
+
+
+def draw_curves(folder: Path) -> None:
+    """Draws `curves.png` in `folder` from `scalars.csv` and `validation.csv` there."""
+    from matplotlib.figure import Figure
+
+    rows, checks = read_scalars(folder / "scalars.csv"), read_scalars(folder / "validation.csv")
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    axes = figure.subplots(2, 2).ravel()
+    for panel, title, prefixes in (
+        (axes[0], "heatmap error", ("heatmaps_",)),
+        (axes[1], "tag error", ("push", "pull", "position")),
+        (axes[2], "learning rate", ("learning_rate",)),
+        (axes[3], "held-out AP", ("ap",)),
+    ):
+        for source, label, style in ((rows, "", "-"), (checks, " (held out)", "o-")):
+            names = [key for key in (source[-1] if source else {}) if key.startswith(prefixes)]
+            for name in names:
+                points = [(row["step"], row[name]) for row in source if row.get(name)]
+                if points:
+                    panel.plot(
+                        *zip(*points, strict=True),
+                        style,
+                        markersize=3,
+                        linewidth=1,
+                        label=name + label,
+                    )
+        panel.set(title=title, xlabel="step")
+        if title.endswith("error") and panel.lines:
+            panel.set_yscale("log")
+        if panel.lines:
+            panel.legend(fontsize=7)
+    figure.savefig(folder / "curves.png", dpi=100)
 
 
 def _draw_person(

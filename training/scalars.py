@@ -1,14 +1,75 @@
-"""Numbers of a run over time: CSV files, TensorBoard where it is installed, and the learning-curve
-picture.
-"""
+"""Numbers of a run over time: means of the losses, CSV files, TensorBoard where it is installed."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.losses import Losses
+
+
+class Meter:
+    """Adds up losses on their device, without waiting for it, and gives their means when a row is
+    due.
+    """
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def add(self, losses: Losses, gradient_norm: Tensor, images: int) -> None:
+        """Counts one step."""
+        values = {f"heatmaps_{level}": loss for level, loss in enumerate(losses.heatmaps)}
+        values.update(
+            push=losses.push,
+            pull=losses.pull,
+            position=losses.position,
+            gradient_norm=gradient_norm,
+        )
+        values["total"] = losses.total
+        for name, value in values.items():
+            self._sums[name] = (
+                self._sums.get(name, torch.zeros((), device=value.device)) + value.detach().float()
+            )
+        self._steps += 1
+        self._images += images
+
+    def note(self, **values: float) -> None:
+        """Puts numbers of the last step into the next row as they are."""
+        self._notes.update(values)
+
+    def take(self) -> tuple[list[str], Tensor, dict[str, float]]:
+        """Names and (K,) means since the last call, and what was noted; begins anew."""
+        names = list(self._sums)
+        means = torch.stack([self._sums[name] for name in names]) / max(self._steps, 1)
+        now = time.monotonic()
+        notes = {**self._notes, "images_per_s": self._images / max(now - self._since, 1e-9)}
+        self._begin()
+        return names, means, notes
+
+    def _begin(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._notes: dict[str, float] = {}
+        self._steps = 0
+        self._images = 0
+        self._since = time.monotonic()
+
+    def state(self) -> dict[str, Any]:
+        """The sums so far, for a checkpoint."""
+        return {
+            "sums": {name: value.cpu() for name, value in self._sums.items()},
+            "steps": self._steps,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from `state`."""
+        self._sums, self._steps = dict(state["sums"]), state["steps"]
 
 
 class ScalarLog:
@@ -93,36 +154,3 @@ def read_scalars(path: Path) -> list[dict[str, float]]:
             {key: float(value) for key, value in row.items() if value}
             for row in csv.DictReader(file)
         ]
-
-
-def draw_curves(folder: Path) -> None:
-    """Draws `curves.png` in `folder` from `scalars.csv` and `validation.csv` there."""
-    from matplotlib.figure import Figure
-
-    rows, checks = read_scalars(folder / "scalars.csv"), read_scalars(folder / "validation.csv")
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    axes = figure.subplots(2, 2).ravel()
-    for panel, title, prefixes in (
-        (axes[0], "heatmap error", ("heatmaps_",)),
-        (axes[1], "tag error", ("push", "pull", "position")),
-        (axes[2], "learning rate", ("learning_rate",)),
-        (axes[3], "held-out AP", ("ap",)),
-    ):
-        for source, label, style in ((rows, "", "-"), (checks, " (held out)", "o-")):
-            names = [key for key in (source[-1] if source else {}) if key.startswith(prefixes)]
-            for name in names:
-                points = [(row["step"], row[name]) for row in source if row.get(name)]
-                if points:
-                    panel.plot(
-                        *zip(*points, strict=True),
-                        style,
-                        markersize=3,
-                        linewidth=1,
-                        label=name + label,
-                    )
-        panel.set(title=title, xlabel="step")
-        if title.endswith("error") and panel.lines:
-            panel.set_yscale("log")
-        if panel.lines:
-            panel.legend(fontsize=7)
-    figure.savefig(folder / "curves.png", dpi=100)

@@ -16,10 +16,8 @@ from torch.utils.data import DataLoader
 
 from configs import DataError, ExecutionError
 from configs.training import training_config_to_dict
-from training.dataset import Batch, collate
+from training.dataset import Batch, Normalise, collate
 from training.losses import Losses, PoseLoss
-from training.meter import Meter
-from training.normalise import Normalise
 from training.optimizer import (
     AveragedWeights,
     backbone_parameters,
@@ -31,6 +29,7 @@ from training.optimizer import (
 from training.processes import Processes
 from training.run import Run
 from training.sampling import BatchStream
+from training.scalars import Meter
 from training.schedule import Schedule
 
 logger = logging.getLogger(__name__)

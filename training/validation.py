@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader
 
 from configs import load_keypoint_set
 from configs.training import DataSource, ExecutionConfig
-from training.dataset import PoseDataset, SampleKey, collate
+from training.dataset import Normalise, PoseDataset, SampleKey, collate
 from training.losses import PoseLoss
-from training.normalise import Normalise
 
 _BATCH_SIZE = 8
 

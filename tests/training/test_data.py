@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from configs import DataError, load_keypoint_set
 from configs.training import AugmentationConfig, DataSource
+from datasets import read_labels
 from tests.training.drawn import HEIGHT, WIDTH, People, annotation
-from training.annotations import read_annotations
 from training.augmentation import Crop
 from training.dataset import PoseDataset, SampleKey, collate
 from training.sampling import BatchStream, SampleStream
@@ -99,45 +99,17 @@ def test_crowds_and_people_without_keypoints_are_masked(people: People) -> None:
         annotation(3, 1, nobody, segmentation=polygon),
     ]
     people.save()
-    mask = read_annotations(people.annotations, COCO)[0].mask()
+    mask = read_labels(people.annotations, COCO).images[0].mask()
     assert mask is not None
     expected = np.full((HEIGHT, WIDTH), 255, np.uint8)
     expected[10:40, 10:30] = 0
     expected[:, 60:90] = 0
     expected[80:96, 0:20] = 0
     assert (mask != expected).mean() < 0.005
-    assert read_annotations(people.annotations, COCO, mask_unlabelled=False)[0].mask() is None
+    assert read_labels(people.annotations, COCO, with_regions=False).images[0].mask() is None
     whole = dataset(people)[SampleKey(0, 0, 128)]
     padding = (WIDTH - HEIGHT) / WIDTH
     assert whole.masks[1].mean() == pytest.approx((1 - padding) * (expected > 0).mean(), abs=0.02)
-
-
-def test_a_neighbours_box_does_not_hide_labelled_joints(people: People) -> None:
-    person = np.zeros((17, 3))
-    person[5], person[11] = (20, 20, 2), (20, 60, 2)
-    people.content["annotations"] = [
-        annotation(1, 1, np.zeros((17, 3)), bbox=[0, 0, 60, 96]),
-        annotation(2, 1, person),
-    ]
-    people.save()
-    mask = read_annotations(people.annotations, COCO)[0].mask()
-    assert mask is not None
-    assert mask[20, 20] == mask[60, 20] == mask[60, 24] == 255
-    assert mask[40, 20] == mask[20, 40] == 0
-
-
-def test_a_segmentation_hides_what_it_covers(people: People) -> None:
-    person = np.zeros((17, 3))
-    person[5], person[11] = (20, 20, 2), (20, 60, 2)
-    polygon = [[0.0, 0.0, 60.0, 0.0, 60.0, 96.0, 0.0, 96.0]]
-    people.content["annotations"] = [
-        annotation(1, 1, np.zeros((17, 3)), segmentation=polygon),
-        annotation(2, 1, person),
-    ]
-    people.save()
-    mask = read_annotations(people.annotations, COCO)[0].mask()
-    assert mask is not None
-    assert mask[20, 20] == mask[60, 20] == 0
 
 
 def test_a_zip_archive_serves_the_same_images_as_its_folder(people: People, tmp_path: Path) -> None:
@@ -224,17 +196,17 @@ def test_keypoints_outside_the_image_are_dropped_with_one_warning(
     people: People, caplog: pytest.LogCaptureFixture
 ) -> None:
     people.content["annotations"][0]["keypoints"][:6] = [-30.0, 10.0, 2.0, 500.0, 10.0, 2.0]
-    images = read_annotations(people.save().annotations, COCO)
+    images = read_labels(people.save().annotations, COCO).images
     assert images[0].joints[0, :3, 2].tolist() == [0, 0, 2]
     assert [record.message for record in caplog.records] == [
-        f"{people.annotations}: 2 keypoints lie outside their image and are not used"
+        f"{people.annotations}: 2 keypoints lie outside their image and are not learnt from"
     ]
 
 
 def test_sixty_people_in_one_image_are_kept(people: People) -> None:
     person = people.content["annotations"][0]
     people.content["annotations"] += [{**person, "id": 100 + number} for number in range(58)]
-    images = read_annotations(people.save().annotations, COCO)
+    images = read_labels(people.save().annotations, COCO).images
     assert len(images[0].joints) == 60
 
 
@@ -267,19 +239,22 @@ def other_size(people: People) -> None:
     [
         (
             spoil(category_id=99),
-            r"annotation 4 of .* has category 99, which the file does not define; known: \[1\]",
+            r"annotation 4 of .* has the unknown category 99; the file defines \[1\]",
         ),
-        (spoil(image_id=77), "annotation 4 of .* is for image 77, which the file does not list"),
+        (spoil(image_id=77), "annotation 4 of .* belongs to image 77, which is not among"),
         (spoil(keypoints=[float("nan")] * 51), "annotation 4 of .* not a finite number"),
-        (spoil(keypoints=[1.0] * 42), "annotation 4 of .* has 42 keypoint numbers, not 51"),
-        (spoil(keypoints=["x"] * 51), "annotation 4 of .* not numbers"),
+        (
+            spoil(keypoints=[1.0] * 42),
+            "annotation 4 of .* has 42 numbers as keypoints, but needs 51",
+        ),
+        (spoil(keypoints=["x"] * 51), "annotation 4 of .* not a finite number"),
         (
             spoil(keypoints=[0.0] * 51, bbox=[1, 2]),
-            "annotation 4 of .* a box of four finite numbers",
+            "annotation 4 of .* has 2 numbers as a box, but needs 4",
         ),
-        (without_images, r"2 images are missing, the first is '0002\.png'"),
-        (damaged, r"'0000\.png' cannot be decoded"),
-        (other_size, r"'0000\.png' is 20x10, but its annotations are for 120x96"),
+        (without_images, r"2 of 6 images are missing, the first is '0002\.png'"),
+        (damaged, r"cannot decode image '0000\.png'"),
+        (other_size, r"'0000\.png' is 20x10 pixels but its labels are for 120x96"),
     ],
 )
 def test_data_that_cannot_be_used_is_one_clear_line(
@@ -301,7 +276,7 @@ def test_files_that_are_not_coco_are_refused(people: People, tmp_path: Path) -> 
         with pytest.raises(DataError, match=message):
             PoseDataset([changed], COCO, outputs=1, augmentation=None)
     people.save()
-    with pytest.raises(DataError, match="must be a folder or a zip archive"):
+    with pytest.raises(DataError, match="neither a folder, a readable zip archive"):
         PoseDataset(
             [replace(source, images=(people.annotations,))], COCO, outputs=1, augmentation=None
         )

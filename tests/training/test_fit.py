@@ -202,7 +202,10 @@ def test_a_damaged_image_is_one_line_and_what_was_learnt_is_kept(
     )
     with pytest.raises(DataError) as caught:
         fit(config)
-    assert str(caught.value) == "image '0003.png' cannot be decoded; is it damaged?"
+    assert (
+        str(caught.value)
+        == "cannot decode image '0003.png': the file is damaged or no image; replace it"
+    )
     steps = len(read_scalars(tmp_path / "run" / "scalars.csv"))
     assert steps == 0 or read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == steps
 
