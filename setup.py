@@ -1,5 +1,6 @@
 """Install, extras and console script; versions that are tested together are in constraints.txt."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -16,6 +17,8 @@ PACKAGES = (
     "training",
 )
 README = Path(__file__).with_name("README.md")
+API = Path(__file__).with_name("higherhrnet_stream.py").read_text(encoding="utf-8")
+VERSION = re.findall(r'^__version__ = "(.+)"$', API, re.MULTILINE)[0]
 
 OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
@@ -39,7 +42,7 @@ DEVELOPMENT = [
 
 setup(
     name="higherhrnet-stream",
-    version="0.1.0",
+    version=VERSION,
     description="Real-time multi-person pose from any video: HigherHRNet as a streaming pipeline",
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
@@ -48,7 +51,7 @@ setup(
     packages=find_packages(
         include=[name for package in PACKAGES for name in (package, f"{package}.*")]
     ),
-    py_modules=["run_stream"],
+    py_modules=["higherhrnet_stream", "run_stream"],
     package_data={
         "": ["py.typed"],
         "configs": ["*/*.yaml"],

@@ -1,11 +1,11 @@
 """Do live sources stay live and stay up? Against GStreamer's RTSP server on loopback, at 30 frames
 a second.
 
-    python benchmarks/live.py kills --times 20        the server is killed and restarted: reconnects, order, memory, threads
-    python benchmarks/live.py pair                    two cameras, one killed: frame intervals of the other
-    python benchmarks/live.py latency --seconds 300   capture-to-sink latency and drift, an engine that keeps up, and a slow one
+    python -m benchmarks.live kills --times 20        the server is killed and restarted: reconnects, order, memory, threads
+    python -m benchmarks.live pair                    two cameras, one killed: frame intervals of the other
+    python -m benchmarks.live latency --seconds 300   capture-to-sink latency and drift, an engine that keeps up, and a slow one
                         [--engine slow]               only one of them
-    python benchmarks/live.py batch-window            two cameras, one engine: what the batch window gains and costs
+    python -m benchmarks.live batch-window            two cameras, one engine: what the batch window gains and costs
 
 Pictures carry their number. Drift compares when a picture was handed to the sink with when its
 number was due, in the first 30 s and in the last 30 s; what it cannot see is the constant part,
@@ -16,7 +16,6 @@ arrives at once after a connection; the policy `latest` drops all of it but one 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import threading
 import time
@@ -27,58 +26,26 @@ from typing import Any
 
 import numpy as np
 
-from configs.run import BATCH_WINDOW_MS
-from engine import PoseMaps, align
+from benchmarks.process import open_files, resident_mib
 from grouping import People
 from stream.frame import Frame
-from stream.pipeline.config import PipelineConfig
+from stream.pipeline.config import BATCH_WINDOW_MS, PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.summary import Summary
-from stream.sources import open_source
+from stream.sources import make_source
 from stream.sources.config import SourceConfig
 from stream.sources.pattern import FPS as PATTERN_FPS
 from stream.sources.pattern import PatternSource
-from tests.stream.media import BITS, make_clip, read_number
-from tests.stream.servers import RtspServer
+from tests.support.blank_engine import WorkEngine
+from tests.support.media import BITS, make_clip, read_number
+from tests.support.people import nobody
+from tests.support.servers import RtspServer
 
 FPS = 30
 ENGINES_S = {"fast": 0.010, "slow": 0.080}
 PART_S = 30.0
 SETTLED_S = 2.0  # the burst after the connection is over
 CONFIG = SourceConfig(open_timeout_s=5, read_timeout_s=2)
-
-
-class Engine:
-    """Finds nobody, in `delay_s`: a device that computes elsewhere."""
-
-    model, runtime, precision, keypoint_set, in_flight, batch_size = (
-        "none",
-        "none",
-        "none",
-        "coco",
-        2,
-        1,
-    )
-
-    def __init__(self, delay_s: float) -> None:
-        self._delay_s = delay_s
-        alignment = align((64, 96), 64).with_map_size((16, 24))
-        self._maps = PoseMaps(
-            np.zeros((17, 16, 24), np.float32), np.zeros((17, 16, 24, 1), np.float32), alignment
-        )
-
-    def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
-        return [None] * len(images_bgr)
-
-    def result(self, ticket: None) -> PoseMaps:
-        time.sleep(self._delay_s)
-        return self._maps
-
-
-def nobody(*arguments: object) -> People:
-    return People(
-        np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
-    )
 
 
 class Notes:
@@ -110,10 +77,12 @@ class Notes:
 @contextmanager
 def running(urls: list[str], sinks: list[Notes], delay_s: float) -> Iterator[Pipeline]:
     """A pipeline over `urls` that runs in a thread inside the block and is stopped at its end."""
-    sources = [open_source(url, CONFIG) for url in urls]
+    sources = [make_source(url, CONFIG) for url in urls]
     for source in sources:
         source.open()
-    pipeline = Pipeline(sources, Engine(delay_s), nobody, sinks=[[sink] for sink in sinks])
+    pipeline = Pipeline(
+        sources, WorkEngine(lambda: time.sleep(delay_s)), nobody, sinks=[[sink] for sink in sinks]
+    )
     thread = threading.Thread(target=pipeline.run)
     thread.start()
     try:
@@ -237,24 +206,20 @@ def report(name: str, sink: Notes, summary: Summary) -> None:
         )
 
 
-class PairEngine(Engine):
+class PairEngine(WorkEngine):
     """Takes as long for two pictures as for one, as a GPU that has room does."""
 
-    batch_size = 2
-
     def __init__(self, delay_s: float) -> None:
-        super().__init__(delay_s)
-        self.batches: list[int] = []
+        super().__init__(self._wait, batch_size=2)
+        self._delay_s = delay_s
         self._due_s = 0.0
 
     def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
-        self.batches.append(len(images_bgr))
         self._due_s = time.monotonic() + self._delay_s
         return super().submit_batch(images_bgr)
 
-    def result(self, ticket: None) -> PoseMaps:
+    def _wait(self) -> None:
         time.sleep(max(0.0, self._due_s - time.monotonic()))
-        return self._maps
 
 
 def batch_window(seconds: float) -> None:
@@ -274,15 +239,6 @@ def batch_window(seconds: float) -> None:
                 f"p50 {time_ms.p50:.1f}, p95 {time_ms.p95:.1f} ms; drops {summary.drops}",
                 flush=True,
             )
-
-
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def main() -> None:

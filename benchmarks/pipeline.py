@@ -1,7 +1,7 @@
 """Does the pipeline run as fast as its slowest stage, and does its memory stay flat?
 
-    python benchmarks/pipeline.py                  every stage in its turn as the slowest, against that stage alone
-    python benchmarks/pipeline.py --memory 10000   the demo clip over and over, with real grouping, rendering and outputs
+    python -m benchmarks.pipeline                  every stage in its turn as the slowest, against that stage alone
+    python -m benchmarks.pipeline --memory 10000   the demo clip over and over, with real grouping, rendering and outputs
 
 Stages are stand-ins of known length that release the GIL, as the real ones do. Ratio = throughput
 of the pipeline / throughput of its slowest stage alone in a loop, measured in turns in one process;
@@ -24,24 +24,27 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
+from basics.kernels import kernel
+from benchmarks.process import resident_mib
 from configs import load_keypoint_set
 from engine import PoseMaps, align
 from grouping import Grouper, People
 from stream.frame import SourceInfo
 from stream.pipeline.pipeline import Pipeline
 from stream.render.renderer import Renderer
-from stream.sinks import open_sinks
+from stream.sinks import make_sinks
 from stream.sources import FrameSlot, Source
-from stream.sources.address import DEMO_CLIP
+from stream.sources.making import DEMO_CLIP
 from stream.sources.sequence import SequenceSource
+from tests.support.blank_engine import WorkEngine
+from tests.support.people import no_people
 
 STAGES = ("decode", "infer", "group", "render", "write")
 SLOW_MS, QUICK_MS = 10.0, 1.0
@@ -49,7 +52,7 @@ SIZE = (480, 640)
 DEMO_FRAMES = 200
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _compute(rounds: int) -> float:
     total = 0.0
     for index in range(rounds):
@@ -121,29 +124,6 @@ class WorkSource(Source):
         )
 
 
-class WorkEngine:
-    """An estimator whose every picture takes `work`; `maps` are its answers, in turns."""
-
-    model, runtime, precision, keypoint_set, in_flight, batch_size = (
-        "work",
-        "none",
-        "none",
-        "coco",
-        2,
-        1,
-    )
-
-    def __init__(self, work: Callable[[], None], maps: list[PoseMaps]) -> None:
-        self._work, self._maps = work, itertools.cycle(maps)
-
-    def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
-        return [None] * len(images_bgr)
-
-    def result(self, ticket: None) -> PoseMaps:
-        self._work()
-        return next(self._maps)
-
-
 class WorkSink:
     """A sink whose every frame takes `work`."""
 
@@ -175,22 +155,15 @@ class WorkRenderer(Renderer):
 
 def fps_of_pipeline(work: dict[str, Callable[[], None]], frames: int) -> float:
     """Frames a second through all five stages."""
-    maps = [
-        PoseMaps(
-            np.zeros((17, 8, 8), np.float32), np.zeros((17, 8, 8, 1), np.float32), align(SIZE, 512)
-        )
-    ]
-    nobody = People(
-        np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
-    )
+    found = no_people()
 
     def group(*arguments: object) -> People:
         work["group"]()
-        return nobody
+        return found
 
     pipeline = Pipeline(
         [WorkSource(frames, work["decode"])],
-        WorkEngine(work["infer"], maps),
+        WorkEngine(work["infer"]),
         group,
         sinks=[[WorkSink(work["write"])]],
         renderers=[WorkRenderer(work["render"])],
@@ -271,9 +244,9 @@ def memory(frames: int) -> None:
 
     clips = [str(DEMO_CLIP)] * -(-frames // DEMO_FRAMES)
     with tempfile.TemporaryDirectory() as folder, SequenceSource("demo", clips) as source:
-        sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
+        sinks = make_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderer = Renderer(load_keypoint_set("coco"))
-        engine = WorkEngine(lambda: None, maps)
+        engine = WorkEngine(lambda: None, maps=maps)
         with Pipeline(
             [source], engine, Grouper("coco"), sinks=[sinks], renderers=[renderer]
         ) as pipeline:
@@ -286,12 +259,6 @@ def memory(frames: int) -> None:
         f"growth from the second sample to the last {growth:+.1f} MiB; peak of the process "
         f"{peak_mib:.1f} MiB"
     )
-
-
-def resident_mib() -> float:
-    """Resident memory of this process now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:

@@ -1,15 +1,14 @@
 """What profiling costs, and whether its figures are true.
 
-    python benchmarks/profiling.py cost                 one event in ns; FPS with and without, in alternating rounds
-    python benchmarks/profiling.py cost --work-ms 0     stages that do nothing: the processor time that is added, by itself
-    python benchmarks/profiling.py cost --engine lite   the same with the network that ships, on the demo clip
-    python benchmarks/profiling.py truth                stages of known length against a clock of their own; aim: within 2 %
+    python -m benchmarks.profiling cost                 one event in ns; FPS with and without, in alternating rounds
+    python -m benchmarks.profiling cost --work-ms 0     stages that do nothing: the processor time that is added, by itself
+    python -m benchmarks.profiling cost --engine lite   the same with the network that ships, on the demo clip
+    python -m benchmarks.profiling truth                stages of known length against a clock of their own; aim: within 2 %
 
 cost: "without" is a run as it always is, whose timings have no observer; "with" is `--profile`
 until the files are written: every event recorded, the machine watched twice a second. Rounds go
 without, with, with, without, ... so that a machine that gets slower or faster favours neither; the
-ratio is the median over neighbours. (Not called profile.py: that would hide the standard library's
-module of this name from every script beside it.)
+ratio is the median over neighbours.
 """
 
 from __future__ import annotations
@@ -19,58 +18,26 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.pipeline import SIZE, WorkSource, calibrate, make_work
-from engine import PoseMaps, align, open_estimator
+from benchmarks.pipeline import WorkSource, calibrate, make_work
+from engine import open_estimator
 from grouping import Grouper, People
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.timing import StageTimer, Timings
 from stream.profile import Profiler, RunFacts
 from stream.profile.config import ProfileConfig
 from stream.profile.recorder import Recorder
-from stream.sources import Source, open_source
+from stream.sources import Source, make_source
+from tests.support.blank_engine import WorkEngine
+from tests.support.people import no_people, nobody
 
 FACTS = RunFacts(command="benchmark", model="work", runtime="none", precision="none")
-NOBODY = People(
-    np.zeros((0, 17, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.float32)
-)
 Work = Callable[[], None]
-
-
-class Engine:
-    """Two pictures under way, each of which takes `work`."""
-
-    model, runtime, precision, keypoint_set, in_flight, batch_size, min_person_score = (
-        "work",
-        "none",
-        "none",
-        "coco",
-        2,
-        1,
-        0.0,
-    )
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._maps = PoseMaps(
-            np.zeros((17, 8, 8), np.float32), np.zeros((17, 8, 8, 1), np.float32), align(SIZE, 512)
-        )
-
-    def submit_batch(self, images_bgr: Sequence[np.ndarray]) -> list[None]:
-        return [None] * len(images_bgr)
-
-    def result(self, ticket: None) -> PoseMaps:
-        self._work()
-        return self._maps
 
 
 class Sink:
@@ -140,13 +107,13 @@ def cost(options: argparse.Namespace) -> None:
     if options.engine == "work":
         rounds_per_ms = calibrate()
         quick = make_work(options.work_ms, "computing", rounds_per_ms)
-        engine, group = Engine(quick), lambda *maps: NOBODY
+        engine, group = WorkEngine(quick), nobody
         make = lambda: (WorkSource(options.frames, quick), engine, group)  # noqa: E731
         compare(make, quick, options)
         return
     with open_estimator(options.engine, input_size=256) as estimator:
         grouper = Grouper("coco")
-        compare(lambda: (open_source("demo"), estimator, grouper), lambda: None, options)
+        compare(lambda: (make_source("demo"), estimator, grouper), lambda: None, options)
 
 
 def compare(
@@ -198,11 +165,11 @@ def truth(options: argparse.Namespace) -> None:
 
     def group(*maps: Any) -> People:
         stages["group"]()
-        return NOBODY
+        return no_people()
 
     profiler = Profiler(ProfileConfig(benchmark=True))
     source = WorkSource(options.frames, stages["decode"])
-    engine = Engine(stages["infer: wait"])
+    engine = WorkEngine(stages["infer: wait"])
     sinks = [[Sink(stages["write"])]]
     with (
         source,

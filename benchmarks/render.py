@@ -1,7 +1,7 @@
 """How long does drawing take, and does the encoder keep up?
 
-    python benchmarks/render.py                        the whole table, about a minute
-    python benchmarks/render.py --size 1080 --people 10
+    python -m benchmarks.render                        the whole table, about a minute
+    python -m benchmarks.render --size 1080 --people 10
 
 Drawing: one row for each size and number of people, p50 and p99 in ms of CPU time of its one
 thread, and how many times longer OpenCV takes for the same outlines, limbs and joints but without
@@ -16,7 +16,6 @@ included; and the JPEG that the browser page shows, compressed once however many
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,20 +28,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import stream
 from configs import load_keypoint_set
 from grouping import People
 from stream.render.renderer import RenderConfig, Renderer, Status
 from stream.sinks import VideoConfig
-from stream.sinks.browser.view import compress
+from stream.sinks.browser.live_state import compress
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video_file import VideoFile, VideoFormat
+from stream.sources.making import DEMO_CLIP
 
 WIDTHS = {720: 1280, 1080: 1920, 2160: 3840}
 PEOPLE = (1, 10, 30)
-CLIP = Path(stream.__file__).parent / "data" / "plaza.mp4"
 
 # Somebody who stands, as shares of the body's height from the nose down.
 ACROSS = np.array(
@@ -174,7 +170,7 @@ def encoding(sizes: list[int], frames: int) -> None:
 
 def read_clip(count: int) -> list[NDArray[np.uint8]]:
     """The first pictures of the demo clip."""
-    with av.open(str(CLIP)) as container:
+    with av.open(str(DEMO_CLIP)) as container:
         return [
             frame.to_ndarray(format="bgr24")
             for frame, _ in zip(container.decode(video=0), range(count), strict=False)

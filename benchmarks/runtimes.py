@@ -41,8 +41,8 @@ from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, open_runtime
 from engine.verify.maps import measure_parity
 from grouping import Grouper
+from stream.sources.making import DEMO_CLIP
 
-CLIP = Path(__file__).parents[1] / "stream" / "data" / "plaza.mp4"
 IMAGE_SIZE = (480, 640)
 TURNS = 2
 WARM_UP = 2
@@ -188,8 +188,8 @@ def _others(model: str) -> Iterator[str]:
 def _grouping(metadata: ModelMetadata) -> Callable[[PoseMaps], NDArray[np.float32]]:
     least = GroupingConfig(min_person_score=metadata.model.min_person_score)
     grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=least)
-    return lambda maps: maps.alignment.to_image(
-        grouper(maps.heatmaps, maps.tags, maps.candidates).keypoints
+    return lambda maps: (
+        grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment).keypoints
     )
 
 
@@ -210,7 +210,7 @@ def _export(model: str, weights: Path | None, folder: str) -> Path:
 
 
 def _frames(count: int) -> Iterator[NDArray[np.uint8]]:
-    capture = cv2.VideoCapture(str(CLIP))
+    capture = cv2.VideoCapture(str(DEMO_CLIP))
     for _ in range(count):
         seen, frame = capture.read()
         if not seen:

@@ -1,20 +1,19 @@
 """Does a run that never ends stay the size that it is? The demo clip over and over, everything
 real, for as long as asked.
 
-    python benchmarks/soak.py --seconds 600
+    python -m benchmarks.soak --seconds 600
 
 `lite` at full speed, annotated video and keypoint record written; memory, threads and open files
 are looked at every second. The slope of a straight line through the second half, times 24, is what
 a day is expected to add; the interval is two standard errors wide to either side. The first half is
 left out: buffers, pools and tables reach their size within some 2,000 frames
-(benchmarks/pipeline.py --memory 8000: 305 MiB after 800 frames, 306.2 after 2,400, 306.3 after
+(python -m benchmarks.pipeline --memory 8000: 305 MiB after 800 frames, 306.2 after 2,400, 306.3 after
 7,200), and a line through that would promise growth for ever.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import threading
 import time
@@ -23,12 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.process import open_files, resident_mib, threads
 from engine import open_estimator
 from stream import Pipeline, PipelineConfig, Progress
 from stream.estimator import suitable_grouper
 from stream.render.renderer import Renderer
-from stream.sinks import open_sinks
-from stream.sources.address import DEMO_CLIP
+from stream.sinks import make_sinks
+from stream.sources.making import DEMO_CLIP
 from stream.sources.sequence import SequenceSource
 
 SETTLED_S = 60.0
@@ -63,10 +63,9 @@ class Watch:
             self.samples and progress.elapsed_s < self.samples[-1].time_s + PERIOD_S
         ):
             return
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        tasks, files = (len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("task", "fd"))
-        size_mib = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-        self.samples.append(Sample(progress.elapsed_s, size_mib, tasks, files, progress.frames))
+        self.samples.append(
+            Sample(progress.elapsed_s, resident_mib(), threads(), open_files(), progress.frames)
+        )
         if progress.elapsed_s >= self._seconds and self.pipeline is not None:
             self.pipeline.stop()
 
@@ -133,7 +132,7 @@ def main() -> None:
         open_estimator(options.model, runtime=options.runtime) as estimator,
     ):
         grouper = suitable_grouper(estimator)
-        sinks = open_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
+        sinks = make_sinks([str(Path(folder) / "out.mp4"), str(Path(folder) / "out.jsonl")])
         renderers = [Renderer(grouper.keypoint_set)]
         with Pipeline(
             [source],

@@ -13,6 +13,7 @@ from configs.errors import (
     SinkError,
     SourceError,
     StageError,
+    one_line,
     redact_url,
 )
 from configs.grouping import GroupingConfig
@@ -38,5 +39,6 @@ __all__ = [
     "load_keypoint_set",
     "load_model_config",
     "model_names",
+    "one_line",
     "redact_url",
 ]

@@ -65,6 +65,11 @@ class SinkError(PoseStreamError, OSError):
 _AFTER_SCHEME = re.compile(r"(?<=://)[^\s'\"]+")
 
 
+def one_line(error: BaseException) -> str:
+    """What a library said, without line breaks and short enough for a message of ours."""
+    return " ".join(str(error).split())[:300]
+
+
 def redact_url(text: str) -> str:
     """`text` with the credentials of every URL in it replaced by `***`."""
     return _AFTER_SCHEME.sub(_starred, text)

@@ -24,25 +24,36 @@ def option(
     help: str,
     metavar: str | None = None,
     short: str | None = None,
+    positional: bool = False,
     parse: Callable[[str, str], Any] | None = None,
     show: Callable[[Any], str] = str,
+    secret: bool = False,
 ) -> Any:
     """A dataclass field that is also a command-line flag.
 
     Args:
         default: What it is where nothing is said; without one the flag must be given.
         help: Its line in `--help`.
-        metavar: What stands for the value there.
+        metavar: What stands for the value there; for a tuple of fixed length a word for each item.
         short: A second name, such as `-v`.
+        positional: It is given by its place instead of by a flag; `metavar` is its name then.
         parse: Makes the field's type from (text, name), on the command line and in YAML; for a
             tuple, of each of its items. Raises a ConfigError that begins with the name and shows an
             example.
         show: The inverse of `parse`, for help and for command lines that are shown.
+        secret: Whether the value is shown nowhere.
     """
-    metadata = {"help": help, "metavar": metavar, "short": short, "parse": parse, "show": show}
+    metadata = {
+        "help": help,
+        "metavar": metavar,
+        "short": short,
+        "positional": positional,
+        "parse": parse,
+        "show": _stars if secret else show,
+    }
     if isinstance(default, (list, dict)):
         raise TypeError("a frozen configuration needs an immutable default")
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -86,11 +97,11 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         if field.metadata["short"] is not None:
             names.insert(0, field.metadata["short"])
         hint = _without_none(hints[field.name])
-        keywords: dict[str, Any] = {
-            "dest": field.name,
-            "help": _help(field, hint),
-            "default": argparse.SUPPRESS,
-        }
+        keywords: dict[str, Any] = {"help": _help(field, hint), "default": argparse.SUPPRESS}
+        if field.metadata["positional"]:
+            names = [field.name]
+        else:
+            keywords["dest"] = field.name
         if hint is bool:
             parser.add_argument(*names, action=argparse.BooleanOptionalAction, **keywords)
             continue
@@ -100,7 +111,10 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
             keywords["metavar"] = "|".join(str(item) for item in typing.get_args(hint))
             hint = str
         if _takes_several(field, hint):
-            keywords["nargs"] = "+"
+            *items, last = typing.get_args(hint)
+            keywords["nargs"] = "+" if last is Ellipsis else len(items) + 1
+            if last is not Ellipsis and field.metadata["metavar"] is not None:
+                keywords["metavar"] = tuple(field.metadata["metavar"].split())  # one for each
             hint = typing.get_args(hint)[0]
         if hint in (int, float) and field.metadata["parse"] is None:
             keywords["type"] = hint
@@ -142,7 +156,8 @@ def flag_words(config: Any) -> list[list[str]]:
         elif value is not None:
             several = _takes_several(field, _without_none(hints[field.name]))
             items = value if several else (value,)
-            words.append([flag, *(field.metadata["show"](item) for item in items)])
+            shown = [field.metadata["show"](item) for item in items]
+            words.append(shown if field.metadata["positional"] else [flag, *shown])
     return words
 
 
@@ -173,6 +188,10 @@ def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
 
 
+def _stars(value: Any) -> str:
+    return "***"
+
+
 def _takes_several(field: dataclasses.Field[Any], hint: Any) -> bool:
     """Whether several values may follow the flag: a parser makes a pair of one text, too."""
     if typing.get_origin(hint) is not tuple:
@@ -185,6 +204,8 @@ def _is_flag(field: dataclasses.Field[Any]) -> bool:
 
 
 def _flag(field: dataclasses.Field[Any]) -> str:
+    if field.metadata.get("positional"):
+        return str(field.metadata["metavar"] or field.name.upper())
     return "--" + field.name.replace("_", "-")
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, one_line
 
 T = TypeVar("T")
 
@@ -29,8 +29,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{str(path)!r} is not valid YAML: {reason}") from error
+        raise ConfigError(f"{str(path)!r} is not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{str(path)!r} must hold keys and values, not {type(content).__name__}")
     return content

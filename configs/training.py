@@ -181,8 +181,8 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """What is drawn at random for every image; defaults of the geometry are the paper's (reference
-    code, transforms.py).
+    """What is drawn at random for every image; defaults of the geometry are the paper's (docs/reference.md,
+    section 4.3).
     """
 
     rotation_degrees: float = option(30.0, help="largest rotation to either side")

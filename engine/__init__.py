@@ -17,7 +17,7 @@ from engine.geometry import (
 from engine.maps import Candidates, PoseMaps
 
 if TYPE_CHECKING:
-    from engine.checkpoints.checkpoint import load_backbone, load_checkpoint
+    from engine.checkpoints.loading import load_backbone, load_checkpoint
     from engine.networks.inference import infer_maps
     from engine.networks.network import load_network
 
@@ -42,8 +42,8 @@ __all__ = [
 # that import it.
 _NEED_TORCH = {
     "infer_maps": "engine.networks.inference",
-    "load_backbone": "engine.checkpoints.checkpoint",
-    "load_checkpoint": "engine.checkpoints.checkpoint",
+    "load_backbone": "engine.checkpoints.loading",
+    "load_checkpoint": "engine.checkpoints.loading",
     "load_network": "engine.networks.network",
 }
 

@@ -1,176 +1,236 @@
-"""Engines made and measured: what `python -m engine build` does."""
+"""Engine files, built and measured: what `python -m engine build` does."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
+from basics.cache import hash_file
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError
-from engine.artefact import BuildKey, Sidecar, artefact_folder, write_artefact, write_sidecar
-from engine.cache import hash_file
+from configs.flags import option
+from configs.units import Size, parse_size
+from engine.config import RuntimeConfig
 from engine.geometry import InputSize, align
-from engine.model_source import ModelSource
+from engine.model_source import ModelSource, find_model
 from engine.pictures import find_pictures, load_images, read_pictures
-from engine.runtimes import RUNTIMES, Runtime, open_runtime
+from engine.runtimes import RUNTIMES, Runtime
+from engine.runtimes.engine_file import (
+    EngineDescription,
+    EngineFile,
+    EngineKey,
+    cached_engine_file,
+)
 from engine.runtimes.openvino.quantisation import quantise, quantised_key
 from engine.runtimes.tensorrt.build import Profile
-from engine.runtimes.tensorrt.cache import EngineRequest, build
+from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file
 from engine.runtimes.tensorrt.library import LIBRARIES, load_library
 from engine.verify.maps import TOLERANCES, measure_parity
 from engine.verify.people import GroupPeople
-from engine.verify.verification import measure_latency, open_reference
+from engine.verify.reference import measure_latency, open_reference
 
-_log = logging.getLogger(__name__)
+BUILDABLE = tuple(name for name, entry in RUNTIMES.items() if entry.builds)
+logger = logging.getLogger(__name__)
+
+_parse_profile_size = partial(parse_size, example="1920x1024")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildOptions:
+class BuildConfig(RuntimeConfig):
     """What to build.
 
-    input_size: what it is fastest at and measured at. smallest, largest, batch, builder: of
-    TensorRT's profile, and who builds. calibration: files, folders and zip archives with images,
-    for int8; `calibration_limit` of them are used.
+    Attributes:
+        runtime: That it is for.
+        input_size: What it is fastest at and measured at.
+        smallest: Of TensorRT's profile.
+        largest: Of TensorRT's profile.
+        batch: Of TensorRT's profile: images at once, fewest, usual, most.
+        builder: TensorRT's own ONNX parser, or torch2trt.
+        calibration: Files, folders and zip archives with images, for int8.
+        calibration_limit: How many of those images are used.
+        output: The folder to write to; by default a place in the user's cache, where runs look.
+        images: What parity is measured on; the demo clip if there are none.
+
+    The others are those of `RuntimeConfig`.
+
+    Raises:
+        ConfigError: As `RuntimeConfig`, and for options that do not go together.
     """
 
-    runtime: str
-    precision: str = "auto"
-    input_size: InputSize
-    smallest: tuple[int, int] = (256, 256)
-    largest: tuple[int, int] = (1024, 1920)
-    batch: tuple[int, ...] = (1, 1, 1)
-    builder: str = "parser"
-    calibration: tuple[Path, ...] = ()
-    calibration_limit: int = 300
+    runtime: str = option(help=", ".join(BUILDABLE), metavar="NAME")
+    smallest: Size = option(
+        Size(256, 256),
+        help="TensorRT: smallest input",
+        metavar="WxH",
+        parse=_parse_profile_size,
+    )
+    largest: Size = option(
+        Size(1920, 1024),
+        help="TensorRT: largest input",
+        metavar="WxH",
+        parse=_parse_profile_size,
+    )
+    batch: tuple[int, int, int] = option(
+        (1, 1, 1), help="TensorRT: images at once", metavar="MIN OPT MAX"
+    )
+    builder: Literal["parser", "torch2trt"] = option("parser", help="TensorRT: who builds")
+    calibration: tuple[Path, ...] = option(
+        (), help="int8: files, folders, zips to learn from", metavar="IMAGES"
+    )
+    calibration_limit: int = option(300, help="int8: images of those", metavar="N")
+    output: Path | None = option(
+        None, short="-o", help="default: a place in the user's cache", metavar="FOLDER"
+    )
+    images: tuple[Path, ...] = option(
+        (), help="images or clips to compare on (default: the demo)", metavar="FILE"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.runtime not in BUILDABLE:
+            raise ConfigError(
+                f"runtime must be one of {', '.join(BUILDABLE)} to be built for, not "
+                f"{self.runtime!r}"
+            )
+        if self.builder != "parser" and self.runtime not in LIBRARIES:
+            raise ConfigError(
+                f"builder {self.builder} is for runtime tensorrt, not for {self.runtime}"
+            )
+        if (self.used_precision == "int8") != bool(self.calibration):
+            raise ConfigError(
+                "precision int8 needs images to take ranges from (--calibration IMAGES), and only "
+                "int8 does"
+            )
+        if self.calibration_limit < 1:
+            raise ConfigError(f"calibration_limit must be at least 1, not {self.calibration_limit}")
+
+    @property
+    def used_precision(self) -> str:
+        """The precision, with what `auto` is."""
+        return RUNTIMES[self.runtime].precisions[0] if self.precision == "auto" else self.precision
 
 
-def build_artefact(
-    source: ModelSource,
-    options: BuildOptions,
-    folder: Path | None = None,
-    images: list[Path] | None = None,
-    group: GroupPeople | None = None,
-) -> tuple[Sidecar, Path]:
-    """Builds for the runtime, measures parity with torch and latency where the runtime works here,
+def build_engine(
+    config: BuildConfig, group: Callable[[ModelSource], GroupPeople] | None = None
+) -> tuple[EngineDescription, Path]:
+    """Builds an engine file, measures parity with torch and latency where the runtime works here,
     and writes all of it.
 
-    group: maps to people, who are part of parity then. Returns the description and the folder:
-    `folder`, by default a place in the user's cache, where runs look for it. Raises ConfigError for
-    options that do not go together, ExecutionError if the build fails or its maps are out of
-    tolerance, RuntimeUnavailableError if a package is missing.
+    Args:
+        config: What to build.
+        group: Makes of the model what groups its maps into people, who are part of parity then.
+
+    Returns:
+        The description, and the folder.
+
+    Raises:
+        ConfigError: Shapes that are no profile.
+        ModelError: The model cannot be found or read.
+        DataError: Images cannot be found or read.
+        ExecutionError: The build fails, or its maps are out of tolerance.
+        RuntimeUnavailableError: A package is missing.
     """
-    entry = RUNTIMES[options.runtime]
-    precision = entry.precisions[0] if options.precision == "auto" else options.precision
-    if precision not in entry.precisions:
-        raise ConfigError(
-            f"{entry.name} does not compute in {precision}, but in {' and '.join(entry.precisions)}"
-        )
-    if options.runtime not in LIBRARIES and options.builder != "parser":
-        raise ConfigError(
-            f"--builder {options.builder} is for runtime tensorrt, not for {options.runtime}"
-        )
-    if (precision == "int8") != bool(options.calibration):
-        raise ConfigError(
-            "int8 needs images to take ranges from (--calibration IMAGES), and only int8 does"
-        )
-    if options.runtime in LIBRARIES:
-        sidecar, folder = _build_engine(source, options, precision, folder)
-    elif precision == "int8":
-        sidecar, folder = _quantise(source, options, folder)
+    source = find_model(config.model, config.weights)
+    input_size = config.input_size or source.metadata.input_size
+    if config.runtime in LIBRARIES:
+        description, folder = _build_with_tensorrt(source, config, input_size)
+    elif config.used_precision == "int8":
+        description, folder = _quantise(source, config, input_size)
     else:
-        sidecar, folder = _describe_model(source, options, precision, folder)
-    return _measure(source, options, sidecar, folder, images, group), folder
+        description, folder = _copy_model(source, config, input_size)
+    people = None if group is None else group(source)
+    return _measure(source, config, input_size, description, folder, people), folder
 
 
-def _build_engine(
-    source: ModelSource, options: BuildOptions, precision: str, folder: Path | None
-) -> tuple[Sidecar, Path]:
-    low, usual, high = options.batch
+def _build_with_tensorrt(
+    source: ModelSource, config: BuildConfig, input_size: InputSize
+) -> tuple[EngineDescription, Path]:
     profile = Profile(
-        smallest=options.smallest,
-        usual=_usual_size(options),
-        largest=options.largest,
-        batch=(low, usual, high),
+        smallest=config.smallest.shape,
+        usual=_usual_size(input_size),
+        largest=config.largest.shape,
+        batch=config.batch,
     )
-    library = load_library(options.runtime)
+    library = load_library(config.runtime)
     gpu = "any"
-    if options.runtime == "tensorrt":
+    if config.runtime == "tensorrt":
         from engine.runtimes.tensorrt.runtime import describe_gpu
 
-        gpu = describe_gpu(options.runtime)
+        gpu = describe_gpu(config.runtime)
     request = EngineRequest(
         library=library,
         path=source.path,
         model=source.name,
-        precision=precision,
+        precision=config.used_precision,
         profile=profile,
         gpu=gpu,
-        builder=options.builder,
+        builder=config.builder,
     )
-    return build(request, folder)
+    return build_engine_file(request, config.output)
 
 
 def _quantise(
-    source: ModelSource, options: BuildOptions, folder: Path | None
-) -> tuple[Sidecar, Path]:
-    entries = find_pictures(options.calibration, options.calibration_limit)
-    packed = quantise(source.path, read_pictures(entries), len(entries), options.input_size)
+    source: ModelSource, config: BuildConfig, input_size: InputSize
+) -> tuple[EngineDescription, Path]:
+    entries = find_pictures(config.calibration, config.calibration_limit)
+    packed = quantise(source.path, read_pictures(entries), len(entries), input_size)
     key = quantised_key(source.path)
-    folder = folder or artefact_folder(source.metadata.model.name, key)
+    file = _engine_file(config, source.metadata.model.name, key)
     tools = {name: version(name) for name in ("nncf", "openvino")}
-    sidecar = write_artefact(
-        folder, key, packed, source.path.name, tools=tools, calibration_images=len(entries)
+    description = file.write(
+        key, packed, source.path.name, tools=tools, calibration_images=len(entries)
     )
-    return sidecar, folder
+    return description, file.folder
 
 
-def _describe_model(
-    source: ModelSource, options: BuildOptions, precision: str, folder: Path | None
-) -> tuple[Sidecar, Path]:
-    """OpenVINO and ONNX Runtime take the exported model as it is: the artefact is a copy with what
-    was measured.
+def _copy_model(
+    source: ModelSource, config: BuildConfig, input_size: InputSize
+) -> tuple[EngineDescription, Path]:
+    """OpenVINO and ONNX Runtime take the exported model as it is: the engine is a copy with what was
+    measured.
     """
-    try:
-        installed = version(options.runtime)
-    except PackageNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"{options.runtime} is not installed: pip install {options.runtime}"
-        ) from error
-    height, width = _usual_size(options)
-    key = BuildKey(
-        library=options.runtime,
-        version=installed,
+    RUNTIMES[config.runtime].check()
+    key = EngineKey(
+        library=config.runtime,
+        version=version(config.runtime),
         gpu="any",
         source_sha256=hash_file(source.path),
-        precision=precision,
-        shapes=((1, height, width, 3),) * 3,
+        precision=config.used_precision,
+        shapes=((1, *_usual_size(input_size), 3),) * 3,
     )
-    folder = folder or artefact_folder(source.name, key)
-    return write_artefact(folder, key, source.path.read_bytes(), source.path.name), folder
+    file = _engine_file(config, source.name, key)
+    return file.write(key, source.path.read_bytes(), source.path.name), file.folder
+
+
+def _engine_file(config: BuildConfig, model: str, key: EngineKey) -> EngineFile:
+    return cached_engine_file(model, key) if config.output is None else EngineFile(config.output)
 
 
 def _measure(
     source: ModelSource,
-    options: BuildOptions,
-    sidecar: Sidecar,
+    config: BuildConfig,
+    input_size: InputSize,
+    description: EngineDescription,
     folder: Path,
-    images: list[Path] | None,
     group: GroupPeople | None,
-) -> Sidecar:
-    precision = sidecar.key.precision
-    pictures = load_images(images)
+) -> EngineDescription:
+    images = load_images(config.images)
     try:
-        runtime = _open_built(source, options, folder, precision)
+        runtime = _open_built(source, config, folder)
     except RuntimeUnavailableError as error:
-        _log.warning("not measured: %s", error)
-        return sidecar
+        logger.warning("not measured: %s", error)
+        return description
     with runtime, open_reference(source, runtime) as reference:
-        parity = measure_parity(runtime, reference, pictures, options.input_size, group)
-        latency_ms = measure_latency(runtime, pictures[0], options.input_size)
-    measured = dataclasses.replace(sidecar, parity=parity.to_dict(), latency_ms=latency_ms)
-    write_sidecar(folder, measured)
+        parity = measure_parity(runtime, reference, images, input_size, group)
+        latency_ms = measure_latency(runtime, images[0], input_size)
+    measured = dataclasses.replace(description, parity=parity.to_dict(), latency_ms=latency_ms)
+    EngineFile(folder).write_description(measured)
+    precision = description.key.precision
     wrong = TOLERANCES[precision].exceeded_by(parity)
     if wrong:
         raise ExecutionError(
@@ -179,17 +239,15 @@ def _measure(
     return measured
 
 
-def _open_built(
-    source: ModelSource, options: BuildOptions, folder: Path, precision: str
-) -> Runtime:
+def _open_built(source: ModelSource, config: BuildConfig, folder: Path) -> Runtime:
     """What is in `folder`, not what the cache may have."""
-    if precision != "int8":
-        return open_runtime(source.path, source.metadata, options.runtime, precision)
-    from engine.runtimes.openvino.runtime import OpenVino
+    precision = config.used_precision
+    has_engine = config.runtime in LIBRARIES or precision == "int8"
+    return RUNTIMES[config.runtime].open(
+        source.path, source.metadata, precision, folder if has_engine else None
+    )
 
-    return OpenVino(source.path, source.metadata, precision, folder)
 
-
-def _usual_size(options: BuildOptions) -> tuple[int, int]:
+def _usual_size(input_size: InputSize) -> tuple[int, int]:
     """(height, width) of the input of a 4:3 image."""
-    return align((480, 640), options.input_size).input_size
+    return align((480, 640), input_size).input_size

@@ -18,8 +18,8 @@ from engine.runtimes.registry import PRECISIONS, RUNTIME_NAMES, choose
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimatorConfig:
-    """What `open_estimator` opens.
+class RuntimeConfig:
+    """A model, and the runtime that executes it.
 
     Attributes:
         model: A preset's name or YAML file, an exported ONNX file, or a checkpoint, whose preset is
@@ -30,13 +30,10 @@ class EstimatorConfig:
         precision: Of the convolutions; `auto` is the runtime's first, which is single on CPUs.
         input_size: The short side in pixels, whose long side follows the image; or (height, width);
             None is the model's own. Written WIDTHxHEIGHT on command lines.
-        flip: Average with the mirrored image: another run of the network for every scale.
-        scales: Sizes of the image relative to the input size, whose heatmaps are averaged; several
-            hold 1, whose tags are kept.
 
     Raises:
-        ConfigError: A runtime or precision that is not known, or does not go with the other; sizes
-            that are no multiples of 32; scales that cannot be used.
+        ConfigError: A runtime or precision that is not known, or does not go with the other; sides
+            that are no multiples of 32.
     """
 
     TITLE: ClassVar[str] = "network"
@@ -57,6 +54,29 @@ class EstimatorConfig:
         parse=parse_input_size,
         show=format_input_size,
     )
+
+    def __post_init__(self) -> None:
+        if self.runtime not in self.EXTRA_RUNTIMES:
+            choose(self.runtime, self.precision)
+        if self.input_size is not None:
+            check_input_size(self.input_size, "input_size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimatorConfig(RuntimeConfig):
+    """What `open_estimator` opens.
+
+    Attributes:
+        flip: Average with the mirrored image: another run of the network for every scale.
+        scales: Sizes of the image relative to the input size, whose heatmaps are averaged; several
+            hold 1, whose tags are kept.
+
+    The others are those of `RuntimeConfig`.
+
+    Raises:
+        ConfigError: As `RuntimeConfig`, and for scales that cannot be used.
+    """
+
     flip: bool = option(
         False, help="average with the mirrored image: slower, a little more accurate"
     )
@@ -65,8 +85,5 @@ class EstimatorConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.runtime not in self.EXTRA_RUNTIMES:
-            choose(self.runtime, self.precision)
-        if self.input_size is not None:
-            check_input_size(self.input_size, "input_size")
+        super().__post_init__()
         check_scales(self.scales)

@@ -21,8 +21,8 @@ from engine.config import EstimatorConfig
 from engine.geometry import Alignment, InputSize, align
 from engine.maps import PoseMaps
 from engine.model_source import find_model
+from engine.multi_view import View, combine_views
 from engine.runtimes import Runtime, Slot, open_runtime
-from engine.views import View, combine_views, slot_maps
 
 # One is worked on while the next is laid into its buffer; more would only add latency.
 _IN_FLIGHT = 2
@@ -134,7 +134,7 @@ class Estimator:
         alignment = ticket.alignment.with_map_size((rows, columns))
         slot = batch.views[0].slot
         if len(batch.views) == 1 and slot.heatmaps.shape[2:] == (rows, columns):
-            return slot_maps(slot, index, alignment, lambda: self._release(batch))
+            return slot.maps(index, alignment, lambda: self._release(batch))
         heatmaps, tags = combine_views(
             batch.views, index, (rows, columns), self.keypoint_set.flip_indices
         )

@@ -1,14 +1,13 @@
 """The way from image pixels to network input and from map pixels back: the only place that knows
 about resizing and padding.
 
-The rule is the official one (reference/higherhrnet.md, section 2.2): the image is scaled about its
+The rule is the official one (docs/reference.md, section 2.2): the image is scaled about its
 centre, the same in x and y, until its short side fills the network input; the long side is padded
 with black to a multiple of 64.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import ConfigError, check_input_side
+from configs.units import Size, parse_size_or_side
 
 # of the official code, which rounds up to this although the network needs multiples of 32 only
 ALIGNMENT_PX = 64
@@ -163,20 +163,15 @@ def parse_input_size(text: str, name: str = "input size") -> InputSize:
     Raises:
         ConfigError: It is anything else, or a side is not a multiple of 32.
     """
-    match = re.fullmatch(r"(\d+)(?:\s*[xX×]\s*(\d+))?", text.strip(), re.ASCII)
-    if match is None:
-        raise ConfigError(
-            f"{name} must be a short side, such as 320, or WIDTHxHEIGHT, such as 448x320, not "
-            f"{text!r}"
-        )
-    size = int(match[1]) if match[2] is None else (int(match[2]), int(match[1]))
+    written = parse_size_or_side(text, name)
+    size = written.shape if isinstance(written, Size) else written
     check_input_size(size, name)
     return size
 
 
 def format_input_size(size: InputSize) -> str:
     """An input size as `parse_input_size` reads it: `384`, or `448x320` for (320, 448)."""
-    return str(size) if isinstance(size, int) else f"{size[1]}x{size[0]}"
+    return str(size if isinstance(size, int) else Size(width=size[1], height=size[0]))
 
 
 def check_scales(scales: Sequence[float], name: str = "scales") -> None:

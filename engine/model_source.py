@@ -10,24 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from basics.cache import cache_folder, hash_file
+from basics.packages import import_package
 from configs import (
     ConfigError,
     ModelConfig,
     ModelError,
-    RuntimeUnavailableError,
     load_model_config,
     model_names,
 )
 from configs.loading import from_mapping
-from engine.cache import cache_folder, hash_file
-from engine.onnx.metadata import ModelMetadata, read_metadata
-from engine.onnx.names import GRAPH_VERSION
+from engine.onnx.metadata import GRAPH_VERSION, ModelMetadata, read_metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _WEIGHTS = Path(__file__).parent / "weights"
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,23 +85,19 @@ def checkpoint_config(path: Path) -> ModelConfig:
     Raises CheckpointError if the file cannot be read, ModelError if it fits no preset.
     """
     _need_torch()
-    from engine.checkpoints.checkpoint import (
-        TRAINING_FORMAT,
-        read_checkpoint,
-        read_state_dict,
-        strip_prefixes,
-    )
-    from engine.checkpoints.describe import describe_state_dict
+    from engine.checkpoints.layouts import to_official
+    from engine.checkpoints.loading import describe_state_dict
+    from engine.checkpoints.reading import TRAINING_FORMAT, read_checkpoint, read_state_dict
 
     content = read_checkpoint(path)
     if isinstance(content, dict) and content.get("format") == TRAINING_FORMAT:
         return from_mapping(ModelConfig, content.get("model", {}), str(path))
-    state = {strip_prefixes(name): tensor for name, tensor in read_state_dict(path).items()}
+    state = to_official(read_state_dict(path))
     # Base models first: w32_512 rather than an ablation that equals it.
     for name in sorted(model_names(), key=lambda name: (name.startswith("ablation"), name)):
         config = load_model_config(name)
         if _fits(state, config):
-            _log.info(
+            logger.info(
                 "%s looks like %s; name the preset and give the file as weights if it is another",
                 path.name,
                 name,
@@ -144,13 +139,13 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
         try:
             return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
         except ModelError as error:
-            _log.warning("the cached model is exported again: %s", error)
+            logger.warning("the cached model is exported again: %s", error)
     _need_torch()
-    from engine.checkpoints.checkpoint import load_checkpoint
+    from engine.checkpoints.loading import load_checkpoint
     from engine.networks.network import load_network
     from engine.onnx.export import export_onnx
 
-    _log.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
+    logger.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
     network = load_network(config)
     load_checkpoint(network, weights)
     export_onnx(network, path, map_stride=map_stride, weights=weights.name)
@@ -176,9 +171,4 @@ def _fits(state: dict[str, Tensor], config: ModelConfig) -> bool:
 
 
 def _need_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            "checkpoints need torch to be read: pip install 'higherhrnet-stream[torch]'"
-        ) from error
+    import_package("torch", "higherhrnet-stream[torch]", "reading a checkpoint")

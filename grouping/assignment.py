@@ -73,7 +73,7 @@ def assign(scratch: Assignment, size: int) -> None:
     """Assigns every row of `scratch.cost` a column of its own at least total cost; result in
     `scratch.star_in_row`.
 
-    Among equal costs it decides as munkres 1.1.4 does (shared reference 3.1b), which is part of
+    Among equal costs it decides as munkres 1.1.4 does (docs/reference.md, section 3.3), which is part of
     what the official parser does: the same zeros are starred and primed in the same order, and
     every cost goes through the same float64 additions. Two things are arranged differently, with
     the same outcome. Rows and columns know their marks instead of being searched. The minimum of

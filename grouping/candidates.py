@@ -16,8 +16,11 @@ class Candidates(Protocol):
     """Candidates that a network's graph already picked, K per joint, best first; grouping and
     engine meet here.
 
-    x, y: (J, K) int32, pixels of the map. score: (J, K) float32, heatmap value. tag: (J, K, L)
-    float32, tag map at (x, y).
+    Attributes:
+        x: (J, K) int32, column of the map.
+        y: (J, K) int32, row of the map.
+        score: (J, K) float32, heatmap value.
+        tag: (J, K, L) float32, tag map at (x, y).
     """
 
     @property

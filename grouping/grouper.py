@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from configs.errors import ConfigError
 from configs.grouping import GroupingConfig
 from configs.keypoint_set import KeypointSet, load_keypoint_set
-from grouping.adjustment import adjust_joints
 from grouping.assignment import Assignment
 from grouping.candidates import (
     CandidateBuffer,
@@ -26,7 +25,7 @@ from grouping.maps import check_maps, flatten_tags, read_only_heatmaps
 from grouping.matching import Groups, collect_people, match_by_tag
 from grouping.peaks import find_peaks
 from grouping.people import People
-from grouping.refinement import Search, fill_missing_joints
+from grouping.refinement import Search, adjust_joints, fill_missing_joints
 from grouping.suppression import find_duplicates
 from grouping.tiles import measure_tiles, tile_counts
 
@@ -61,8 +60,16 @@ class _Buffers(NamedTuple):
         )
 
 
-class _Frame(NamedTuple):
-    """One frame's maps as the kernels take them (see maps), and the buffers to work in."""
+class PreparedMaps(NamedTuple):
+    """One frame's maps as the kernels take them, and the buffers to work in; used until the next
+    frame is prepared.
+
+    Attributes:
+        heatmaps: (J, h, w) float32.
+        tags: Tags as one flat array.
+        tag_strides: Steps in it from one joint, row, column and dimension to the next.
+        buffers: What the stages fill, `buffers.candidates` and `buffers.groups` among them.
+    """
 
     heatmaps: NDArray[np.float32]
     tags: NDArray[np.float32]
@@ -71,19 +78,19 @@ class _Frame(NamedTuple):
 
 
 class Grouper:
-    """Callable that groups the peaks of heatmaps into people by their tags. One thread owns it; it
-    runs without the GIL.
+    """Groups the peaks of heatmaps into people by their tags; a callable that one thread owns and
+    that runs without the GIL.
 
         grouper = Grouper("coco")
         people = grouper(heatmaps, tags)  # (17, h, w) and (17, h, w, L) float32
 
-    keypoint_set: name, YAML path or KeypointSet; its number of joints and visiting order are used.
-    mode: "reference" gives what the official parser gives with munkres 1.1.4, people in the same
-        order, ties included. "tuned" also allows the options of GroupingConfig that change results.
-    config: thresholds and options; the defaults are those of the official evaluation in both modes.
+    A call goes through the stages `prepare`, `find_candidates`, `match`, `adjust` and `refine`,
+    which may be called one by one, in this order, to look at what is between them.
 
-    Raises ConfigError for an unknown keypoint set or mode, and for options that `mode` does not
-    allow.
+    Attributes:
+        keypoint_set: Whose joints the maps have.
+        mode: "reference" or "tuned".
+        config: Thresholds and options.
     """
 
     def __init__(
@@ -92,6 +99,20 @@ class Grouper:
         mode: Literal["reference", "tuned"] = "reference",
         config: GroupingConfig | None = None,
     ) -> None:
+        """Compiles or loads the kernels (`warm_up`).
+
+        Args:
+            keypoint_set: Name, YAML path or KeypointSet; its number of joints and visiting order
+                are used.
+            mode: "reference" gives what the official parser gives with munkres 1.1.4, people in the
+                same order, ties included. "tuned" also allows the options of GroupingConfig that
+                change results.
+            config: Thresholds and options; the defaults are those of the official evaluation in
+                both modes.
+
+        Raises:
+            ConfigError: An unknown keypoint set or mode, or options that `mode` does not allow.
+        """
         self.keypoint_set = (
             load_keypoint_set(keypoint_set) if isinstance(keypoint_set, str) else keypoint_set
         )
@@ -127,45 +148,56 @@ class Grouper:
         tags: NDArray[np.float32],
         candidates: Candidates | None = None,
     ) -> People:
-        """The people in one frame, in pixels of the map (pixel centres at +0.5); nobody is a normal
-        answer.
+        """The people in one frame, in pixels of the map (pixel centres at +0.5).
 
-        heatmaps: (J, h, w) float32. tags: (J, h, w, L) float32, any L, any layout; a transposed
-        view is not copied. candidates: peaks that the graph already picked, after 5x5 NMS; where
-        none are given they are found here.
-        What is not finite in the maps (or beyond 1e18) is used for nobody.
+        Args:
+            heatmaps: (J, h, w) float32. What is not finite in maps (or beyond 1e18) is used for
+                nobody.
+            tags: (J, h, w, L) float32, any L, any layout; a transposed view is not copied.
+            candidates: Peaks that the graph already picked, after 5x5 NMS; where there are none
+                they are found here.
 
-        Raises DataError for arrays of the wrong shape, dtype or number of joints.
+        Returns:
+            Nobody is a normal answer.
+
+        Raises:
+            DataError: An array has the wrong shape, dtype or number of joints.
         """
-        frame = self._open(heatmaps, tags)
+        frame = self.prepare(heatmaps, tags)
         if candidates is None:
-            self._find_candidates(frame)
+            self.find_candidates(frame)
         else:
             take_candidates(
                 candidates, self._threshold, frame.heatmaps.shape[1:], frame.buffers.candidates
             )
-        people = self._match(frame)
+        people = self.match(frame)
         if self.config.adjust:
-            self._adjust(frame, people)
+            self.adjust(frame, people)
         if self.config.refine:
-            self._refine(frame, people, tiles_measured=candidates is None)
+            self.refine(frame, people, tiles_measured=candidates is None)
         if self.config.duplicate_distance_px > 0:
             people = self._without_duplicates(people)
         return people
 
-    def _open(self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> _Frame:
-        """The maps in the form that the kernels take, with the buffers for their size; those of
-        another size are let go.
+    def prepare(self, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> PreparedMaps:
+        """The first stage: maps in the form that the kernels take, with the buffers for their size.
+
+        Args:
+            heatmaps: As in a call.
+            tags: As in a call.
+
+        Raises:
+            DataError: As a call does.
         """
         check_maps(heatmaps, tags, len(self.keypoint_set), self.keypoint_set.name)
         size = (*heatmaps.shape[1:], tags.shape[3])
         if self._buffers is None or self._size != size:
             self._buffers = _Buffers.allocate(len(self.keypoint_set), self.config.max_people, *size)
             self._size = size
-        return _Frame(read_only_heatmaps(heatmaps), *flatten_tags(tags), self._buffers)
+        return PreparedMaps(read_only_heatmaps(heatmaps), *flatten_tags(tags), self._buffers)
 
-    def _find_candidates(self, frame: _Frame) -> None:
-        """NMS, top-K and tags at the peaks."""
+    def find_candidates(self, frame: PreparedMaps) -> None:
+        """The second stage: NMS, top-K and tags at the peaks, into `frame.buffers.candidates`."""
         buffers, found = frame.buffers, frame.buffers.candidates
         find_peaks(
             frame.heatmaps, self._threshold, self.config.nms_kernel_px // 2, buffers.column_maxima, buffers.tile_maxima,
@@ -174,8 +206,8 @@ class Grouper:
         gather_tags(frame.tags, frame.tag_strides, found)
         keep_usable(found, self._threshold, *frame.heatmaps.shape[1:])
 
-    def _match(self, frame: _Frame) -> People:
-        """People at whole pixels, before adjustment and refinement."""
+    def match(self, frame: PreparedMaps) -> People:
+        """The third stage: people at whole pixels, before adjustment and refinement."""
         candidates, groups, config = frame.buffers.candidates, frame.buffers.groups, self.config
         count = match_by_tag(
             candidates, self._visiting_order, config.tag_threshold, config.reweight_by_distance, groups,
@@ -193,12 +225,19 @@ class Grouper:
             else people
         )
 
-    def _adjust(self, frame: _Frame, people: People) -> None:
-        """Moves found joints to where their peak is, in place."""
+    def adjust(self, frame: PreparedMaps, people: People) -> None:
+        """The fourth stage: moves found joints to where their peak is, in place."""
         adjust_joints(frame.heatmaps, people.keypoints)
 
-    def _refine(self, frame: _Frame, people: People, *, tiles_measured: bool) -> None:
-        """Fills missing joints, in place."""
+    def refine(self, frame: PreparedMaps, people: People, *, tiles_measured: bool) -> None:
+        """The last stage: fills missing joints, in place.
+
+        Args:
+            frame: The maps.
+            people: From `match`.
+            tiles_measured: Whether `find_candidates` looked through the maps; candidates that a
+                graph picked leave that to be done.
+        """
         buffers = frame.buffers
         if not tiles_measured:
             missed = (people.keypoints[:, :, 2] == 0).any(axis=0)

@@ -174,7 +174,7 @@ def match_by_tag(
 ) -> int:
     """Puts candidates together into `groups`, joint by joint; returns how many there are.
 
-    The official parser's match_by_tag (HigherHRNet lib/core/group.py; shared reference 3.1 step 3):
+    The official parser's match_by_tag (lib/core/group.py; docs/reference.md, section 3.2):
     cost is the rounded distance to the group's mean tag times 100 less the score, and a pair counts
     only below `tag_threshold`. reweight_by_distance: before rounding, distances below the threshold
     grow with the distance in pixels to the group's centre, relative to the nearest candidate

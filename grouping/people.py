@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+class Alignment(Protocol):
+    """Where map pixels lie in the image; `engine.Alignment` is one."""
+
+    def to_image(self, keypoints: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """(P, J, 3) x, y, score with x, y moved from pixels of the map to pixels of the image."""
+
+
 @dataclass(frozen=True, slots=True)
 class People:
-    """P people with J joints each, in the pixels of the map, or of the image once mapped there.
+    """P people with J joints each; `len(people)` is P.
 
-    keypoints: (P, J, 3) float32 x, y, score; a missing joint has score 0, and its x and y mean
-    nothing.
-    scores: (P,) float32, mean joint score over all J joints, taken before missing joints are
-    filled.
-    tags: (P, L) float32, mean tag of each person's detected joints.
+    Attributes:
+        keypoints: (P, J, 3) float32 x, y, score, in pixels of the map, or of the image after
+            `to_image`; a missing joint has score 0, and its x and y mean nothing.
+        scores: (P,) float32, mean joint score over all J joints, taken before missing joints are
+            filled.
+        tags: (P, L) float32, mean tag of each person's detected joints.
     """
 
     keypoints: NDArray[np.float32]
@@ -37,3 +46,11 @@ class People:
         bottom = np.max(np.where(seen, y, -np.inf), axis=1, initial=-np.inf)
         boxes = np.stack((left, top, right - left, bottom - top), axis=1)
         return np.where(seen.any(axis=1)[:, None], boxes, 0).astype(np.float32)
+
+    def to_image(self, alignment: Alignment) -> People:
+        """The same people in pixels of the image.
+
+        Args:
+            alignment: Of the maps that these people were found in, `maps.alignment`.
+        """
+        return People(alignment.to_image(self.keypoints), self.scores, self.tags)

@@ -1,4 +1,4 @@
-"""Where a missing joint may be."""
+"""Where exactly in its pixel's neighbourhood a joint is, and where a missing one may be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.kernels import kernel
-from grouping.adjustment import place_joint
 from grouping.candidates import CandidateBuffer
 from grouping.maps import LARGEST_VALUE
 from grouping.tiles import (
@@ -66,6 +65,32 @@ class Search(NamedTuple):
             tag=np.zeros((tag_length, TILE_PIXELS), np.float32),
             value=np.zeros(TILE_PIXELS, np.float32),
         )
+
+
+@kernel
+def _place_joint(
+    heatmap: NDArray[np.float32], x: int, y: int, keypoint: NDArray[np.float32]
+) -> None:
+    """Writes x, y of the centre of a pixel, moved a quarter pixel to its higher neighbour (on ties
+    to the lower index).
+    """
+    height, width = heatmap.shape
+    right = heatmap[y, min(x + 1, width - 1)] > heatmap[y, max(x - 1, 0)]
+    below = heatmap[min(y + 1, height - 1), x] > heatmap[max(y - 1, 0), x]
+    keypoint[0] = x + (0.75 if right else 0.25)
+    keypoint[1] = y + (0.75 if below else 0.25)
+
+
+@kernel
+def adjust_joints(heatmaps: NDArray[np.float32], keypoints: NDArray[np.float32]) -> None:
+    """Moves the found joints of `keypoints` (P, J, 3) from whole pixels to where the peak is:
+    docs/reference.md, section 3.4.
+    """
+    for person in range(keypoints.shape[0]):
+        for joint in range(keypoints.shape[1]):
+            keypoint = keypoints[person, joint]
+            if keypoint[2] > 0:
+                _place_joint(heatmaps[joint], int(keypoint[0]), int(keypoint[1]), keypoint)
 
 
 @kernel
@@ -316,7 +341,7 @@ def _fill(
             y, x = divmod(int(search.best_pixel[searcher]), heatmap.shape[1])
             if heatmap[y, x] > 0 and heatmap[y, x] >= floor:
                 keypoint = keypoints[search.person[searcher], joint]
-                place_joint(heatmap, x, y, keypoint)
+                _place_joint(heatmap, x, y, keypoint)
                 keypoint[2] = heatmap[y, x]
 
 

@@ -1,6 +1,8 @@
 """Video to video: sources, ring buffers, workers, renderer, sinks and timing."""
 
-from stream.api import iterate
+from basics.statistics import Statistics
+from stream.api import annotate, iterate, run
+from stream.estimator import PeopleConfig
 from stream.frame import Frame, SourceInfo
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
@@ -8,19 +10,33 @@ from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 from stream.pipeline.progress import Progress
 from stream.pipeline.stages import PerSource, Stage
 from stream.pipeline.summary import SourceSummary, Summary
-from stream.pipeline.timing import StageStatistics, Statistics, Timings
-from stream.sources import Source, open_source
+from stream.pipeline.timing import StageStatistics, Timings
+from stream.profile import ProfileConfig
+from stream.render.config import RenderConfig
+from stream.render.renderer import Renderer
+from stream.sinks import BrowserConfig, RunInfo, Sink, VideoConfig, make_sinks
+from stream.sources import FrameSlot, Source, SourceConfig, SourceHealth, open_source, open_sources
 
 __all__ = [
     "EVERY_FRAME",
     "LATEST",
+    "BrowserConfig",
     "Frame",
+    "FrameSlot",
+    "PeopleConfig",
     "PerSource",
     "Pipeline",
     "PipelineConfig",
     "Policy",
+    "ProfileConfig",
     "Progress",
+    "RenderConfig",
+    "Renderer",
+    "RunInfo",
+    "Sink",
     "Source",
+    "SourceConfig",
+    "SourceHealth",
     "SourceInfo",
     "SourceSummary",
     "Stage",
@@ -28,7 +44,12 @@ __all__ = [
     "Statistics",
     "Summary",
     "Timings",
+    "VideoConfig",
+    "annotate",
     "iterate",
+    "make_sinks",
     "open_source",
+    "open_sources",
     "parse_policy",
+    "run",
 ]

@@ -1,25 +1,144 @@
-"""People of a video, for programs."""
+"""The whole way from sources to outputs, for programs and for the command."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from configs import redact_url
+from engine import EstimatorConfig, format_input_size, open_estimator
 from grouping import People
-from stream.estimator import Estimator, suitable_grouper
+from stream.estimator import Estimator, Group, PeopleConfig, suitable_grouper
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
-from stream.sources import Source, open_source
-from stream.sources.config import SourceConfig
+from stream.pipeline.policy import EVERY_FRAME, LATEST
+from stream.pipeline.progress import Progress
+from stream.pipeline.stages import Stage
+from stream.pipeline.summary import Summary
+from stream.pipeline.timing import Timings
+from stream.profile import ProfileConfig, Profiler, RunFacts, nvtx_ranges
+from stream.profile.command import shown_command
+from stream.render.config import RenderConfig
+from stream.render.renderer import Renderer
+from stream.sinks import BrowserConfig, Output, Sink, VideoConfig, make_sinks, plan_outputs
+from stream.sources import Source, SourceConfig, make_source, opened, source_labels
+
+Input = str | Path | Source
+"""What `make_source` understands, or a source of one's own, not opened yet."""
+
+Model = str | Path | EstimatorConfig | Estimator
+"""A preset or a file; all that can be chosen about it; or an estimator that is open already."""
+
+
+def run(
+    sources: Input | Sequence[Input],
+    outputs: Output | Sequence[Output] = (),
+    *,
+    estimator: Model = "lite",
+    people: PeopleConfig | None = None,
+    source: SourceConfig | None = None,
+    pipeline: PipelineConfig | None = None,
+    render: RenderConfig | None = None,
+    video: VideoConfig | None = None,
+    browser: BrowserConfig | None = None,
+    profile: ProfileConfig | Profiler | None = None,
+    grouper: Group | None = None,
+    stages: Sequence[Stage] = (),
+    on_start: Callable[[Pipeline], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_end: Callable[[Pipeline], None] | None = None,
+) -> Summary:
+    """Reads sources to their end, finds the people, and writes outputs.
+
+        run("clip.mp4", ["out.mp4", "people.jsonl"])
+
+    Args:
+        sources: One or several: paths, folders, camera numbers, addresses, `demo`, or sources of
+            one's own, which are opened and closed here.
+        outputs: One or several: paths and addresses, by suffix or scheme, `{source}` in them for
+            the name of the source; sinks of one's own; or what makes one from the name of the
+            source.
+        estimator: The model, and what executes it; or an estimator that is open, and stays so.
+        people: Which people are kept.
+        source: How cameras and network streams are opened and kept open.
+        pipeline: Which frames are used, and how they go through.
+        render: What is drawn into the images that outputs show.
+        video: How video files and streams are encoded.
+        browser: Whom the browser page is served to.
+        profile: What is measured; or a profiler, which has the figures afterwards.
+        grouper: Takes the place of the reference decoder.
+        stages: Steps of one's own between grouping and rendering, in this order.
+        on_start: Called with the pipeline before its first frame; `pipeline.stop` ends the run
+            soon, from any thread or signal handler.
+        on_progress: Called about ten times a second, in this thread.
+        on_end: Called with the pipeline when all outputs are finished and nothing is closed yet,
+            whatever happened; `pipeline.summary()` says what it came to.
+
+    Returns:
+        What the run came to.
+
+    Raises:
+        ConfigError: What was asked for does not go together; told before anything is opened.
+        SourceError: A source cannot be opened, or was lost for good.
+        SinkError: An output cannot be written.
+        ModelError: The model cannot be used; CheckpointError, RuntimeUnavailableError and
+            ExecutionError likewise. All of them are PoseStreamErrors.
+    """
+    if isinstance(profile, ProfileConfig):
+        profile = Profiler(profile) if profile.profile or profile.benchmark else None
+    inputs, chosen = _as_list(sources), _as_list(outputs)
+    with _open_run(
+        inputs,
+        chosen,
+        estimator=estimator,
+        people=people,
+        source=source,
+        pipeline=pipeline,
+        render=render,
+        video=video,
+        browser=browser,
+        grouper=grouper,
+        stages=stages,
+        timings=Timings(ranges=nvtx_ranges()) if profile is None else profile.timings,
+    ) as parts:
+        if on_start is not None:
+            on_start(parts.pipeline)
+        failure: BaseException | None = None
+        try:
+            with profile or nullcontext():
+                return parts.pipeline.run(on_progress)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            try:
+                if profile is not None:
+                    configs = (estimator, people, source, pipeline, render, video, browser)
+                    command = shown_command(inputs, chosen, configs)
+                    profile.finish(
+                        _facts(command, parts, pipeline, failure), parts.pipeline.summary()
+                    )
+            finally:
+                if on_end is not None:
+                    on_end(parts.pipeline)
 
 
 def iterate(
-    source: str | Source,
+    sources: Input | Sequence[Input],
     *,
-    model: str | Estimator = "lite",
-    options: PipelineConfig | None = None,
-    source_config: SourceConfig | None = None,
+    model: Model = "lite",
+    people: PeopleConfig | None = None,
+    source: SourceConfig | None = None,
+    pipeline: PipelineConfig | None = None,
+    grouper: Group | None = None,
+    stages: Sequence[Stage] = (),
 ) -> Iterator[tuple[Frame, People]]:
     """Every frame with its people, in order; decoding, inference and grouping go on in the
     background.
@@ -27,27 +146,162 @@ def iterate(
         for frame, people in iterate("clip.mp4"):
             print(frame.time_s, people.boxes)
 
-    source: what `open_source` understands, or a source that is open already.
-    model: preset or file, for `engine.open_estimator`; or an estimator that is open already.
+    Args:
+        sources: As for `run`; frames of several come in turns, and `frame.source` tells them apart.
+        model: As `estimator` for `run`.
+        people: Which people are kept.
+        source: How cameras and network streams are opened and kept open.
+        pipeline: Which frames are used, and how they go through.
+        grouper: Takes the place of the reference decoder.
+        stages: Steps of one's own behind grouping, in this order.
 
-    Frame and people are in displayed source pixels; the frame is lent until the next one is asked
-    for. Raises SourceError, ConfigError and whatever the engine raises. Leaving the loop ends the
-    background work.
+    Yields:
+        A frame and its people, in displayed source pixels. The frame is lent until the next one is
+        asked for. Leaving the loop ends the background work.
+
+    Raises:
+        PoseStreamError: As for `run`.
     """
-    with ExitStack() as stack:
-        opened = (
-            stack.enter_context(open_source(source, source_config))
-            if isinstance(source, str)
-            else source
-        )
-        if isinstance(model, str):
-            from engine import (
-                open_estimator,
-            )  # late: a program that brings its own estimator needs no runtime
+    with _open_run(
+        _as_list(sources),
+        (),
+        estimator=model,
+        people=people,
+        source=source,
+        pipeline=pipeline,
+        grouper=grouper,
+        stages=stages,
+    ) as parts:
+        yield from parts.pipeline.results()
 
-            estimator: Estimator = stack.enter_context(open_estimator(model))
-        else:
-            estimator = model
-        grouper = suitable_grouper(estimator)
-        pipeline = stack.enter_context(Pipeline([opened], estimator, grouper, options=options))
-        yield from pipeline.results()
+
+def annotate(
+    image: NDArray[np.uint8],
+    *,
+    estimator: Model = "lite",
+    people: PeopleConfig | None = None,
+    render: RenderConfig | None = None,
+) -> tuple[NDArray[np.uint8], People]:
+    """The people of one image, and a copy of it with them drawn.
+
+    Args:
+        image: (H, W, 3) uint8 BGR, as OpenCV reads it; left as it is.
+        estimator: As for `run`. Opening a model takes longer than an image: give one that is open
+            for many images.
+        people: Which people are kept.
+        render: What is drawn.
+
+    Returns:
+        The drawn image (H, W, 3) uint8 BGR, and the people in pixels of `image`.
+
+    Raises:
+        PoseStreamError: As for `run`.
+    """
+    options = replace(render or RenderConfig(), status=False)
+    with ExitStack() as stack:
+        engine = _enter_estimator(estimator, stack)
+        maps = engine.result(engine.submit_batch([image])[0])
+        found = suitable_grouper(engine, people)(maps.heatmaps, maps.tags, maps.candidates)
+        found = found.to_image(maps.alignment)
+        drawn = image.copy()
+        Renderer(engine.keypoint_set, options=options).draw(drawn, found, maps=maps)
+        maps.release()
+    return drawn, found
+
+
+class _Run(NamedTuple):
+    """What a run is made of, open."""
+
+    pipeline: Pipeline
+    sources: Sequence[Source]
+    estimator: Estimator
+
+
+@contextmanager
+def _open_run(
+    sources: Sequence[Input],
+    outputs: Sequence[Output],
+    *,
+    estimator: Model,
+    people: PeopleConfig | None = None,
+    source: SourceConfig | None = None,
+    pipeline: PipelineConfig | None = None,
+    render: RenderConfig | None = None,
+    video: VideoConfig | None = None,
+    browser: BrowserConfig | None = None,
+    grouper: Group | None = None,
+    stages: Sequence[Stage] = (),
+    timings: Timings | None = None,
+) -> Iterator[_Run]:
+    """The pipeline that was asked for, with everything that it needs, open within the block.
+
+    What is cheap to refuse comes first: names of outputs, then files, then the model, and the
+    network last of all.
+    """
+    made = [
+        item if isinstance(item, Source) else make_source(str(item), source) for item in sources
+    ]
+    labels = source_labels(
+        [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
+    )
+    configs = [config for config in (video, browser) if config is not None]
+    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    with ExitStack() as stack:
+        stack.enter_context(opened([item for item in made if not item.live]))
+        engine = _enter_estimator(estimator, stack)
+        stack.enter_context(opened([item for item in made if item.live]))
+        opened_pipeline = Pipeline(
+            made,
+            engine,
+            suitable_grouper(engine, people) if grouper is None else grouper,
+            sinks=sinks,
+            renderers=_renderers(engine, render, sinks),
+            stages=stages,
+            options=pipeline,
+            timings=timings,
+        )
+        yield _Run(stack.enter_context(opened_pipeline), made, engine)
+
+
+def _enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
+    """One that was named is opened here, and closed with the stack."""
+    if isinstance(estimator, (str, Path, EstimatorConfig)):
+        return stack.enter_context(open_estimator(estimator))
+    return estimator
+
+
+def _renderers(
+    estimator: Estimator, render: RenderConfig | None, sinks: Sequence[Sequence[Sink]]
+) -> list[Renderer]:
+    """One per source, which keeps people's colours; none where nobody wants images."""
+    if not any(sink.needs_image for group in sinks for sink in group):
+        return []
+    renderers = [Renderer(estimator.keypoint_set, options=render) for _ in sinks]
+    renderers[0].warm_up()
+    return renderers
+
+
+def _facts(
+    command: str, parts: _Run, pipeline: PipelineConfig | None, failure: BaseException | None
+) -> RunFacts:
+    policy = None if pipeline is None else pipeline.policy
+    policies = {str(policy or (LATEST if source.live else EVERY_FRAME)) for source in parts.sources}
+    return RunFacts(
+        command=command,
+        model=parts.estimator.model,
+        runtime=parts.estimator.runtime,
+        precision=parts.estimator.precision,
+        input_size=_shown_size(parts.estimator),
+        policy=", ".join(sorted(policies)),
+        sources=tuple(source.info for source in parts.sources),
+        error=None if failure is None else redact_url(str(failure) or type(failure).__name__),
+    )
+
+
+def _shown_size(estimator: Estimator) -> str | None:
+    size = getattr(estimator, "input_size", None)  # an estimator of one's own may have none
+    return None if size is None else format_input_size(size)
+
+
+def _as_list(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, (list, tuple)) else [given]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import GroupingConfig, KeypointSet
+from configs import ConfigError, GroupingConfig, KeypointSet
+from configs.flags import option
 from engine import Candidates, PoseMaps
 from grouping import Grouper, People
 
@@ -32,7 +34,7 @@ class Estimator(Protocol):
     @property
     def precision(self) -> str: ...
     @property
-    def keypoint_set(self) -> str | KeypointSet: ...
+    def keypoint_set(self) -> KeypointSet: ...
     @property
     def min_person_score(self) -> float: ...
 
@@ -57,13 +59,44 @@ class Group(Protocol):
     ) -> People: ...
 
 
-def suitable_grouper(estimator: Estimator, min_score: float | None = None) -> Grouper:
-    """The reference decoder, less people below `min_score`, or below what suits the estimator's
-    model where none is given.
+@dataclass(frozen=True, kw_only=True)
+class PeopleConfig:
+    """Which people are kept.
 
-    Raises ConfigError for a keypoint set that is not known.
+    Attributes:
+        min_score: People whose joints score less on average, 0..1, are left out; None is what suits
+            the model.
+
+    Raises:
+        ConfigError: The score is out of range.
     """
-    least = estimator.min_person_score if min_score is None else min_score
+
+    TITLE: ClassVar[str] = "people"
+
+    min_score: float | None = option(
+        None,
+        help="leave out people whose joints score less on average; default: what suits the model",
+        metavar="0..1",
+    )
+
+    def __post_init__(self) -> None:
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise ConfigError(f"min_score must be 0..1, not {self.min_score:g}")
+
+
+def suitable_grouper(estimator: Estimator, config: PeopleConfig | None = None) -> Grouper:
+    """The reference decoder for what an estimator computes.
+
+    Args:
+        estimator: Tells the joints, and below which score people are mostly ghosts.
+        config: Which people are kept.
+
+    Raises:
+        ConfigError: The keypoint set is not known.
+    """
+    least = None if config is None else config.min_score
+    if least is None:
+        least = estimator.min_person_score
     return Grouper(
         estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least)
     )

@@ -7,6 +7,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = {
-    "run_stream": 5,
+    "run_stream": 6,
+    "higherhrnet_stream": 5,
     "stream": 4,
     "training": 4,
     "evaluation": 4,
@@ -27,7 +30,22 @@ FLOOR = {
 }
 # The steps sideways, each taken inside a function: validation while training, and the command that
 # builds engines, which hands grouping to the room that measures parity without knowing it.
-SIDEWAYS = {"training": "evaluation", "engine/__main__.py": "grouping"}
+SIDEWAYS = {"training": "evaluation", "engine/commands/people.py": "grouping"}
+# The layers inside a package, the lowest first: a part imports parts of lower layers and itself.
+LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "engine": (
+        ("geometry",),
+        ("maps",),
+        ("checkpoints", "networks"),
+        ("onnx",),
+        ("runtimes",),
+        ("model_source",),
+        ("verify", "multi_view", "config", "pictures"),
+        ("build", "estimator"),
+        ("commands",),
+        ("__main__", "__init__"),
+    ),
+}
 LATE = {
     *(
         "torch",
@@ -47,6 +65,7 @@ def modules() -> list[Path]:
     rooms = [path for name in FLOOR if (path := ROOT / name).is_dir()]
     return [
         ROOT / "run_stream.py",
+        ROOT / "higherhrnet_stream.py",
         *(file for room in rooms for file in sorted(room.rglob("*.py"))),
     ]
 
@@ -77,6 +96,60 @@ def test_an_import_goes_down_or_stays_in_its_room(path: Path) -> None:
         assert FLOOR[other] < FLOOR[room] or sideways, f"{name} imports {other}"
 
 
+def graph(package: str) -> dict[str, set[str]]:
+    """Every module of a package, and the modules of the package that it imports, wherever it does;
+    but for types alone.
+    """
+    files = {dotted(path): path for path in modules() if room_of(path) == package}
+    edges: dict[str, set[str]] = {}
+    for name, path in files.items():
+        found = edges.setdefault(name, set())
+        for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= members & files.keys() or {node.module} & files.keys()
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names} & files.keys()
+    return edges
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything below, but for what stands under `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from statements(child)
+
+
+# The server and the requests of the browser's page know each other.
+CIRCULAR = {"stream"}
+
+
+@pytest.mark.parametrize(
+    "package", [name for name in FLOOR if (ROOT / name).is_dir() and name not in CIRCULAR]
+)
+def test_no_module_imports_itself_through_others(package: str) -> None:
+    try:
+        TopologicalSorter(graph(package)).prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_an_import_inside_a_package_goes_down_its_layers(package: str) -> None:
+    layer = {part: level for level, parts in enumerate(LAYERS[package]) for part in parts}
+    for name, others in graph(package).items():
+        part = name.split(".")[1] if "." in name else "__init__"
+        assert part in layer, f"{name} is in no layer"
+        for other in others:
+            below = other.split(".")[1] if "." in other else "__init__"
+            assert below == part or layer[below] < layer[part], f"{name} imports {other}"
+
+
 @pytest.mark.parametrize("room", ["configs", "grouping", "stream"])
 def test_a_core_room_imports_no_optional_package_at_its_top(room: str) -> None:
     for path in sorted((ROOT / room).rglob("*.py")):
@@ -84,7 +157,9 @@ def test_a_core_room_imports_no_optional_package_at_its_top(room: str) -> None:
         assert not early, f"{path.relative_to(ROOT)} imports {early} at its top"
 
 
-@pytest.mark.parametrize("room", ["grouping", "stream", "engine", "run_stream"])
+@pytest.mark.parametrize(
+    "room", ["grouping", "stream", "engine", "higherhrnet_stream", "run_stream"]
+)
 def test_importing_the_core_does_not_import_torch(room: str) -> None:
     code = f"import {room}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -15,6 +15,7 @@ import pytest
 
 import run_stream
 from configs import ConfigError
+from configs.commands import command_parser
 from configs.flags import from_namespace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,14 +130,16 @@ def parse(command: Command) -> None:
 
 
 def parse_stream(arguments: Sequence[str]) -> None:
-    run_stream._parse(arguments)
+    run_stream.parse(arguments)
 
 
 def parse_room(room: str, arguments: Sequence[str]) -> None:
     module = importlib.import_module(f"{room}.__main__")
-    parsed = module._parser().parse_args(arguments)
-    if room == "evaluation":
-        from_namespace(module.COMMANDS[parsed.command].options, parsed)
+    if hasattr(module, "COMMANDS"):
+        parsed = command_parser(room, "", module.COMMANDS).parse_args(arguments)
+        from_namespace(module.COMMANDS[parsed.command].config, parsed)
+    else:
+        module._parser().parse_args(arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -236,6 +239,37 @@ def test_every_published_figure_has_its_source() -> None:
     for row in rows:
         assert row["what was measured"] and row["published"], row
         assert re.search(r"\]\(https://[^)]+\)", row["source"]), row
+
+
+SOURCES = sorted(
+    path
+    for pattern in ("*.py", "configs/**/*.yaml", "scripts/*", "docker/*")
+    for path in (ROOT.rglob(pattern) if pattern == "*.py" else ROOT.glob(pattern))
+    if path.is_file() and not path.relative_to(ROOT).parts[0].startswith(".")
+)
+
+
+def flat(path: Path) -> str:
+    """The text of a file without line ends, indentation and the marks of comments."""
+    return re.sub(r"\s+(?:#+\s+)?", " ", path.read_text(encoding="utf-8"))
+
+
+def test_what_the_code_cites_can_be_read_in_the_repository() -> None:
+    headings = set(
+        re.findall(
+            r"^##+ (\d(?:\.\d)?) ", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE
+        )
+    )
+    cited = 0
+    for path in [*PAGES, *SOURCES]:
+        text = flat(path)
+        if path != Path(__file__).resolve():
+            outside = re.search(r"shared/reference|shared reference|\breference/\w+\.md", text)
+            assert outside is None, f"{path.relative_to(ROOT)} cites {outside and outside[0]!r}"
+        for section in re.findall(r"docs/reference\.md, section (\d(?:\.\d)?)", text):
+            assert section in headings, f"{path.relative_to(ROOT)} cites section {section}"
+            cited += 1
+    assert cited > 15
 
 
 def test_the_checks_see_commands_and_find_mistakes() -> None:

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 import run_stream
-from tests.stream.media import cut, make_clip, read_numbers
-from tests.stream.plaza_engine import similarity_of_record
-from tests.stream.servers import tcp_server
+from tests.support.media import cut, make_clip, read_numbers
+from tests.support.plaza_engine import similarity_of_record
+from tests.support.servers import tcp_server
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def command(*arguments: object, engine: str | None = None) -> list[str]:
     """The command line; with `engine`, that engine of the tests instead of a network."""
-    start = ["run_stream.py"] if engine is None else ["-m", "tests.stream.fixture_command", engine]
+    start = ["run_stream.py"] if engine is None else ["-m", "tests.support.fixture_command", engine]
     return [sys.executable, *start, *(str(argument) for argument in arguments)]
 
 

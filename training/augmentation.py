@@ -40,7 +40,7 @@ class Crop:
 
     def to_map(self, resolution: int) -> NDArray[np.float64]:
         """(2, 3) affine from image pixels to those of a square map, mirrored as x' = R - x - 1
-        (reference transforms.py).
+        (docs/reference.md, section 4.3).
         """
         affine = self.to_unit() * resolution
         if self.mirrored:
@@ -61,7 +61,7 @@ def draw_crop(
     joints: NDArray[np.float64],
     config: AugmentationConfig,
 ) -> Crop:
-    """A crop drawn as the reference does it (transforms.py, RandomAffineTransform).
+    """A crop drawn as the official code does it (docs/reference.md, section 4.3).
 
     Its side is a random multiple of the image's short side, and its centre near the image's.
     joints: (P, J, 3) labelled joints in image pixels, of which one person may become the centre

@@ -44,7 +44,7 @@ def read_training_checkpoint(path: Path) -> dict[str, Any]:
     """What `save_checkpoint` wrote, on the CPU. Raises CheckpointError if the file is not one of
     ours.
     """
-    from engine.checkpoints.checkpoint import read_checkpoint
+    from engine.checkpoints.reading import read_checkpoint
 
     content = read_checkpoint(path)
     if (

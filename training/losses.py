@@ -74,8 +74,7 @@ def heatmap_loss(
     """Scalar: squared error of (N, J, R, R) heatmaps where the (N, R, R) mask is set, averaged over
     all of (N, J, R, R).
 
-    A pixel counts 1 + (foreground_weight - 1) * target times. Reference section 4.2 (loss.py,
-    HeatmapLoss).
+    A pixel counts 1 + (foreground_weight - 1) * target times. docs/reference.md, section 4.2.
     """
     loss: Tensor = _HeatmapError.apply(prediction, target, mask, foreground_weight)  # type: ignore[no-untyped-call]
     return loss

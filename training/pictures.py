@@ -38,13 +38,12 @@ def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: i
     for index in range(min(images, len(dataset))):
         image = dataset.image(index)
         maps = infer_maps(network, image, network.config.input_size)  # type: ignore[arg-type, union-attr]
-        people = grouper(maps.heatmaps, maps.tags)
-        found = maps.alignment.to_image(people.keypoints)
+        people = grouper(maps.heatmaps, maps.tags).to_image(maps.alignment)
         picture = image.copy()
         for x, y, visible in dataset.images[index].joints.reshape(-1, 3):
             if visible > 0:
                 cv2.circle(picture, (round(x), round(y)), 3, (255, 255, 255), 1, cv2.LINE_AA)
-        for number, person in enumerate(found):
+        for number, person in enumerate(people.keypoints):
             _draw_person(picture, person, keypoint_set.links, _COLOURS[number % len(_COLOURS)])
         tiles.append(_beside(picture, maps.heatmaps.max(axis=0)))
         maps.release()

@@ -133,7 +133,8 @@ def _network(
 
 
 def _load_backbone(network: nn.Module, path: Path) -> None:
-    from engine.checkpoints.checkpoint import load_backbone, read_state_dict
+    from engine.checkpoints.loading import load_backbone
+    from engine.checkpoints.reading import read_state_dict
 
     backbone = getattr(network, "backbone", None)
     if not isinstance(backbone, nn.Module):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MAX_PEOPLE = 30  # people whose tags are supervised in one image (reference code, MAX_NUM_PEOPLE)
+MAX_PEOPLE = 30  # whose tags are supervised in one image (docs/reference.md, section 4.1)
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def to_map(joints_unit: Tensor, mirrored: Tensor, resolution: int) -> Tensor:
     that side, and visibility.
 
     mirrored: (N,) bool, images that are shown mirrored; there x becomes R - x - 1, whatever the
-    resolution R, as the reference does it (transforms.py), so positions at two resolutions are not
-    exact multiples of each other.
+    resolution R, as the official code does it (docs/reference.md, section 4.3), so positions at
+    two resolutions are not exact multiples of each other.
     """
     x, y, visible = joints_unit.unbind(-1)
     x, y = x * resolution, y * resolution
@@ -46,8 +46,8 @@ def locate(joints: Tensor, resolution: int) -> JointPositions:
     """Those of the (N, P, J, 3) joints in map pixels that are labelled (visibility 1 or 2) and
     inside the square map.
 
-    Coordinates are truncated towards zero, so -0.5 counts as 0 (reference code,
-    target_generators.py).
+    Coordinates are truncated towards zero, so -0.5 counts as 0 (docs/reference.md,
+    section 4.1).
     """
     whole = joints[..., :2].trunc().long()
     inside = ((whole >= 0) & (whole < resolution)).all(dim=-1)

@@ -1,4 +1,4 @@
-"""From what the network puts out to one heatmap and one tag map a joint (reference/higherhrnet.md,
+"""From what the network puts out to one heatmap and one tag map a joint (docs/reference.md,
 section 2.3).
 """
 

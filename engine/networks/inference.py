@@ -28,7 +28,7 @@ def infer_maps(
     map_stride: int = 1,
 ) -> PoseMaps:
     """The maps of one image (H, W, 3) uint8 BGR, at the size of the network input of scale 1
-    (reference, section 2.3).
+    (docs/reference.md, section 2.3).
 
     With a `map_stride` of 2 they have half that size: what the deployable graph gives by default.
 

@@ -13,13 +13,12 @@ import torch
 from torch import nn
 from torch.jit._trace import TracerWarning
 
-from configs import RuntimeUnavailableError
-from engine.atomic import atomic_path
+from basics.atomic import atomic_path
+from basics.packages import import_package
 from engine.geometry import InputSize, check_input_size
 from engine.networks.network import PoseNetwork
 from engine.onnx.graph import PoseGraph
-from engine.onnx.metadata import ModelMetadata
-from engine.onnx.names import INPUT_NAME, OUTPUT_NAMES
+from engine.onnx.metadata import INPUT_NAME, OUTPUT_NAMES, ModelMetadata
 from engine.onnx.passes import store_weights_as_fp16
 
 if TYPE_CHECKING:
@@ -91,12 +90,7 @@ def trace(
     """The deployable graph of `network` as an ONNX model in memory; the network's mode is left as
     it is.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            "exporting a model needs onnx: pip install 'higherhrnet-stream[torch]'"
-        ) from error
+    onnx = import_package("onnx", "higherhrnet-stream[torch]", "exporting a model")
     height, width = static_size or _TRACE_SIZE
     training = network.training
     device = next(network.parameters()).device

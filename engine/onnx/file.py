@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from configs import ModelError, RuntimeUnavailableError
+from basics.packages import import_package
+from configs import ModelError
 
 _IR_VERSION, _GRAPH, _PROPERTIES = 1, 7, 14
 _VARINT, _FIXED_64, _LENGTH_DELIMITED, _FIXED_32 = 0, 1, 2, 5
@@ -25,13 +26,9 @@ def load_onnx(path: str | Path, purpose: str) -> Any:
     purpose: what it is needed for, for the RuntimeUnavailableError where onnx is not installed.
     Raises ModelError if the file cannot be read or is damaged.
     """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            f"{purpose} needs onnx: pip install 'higherhrnet-stream[torch]'"
-        ) from error
+    onnx = import_package("onnx", "higherhrnet-stream[torch]", purpose)
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
     try:
         return onnx.load(path)
     except OSError as error:

@@ -16,7 +16,7 @@ from engine.networks.aggregation import enlarge, merge_resolutions
 from engine.networks.network import PoseNetwork
 
 MAP_STRIDES = (1, 2)
-NMS_KERNEL_PX = 5  # of the official configuration (reference/higherhrnet.md, section 2.4)
+NMS_KERNEL_PX = 5  # of the official configuration (docs/reference.md, section 2.4)
 
 
 class GraphOutputs(NamedTuple):

@@ -1,4 +1,6 @@
-"""What travels inside an exported model, so that a runtime needs the file and nothing else."""
+"""What is known of an exported model without torch: its inputs and outputs, and the metadata that
+travels inside it, so that a runtime needs the file and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from configs.loading import from_mapping
 from engine.geometry import InputSize
 from engine.onnx.file import read_properties
 
-SCHEMA = 1
+INPUT_NAME = "image"
+OUTPUT_NAMES = ("heatmaps", "tags", "x", "y", "score", "tag")
+# Raised whenever the same network would be exported as another graph, so that cached files are made
+# anew.
+GRAPH_VERSION = 1
+SCHEMA = 1  # of the metadata
 _PREFIX = "higherhrnet_stream."
 
 

@@ -7,6 +7,7 @@ and once its result has been waited for, maps and candidates are in it until it 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import ConfigError, load_keypoint_set
-from engine.geometry import check_input_size
-from engine.maps import MAX_CANDIDATES
+from engine.geometry import Alignment, check_input_size
+from engine.maps import MAX_CANDIDATES, Candidates, PoseMaps
 from engine.onnx.metadata import ModelMetadata
 
 MAX_BATCH = 16  # images at once; a bound on memory, no runtime has one of its own
@@ -35,9 +36,15 @@ OUTPUT_TYPES: dict[str, type[np.generic]] = {
 class Slot:
     """Buffers for N images of one size, owned by whoever holds the slot.
 
-    images: (N, H, W, 3) uint8 BGR. heatmaps: (N, J, h, w), tags: (N, J, D, h, w), x, y: (N, J, K)
-    int32, score: (N, J, K), tag: (N, J, K, D); float32 where nothing else is said. handle: what the
-    runtime keeps with the slot.
+    Attributes:
+        images: (N, H, W, 3) uint8 BGR.
+        heatmaps: (N, J, h, w) float32.
+        tags: (N, J, D, h, w) float32.
+        x: (N, J, K) int32, columns of the candidates in map pixels.
+        y: (N, J, K) int32, their rows.
+        score: (N, J, K) float32, their heatmap values.
+        tag: (N, J, K, D) float32, their tags.
+        handle: What the runtime keeps with the slot.
     """
 
     images: NDArray[np.uint8]
@@ -54,12 +61,31 @@ class Slot:
         """The output buffers by the names that they have in the graph."""
         return {name: getattr(self, name) for name in OUTPUT_TYPES}
 
+    def maps(
+        self, index: int, alignment: Alignment, give_back: Callable[[], None] | None = None
+    ) -> PoseMaps:
+        """The maps and candidates of one image, in the slot's own buffers.
+
+        Args:
+            index: Of the image.
+            alignment: Of the image, with the size of the maps.
+            give_back: Called once the maps are released.
+        """
+        candidates = Candidates(self.x[index], self.y[index], self.score[index], self.tag[index])
+        tags = self.tags[index].transpose(0, 2, 3, 1)
+        return PoseMaps(self.heatmaps[index], tags, alignment, candidates, give_back)
+
 
 class Runtime(ABC):
-    """Executes one model; used by one thread at a time.
+    """Executes one model; used by one thread at a time, and a context manager.
 
-    name: as it is asked for. device: what computes. precision: of the convolutions. metadata: of
-    the model. usual_batch: images that are best computed at once; max_batch: that a slot may hold.
+    Attributes:
+        name: As it is asked for, and as the registry calls it.
+        device: What computes: `cpu`, or the name of the GPU.
+        precision: Of the convolutions.
+        metadata: Of the model.
+        usual_batch: Images that are best computed at once.
+        max_batch: Images that a slot may hold.
     """
 
     name: ClassVar[str]
@@ -71,6 +97,15 @@ class Runtime(ABC):
     # OpenVINO; ONNX Runtime: 10 %).
     usual_batch: int = 1
 
+    @classmethod
+    def check(cls) -> None:
+        """Whether this machine can run it, asked when its package is there.
+
+        Raises:
+            RuntimeUnavailableError: What else it needs (a GPU, another package) is not there.
+        """
+        return
+
     @property
     def max_batch(self) -> int:
         return 1 if self.metadata.static_size is not None else MAX_BATCH
@@ -79,8 +114,9 @@ class Runtime(ABC):
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         """A slot for images of that size. The first of a size may take long: some runtimes compile.
 
-        Raises ConfigError for a size that the model does not take, ExecutionError if the runtime
-        cannot prepare for it.
+        Raises:
+            ConfigError: A size that the model does not take.
+            ExecutionError: The runtime cannot prepare for it.
         """
 
     @abstractmethod
@@ -91,10 +127,12 @@ class Runtime(ABC):
 
     @abstractmethod
     def result(self, ticket: Any) -> Slot:
-        """Waits until the outputs are in the slot; may be called again for the same ticket, once
-        for each of its images.
+        """Waits until the outputs are in the slot.
 
-        Raises ExecutionError if the runtime failed.
+        May be called again for the same ticket, once for each of its images.
+
+        Raises:
+            ExecutionError: The runtime failed.
         """
 
     @abstractmethod
@@ -118,14 +156,16 @@ class Runtime(ABC):
 def output_shapes(
     metadata: ModelMetadata, height: int, width: int, batch: int
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of the graph's outputs for N images of that size. Raises ConfigError for a size that
-    the model does not take.
+    """Shapes of the graph's outputs for N images of that size, by name.
+
+    Raises:
+        ConfigError: A size that the model does not take.
     """
     check_input_size((height, width))
     if metadata.static_size is not None and ((height, width) != metadata.static_size or batch != 1):
         rows, columns = metadata.static_size
         raise ConfigError(
-            f"this model takes one image of {rows}x{columns} only, not {batch} of {height}x{width}"
+            f"this model takes one image of {columns}x{rows} only, not {batch} of {width}x{height}"
         )
     joints, dimensions = (
         len(load_keypoint_set(metadata.model.keypoint_set)),
@@ -165,8 +205,3 @@ class Background:
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
-
-
-def one_line(error: BaseException) -> str:
-    """What a library said, short enough for a message of ours."""
-    return " ".join(str(error).split())[:300]

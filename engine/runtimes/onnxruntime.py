@@ -5,11 +5,10 @@ from __future__ import annotations
 from concurrent.futures import Future
 from pathlib import Path
 
-from configs import ExecutionError, ModelError, RuntimeUnavailableError
-from engine.onnx.metadata import ModelMetadata
-from engine.onnx.names import INPUT_NAME
-from engine.runtimes.base import Background, Runtime, Slot, allocate_slot, one_line
-from engine.runtimes.threads import available_cores
+from basics.hardware import usable_cores
+from configs import ExecutionError, ModelError, one_line
+from engine.onnx.metadata import INPUT_NAME, ModelMetadata
+from engine.runtimes.base import Background, Runtime, Slot, allocate_slot
 
 
 class OnnxRuntime(Runtime):
@@ -21,16 +20,12 @@ class OnnxRuntime(Runtime):
     device = "cpu"
 
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise RuntimeUnavailableError(
-                "onnxruntime is not installed: pip install onnxruntime"
-            ) from error
+        import onnxruntime
+
         self.precision = precision
         self.metadata = metadata
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cores()
+        options.intra_op_num_threads = usable_cores()
         options.log_severity_level = 3  # errors; its warnings are about its own optimisations
         # Its threads would otherwise spin between two frames, and take the cores from decoding,
         # grouping and drawing.

@@ -1,4 +1,4 @@
-"""Which runtimes there are, and which of them is taken."""
+"""Which runtimes there are, what each needs, and which of them is taken."""
 
 from __future__ import annotations
 
@@ -10,61 +10,150 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
+from basics.packages import import_package
+from configs import ConfigError, ExecutionError, PoseStreamError, RuntimeUnavailableError, one_line
 from configs.loading import nearest
 from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import Runtime
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A runtime that can be asked for.
+@dataclass(frozen=True, kw_only=True)
+class RuntimeEntry:
+    """A runtime that can be asked for: all that is known of it without importing it.
 
-    name: what it is called. home: module and class. precisions: that it offers, the one of `auto`
-    first. needs_gpu: it runs on CUDA GPUs only. automatic: whether `auto` may take it; torch on the
-    CPU is never faster than the others there.
+    Attributes:
+        name: What it is called everywhere: on command lines, in tables, by itself.
+        home: Its module and class, in `engine.runtimes`.
+        package: What it imports, and what its version is that of.
+        install: What pip is to be given where that is missing.
+        precisions: That it offers, the one of `auto` first.
+        needs_gpu: It runs on CUDA GPUs only.
+        automatic: Whether `auto` may take it; torch on the CPU is never faster than the others.
+        builds: Whether `python -m engine build` makes an engine file for it.
     """
 
     name: str
     home: str
+    package: str
+    install: str
     precisions: tuple[str, ...]
     needs_gpu: bool = False
     automatic: bool = True
+    builds: bool = False
 
-    def check(self) -> None:
-        """Raises RuntimeUnavailableError if the machine cannot have it, whatever is installed."""
+    def check(self) -> Any:
+        """The package, imported.
+
+        Raises:
+            RuntimeUnavailableError: The package, or what it needs of the machine, is not there.
+        """
         if self.needs_gpu and not _has_cuda_driver():
             raise RuntimeUnavailableError(
                 f"{self.name} needs a CUDA GPU, and this machine has no CUDA driver"
             )
+        module = import_package(self.package, self.install)
+        self.runtime_class().check()
+        return module
 
-    def open(self, path: Path, metadata: ModelMetadata, precision: str) -> Runtime:
-        """The runtime with the exported model at `path`; raises what its constructor raises."""
+    def open(
+        self,
+        path: Path,
+        metadata: ModelMetadata,
+        precision: str = "auto",
+        engine_folder: Path | None = None,
+    ) -> Runtime:
+        """The runtime with an exported model.
+
+        Args:
+            path: The ONNX file.
+            metadata: What is in it.
+            precision: One that the runtime offers; `auto` is the first of them.
+            engine_folder: The only place to look for the engine in, for runtimes that build one and
+                for int8; by default it is looked for beside the model and in the cache.
+
+        Raises:
+            RuntimeUnavailableError: A package or device is missing.
+            ModelError: The runtime cannot load the file.
+            ExecutionError: Anything else that keeps it from starting.
+        """
         self.check()
-        make: Callable[[Path, ModelMetadata, str], Runtime] = self.factory()
-        return make(path, metadata, self.precisions[0] if precision == "auto" else precision)
+        make: Callable[..., Runtime] = self.runtime_class()
+        places = {} if engine_folder is None else {"engine_folder": engine_folder}
+        precision = self.precisions[0] if precision == "auto" else precision
+        try:
+            return make(path, metadata, precision, **places)
+        except PoseStreamError:
+            raise
+        except Exception as error:
+            logger.debug("%s could not start", self.name, exc_info=True)
+            raise ExecutionError(f"{self.name} could not start: {one_line(error)}") from error
 
-    def factory(self) -> type[Runtime]:
-        """The class, whose `name` is the entry's; imported late."""
+    def runtime_class(self) -> type[Runtime]:
+        """The class, imported now."""
         module, name = self.home.rsplit(".", 1)
-        made: type[Runtime] = getattr(import_module(f"engine.runtimes.{module}"), name)
-        return made
+        found: type[Runtime] = getattr(import_module(f"engine.runtimes.{module}"), name)
+        return found
 
 
 # In the order in which `auto` tries them.
 RUNTIMES = {
     entry.name: entry
     for entry in (
-        Entry("tensorrt", "tensorrt.runtime.TensorRt", ("fp16", "fp32"), needs_gpu=True),
-        Entry("tensorrt_rtx", "tensorrt.runtime.TensorRtRtx", ("fp16", "fp32"), needs_gpu=True),
-        Entry("torch_cuda", "torch_cuda.TorchCuda", ("fp16", "bf16", "fp32"), needs_gpu=True),
-        Entry("openvino", "openvino.runtime.OpenVino", ("fp32", "bf16", "int8")),
-        Entry("onnxruntime", "onnxruntime.OnnxRuntime", ("fp32",)),
-        Entry("torch_cpu", "torch_cpu.TorchCpu", ("fp32",), automatic=False),
+        RuntimeEntry(
+            name="tensorrt",
+            home="tensorrt.runtime.TensorRt",
+            package="tensorrt",
+            install="higherhrnet-stream[tensorrt]",
+            precisions=("fp16", "fp32"),
+            needs_gpu=True,
+            builds=True,
+        ),
+        RuntimeEntry(
+            name="tensorrt_rtx",
+            home="tensorrt.runtime.TensorRtRtx",
+            package="tensorrt_rtx",
+            install="tensorrt-rtx pycuda",
+            precisions=("fp16", "fp32"),
+            needs_gpu=True,
+            builds=True,
+        ),
+        RuntimeEntry(
+            name="torch_cuda",
+            home="torch_cuda.TorchCuda",
+            package="torch",
+            install="higherhrnet-stream[torch]",
+            precisions=("fp16", "bf16", "fp32"),
+            needs_gpu=True,
+        ),
+        RuntimeEntry(
+            name="openvino",
+            home="openvino.runtime.OpenVino",
+            package="openvino",
+            install="higherhrnet-stream[openvino]",
+            precisions=("fp32", "bf16", "int8"),
+            builds=True,
+        ),
+        RuntimeEntry(
+            name="onnxruntime",
+            home="onnxruntime.OnnxRuntime",
+            package="onnxruntime",
+            install="onnxruntime",
+            precisions=("fp32",),
+            builds=True,
+        ),
+        RuntimeEntry(
+            name="torch_cpu",
+            home="torch_cpu.TorchCpu",
+            package="torch",
+            install="higherhrnet-stream[torch]",
+            precisions=("fp32",),
+            automatic=False,
+        ),
     )
 }
 _CANDIDATES = {
@@ -78,26 +167,33 @@ RUNTIME_NAMES = tuple(_CANDIDATES)  # that `choose` and `open_runtime` know
 def open_runtime(
     path: Path, metadata: ModelMetadata, name: str = "auto", precision: str = "auto"
 ) -> Runtime:
-    """The runtime called `name` with the exported model at `path`; the log says what was taken, and
-    what was not and why.
+    """The runtime called `name` with an exported model; the log says what was taken, and what was
+    not and why.
 
-    `auto` is the first of all that works, `torch` the GPU's or else the CPU's. Precision `auto` is
-    the runtime's first: half on GPUs, single on CPUs. Raises ConfigError for an unknown name or a
-    precision that the runtime does not offer; and if nothing works RuntimeUnavailableError (package
-    or device missing), ModelError (it cannot load the file) or ExecutionError.
+    Args:
+        path: The ONNX file.
+        metadata: What is in it.
+        name: `auto` is the first of all that works, `torch` the GPU's or else the CPU's.
+        precision: `auto` is the runtime's first: half on GPUs, single on CPUs.
+
+    Raises:
+        ConfigError: An unknown name, or a precision that the runtime does not offer.
+        RuntimeUnavailableError: A package or device is missing; or nothing works at all.
+        ModelError: The runtime that was asked for cannot load the file.
+        ExecutionError: The runtime that was asked for cannot start.
     """
     entries = choose(name, precision)
     reasons = []
     for entry in entries:
         try:
             runtime = entry.open(path, metadata, precision)
-        except (RuntimeUnavailableError, ModelError, ExecutionError) as error:
+        except PoseStreamError as error:
             if len(entries) == 1:
                 raise
             reasons.append(str(error))
-            _log.info("runtime %s not taken: %s", entry.name, error)
+            logger.info("runtime %s not taken: %s", entry.name, error)
             continue
-        _log.info(
+        logger.info(
             "%s runs on %s (%s) in %s",
             metadata.model.name,
             runtime.name,
@@ -108,10 +204,11 @@ def open_runtime(
     raise RuntimeUnavailableError(f"no runtime can run {str(path)!r}: {'; '.join(reasons)}")
 
 
-def choose(name: str, precision: str) -> tuple[Entry, ...]:
+def choose(name: str, precision: str) -> tuple[RuntimeEntry, ...]:
     """The runtimes that `name` stands for and that offer `precision`, in the order to try them in.
 
-    Raises ConfigError for an unknown name or precision, or one that the other does not go with.
+    Raises:
+        ConfigError: An unknown name or precision, or one that the other does not go with.
     """
     if name not in _CANDIDATES:
         raise ConfigError(f"unknown runtime {name!r}{nearest(name, _CANDIDATES)}")
@@ -127,6 +224,21 @@ def choose(name: str, precision: str) -> tuple[Entry, ...]:
         )
         raise ConfigError(f"runtime {name!r} does not compute in {precision}; {others} does")
     return able
+
+
+def describe_runtimes() -> dict[str, str]:
+    """The state of every runtime by name: `yes` and the version of its package, or why it cannot be
+    used here.
+    """
+    states = {}
+    for name, entry in RUNTIMES.items():
+        try:
+            module = entry.check()
+        except RuntimeUnavailableError as error:
+            states[name] = f"no: {error}"
+        else:
+            states[name] = f"yes: {getattr(module, '__version__', '')}"
+    return states
 
 
 @cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import Future
 from pathlib import Path
 
-from configs import ExecutionError, RuntimeUnavailableError
+from configs import ExecutionError, one_line
 from engine.onnx.metadata import ModelMetadata
-from engine.runtimes.base import Background, Runtime, Slot, allocate_slot, one_line
+from engine.runtimes.base import Background, Runtime, Slot, allocate_slot
 
 
 class TorchCpu(Runtime):
@@ -17,12 +17,8 @@ class TorchCpu(Runtime):
     device = "cpu"
 
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
-        try:
-            import torch
-        except ImportError as error:
-            raise RuntimeUnavailableError(
-                "torch is not installed: pip install 'higherhrnet-stream[torch]'"
-            ) from error
+        import torch
+
         from engine.onnx.graph import PoseGraph
         from engine.onnx.weights import load_exported_network
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs import ExecutionError, RuntimeUnavailableError
+from configs import ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import ModelMetadata
-from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, one_line, output_shapes
+from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, output_shapes
 
 _WARM_UP = 3  # runs before a graph is recorded: cuDNN chooses its algorithms in them
 
@@ -35,14 +35,8 @@ class TorchCuda(Runtime):
     name = "torch_cuda"
 
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
-        try:
-            import torch
-        except ImportError as error:
-            raise RuntimeUnavailableError(
-                "torch is not installed: pip install 'higherhrnet-stream[torch]'"
-            ) from error
-        if not torch.cuda.is_available():
-            raise RuntimeUnavailableError("torch finds no CUDA GPU")
+        import torch
+
         from engine.onnx.graph import PoseGraph
         from engine.onnx.weights import load_exported_network
 
@@ -63,6 +57,13 @@ class TorchCuda(Runtime):
                 f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}"
             ) from error
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def check(cls) -> None:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise RuntimeUnavailableError("torch finds no CUDA GPU")
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         torch = self._torch

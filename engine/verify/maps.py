@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from engine.geometry import Alignment, InputSize, align
 from engine.runtimes import Runtime, Slot
 from engine.verify.people import GroupPeople, PeopleComparison, PeopleParity
-from engine.views import slot_maps
 
 DETECTION_THRESHOLD = 0.1  # of the official configuration: peaks below it never become joints
 _SAME_PEAK_PX = 3.0  # map pixels; peaks of one heatmap are at least this far apart (5x5 NMS)
@@ -129,7 +128,7 @@ def measure_parity(
     peaks = lost = gained = 0
     for alignment, found, expected in _pairs(runtime, reference, images, input_size):
         if group is not None:
-            comparison.add(*(group(slot_maps(slot, 0, alignment)) for slot in (found, expected)))
+            comparison.add(*(group(slot.maps(0, alignment)) for slot in (found, expected)))
         heatmaps.append(np.abs(found.heatmaps - expected.heatmaps))
         tags.append(np.abs(found.tags - expected.tags))
         for joint in range(expected.x.shape[1]):

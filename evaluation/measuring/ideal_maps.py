@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.maps import MAX_CANDIDATES, Candidates
 
-SIGMA_MAP_PX = 2.0  # of the training targets, at every resolution (reference 4.1)
+SIGMA_MAP_PX = 2.0  # of the training targets, at every resolution (docs/reference.md, section 4.1)
 TAG_STEP = 3.0  # between people: far beyond the distance of 1 within which grouping joins
 
 
@@ -23,8 +23,8 @@ def draw_maps(
     people apart, as planes.
 
     keypoints: (P, J, 3) x, y in map pixels, visibility; joints with visibility 0 or off the map are
-    left out. size: height and width of the maps. Grouping adds half a pixel to a peak (reference
-    3.1), which is taken off here.
+    left out. size: height and width of the maps. Grouping adds half a pixel to a peak
+    (docs/reference.md, section 3.4), which is taken off here.
     """
     height, width = size
     people, joints = keypoints.shape[:2]

@@ -67,8 +67,7 @@ class Estimator(Protocol):
 
 def group_maps(maps: Maps, grouper: Grouper) -> People:
     """The people in `maps`, in pixels of the image."""
-    people = grouper(maps.heatmaps, maps.tags, maps.candidates)
-    return People(maps.alignment.to_image(people.keypoints), people.scores, people.tags)
+    return grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
 
 
 def find_people(maps: Maps, grouper: Grouper) -> People:
@@ -134,7 +133,7 @@ def decoded(dataset: PoseDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray
     """Image id and pixels (H, W, 3) uint8 BGR of every image, decoded ahead by a thread.
 
     Images of one shape follow each other, so that a runtime which prepares itself for a shape does
-    so once: the network's input follows the aspect ratio (reference 2.2). Raises DataError for an
+    so once: the network's input follows the aspect ratio (docs/reference.md, section 2.2). Raises DataError for an
     image that cannot be read.
     """
     images = sorted(dataset.images, key=lambda image: (image.width / image.height, image.width))

@@ -2,8 +2,8 @@
 
 The data set's own evaluator (`crowdposetools`) no longer runs with NumPy >= 1.24. It differs from
 COCO's in three things, which are given here to pycocotools as data: 14 joints with their sigmas,
-the area 0.53 * box width * box height in OKS, and no division by size. Facts:
-reference/higherhrnet.md 6.2.
+the area 0.53 * box width * box height in OKS, and no division by size. See
+docs/reference.md, section 5.2.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def object_keypoint_similarity(
     (J,) fall-off of each joint, as a keypoint set has them.
 
     The mean over labelled joints of exp(-d^2 / (2 area (2 sigma)^2)) (COCO keypoint evaluation;
-    reference 6.1). A person without labelled joints has similarity 0 with everybody.
+    docs/reference.md, section 5.1). A person without labelled joints has similarity 0 with everybody.
     """
     labels = np.asarray(labelled, dtype=np.float64).reshape(-1, len(sigmas), 3)
     points = np.asarray(found, dtype=np.float64)

@@ -8,22 +8,14 @@ import logging
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichProgress
+from rich.progress import ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from basics.progress import make_progress
+from basics.statistics import Statistics
 from stream.pipeline.progress import Progress
 from stream.pipeline.summary import Summary
-from stream.pipeline.timing import Statistics
 
 
 class ConsoleHandler(logging.Handler):
@@ -46,16 +38,8 @@ class ProgressBar:
     """
 
     def __init__(self, console: Console, *, enabled: bool = True) -> None:
-        self._bar = RichProgress(
-            SpinnerColumn(),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TextColumn("{task.fields[drops]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not (enabled and console.is_terminal),
+        self._bar = make_progress(
+            _Rate(), TextColumn("{task.fields[drops]}"), console=console, enabled=enabled
         )
         self._task = self._bar.add_task("", total=None, drops="", fps=0.0)
         self._last = (0, 0.0)
@@ -86,6 +70,10 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Takes the bar off; may be called twice."""
         self._bar.stop()
 
 

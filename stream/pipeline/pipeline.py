@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from configs import ExecutionError, KeypointSet, load_keypoint_set
+from configs import ExecutionError
 from grouping import People
 from stream.estimator import Estimator, Group
 from stream.frame import Frame
@@ -292,14 +292,11 @@ class Pipeline:
             worker.start()
 
     def _run_info(self) -> RunInfo:
-        keypoint_set = self._estimator.keypoint_set
         return RunInfo(
             model=self._estimator.model,
             runtime=self._estimator.runtime,
             precision=self._estimator.precision,
-            keypoint_set=keypoint_set
-            if isinstance(keypoint_set, KeypointSet)
-            else load_keypoint_set(keypoint_set),
+            keypoint_set=self._estimator.keypoint_set,
         )
 
     def _progress(self, *, finished: bool) -> Progress:

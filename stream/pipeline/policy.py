@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from configs import ConfigError
-
-_UNITS_S = {"ms": 1e-3, "s": 1.0}
+from configs.units import parse_duration
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """Which frames are given up, if any, while the reader is busy.
 
-    every-frame: none; the writer waits for a free slot (files).
-    latest: all but the newest (live: the reader is never more than one frame behind).
-    max-age: first in, first out, without those older than `max_age_s` when their turn comes, and
-        without the oldest when there is no more room. How full the ring is and how old a frame is
-        are facts; announced frame rates, which other programs use for this, are not (a camera that
-        promises 30 and delivers 29 makes them drop nearly everything).
+    Attributes:
+        kind: `every-frame` gives up none: the source waits for the reader (files). `latest` gives
+            up all but the newest: the reader is never more than one frame behind (live). `max-age`
+            is first in, first out, without the frames that are too old when their turn comes, and
+            without the oldest when there is no more room.
+        max_age_s: Seconds after which a frame is too old, for `max-age`.
     """
 
+    # How full the ring is and how old a frame is are facts; announced frame rates, which other
+    # programs use for this, are not: a camera that promises 30 and delivers 29 makes them drop
+    # nearly everything.
     kind: Literal["every-frame", "latest", "max-age"]
     max_age_s: float = 0.5
 
@@ -31,32 +34,25 @@ class Policy:
 
 EVERY_FRAME = Policy(kind="every-frame")
 LATEST = Policy(kind="latest")
+_BY_NAME = {"every-frame": EVERY_FRAME, "latest": LATEST, "max-age": Policy(kind="max-age")}
 
 
-def parse_policy(text: str) -> Policy:
-    """The policy that `every-frame`, `latest`, `max-age` or `max-age=300ms` (`=0.3s`) names.
+def parse_policy(text: str, name: str = "policy") -> Policy:
+    """The policy that `every-frame`, `latest`, `max-age` or `max-age=300ms` names.
 
-    Raises ConfigError for anything else.
+    Args:
+        text: What was written.
+        name: What it was written for, such as `--policy`; stands in the message.
+
+    Raises:
+        ConfigError: It is anything else.
     """
     kind, separator, age = text.partition("=")
+    if not separator and kind in _BY_NAME:
+        return _BY_NAME[kind]
     if kind == "max-age":
-        return (
-            Policy(kind="max-age", max_age_s=_seconds(age, text))
-            if separator
-            else Policy(kind="max-age")
-        )
-    if not separator and kind == "latest":
-        return LATEST
-    if not separator and kind == "every-frame":
-        return EVERY_FRAME
+        with suppress(ConfigError):  # told below, with all that may be given
+            return Policy(kind="max-age", max_age_s=float(parse_duration(age, name)))
     raise ConfigError(
-        f"--policy must be every-frame, latest or max-age=TIME (300ms, 0.5s), not {text!r}"
+        f"{name} must be every-frame, latest or max-age=TIME, such as max-age=300ms, not {text!r}"
     )
-
-
-def _seconds(age: str, text: str) -> float:
-    for unit, factor in _UNITS_S.items():
-        number = age.removesuffix(unit)
-        if number != age and number.replace(".", "", 1).isdigit() and float(number) > 0:
-            return float(number) * factor
-    raise ConfigError(f"--policy {text!r}: the age must be a positive time such as 300ms or 0.5s")

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import cv2
 
 # Threads hand the interpreter over after 0.5 ms instead of 5: a hop between two stages costs 60 us
-# instead of 5 ms while a third thread computes in Python (../shared/reference/performance.md,
-# section 2).
+# instead of 5 ms while a third thread computes in Python (docs/reference.md, section 6).
 _SWITCH_INTERVAL_S = 0.0005
 
 

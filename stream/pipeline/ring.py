@@ -85,7 +85,7 @@ class RingBuffer(Generic[T]):
 
     One Condition guards everything. A lock-free structure would gain nothing that can be measured
     here: a hop costs about 30 us, nearly all of it the wake-up of the other thread
-    (../shared/reference/performance.md, section 2).
+    (docs/reference.md, section 6).
 
     slots: the objects to hand over, made once by the caller.
     signal: a Condition to share between rings that one reader waits for together; its own, if not

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from basics.statistics import Statistics
 from stream.pipeline.context import RunContext
-from stream.pipeline.timing import StageStatistics, Statistics
+from stream.pipeline.timing import StageStatistics
 from stream.sources import SourceHealth
 
 

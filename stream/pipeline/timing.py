@@ -11,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from basics.statistics import Statistics, percentiles
+
 WINDOW = 1 << 16  # samples kept of each series: 36 minutes at 30 frames a second, 512 KiB
 
 
@@ -41,20 +43,6 @@ class Ranges(Protocol):
 
     def push(self, name: str) -> None: ...
     def pop(self) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statistics:
-    """A series of numbers in brief. n, mean and max are of all of them, the percentiles of the last
-    65,536.
-    """
-
-    n: int = 0
-    mean: float = 0.0
-    p50: float = 0.0
-    p95: float = 0.0
-    p99: float = 0.0
-    max: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,19 +96,19 @@ class Series:
         return np.roll(self._values, -(self._count % len(self._values)))
 
     def statistics(self, scale: float = 1.0) -> Statistics:
-        """The series in brief, every value multiplied by `scale`."""
+        """The series in brief, every value multiplied by `scale`: n, mean and max of all values,
+        percentiles of those in the window.
+        """
         count = self._count
         if count == 0:
             return Statistics()
-        p50, p95, p99 = (
-            np.percentile(self._values[: min(count, len(self._values))], (50, 95, 99)) * scale
-        )
+        p50, p95, p99 = percentiles(self._values[: min(count, len(self._values))])
         return Statistics(
             n=count,
             mean=self._total / count * scale,
-            p50=float(p50),
-            p95=float(p95),
-            p99=float(p99),
+            p50=p50 * scale,
+            p95=p95 * scale,
+            p99=p99 * scale,
             max=self._max * scale,
         )
 

@@ -13,7 +13,6 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from configs import SourceError
-from grouping import People
 from stream.estimator import Group
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import HandOver
@@ -127,8 +126,7 @@ class GroupWorker(StageWorker[InferredItem]):
 
     def process(self, item: InferredItem) -> GroupedItem:
         maps = item.maps
-        found = self._group(maps.heatmaps, maps.tags, maps.candidates)
-        people = People(maps.alignment.to_image(found.keypoints), found.scores, found.tags)
+        people = self._group(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
         return item.grouped(people, keep_maps=item.lane.draws_maps)
 
 

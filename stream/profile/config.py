@@ -1,8 +1,10 @@
-"""What is measured of a run: the fields of this class are flags of `run_stream.py`."""
+"""What is measured of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from configs.errors import ConfigError
 from configs.flags import option
@@ -10,9 +12,20 @@ from configs.flags import option
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileConfig:
-    """Nothing is measured but the summary, unless one of these is given."""
+    """What is measured of a run; nothing but the summary, unless one of these is given.
 
-    profile: str | None = option(
+    Attributes:
+        profile: Folder that profile.json, trace.json and report.html are written to; None for none.
+        trace_gzip: Whether the trace is compressed, to trace.json.gz.
+        benchmark: Whether the command prints the figures as one line of JSON on standard output.
+
+    Raises:
+        ConfigError: `trace_gzip` without a folder.
+    """
+
+    TITLE: ClassVar[str] = "measuring"
+
+    profile: Path | None = option(
         None, help="write profile.json, trace.json and report.html to this folder", metavar="DIR"
     )
     trace_gzip: bool = option(False, help="with --profile: compress the trace, to trace.json.gz")
@@ -23,4 +36,4 @@ class ProfileConfig:
 
     def __post_init__(self) -> None:
         if self.trace_gzip and self.profile is None:
-            raise ConfigError("--trace-gzip compresses the trace of --profile DIR; give that too")
+            raise ConfigError("trace_gzip compresses the trace of --profile DIR; give that too")

@@ -12,6 +12,13 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
+from basics.hardware import (
+    board_name,
+    memory_gib,
+    processor_name,
+    read_system_file,
+    usable_cores,
+)
 from stream.profile.nvml_probe import NvmlProbe
 from stream.profile.nvpmodel import parse_jetson_clocks, parse_nvpmodel
 
@@ -27,7 +34,6 @@ _PACKAGES = (
     ),
     *("onnxruntime-gpu", "openvino", "torch", "tensorrt", "tensorrt-rtx", "pycuda", "nvidia-ml-py"),
 )
-_BOARD = Path("/proc/device-tree/model")
 _L4T = Path("/etc/nv_tegra_release")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -65,18 +71,18 @@ def _versions() -> dict[str, str]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    release = re.search(r"R(\d+).*?REVISION: ([\d.]+)", _text(_L4T))
+    release = re.search(r"R(\d+).*?REVISION: ([\d.]+)", read_system_file(_L4T))
     if release is not None:
         versions["jetson linux"] = f"{release[1]}.{release[2]}"
     return versions
 
 
 def _hardware(nvml: NvmlProbe | None) -> dict[str, str]:
-    hardware = {"cpu": _cpu_name(), "cores": str(_usable_cores())}
-    memory = re.search(r"MemTotal:\s+(\d+) kB", _text(Path("/proc/meminfo")))
+    hardware = {"cpu": processor_name(), "cores": str(usable_cores())}
+    memory = memory_gib()
     if memory is not None:
-        hardware["memory"] = f"{int(memory[1]) / 2**20:.1f} GiB"
-    board = _text(_BOARD).strip("\0\n ")
+        hardware["memory"] = f"{memory:.1f} GiB"
+    board = board_name()
     if board:
         hardware["board"] = board
     if nvml is not None:
@@ -87,7 +93,7 @@ def _hardware(nvml: NvmlProbe | None) -> dict[str, str]:
 
 def _power() -> dict[str, str]:
     power = {}
-    governor = _text(_GOVERNOR).strip()
+    governor = read_system_file(_GOVERNOR).strip()
     if governor:
         power["cpu governor"] = governor
     mode = parse_nvpmodel(_output("nvpmodel", "-q"))
@@ -97,22 +103,6 @@ def _power() -> dict[str, str]:
     if pinned is not None:
         power["jetson_clocks"] = "pinned" if pinned else "not pinned"
     return power
-
-
-def _cpu_name() -> str:
-    name = re.search(r"model name\s*:\s*(.+)", _text(Path("/proc/cpuinfo")))
-    return name[1].strip() if name is not None else platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _output(*command: str) -> str:

@@ -4,16 +4,16 @@ line all show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.statistics import Statistics
 from stream.frame import SourceInfo
 from stream.pipeline.summary import Summary
-from stream.pipeline.timing import Statistics, Timings
+from stream.pipeline.timing import Timings
 from stream.profile.environment import Environment
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
@@ -60,7 +60,7 @@ def document(
         **_rates(summary, recorder),
         "latency_ms": asdict(summary.latency_ms),
         "people_per_frame": asdict(
-            statistics_of(recorder.deliveries.even(recorder.every)["value"])
+            Statistics.of(recorder.deliveries.even(recorder.every)["value"])
         ),
         "stages": [
             {"name": stage.name, **asdict(stage.time_ms), "busy_share": stage.busy_share}
@@ -72,7 +72,7 @@ def document(
         "sources": [
             _source(summary, index, facts.sources) for index in range(len(summary.sources))
         ],
-        "telemetry": {name: asdict(statistics_of(track.values)) for name, track in samples.items()},
+        "telemetry": {name: asdict(Statistics.of(track.values)) for name, track in samples.items()},
         "kept_every": recorder.every,
         "timeline": timeline(
             recorder, samples, began_ns=timings.began_ns, elapsed_s=summary.elapsed_s
@@ -84,17 +84,6 @@ def document(
         "latency_distribution": _distribution(recorder),
         "grouping_by_people": _grouping(recorder),
     }
-
-
-def statistics_of(values: NDArray[Any] | Iterable[float]) -> Statistics:
-    """Of all of the values, as NumPy has them."""
-    values = np.asarray(values, float)
-    if not values.size:
-        return Statistics()
-    p50, p95, p99 = (float(value) for value in np.percentile(values, (50, 95, 99)))
-    return Statistics(
-        n=values.size, mean=float(values.mean()), p50=p50, p95=p95, p99=p99, max=float(values.max())
-    )
 
 
 def _run(facts: RunFacts, summary: Summary) -> dict[str, Any]:
@@ -132,7 +121,7 @@ def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[dict[
     ]
     if "infer" in recorder.works:
         rows = recorder.works["infer"].even(recorder.every)
-        in_engine = statistics_of((rows["end_ns"] - rows["begin_ns"]) * 1e-6)
+        in_engine = Statistics.of((rows["end_ns"] - rows["begin_ns"]) * 1e-6)
         parts.append({"name": "infer: submit to result", **asdict(in_engine), "busy_share": None})
     return parts
 
@@ -218,7 +207,7 @@ def _grouping(recorder: Recorder) -> list[dict[str, Any]]:
     where, lengths_ms = recorder.per_frame("group")
     people = recorder.deliveries.kept()["value"][where]
     return [
-        {"people": int(count), **asdict(statistics_of(lengths_ms[people == count]))}
+        {"people": int(count), **asdict(Statistics.of(lengths_ms[people == count]))}
         for count in np.unique(people)
     ]
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class NvmlProbe:
@@ -73,6 +73,6 @@ def nvml_probe() -> NvmlProbe | None:
         nvml.nvmlInit()
         probe = NvmlProbe(nvml)
     except nvml.NVMLError as error:
-        _LOG.info("no GPU to watch: NVML says %s", error)
+        logger.info("no GPU to watch: NVML says %s", error)
         return None
     return probe if probe.gpu_names else None

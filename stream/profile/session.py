@@ -23,29 +23,37 @@ from stream.profile.tegra_probe import tegra_probe
 from stream.profile.telemetry import Probe, Telemetry
 from stream.profile.trace import write_trace
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Profiler:
     """Gives a pipeline the timings to use, watches the machine while its context is open, and
-    writes what came of it.
+    writes what came of it. Used for one run.
 
-    Used for one run. Nothing is started, and no sensor touched, before the context is entered.
-
-        profiler = Profiler(ProfileConfig(profile="out"))
+        profiler = Profiler(ProfileConfig(profile=Path("out")))
         with Pipeline(..., timings=profiler.timings) as pipeline, profiler:
             pipeline.run()
-        figures = profiler.document(facts, pipeline.summary())
-        profiler.write(figures)
+        profiler.finish(facts, pipeline.summary())
 
-    Raises SinkError at once if the folder cannot be written to.
+    Attributes:
+        timings: For the pipeline.
+        figures: What `stream.profile.figures` makes of the run; None before `finish`.
     """
 
     def __init__(self, config: ProfileConfig) -> None:
-        self._folder = None if config.profile is None else _usable_folder(Path(config.profile))
+        """Nothing is started, and no sensor touched, before the context is entered.
+
+        Args:
+            config: What is measured, and where it is written.
+
+        Raises:
+            SinkError: The folder cannot be written to.
+        """
+        self._folder = None if config.profile is None else _usable_folder(config.profile)
         self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
         self._recorder = Recorder()
         self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())
+        self.figures: dict[str, Any] | None = None
         self._environment: Environment | None = None
         self._telemetry = Telemetry()
 
@@ -63,6 +71,20 @@ class Profiler:
         trace: TracebackType | None,
     ) -> None:
         self._telemetry.stop()
+
+    def finish(self, facts: RunFacts, summary: Summary) -> None:
+        """Makes `figures`, and writes them if a folder was given.
+
+        Raises:
+            SinkError: They cannot be written; it is only logged where the run has failed already.
+        """
+        self.figures = self.document(facts, summary)
+        try:
+            self.write(self.figures)
+        except SinkError as error:
+            if facts.error is None:
+                raise
+            logger.error("%s", error)
 
     def document(self, facts: RunFacts, summary: Summary) -> dict[str, Any]:
         """The figures of the run; `stream.profile.figures` says what is in them."""
@@ -93,7 +115,7 @@ class Profiler:
                 f"cannot write the profile to {str(self._folder)!r}: {error.strerror or error}"
             ) from error
         if figures["kept_every"] > 1:
-            _LOG.warning(
+            logger.warning(
                 "the run was long: its plots and trace show one frame in %d, and the slow ones",
                 figures["kept_every"],
             )

@@ -6,10 +6,11 @@ import logging
 import shutil
 import subprocess
 import threading
+from typing import IO
 
 from stream.profile.tegrastats import TegraStats, parse_tegrastats
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class TegraProbe:
@@ -29,6 +30,7 @@ class TegraProbe:
             encoding="utf-8",
             errors="replace",
         )
+        self._lines: IO[str] = self._process.stdout  # type: ignore[assignment]  # it is a pipe
         self._last: TegraStats | None = None
         self._thread = threading.Thread(target=self._follow, name="tegrastats", daemon=True)
         self._thread.start()
@@ -48,12 +50,10 @@ class TegraProbe:
             self._process.kill()
             self._process.wait()
         self._thread.join(1.0)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._lines.close()
 
     def _follow(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._lines:
             self._last = parse_tegrastats(line)
 
 
@@ -65,7 +65,7 @@ def tegra_probe() -> TegraProbe | None:
     try:
         return TegraProbe(command)
     except OSError as error:
-        _LOG.info("tegrastats does not start: %s", error)
+        logger.info("tegrastats does not start: %s", error)
         return None
 
 

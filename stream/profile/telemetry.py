@@ -10,7 +10,7 @@ from typing import Protocol
 
 from stream.profile.samples import Samples
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PERIOD_S = 0.5  # NVML and tegrastats average over 0.1 to 1 s themselves
 
@@ -77,4 +77,4 @@ class Telemetry:
             action()
         except Exception as error:  # noqa: BLE001 - a sensor must not end a run
             self._silent.add(probe.name)
-            _LOG.warning("%s can no longer be read: %s", probe.name, error)
+            logger.warning("%s can no longer be read: %s", probe.name, error)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from basics.kernels import kernel
 
 
 class MapAlignment(Protocol):
@@ -51,16 +52,18 @@ def draw_maps(image: NDArray[np.uint8], maps: Maps, kind: str) -> None:
         np.ascontiguousarray(corners[0, :, :2]), np.ascontiguousarray(placed)
     )
     size = image.shape[1], image.shape[0]
-    strength = cv2.warpAffine(strength, matrix, size, flags=cv2.INTER_LINEAR)
+    strength = cv2.warpAffine(strength, matrix, size, flags=cv2.INTER_LINEAR)  # type: ignore[assignment]
     if kind == "tags":
-        value = cv2.warpAffine(value, matrix, size, flags=cv2.INTER_NEAREST)
+        value = cv2.warpAffine(value, matrix, size, flags=cv2.INTER_NEAREST)  # type: ignore[assignment]
         _lay_over(image, strength, value, _HUES, _STRENGTH)
     else:
         _lay_over(image, strength, strength, _HEAT, _STRENGTH)
 
 
-@numba.njit(nogil=True, cache=True)
-def _flatten(heatmaps, tags, tag_range):  # type: ignore[no-untyped-def]
+@kernel
+def _flatten(
+    heatmaps: NDArray[np.float32], tags: NDArray[np.float32], tag_range: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Per pixel the strongest joint: its score 0..255, and its tag (the first one) over `tag_range`
     as 0..255.
     """
@@ -80,8 +83,14 @@ def _flatten(heatmaps, tags, tag_range):  # type: ignore[no-untyped-def]
     return strength, value
 
 
-@numba.njit(nogil=True, cache=True)
-def _lay_over(image, strength, value, colours, most):  # type: ignore[no-untyped-def]
+@kernel
+def _lay_over(
+    image: NDArray[np.uint8],
+    strength: NDArray[np.uint8],
+    value: NDArray[np.uint8],
+    colours: NDArray[np.float32],
+    most: float,
+) -> None:
     for row in range(image.shape[0]):
         for column in range(image.shape[1]):
             share = strength[row, column]

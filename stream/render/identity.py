@@ -6,9 +6,10 @@ than `PATIENCE` frames comes back as somebody new.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from basics.kernels import kernel
 
 PATIENCE = 20
 _CAPACITY = 128
@@ -35,8 +36,16 @@ class PersonIds:
         return ids
 
 
-@numba.njit(nogil=True, cache=True)
-def _match(keypoints, threshold, known, known_ids, unseen, next_id, ids):  # type: ignore[no-untyped-def]
+@kernel
+def _match(
+    keypoints: NDArray[np.float64],
+    threshold: float,
+    known: NDArray[np.float64],
+    known_ids: NDArray[np.int64],
+    unseen: NDArray[np.int32],
+    next_id: int,
+    ids: NDArray[np.int64],
+) -> int:
     people, capacity = keypoints.shape[0], known.shape[0]
     distances = np.empty((people, capacity))
     for person in range(people):
@@ -81,8 +90,8 @@ def _match(keypoints, threshold, known, known_ids, unseen, next_id, ids):  # typ
     return next_id
 
 
-@numba.njit(nogil=True, cache=True)
-def _distance(first, second, threshold):  # type: ignore[no-untyped-def]
+@kernel
+def _distance(first: NDArray[np.float64], second: NDArray[np.float64], threshold: float) -> float:
     total, count = 0.0, 0
     left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
     for joint in range(first.shape[0]):

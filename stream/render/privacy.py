@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.kernels import kernel
 from configs import KeypointSet
 
 # A face that is only just suspected is still a face: far below the threshold for drawing.
@@ -51,8 +51,10 @@ def blur_background(image: NDArray[np.uint8]) -> None:
     cv2.resize(cv2.blur(small, (3, 3)), (width, height), dst=image, interpolation=cv2.INTER_LINEAR)
 
 
-@numba.njit(nogil=True, cache=True)
-def mosaic_heads(image, keypoints, heads):  # type: ignore[no-untyped-def]
+@kernel
+def mosaic_heads(
+    image: NDArray[np.uint8], keypoints: NDArray[np.float64], heads: HeadJoints
+) -> None:
     """Replaces every head of the people (P, J, 3) by at most 6 x 6 blocks of their mean colour."""
     for person in range(keypoints.shape[0]):
         x, y, radius = _head(keypoints[person], heads)
@@ -60,8 +62,8 @@ def mosaic_heads(image, keypoints, heads):  # type: ignore[no-untyped-def]
             _mosaic(image, x, y, radius, max(4, math.ceil(radius / 3)))
 
 
-@numba.njit(nogil=True, cache=True)
-def _head(joints, heads):  # type: ignore[no-untyped-def]
+@kernel
+def _head(joints: NDArray[np.float64], heads: HeadJoints) -> tuple[float, float, float]:
     """Centre and radius of a disc around the head; radius 0 where nothing tells where it is."""
     x, y, count = 0.0, 0.0, 0
     for joint in heads.face:
@@ -90,8 +92,8 @@ def _head(joints, heads):  # type: ignore[no-untyped-def]
     return shoulder_x + 1.1 * body * up_x, shoulder_y + 1.1 * body * up_y, 1.25 * body
 
 
-@numba.njit(nogil=True, cache=True)
-def _between(joints, pair):  # type: ignore[no-untyped-def]
+@kernel
+def _between(joints: NDArray[np.float64], pair: NDArray[np.int32]) -> tuple[float, float, float]:
     """Middle of a pair of joints and the distance between them; -inf where neither was found."""
     left, right = pair[0], pair[1]
     has_left = left >= 0 and joints[left, 2] >= FACE_THRESHOLD
@@ -110,8 +112,8 @@ def _between(joints, pair):  # type: ignore[no-untyped-def]
     return -np.inf, -np.inf, 0.0
 
 
-@numba.njit(nogil=True, cache=True)
-def _mosaic(image, x, y, radius, block):  # type: ignore[no-untyped-def]
+@kernel
+def _mosaic(image: NDArray[np.uint8], x: float, y: float, radius: float, block: int) -> None:
     height, width = image.shape[0], image.shape[1]
     for top in range(int(y - radius), int(y + radius), block):
         for left in range(int(x - radius), int(x + radius), block):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.kernels import kernel
 from configs import KeypointSet
 from grouping import People
 from stream.render.config import RenderConfig
@@ -42,6 +42,7 @@ class Renderer:
         self.theme = theme if isinstance(theme, Theme) else load_theme(theme or self.options.theme)
         self._shades = self.theme.shades()
         self._outline, self._centre = bgr(self.theme.outline), bgr(self.theme.joint_centre)
+        self._keypoint_set = keypoint_set
         self._skeleton = make_skeleton(keypoint_set)
         self._heads = head_joints(keypoint_set)
         self._ids = PersonIds(len(keypoint_set))
@@ -52,13 +53,11 @@ class Renderer:
         """Compiles what `draw` calls, or loads it from the cache, before the first frame is
         waiting.
         """
-        keypoints = np.ones((1, len(self._skeleton.joint_shades), 3), np.float32)
+        keypoints = np.ones((1, len(self._keypoint_set), 3), np.float32)
         people = People(keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32))
         status = Status(fps=0.0, latency_ms=0.0, drops=0)
         everything = RenderConfig(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
-        spare = Renderer.__new__(Renderer)
-        spare.__dict__.update(self.__dict__, options=everything, _ids=PersonIds(keypoints.shape[1]))
-        spare._trails = self._trails.empty_copy()
+        spare = Renderer(self._keypoint_set, self.theme, everything)  # these people are nobody's
         for _ in range(2):
             spare.draw(np.zeros((64, 64, 3), np.uint8), people, status)
 
@@ -171,8 +170,8 @@ def make_skeleton(keypoint_set: KeypointSet) -> Skeleton:
     return Skeleton(links, link_sides.astype(np.int32), sides, weights.astype(np.float32))
 
 
-@numba.njit(nogil=True, cache=True)
-def _usable(keypoints):  # type: ignore[no-untyped-def]
+@kernel
+def _usable(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same array: joints nowhere near an image (not finite, or beyond a million pixels) get
     score 0.
     """
@@ -184,8 +183,10 @@ def _usable(keypoints):  # type: ignore[no-untyped-def]
     return keypoints
 
 
-@numba.njit(nogil=True, cache=True)
-def _boxes(keypoints, threshold):  # type: ignore[no-untyped-def]
+@kernel
+def _boxes(
+    keypoints: NDArray[np.float64], threshold: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Boxes (P, 4) x, y, width, height of the joints that are drawn, a tenth larger; and the sizes
     (P,) of the people.
     """

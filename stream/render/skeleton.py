@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from basics.kernels import kernel
 
 
 class Style(NamedTuple):
@@ -42,8 +43,18 @@ class Skeleton(NamedTuple):
     joint_weights: NDArray[np.float32]  # (J,)
 
 
-@numba.njit(nogil=True, cache=True)
-def capsule(image, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: ignore[no-untyped-def]
+@kernel
+def capsule(
+    image: NDArray[np.uint8],
+    x0: float,
+    y0: float,
+    x1: float,
+    y1: float,
+    radius: float,
+    colour: NDArray[np.float32],
+    opacity: float,
+    hole: float,
+) -> None:
     """Blends the capsule from (x0, y0) to (x1, y1), in pixel centres, into `image` (H, W, 3)
     uint8.
 
@@ -128,14 +139,14 @@ def capsule(image, x0, y0, x1, y1, radius, colour, opacity, hole):  # type: igno
                 )
 
 
-@numba.njit(nogil=True, cache=True)
-def _opacity(score, style):  # type: ignore[no-untyped-def]
+@kernel
+def _opacity(score: float, style: Style) -> float:
     share = (score - style.threshold) / max(1e-6, style.full_score - style.threshold)
     return style.opacity * (style.faintest + (1 - style.faintest) * min(1.0, max(0.0, share)))
 
 
-@numba.njit(nogil=True, cache=True)
-def person_size(joints, threshold):  # type: ignore[no-untyped-def]
+@kernel
+def person_size(joints: NDArray[np.float64], threshold: float) -> float:
     """Larger side in pixels of the box around the joints (J, 3) with at least this score; 0 where
     there are none.
     """
@@ -147,8 +158,17 @@ def person_size(joints, threshold):  # type: ignore[no-untyped-def]
     return max(0.0, right - left, bottom - top)
 
 
-@numba.njit(nogil=True, cache=True)
-def draw_people(image, keypoints, order, colours, skeleton, style, outline, centre):  # type: ignore[no-untyped-def]
+@kernel
+def draw_people(
+    image: NDArray[np.uint8],
+    keypoints: NDArray[np.float64],
+    order: NDArray[np.int64],
+    colours: NDArray[np.float32],
+    skeleton: Skeleton,
+    style: Style,
+    outline: NDArray[np.float32],
+    centre: NDArray[np.float32],
+) -> None:
     """Draws people (P, J, 3) x, y, score in `order`, each with its colours (P, 3 shades, 3).
 
     `outline` and `centre` (3,) are the colours around limbs and in the middle of joints.
@@ -163,8 +183,18 @@ def draw_people(image, keypoints, order, colours, skeleton, style, outline, cent
                 _draw_person(image, joints, shades, skeleton, style, outline, centre, radius, dark)
 
 
-@numba.njit(nogil=True, cache=True)
-def _draw_person(image, joints, shades, skeleton, style, outline, centre, radius, dark):  # type: ignore[no-untyped-def]
+@kernel
+def _draw_person(
+    image: NDArray[np.uint8],
+    joints: NDArray[np.float64],
+    shades: NDArray[np.float32],
+    skeleton: Skeleton,
+    style: Style,
+    outline: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    radius: float,
+    dark: bool,
+) -> None:
     grow = style.outline_px if dark else 0.0
     fade = style.outline_opacity if dark else 1.0
     for link in range(skeleton.links.shape[0]):
@@ -192,8 +222,15 @@ def _draw_person(image, joints, shades, skeleton, style, outline, centre, radius
             capsule(image, x, y, x, y, 0.42 * width, centre, opacity, 0.0)
 
 
-@numba.njit(nogil=True, cache=True)
-def draw_boxes(image, boxes, order, colours, radius, opacity):  # type: ignore[no-untyped-def]
+@kernel
+def draw_boxes(
+    image: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
+    order: NDArray[np.int64],
+    colours: NDArray[np.float32],
+    radius: float,
+    opacity: float,
+) -> None:
     """Draws boxes (P, 4) x, y, width, height as thin frames in the middle shade of each person."""
     for index in range(order.shape[0]):
         person = order[index]
@@ -208,8 +245,15 @@ def draw_boxes(image, boxes, order, colours, radius, opacity):  # type: ignore[n
         capsule(image, left, bottom, left, top, radius, colour, opacity, 0.0)
 
 
-@numba.njit(nogil=True, cache=True)
-def draw_trails(image, places, newest, colours, radius, opacity):  # type: ignore[no-untyped-def]
+@kernel
+def draw_trails(
+    image: NDArray[np.uint8],
+    places: NDArray[np.float64],
+    newest: int,
+    colours: NDArray[np.float32],
+    radius: float,
+    opacity: float,
+) -> None:
     """Draws trails: places (P, N, E, 3) x, y, seen, a ring whose latest entry is `newest`; they
     thin and fade with age.
     """

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.kernels import kernel
 from stream.render.skeleton import capsule
 from stream.render.theme import Theme, bgr
 
@@ -50,8 +50,16 @@ def text_codes(text: str) -> NDArray[np.uint8]:
     )
 
 
-@numba.njit(nogil=True, cache=True)
-def draw_text(image, glyphs, codes, x, y, colour, opacity):  # type: ignore[no-untyped-def]
+@kernel
+def draw_text(
+    image: NDArray[np.uint8],
+    glyphs: Glyphs,
+    codes: NDArray[np.uint8],
+    x: int,
+    y: int,
+    colour: NDArray[np.float32],
+    opacity: float,
+) -> int:
     """Blends characters with their line's left upper corner at (x, y) into `image` (H, W, 3)
     uint8; gives the x after it.
     """
@@ -159,8 +167,16 @@ class TextPainter:
         )
 
 
-@numba.njit(nogil=True, cache=True)
-def _draw_labels(image, glyphs, boxes, order, colours, ids, scores):  # type: ignore[no-untyped-def]
+@kernel
+def _draw_labels(
+    image: NDArray[np.uint8],
+    glyphs: Glyphs,
+    boxes: NDArray[np.float64],
+    order: NDArray[np.int64],
+    colours: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float32],
+) -> None:
     codes = np.empty(32, np.uint8)
     line = glyphs.masks.shape[1]
     ink = np.array([16.0, 16.0, 16.0], np.float32)
@@ -202,8 +218,8 @@ def _draw_labels(image, glyphs, boxes, order, colours, ids, scores):  # type: ig
         draw_text(image, glyphs, codes[:count], x, y, ink, 1.0)
 
 
-@numba.njit(nogil=True, cache=True)
-def _put_number(codes, count, number):  # type: ignore[no-untyped-def]
+@kernel
+def _put_number(codes: NDArray[np.uint8], count: int, number: int) -> int:
     size = 1
     while number >= 10**size and size < 18:
         size += 1
@@ -212,8 +228,8 @@ def _put_number(codes, count, number):  # type: ignore[no-untyped-def]
     return count + size
 
 
-@numba.njit(nogil=True, cache=True)
-def _put_score(codes, count, score):  # type: ignore[no-untyped-def]
+@kernel
+def _put_score(codes: NDArray[np.uint8], count: int, score: float) -> int:
     hundredths = int(100 * min(1.0, max(0.0, score)) + 0.5)
     codes[count], codes[count + 1] = np.uint8(_ZERO + hundredths // 100), _DOT
     codes[count + 2], codes[count + 3] = (

@@ -23,13 +23,6 @@ class Trails:
         self._places = np.zeros((_SLOTS, 0, len(self._ends), 3))
         self._newest = 0
 
-    def empty_copy(self) -> Trails:
-        """Trails of the same joints that remember nothing."""
-        copy = Trails.__new__(Trails)
-        copy._ends, copy._newest = self._ends, 0
-        copy._owners, copy._places = np.full(_SLOTS, -1, np.int64), self._places[:, :0]
-        return copy
-
     def draw(
         self,
         image: NDArray[np.uint8],

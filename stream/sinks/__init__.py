@@ -2,7 +2,8 @@
 
 from stream.sinks.base import Controls, Interactive, Lossy, RunInfo, Sink
 from stream.sinks.browser import BrowserConfig
-from stream.sinks.opening import open_sinks
+from stream.sinks.making import make_sinks
+from stream.sinks.planning import Output, plan_outputs
 from stream.sinks.video_config import VideoConfig
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Controls",
     "Interactive",
     "Lossy",
+    "Output",
     "RunInfo",
     "Sink",
     "VideoConfig",
-    "open_sinks",
+    "make_sinks",
+    "plan_outputs",
 ]

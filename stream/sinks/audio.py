@@ -11,7 +11,7 @@ import av
 
 from stream.sinks.containers import OUTPUT_ERRORS
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class AudioCopy:
@@ -77,7 +77,7 @@ class AudioCopy:
             self._input = None
 
     def _leave_out(self, error: Exception) -> None:
-        _LOG.warning("the audio of %r is left out: %s", self._path, error)
+        logger.warning("the audio of %r is left out: %s", self._path, error)
         self.close()
 
     def _advance(self) -> None:
@@ -94,4 +94,4 @@ class AudioCopy:
                 self._next = packet
                 return
         except OUTPUT_ERRORS as error:
-            _LOG.warning("the audio ends early: %s", error)
+            logger.warning("the audio ends early: %s", error)

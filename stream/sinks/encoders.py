@@ -14,7 +14,7 @@ from configs.errors import ConfigError
 from configs.loading import nearest
 from stream.sinks.video_config import VideoConfig
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # In order of preference; the last of each is software. VAAPI is missing because it only takes
 # frames that are already on the device. V4L2 M2M encoders (Raspberry Pi, older Jetsons) ignore
@@ -53,7 +53,7 @@ def choose_encoder(codec: str, name: str) -> str:
             kind = (
                 "software, no hardware encoder answered" if candidate in _SOFTWARE else "hardware"
             )
-            _LOG.info("video encoder: %s (%s)", candidate, kind)
+            logger.info("video encoder: %s (%s)", candidate, kind)
             return candidate
         refusals[candidate] = reason
     raise ConfigError(

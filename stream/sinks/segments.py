@@ -31,14 +31,13 @@ class VideoSeries:
         """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
         `pts`. Raises SinkError.
         """
-        segment_s = self._video.options.segment_s
+        segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
-            self._file.close(audio_until_s=since_s)
-            self._file = None
+            file, self._file = self._file, None
+            file.close(audio_until_s=since_s)
         if self._file is None:
-            self._open_next(pts, origin_s)
-        assert self._file is not None
+            self._file = self._open_next(pts, origin_s)
         self._file.encode(image, pts - self._started)
 
     def close(self, *, all_audio: bool) -> bool:
@@ -50,16 +49,16 @@ class VideoSeries:
             file.close(audio_until_s=None if all_audio else file.end_s)
         return self._count > 0
 
-    def _open_next(self, pts: int, origin_s: Fraction) -> None:
+    def _open_next(self, pts: int, origin_s: Fraction) -> VideoFile:
         target, begin_s = self._target, None
-        if self._video.options.segment_s is not None:
+        if self._video.options.segment is not None:
             path = Path(self._target)
             target = str(path.with_name(f"{path.stem}-{self._count:04d}{path.suffix}"))
             self._started = pts
             if self._count:
                 begin_s = origin_s + pts * self._video.time_base
         started_s = self._started * self._video.time_base
-        self._file = VideoFile(
+        file = VideoFile(
             target,
             self._video,
             audio_path=self._audio_path,
@@ -67,3 +66,4 @@ class VideoSeries:
             begin_s=begin_s,
         )
         self._count += 1
+        return file

@@ -15,7 +15,7 @@ from configs.errors import SinkError
 from stream.backoff import backoff_s
 from stream.sinks.video_file import VideoFile, VideoFormat
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class StreamOut:
@@ -98,7 +98,7 @@ class StreamOut:
         wait_s = backoff_s(self._failures, random.random())
         self._failures += 1
         self._try_again_s = time.monotonic() + wait_s
-        _LOG.warning("%s; trying again in %.1f s", error, wait_s)
+        logger.warning("%s; trying again in %.1f s", error, wait_s)
 
     def _goes_on(self, file: VideoFile | None) -> bool:
         self._reached = self._reached or (file is not None and file.connected)

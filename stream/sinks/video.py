@@ -1,22 +1,19 @@
-"""Video outputs: annotated images with the time stamps and the audio of the source, encoded by a
-worker of their own.
-"""
+"""Video outputs: annotated images with the time stamps and the audio of the source."""
 
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import PoseStreamError, SinkError
+from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
+from stream.sinks.background_encoder import BackgroundEncoder
 from stream.sinks.base import RunInfo
 from stream.sinks.containers import FORMATS, RELAYED
 from stream.sinks.encoders import choose_encoder
@@ -27,26 +24,31 @@ from stream.sinks.timeline import Timeline
 from stream.sinks.video_config import VideoConfig
 from stream.sinks.video_file import VideoFormat
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-# One frame being encoded, one waiting, one being copied, and one to absorb a key frame that takes
-# longer than the others.
-_SLOTS = 4
 # No frame was finished for this long: the disk or the receiver is gone, and close must not wait
 # for ever.
 _STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 0.7
 
 
+class _Opened(NamedTuple):
+    """What there is while a video output is open."""
+
+    encoder: BackgroundEncoder
+    output: VideoSeries | StreamOut
+    timeline: Timeline
+
+
 class VideoSink:
-    """Writes the annotated images to `target`: a video file, or a stream where `container` names
-    its format.
+    """Writes the annotated images to `target`: a video file, or a stream.
 
-    Frames are copied into one of a few slots that were allocated once; a thread converts, encodes
-    and writes them. When all slots are full, `write` waits for a file and drops the frame for a
-    live source, where waiting would only add delay.
+    Images are copied; a thread converts, encodes and writes them. Where it cannot keep up, `write`
+    waits for a file and leaves the frame out for a live source, where waiting would only add delay.
 
-    Frames that are left out are counted: of a live source those that came while all slots were
-    full, and of a stream those that came while its receiver was away.
+    Args:
+        target: A path, or the address of a stream.
+        options: How it is encoded.
+        container: FFmpeg's name of the format of a stream; None for a file, whose suffix tells.
     """
 
     needs_image = True
@@ -57,20 +59,17 @@ class VideoSink:
         self._target = target
         self._options = options or VideoConfig()
         self._container = container
-        self._overrun = 0
-        self._series: VideoSeries | StreamOut | None = None
-        self._thread: threading.Thread | None = None
-        self._slots: list[NDArray[np.uint8]] = []
-        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._filled: queue.SimpleQueue[tuple[int, int, int] | None] = queue.SimpleQueue()
-        self._error: PoseStreamError | None = None
+        self._opened: _Opened | None = None
+        self._dropped = 0
         self._told = False
-        self._encoded = 0
 
     @property
     def dropped(self) -> int:
-        """Frames left out so far."""
-        return self._overrun + (self._series.lost if isinstance(self._series, StreamOut) else 0)
+        """Frames left out so far: of a live source those that came while the encoder was busy, and
+        of a stream those that came while its receiver was away.
+        """
+        opened = self._opened
+        return self._dropped if opened is None else _dropped(opened)
 
     @property
     def label(self) -> str:
@@ -81,10 +80,8 @@ class VideoSink:
         """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is
         not possible.
         """
-        self._source = source
-        self._timeline = Timeline(source.time_base)
         self._check_target(source)
-        self._video = VideoFormat(
+        video = VideoFormat(
             container=self._container or FORMATS[Path(self._target).suffix.lower()],
             size=(source.width, source.height),
             time_base=source.time_base,
@@ -93,13 +90,16 @@ class VideoSink:
             live=source.live,
         )
         choose_encoder(self._options.video_codec, self._options.video_encoder)
-        kind = StreamOut if self._video.container in RELAYED else VideoSeries
-        self._series = kind(self._target, self._video, audio_path=source.audio_path)
-        self._slots = [np.empty((source.height, source.width, 3), np.uint8) for _ in range(_SLOTS)]
-        for slot in range(_SLOTS):
-            self._free.put(slot)
-        self._thread = threading.Thread(target=self._run, name=f"encode {self.label}", daemon=True)
-        self._thread.start()
+        kind = StreamOut if video.container in RELAYED else VideoSeries
+        output = kind(self._target, video, audio_path=source.audio_path)
+        encoder = BackgroundEncoder(
+            output,
+            label=self.label,
+            size=video.size,
+            waits=not video.live,
+            frame_count=source.frame_count,
+        )
+        self._opened = _Opened(encoder, output, Timeline(source.time_base))
 
     def write(
         self,
@@ -111,52 +111,51 @@ class VideoSink:
         drops: int,
     ) -> None:
         """Takes a copy of `image`. Raises SinkError if an earlier one could not be written."""
-        if self._error is not None:
-            raise self._fail(self._error)
-        if self._thread is None:
+        if self._opened is None:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
+        encoder, timeline = self._opened.encoder, self._opened.timeline
         if image is None:
             raise SinkError(
                 f"cannot write {self.label!r}: a video needs images, and the pipeline drew none"
             )
-        slot = self._take_slot()
-        if slot is None:
-            self._overrun += 1
-            return
-        if image.shape == self._slots[slot].shape:
-            np.copyto(self._slots[slot], image)
-        else:  # the source changed its size; a video file cannot
-            cv2.resize(image, self._video.size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
-        self._filled.put((slot, self._timeline.stamp(frame), frame.index))
+        if encoder.error is None:
+            pts = timeline.stamp(frame)
+            encoder.put(image, pts, origin_s=timeline.origin_s, index=frame.index)
+        if encoder.error is not None:
+            self._told = True
+            raise encoder.error
 
     def close(self) -> None:
         """Waits until everything is encoded and the file is finished. Raises SinkError if that did
         not work.
         """
-        thread, self._thread = self._thread, None
-        if thread is None:
+        opened = self._opened
+        if opened is None:
             return
-        self._filled.put(None)
-        stalled_s = _STALLED_STREAM_S if isinstance(self._series, StreamOut) else _STALLED_FILE_S
-        progress = -1
-        while thread.is_alive() and progress != self._encoded:
-            progress = self._encoded
-            thread.join(stalled_s)
-        if thread.is_alive() and isinstance(self._series, StreamOut):
-            self._series.kill()
-            thread.join(stalled_s)
-        if thread.is_alive():
+        self._dropped, self._opened = _dropped(opened), None
+        encoder, output = opened.encoder, opened.output
+        encoder.finish()
+        stalled_s = _STALLED_STREAM_S if isinstance(output, StreamOut) else _STALLED_FILE_S
+        ended = encoder.join(stalled_s)
+        if not ended and isinstance(output, StreamOut):
+            output.kill()
+            ended = encoder.join(stalled_s)
+        self._dropped = _dropped(opened)
+        if not ended:
             raise SinkError(
                 f"cannot finish {self.label!r}: nothing was written for {stalled_s:g} s"
             )
-        if self._overrun:
-            _LOG.warning(
+        if encoder.overrun:
+            logger.warning(
                 "%d frames are not in %r: the encoder could not keep up",
-                self._overrun,
+                encoder.overrun,
                 self.label,
             )
-        if self._error is not None and not self._told:
-            raise self._fail(self._error)
+        if encoder.error is not None and not self._told:
+            raise encoder.error
+        if encoder.error is None and not encoder.wrote and self._container is None:
+            # not a single frame came: an empty file would only look like a video
+            Path(self._target).unlink(missing_ok=True)
 
     def __enter__(self) -> VideoSink:
         return self
@@ -176,51 +175,12 @@ class VideoSink:
                 path.parent.mkdir(parents=True, exist_ok=True)
             elif self._container is None:
                 check_output(path, source)
-                if self._options.segment_s is None:
+                if self._options.segment is None:
                     path.write_bytes(b"")
         except OSError as error:
             raise error if isinstance(error, SinkError) else sink_error(path, error) from error
 
-    def _fail(self, error: PoseStreamError) -> PoseStreamError:
-        self._told = True
-        return error
 
-    def _take_slot(self) -> int | None:
-        while True:
-            try:
-                return self._free.get(block=not self._video.live, timeout=0.1)
-            except queue.Empty:
-                if self._error is not None:
-                    raise self._fail(self._error) from None
-                if self._video.live:
-                    return None
-
-    def _run(self) -> None:
-        last_index = -1
-        try:
-            assert self._series is not None
-            try:
-                while (item := self._filled.get()) is not None:
-                    slot, pts, last_index = item
-                    self._series.encode(self._slots[slot], pts, origin_s=self._timeline.origin_s)
-                    self._free.put(slot)
-                    self._encoded += 1
-            finally:
-                self._finish(to_the_end=self._is_last(last_index))
-        except PoseStreamError as error:
-            self._error = self._error or error
-        except Exception as error:  # noqa: BLE001 - whatever ends this thread must reach the caller
-            self._error = SinkError(f"cannot write {self.label!r}: {type(error).__name__}: {error}")
-
-    def _finish(self, *, to_the_end: bool) -> None:
-        assert self._series is not None
-        if not self._series.close(all_audio=to_the_end) and self._container is None:
-            Path(self._target).unlink(
-                missing_ok=True
-            )  # not a single frame came: an empty file would only look like a video
-
-    def _is_last(self, index: int) -> bool:
-        """Whether the run went to the end of the source, so that audio that is longer than the
-        video belongs to it.
-        """
-        return self._source.frame_count is not None and index + 1 >= self._source.frame_count
+def _dropped(opened: _Opened) -> int:
+    output = opened.output
+    return opened.encoder.overrun + (output.lost if isinstance(output, StreamOut) else 0)

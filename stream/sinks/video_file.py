@@ -28,7 +28,7 @@ from stream.sinks.files import shown_target
 from stream.sinks.relay import Relay
 from stream.sinks.video_config import VideoConfig
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class VideoFile:
         except OUTPUT_ERRORS as error:
             if not self._audio.found:
                 raise self._error(error) from error
-            _LOG.warning("the audio of %r is left out: this output cannot carry it", audio_path)
+            logger.warning("the audio of %r is left out: this output cannot carry it", audio_path)
             self._close_quietly()
             try:
                 self._open(None, origin_s, begin_s)
@@ -218,7 +218,7 @@ class VideoFile:
         try:
             move_index_to_front(Path(self._target), self._video.time_base)
         except OUTPUT_ERRORS as error:
-            _LOG.warning(
+            logger.warning(
                 "%r stays a fragmented MP4 (it plays, but is slower to seek in): %s",
                 self._target,
                 error,

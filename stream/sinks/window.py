@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,15 +13,23 @@ from numpy.typing import NDArray
 
 from grouping import People
 from stream.frame import Frame, SourceInfo
-from stream.render.config import RenderConfig
+from stream.render.config import Overlay
 from stream.sinks.base import Controls, RunInfo
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 KEYS = "space pause, . step, s screenshot, k skeletons, b boxes, i numbers, t trails, h heatmaps, g tags, l status line, q quit"
+OVERLAY_KEYS: dict[str, Overlay] = {
+    "k": "skeletons",
+    "b": "boxes",
+    "i": "ids",
+    "t": "trails",
+    "h": "heatmaps",
+    "g": "tags",
+    "l": "status",
+}
 _QUIT = (ord("q"), 27)
 _POLL_MS = 30
-_TRAIL_FRAMES = 25
 _LARGEST = (1600, 900)  # width, height: a 4K source must not cover the desktop
 
 
@@ -55,7 +61,9 @@ class WindowSink:
         self._name = Path(source.name.rstrip("/")).stem or "stream"
         if not has_display():
             self.needs_image = False
-            _LOG.warning("no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set)")
+            logger.warning(
+                "no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set)"
+            )
             return
         try:
             cv2.namedWindow(
@@ -63,14 +71,14 @@ class WindowSink:
             )
         except cv2.error as error:
             self.needs_image = False
-            _LOG.warning(
+            logger.warning(
                 "no window: this OpenCV cannot open one (%s)", str(error).strip().splitlines()[-1]
             )
             return
         scale = min(1.0, _LARGEST[0] / source.width, _LARGEST[1] / source.height)
         cv2.resizeWindow(self._title, round(source.width * scale), round(source.height * scale))
         self._shown = True
-        _LOG.info("keys of the window: %s", KEYS)
+        logger.info("keys of the window: %s", KEYS)
 
     def write(
         self,
@@ -115,27 +123,13 @@ class WindowSink:
         elif key == ord("s"):
             path = f"{self._name}_{index:06d}.png"
             if cv2.imwrite(path, image):
-                _LOG.warning("screenshot: %s", path)
+                logger.warning("screenshot: %s", path)
         elif self._controls is not None:
-            renderer = self._controls.renderer
-            renderer.options = toggled(renderer.options, chr(key))
+            overlay = OVERLAY_KEYS.get(chr(key))
+            if overlay is not None:
+                renderer = self._controls.renderer
+                renderer.options = renderer.options.toggled(overlay)
         return False
-
-
-def toggled(options: RenderConfig, key: str) -> RenderConfig:
-    """`options` with what the key stands for turned on or off; unchanged where it stands for
-    nothing.
-    """
-    if key in (names := {"k": "skeletons", "b": "boxes", "i": "ids", "l": "status"}):
-        change: dict[str, Any] = {names[key]: not getattr(options, names[key])}
-        return replace(options, **change)
-    if key == "t":
-        return replace(options, trails=0 if options.trails else _TRAIL_FRAMES)
-    if key == "h":
-        return replace(options, maps="none" if options.maps == "heatmaps" else "heatmaps")
-    if key == "g":
-        return replace(options, maps="none" if options.maps == "tags" else "tags")
-    return options
 
 
 def has_display() -> bool:

@@ -1,7 +1,19 @@
 """Where frames come from."""
 
-from stream.sources.address import open_source
 from stream.sources.base import FrameSlot, Source, SourceHealth, State
-from stream.sources.opening import open_sources
+from stream.sources.config import SourceConfig
+from stream.sources.making import make_source, source_labels
+from stream.sources.opening import open_source, open_sources, opened
 
-__all__ = ["FrameSlot", "Source", "SourceHealth", "State", "open_source", "open_sources"]
+__all__ = [
+    "FrameSlot",
+    "Source",
+    "SourceConfig",
+    "SourceHealth",
+    "State",
+    "make_source",
+    "open_source",
+    "open_sources",
+    "opened",
+    "source_labels",
+]

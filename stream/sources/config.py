@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from configs.errors import ConfigError
 from configs.flags import option
-from configs.run import parse_size
+from configs.units import Size, parse_size
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
-    """How sources are opened and kept open."""
+    """How sources are opened and kept open.
+
+    Attributes:
+        open_timeout_s: Seconds that a camera or a network stream may take to open.
+        read_timeout_s: Seconds without a packet after which a live source has stalled.
+        reconnect: How often in a row a live source that was lost is asked for again; -1 is for
+            ever.
+        rtsp_transport: What carries RTSP.
+        camera_size: Size to ask a camera for; None leaves it to the camera.
+        camera_fps: Frame rate to ask a camera for; None leaves it to the camera.
+        camera_format: Pixel format to ask a camera for; None leaves it to the camera.
+        deinterlace: Whether fields become frames; `auto` looks at what the stream says of each
+            frame.
+        realtime: Whether a file is delivered at its own frame rate, as a camera would, and counts
+            as live.
+
+    Raises:
+        ConfigError: A number is out of range.
+    """
+
+    TITLE: ClassVar[str] = "cameras and network streams"
 
     open_timeout_s: float = option(
         10.0, help="give up opening a camera or a network stream after this", metavar="SECONDS"
@@ -24,8 +44,8 @@ class SourceConfig:
         -1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N"
     )
     rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries frames")
-    camera_size: str | None = option(
-        None, help="size to ask a camera for, such as 1280x720", metavar="WxH"
+    camera_size: Size | None = option(
+        None, help="size to ask a camera for, such as 1280x720", metavar="WxH", parse=parse_size
     )
     camera_fps: float | None = option(None, help="frame rate to ask a camera for", metavar="FPS")
     camera_format: str | None = option(
@@ -46,7 +66,5 @@ class SourceConfig:
             raise ConfigError(
                 f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}"
             )
-        if self.camera_size is not None:
-            parse_size(self.camera_size, "camera_size")
         if self.camera_fps is not None and not 0 < self.camera_fps < 1000:
             raise ConfigError(f"camera_fps must be between 0 and 1000, not {self.camera_fps}")

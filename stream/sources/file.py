@@ -24,7 +24,7 @@ from stream.sources.deinterlace import deinterlaced
 from stream.sources.guard import Guard
 from stream.sources.pace import Pace
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Announced lengths are estimates in some containers; less than this short of them is no news.
 _SHORT_FRAMES = 3
@@ -183,7 +183,7 @@ class FileSource(Source):
         elif self.health.corrupt_packets:
             self.health.message = f"{self.health.corrupt_packets} damaged packets were skipped"
         if self.health.message:
-            _LOG.warning("%s: %s", self.name, self.health.message)
+            logger.warning("%s: %s", self.name, self.health.message)
 
     def _cut_by_time(self) -> bool:
         info = self._info

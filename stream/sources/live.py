@@ -25,7 +25,7 @@ from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
 from stream.sources.reasons import Reason, explain
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class LiveSource(Source):
@@ -201,7 +201,7 @@ class LiveSource(Source):
             raise SourceError(f"cannot read {self.name!r}{tries}: {reason.text}")
         wait_s = backoff_s(self._failures, self._random.random())
         self._failures += 1
-        _LOG.warning("%s: %s; trying again in %.1f s", self.name, reason.text, wait_s)
+        logger.warning("%s: %s; trying again in %.1f s", self.name, reason.text, wait_s)
         self._enter("reconnecting" if self._info is not None else "connecting")
         waited_ns = time.monotonic_ns()
         self._stopped.wait(wait_s)
@@ -215,5 +215,5 @@ class LiveSource(Source):
 
     def _enter(self, state: State) -> None:
         if self.health.state != state:
-            _LOG.info("%s: %s", self.name, state)
+            logger.info("%s: %s", self.name, state)
             self.health.state = state

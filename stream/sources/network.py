@@ -81,7 +81,7 @@ def camera_input(device: str, config: SourceConfig) -> LiveInput:
     """The camera with that number or device file (Video4Linux)."""
     options = {}
     if config.camera_size is not None:
-        options["video_size"] = config.camera_size
+        options["video_size"] = str(config.camera_size)
     if config.camera_fps is not None:
         options["framerate"] = f"{config.camera_fps:g}"
     if config.camera_format is not None:

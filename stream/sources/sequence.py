@@ -23,7 +23,7 @@ from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.pace import Pace
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -164,7 +164,7 @@ class SequenceSource(Source):
                 self._enter(self._path)
             except SourceError as error:
                 self.health.message = str(error)
-                _LOG.warning("skipped: %s", error)
+                logger.warning("skipped: %s", error)
                 continue
             if self._index >= 0:
                 self._start_s = self.time_s + 1 / IMAGE_FPS

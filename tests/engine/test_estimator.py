@@ -307,6 +307,6 @@ def test_a_static_model_is_used_at_its_size(lite_network, tmp_path):
         assert estimator.result(estimator.submit(picture(200, 200))).heatmaps.shape == (17, 32, 48)
     with (
         open_estimator(tmp_path / "static.onnx", runtime="onnxruntime", input_size=64) as estimator,
-        pytest.raises(ConfigError, match="takes one image of 64x96 only"),
+        pytest.raises(ConfigError, match="takes one image of 96x64 only"),
     ):
         estimator.submit(picture(64, 64))

@@ -122,7 +122,7 @@ def test_input_sizes_are_read_from_text(text, expected):
     "text, message",
     [
         ("500", "multiple of 32, not 500; the nearest are 480 and 512"),
-        ("0", "not 0"),
+        ("0", "not '0'"),
         ("450x320", "not 450"),
         ("big", "or WIDTHxHEIGHT, such as 448x320, not 'big'"),
     ],

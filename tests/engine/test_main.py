@@ -9,8 +9,8 @@ import torch
 
 from engine import load_network
 from engine.__main__ import main
-from engine.artefact import read_sidecar
 from engine.onnx.metadata import read_metadata
+from engine.runtimes.engine_file import EngineFile
 from tests.engine.golden import TINY
 
 
@@ -92,11 +92,11 @@ def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, shared, tmp_path
 
     assert main(["build", "--model", str(lite_onnx), "--runtime", "onnxruntime", *options]) == 0
 
-    sidecar = read_sidecar(tmp_path / "built")
-    assert sidecar.parity["images"] == 4
-    assert sidecar.parity["heatmap_max"] < 1e-2
-    assert sidecar.latency_ms["p50"] > 0
-    assert sidecar.parity["people_lost"] == sidecar.parity["people_gained"] == 0
+    description = EngineFile(tmp_path / "built").read_description()
+    assert description.parity["images"] == 4
+    assert description.parity["heatmap_max"] < 1e-2
+    assert description.latency_ms["p50"] > 0
+    assert description.parity["people_lost"] == description.parity["people_gained"] == 0
     assert "latency: p50" in capsys.readouterr().out
 
 
@@ -118,7 +118,11 @@ def test_build_with_tensorrt_rtx_needs_no_gpu(lite_onnx, tmp_path, capsys):
     assert main(["build", "--model", str(lite_onnx), "--runtime", "tensorrt_rtx", *sizes]) == 0
 
     folder = next((tmp_path / "cache" / "higherhrnet-stream" / "engines").iterdir())
-    assert read_sidecar(folder).key.shapes == ((1, 64, 64, 3), (1, 64, 96, 3), (2, 128, 128, 3))
+    assert EngineFile(folder).read_description().key.shapes == (
+        (1, 64, 64, 3),
+        (1, 64, 96, 3),
+        (2, 128, 128, 3),
+    )
     assert main(["inspect", str(folder)]) == 0
     assert main(["list"]) == 0
     output = capsys.readouterr().out
@@ -142,7 +146,7 @@ def test_runtimes_says_what_works_here(capsys):
         ),
         (
             ["build", "--runtime", "openvino", "--precision", "fp16", "--model", "{onnx}"],
-            "openvino does not compute in fp16",
+            "--runtime 'openvino' does not compute in fp16",
         ),
         (
             ["build", "--runtime", "openvino", "--model", "{onnx}", "--calibration", "{onnx}"],
@@ -160,7 +164,12 @@ def test_runtimes_says_what_works_here(capsys):
             ["build", "--runtime", "tensorrt_rtx", "--smallest", "64", "--model", "{onnx}"],
             "--smallest must be WIDTHxHEIGHT",
         ),
-        (["build", "--runtime", "tensorflow"], "invalid choice"),
+        (["build", "--runtime", "tensorflow"], "unknown runtime 'tensorflow'"),
+        (
+            ["build", "--runtime", "torch"],
+            "runtime must be one of tensorrt, tensorrt_rtx, openvino",
+        ),
+        (["build"], "--runtime must be given"),
         (["export", "w32_512", "{tmp}/out.onnx"], "needs its weights"),
         (["export", "{onnx}", "{tmp}/out.onnx"], "give it as the model itself"),
         (["convert", "{onnx}", "{tmp}/out.pth", "--to", "mmpose"], "is not a PyTorch file"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import grouping_reference
 from grouping import Grouper
+from tests.support import reference_decoder
 
 
 @pytest.fixture(scope="session")
@@ -24,5 +24,5 @@ def munkres() -> None:
     """Skips where the package that decides ties in the recorded results is not installed in that
     version.
     """
-    if problem := grouping_reference.munkres_missing():
+    if problem := reference_decoder.munkres_missing():
         pytest.skip(problem)

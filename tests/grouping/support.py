@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import grouping_reference
 from grouping import People
+from tests.support import reference_decoder
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Picked:
 
 def pick(heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> Picked:
     """What a graph with 5x5 NMS and top-30 picks, entries without a peak included."""
-    found = grouping_reference.find_candidates(heatmaps, tags)
+    found = reference_decoder.find_candidates(heatmaps, tags)
     return Picked(
         found[..., 0].astype(np.int32),
         found[..., 1].astype(np.int32),

@@ -16,9 +16,9 @@ Golden = Callable[[str], Path]
 
 
 def check_stages(case: dict[str, np.ndarray], grouper: Grouper) -> None:
-    frame = grouper._open(case["heatmaps"], case["tags"])
-    grouper._find_candidates(frame)
-    people = grouper._match(frame)
+    frame = grouper.prepare(case["heatmaps"], case["tags"])
+    grouper.find_candidates(frame)
+    people = grouper.match(frame)
     np.testing.assert_allclose(people.keypoints, case["grouped"][..., :3], rtol=0, atol=1e-5)
     assert (
         np.diff(frame.buffers.candidates.score[0, : frame.buffers.candidates.counts[0]]) <= 0
@@ -28,9 +28,9 @@ def check_stages(case: dict[str, np.ndarray], grouper: Grouper) -> None:
     tags = np.where(member[..., None] >= 0, frame.buffers.candidates.tag[joints, member], 0)
     np.testing.assert_allclose(tags, case["grouped"][..., 3:], rtol=0, atol=1e-5)
     np.testing.assert_allclose(people.scores, case["scores"], rtol=0, atol=1e-5)
-    grouper._adjust(frame, people)
+    grouper.adjust(frame, people)
     np.testing.assert_allclose(people.keypoints, case["adjusted"][..., :3], rtol=0, atol=1e-5)
-    grouper._refine(frame, people, tiles_measured=True)
+    grouper.refine(frame, people, tiles_measured=True)
     np.testing.assert_allclose(people.keypoints, case["refined"][..., :3], rtol=0, atol=1e-5)
 
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks import grouping_reference
-from benchmarks.grouping import draw_maps
 from configs import KeypointSet
 from configs.errors import ConfigError, DataError
 from configs.grouping import GroupingConfig
 from grouping import Grouper
 from tests.grouping.support import assert_same_people, pick
+from tests.support import reference_decoder
+from tests.support.pose_maps import draw_maps
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -44,7 +44,7 @@ def test_drawn_frames_are_decoded_as_by_the_plain_decoder(
     munkres: None, grouper: Grouper, seed: int, people: int, stray: int, tag_length: int
 ) -> None:
     heatmaps, tags = draw(seed, people, stray=stray, tag_length=tag_length)
-    expected = grouping_reference.decode(heatmaps, tags, grouper.keypoint_set.visiting_order)
+    expected = reference_decoder.decode(heatmaps, tags, grouper.keypoint_set.visiting_order)
     found = grouper(heatmaps, tags)
     np.testing.assert_array_equal(found.keypoints, expected.refined[..., :3])
     np.testing.assert_array_equal(found.scores, expected.scores)
@@ -60,7 +60,7 @@ def test_crowdpose_visits_its_joints_in_its_own_order(
     munkres: None, groupers: dict[int, Grouper]
 ) -> None:
     heatmaps, tags = draw(2, 6, joints=14)
-    expected = grouping_reference.decode(heatmaps, tags, groupers[14].keypoint_set.visiting_order)
+    expected = reference_decoder.decode(heatmaps, tags, groupers[14].keypoint_set.visiting_order)
     np.testing.assert_array_equal(groupers[14](heatmaps, tags).keypoints, expected.refined[..., :3])
 
 
@@ -75,7 +75,7 @@ def test_any_keypoint_set_will_do(munkres: None) -> None:
         visiting_order=order,
     )
     heatmaps, tags = draw(4, joints=3)
-    expected = grouping_reference.decode(heatmaps, tags, order)
+    expected = reference_decoder.decode(heatmaps, tags, order)
     np.testing.assert_array_equal(
         Grouper(keypoint_set)(heatmaps, tags).keypoints, expected.refined[..., :3]
     )
@@ -87,13 +87,11 @@ def test_another_number_of_people_means_as_many_candidates_and_comparisons(
 ) -> None:
     heatmaps, tags = draw(6, 6, stray=2)
     grouper = Grouper(config=GroupingConfig(max_people=max_people))
-    grouped = grouping_reference.match(
-        grouping_reference.find_candidates(heatmaps, tags, max_people),
+    grouped = reference_decoder.match(
+        reference_decoder.find_candidates(heatmaps, tags, max_people),
         grouper.keypoint_set.visiting_order,
     )
-    expected = grouping_reference.refine(
-        heatmaps, tags, grouping_reference.adjust(heatmaps, grouped)
-    )
+    expected = reference_decoder.refine(heatmaps, tags, reference_decoder.adjust(heatmaps, grouped))
     np.testing.assert_array_equal(grouper(heatmaps, tags).keypoints, expected[..., :3])
 
 
@@ -357,14 +355,14 @@ def test_tuned_mode_without_options_is_the_reference(grouper: Grouper) -> None:
 
 def test_stages_can_be_left_out(grouper: Grouper) -> None:
     heatmaps, tags = draw(9)
-    frame = grouper._open(heatmaps, tags)
-    grouper._find_candidates(frame)
-    grouped = grouper._match(frame)
+    frame = grouper.prepare(heatmaps, tags)
+    grouper.find_candidates(frame)
+    grouped = grouper.match(frame)
     people = Grouper(config=GroupingConfig(adjust=False, refine=False))(heatmaps, tags)
     assert_same_people(people, grouped)
     people = Grouper(config=GroupingConfig(refine=False))(heatmaps, tags)
     np.testing.assert_array_equal(
-        people.keypoints, grouping_reference.adjust(heatmaps, grouped.keypoints)
+        people.keypoints, reference_decoder.adjust(heatmaps, grouped.keypoints)
     )
 
 

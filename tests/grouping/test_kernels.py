@@ -7,7 +7,6 @@ import threading
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from benchmarks.grouping import draw_maps
 from grouping import (
     Grouper,
     adjustment,
@@ -20,6 +19,7 @@ from grouping import (
     tiles,
 )
 from tests.grouping.support import assert_same_people
+from tests.support.pose_maps import draw_maps
 
 MODULES = (adjustment, assignment, candidates, matching, peaks, refinement, suppression, tiles)
 

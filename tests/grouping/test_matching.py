@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from benchmarks import grouping_reference
 from grouping.assignment import Assignment
 from grouping.candidates import CandidateBuffer
 from grouping.matching import Groups, _mean, collect_people, match_by_tag
+from tests.support import reference_decoder
 
 ORDER = tuple(range(17))
 
@@ -57,7 +57,7 @@ def test_groups_are_those_of_the_official_parser(
     rng = np.random.default_rng((capacity, tag_length, int(step * 1e4)))
     for _ in range(40):
         candidates = draw_candidates(rng, 17, capacity, tag_length, step=step)
-        expected = grouping_reference.match(candidates, ORDER)
+        expected = reference_decoder.match(candidates, ORDER)
         people, scores, _ = group(candidates)
         np.testing.assert_array_equal(people, expected[..., :3])
         np.testing.assert_array_equal(scores, [person[:, 2].mean() for person in expected])
@@ -93,7 +93,7 @@ def test_a_tag_on_the_threshold_is_compared_with_the_mean_that_numpy_computes(
             continue
         cases += 1
         candidates = np.array([[candidate(1, 0.9, tag)] for tag in (*tags, last)], np.float32)
-        expected = grouping_reference.match(candidates, tuple(range(10)))
+        expected = reference_decoder.match(candidates, tuple(range(10)))
         np.testing.assert_array_equal(group(candidates, tuple(range(10)))[0], expected[..., :3])
     assert cases > 0
 

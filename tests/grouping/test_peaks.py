@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from benchmarks import grouping_reference
-from benchmarks.grouping import draw_maps
 from grouping.peaks import find_peaks
 from grouping.tiles import measure_tiles, tile_counts
+from tests.support import reference_decoder
+from tests.support.pose_maps import draw_maps
 
 THRESHOLD = np.float32(0.1)
 
@@ -36,7 +36,7 @@ def expected_peaks(
     heatmaps: NDArray[np.float32], capacity: int = 30, radius: int = 2
 ) -> list[list[tuple[int, int, float]]]:
     tags = np.zeros((*heatmaps.shape, 0), np.float32)
-    found = grouping_reference.find_candidates(heatmaps, tags, capacity, radius)
+    found = reference_decoder.find_candidates(heatmaps, tags, capacity, radius)
     return [
         [(int(x), int(y), float(score)) for x, y, score in joint if score >= THRESHOLD]
         for joint in found

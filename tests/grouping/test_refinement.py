@@ -8,27 +8,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks import grouping_reference
-from benchmarks.grouping import draw_maps
 from configs.grouping import GroupingConfig
 from grouping import Grouper
 from tests.grouping.support import assert_same_people, pick
+from tests.support import reference_decoder
+from tests.support.pose_maps import draw_maps
 
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def check(grouper: Grouper, heatmaps: NDArray[np.float32], tags: NDArray[np.float32]) -> None:
     """Adjustment and refinement against the plain decoder, from the same matched people."""
-    frame = grouper._open(heatmaps, tags)
-    grouper._find_candidates(frame)
-    people = grouper._match(frame)
+    frame = grouper.prepare(heatmaps, tags)
+    grouper.find_candidates(frame)
+    people = grouper.match(frame)
     grouped = people.keypoints.copy()
-    grouper._adjust(frame, people)
-    adjusted = grouping_reference.adjust(heatmaps, grouped)
+    grouper.adjust(frame, people)
+    adjusted = reference_decoder.adjust(heatmaps, grouped)
     np.testing.assert_array_equal(people.keypoints, adjusted)
-    grouper._refine(frame, people, tiles_measured=True)
+    grouper.refine(frame, people, tiles_measured=True)
     np.testing.assert_array_equal(
-        people.keypoints, grouping_reference.refine(heatmaps, tags, adjusted)
+        people.keypoints, reference_decoder.refine(heatmaps, tags, adjusted)
     )
 
 

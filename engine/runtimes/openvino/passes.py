@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.onnx.names import INPUT_NAME
+from engine.onnx.metadata import INPUT_NAME
 
 # raised whenever the passes change, so that int8 models that were made with them are made anew
 PASSES_VERSION = 1

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ExecutionError, ModelError, RuntimeUnavailableError
-from engine.artefact import BuildKey, artefact_folder, load_plan
-from engine.cache import hash_file
+from basics.cache import hash_file
+from basics.packages import import_package
+from configs import ExecutionError, ModelError, RuntimeUnavailableError, one_line
 from engine.geometry import InputSize, align
-from engine.runtimes.base import one_line
+from engine.runtimes.engine_file import EngineFile, EngineKey, cached_engine_file
 from engine.runtimes.openvino.passes import PASSES_VERSION, rewrite_for_cpu
 
 # What the exporter calls the parts of the head; OpenVINO drops the name of the deconvolution
@@ -35,7 +35,7 @@ _HEAD = tuple(
 _DECONVOLUTION = "ConvolutionBackpropData"
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", _DECONVOLUTION)
 _GRAPH, _WEIGHTS = "model.xml", "model.bin"
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def quantise(
@@ -48,18 +48,15 @@ def quantise(
     Raises RuntimeUnavailableError without nncf or openvino, ModelError if the graph has no head
     where it is looked for, ExecutionError if the quantisation fails.
     """
-    try:
-        import nncf
-        import openvino
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            f"int8 needs {error.name}: pip install 'higherhrnet-stream[quantize]'"
-        ) from error
+    openvino, nncf = (
+        import_package(name, "higherhrnet-stream[quantize]", "int8")
+        for name in ("openvino", "nncf")
+    )
     nncf.set_log_level(logging.ERROR)
     model = openvino.Core().read_model(str(path))
     rewrite_for_cpu(model)
     inputs = (align(image.shape[:2], input_size).warp(image)[None] for image in images)
-    _log.info("quantising %s with %d images", path.name, count)
+    logger.info("quantising %s with %d images", path.name, count)
     try:
         quantised = nncf.quantize(
             model,
@@ -99,9 +96,9 @@ def float_nodes(model: Any) -> list[str]:
     return chosen
 
 
-def quantised_key(path: Path) -> BuildKey:
+def quantised_key(path: Path) -> EngineKey:
     """What an int8 model must be made from to stand for the exported model at `path`."""
-    return BuildKey(
+    return EngineKey(
         library="openvino",
         version=f"passes {PASSES_VERSION}",
         gpu="any",
@@ -118,13 +115,11 @@ def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
     Raises RuntimeUnavailableError if there is none that fits, with the command that makes it.
     """
     key = quantised_key(path)
-    places = (
-        (path.with_suffix(".int8"), artefact_folder(model, key)) if folder is None else (folder,)
-    )
-    for place in places:
-        plan = load_plan(place, key)
-        if plan is not None:
-            return plan
+    beside, cached = EngineFile(path.with_suffix(".int8")), cached_engine_file(model, key)
+    for file in (beside, cached) if folder is None else (EngineFile(folder),):
+        packed = file.load(key)
+        if packed is not None:
+            return packed
     raise RuntimeUnavailableError(
         f"there is no int8 form of {path.name!r} yet: make it with python -m engine build --model "
         f"{model} --runtime openvino "

@@ -6,17 +6,16 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from configs import ExecutionError, ModelError, RuntimeUnavailableError
-from engine.onnx.metadata import ModelMetadata
-from engine.onnx.names import INPUT_NAME
-from engine.runtimes.base import Runtime, Slot, allocate_slot, one_line
+from basics.hardware import usable_cores
+from configs import ExecutionError, ModelError, one_line
+from engine.onnx.metadata import INPUT_NAME, ModelMetadata
+from engine.runtimes.base import Runtime, Slot, allocate_slot
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import find_quantised, read_quantised
 from engine.runtimes.openvino.signal_stack import kept_signal_stack
-from engine.runtimes.threads import available_cores
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # of what is not quantised
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class OpenVino(Runtime):
@@ -31,21 +30,22 @@ class OpenVino(Runtime):
     device = "cpu"
 
     def __init__(
-        self, path: Path, metadata: ModelMetadata, precision: str, quantised: Path | None = None
+        self,
+        path: Path,
+        metadata: ModelMetadata,
+        precision: str,
+        engine_folder: Path | None = None,
     ) -> None:
-        """quantised: the folder with the int8 form, by default found (`find_quantised`)."""
-        try:
-            import openvino
-        except ImportError as error:
-            raise RuntimeUnavailableError(
-                "openvino is not installed: pip install 'higherhrnet-stream[openvino]'"
-            ) from error
+        import openvino
+
         self.precision = precision
         self.metadata = metadata
         self._tensor: Any = openvino.Tensor
         self._core = openvino.Core()
         packed = (
-            find_quantised(path, metadata.model.name, quantised) if precision == "int8" else None
+            find_quantised(path, metadata.model.name, engine_folder)
+            if precision == "int8"
+            else None
         )
         try:
             with kept_signal_stack():
@@ -57,7 +57,7 @@ class OpenVino(Runtime):
             raise ModelError(f"openvino cannot load {str(path)!r}: {one_line(error)}") from error
         if packed is None:  # else they were taken before the quantisation
             passes = rewrite_for_cpu(self._model, single_precision=precision == "fp32")
-            _log.debug("passes that %s took: %s", metadata.model.name, passes)
+            logger.debug("passes that %s took: %s", metadata.model.name, passes)
         self._compiled: dict[tuple[int, ...], Any] = {}
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
@@ -97,9 +97,9 @@ class OpenVino(Runtime):
             config = {
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
-                "INFERENCE_NUM_THREADS": available_cores(),
+                "INFERENCE_NUM_THREADS": usable_cores(),
             }
-            _log.debug("openvino compiles %s for images %s", self.metadata.model.name, shape)
+            logger.debug("openvino compiles %s for images %s", self.metadata.model.name, shape)
             try:
                 with kept_signal_stack():
                     self._compiled[shape] = self._core.compile_model(model, "CPU", config)

@@ -13,11 +13,10 @@ from typing import Any
 from configs import ConfigError, ExecutionError, ModelError
 from engine.geometry import check_input_size
 from engine.onnx.file import load_onnx
-from engine.onnx.names import INPUT_NAME
+from engine.onnx.metadata import INPUT_NAME
 from engine.onnx.passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
 from engine.runtimes.tensorrt.library import Library
 
-PRECISIONS = ("fp16", "fp32")
 WORKSPACE_BYTES = 2 << 30
 _POLL_S = 0.1
 
@@ -27,7 +26,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """The shapes that an engine takes, and those that it is fastest at; sizes are (height, width)."""
+    """The shapes that an engine takes, and those that it is fastest at.
+
+    Attributes:
+        smallest: (height, width) of the smallest input.
+        usual: (height, width) that it is fastest at.
+        largest: (height, width) of the largest input.
+        batch: Images at once: fewest, usual, most.
+    """
 
     smallest: tuple[int, int] = (256, 256)
     usual: tuple[int, int] = (512, 704)
@@ -62,11 +68,15 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltEngine:
-    """A serialised engine, its layers before they were fused, and what the next build can save time
-    with.
+    """An engine that was just built.
+
+    Attributes:
+        serialised: The engine as the library writes it.
+        layers: What it was built from, before layers were fused.
+        timing_cache: What the next build can save time with; None if there is nothing.
     """
 
-    plan: bytes
+    serialised: bytes
     layers: tuple[Layer, ...]
     timing_cache: bytes | None
 
@@ -77,7 +87,7 @@ class BuiltEngine:
         )
 
 
-def build_engine(
+def build_with_parser(
     library: Library,
     path: Path,
     profile: Profile,
@@ -114,13 +124,13 @@ def build_engine(
     monitor = _make_monitor(library.module, stop, progress)
     if monitor is not None:
         config.progress_monitor = monitor
-    plan = _run(lambda: builder.build_serialized_network(network, config), stop)
-    if plan is None:
+    serialised = _run(lambda: builder.build_serialized_network(network, config), stop)
+    if serialised is None:
         raise ExecutionError(
             f"{library.name} {library.version} could not build {str(path)!r}; its log says why"
         )
     return BuiltEngine(
-        plan=bytes(plan),
+        serialised=bytes(serialised),
         layers=layers,
         timing_cache=bytes(cache.serialize()) if cache is not None else None,
     )

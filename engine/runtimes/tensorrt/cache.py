@@ -1,39 +1,48 @@
-"""The TensorRT engine for a model: from the cache if one there fits, else built, and said aloud."""
+"""The TensorRT engine for a model: the one that is there if it fits, else built, and said aloud."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.artefact import (
-    BuildKey,
-    Sidecar,
-    artefact_folder,
-    cached_artefacts,
-    load_plan,
-    write_artefact,
+from rich.progress import TaskID
+
+from basics.atomic import atomic_path
+from basics.cache import cache_folder, hash_file
+from basics.progress import make_progress
+from configs import ModelError
+from engine.runtimes.engine_file import (
+    EngineDescription,
+    EngineFile,
+    EngineKey,
+    cached_engine_file,
+    cached_engine_files,
 )
-from engine.atomic import atomic_path
-from engine.cache import cache_folder, hash_file
-from engine.progress import BuildProgress
-from engine.runtimes.tensorrt.build import Profile, Progress, build_engine
+from engine.runtimes.tensorrt.build import Profile, Progress, build_with_parser
 from engine.runtimes.tensorrt.library import Library
 from engine.runtimes.tensorrt.torch2trt import build_with_torch2trt
 
 BUILDERS = ("parser", "torch2trt")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRequest:
     """An engine that is wanted.
 
-    path: of the exported model. model: its name. gpu: name and compute capability of the one that
-    it is for, or `any`: TensorRT-RTX compiles for the GPU when it loads. builder: TensorRT's own
-    ONNX `parser`, or `torch2trt`.
+    Attributes:
+        library: That is to build it.
+        path: Of the exported model.
+        model: Its name.
+        precision: Of the convolutions.
+        profile: The shapes that it is to take.
+        gpu: Name and compute capability of the GPU that it is for, or `any`: TensorRT-RTX compiles
+            for the GPU when it loads.
+        builder: TensorRT's own ONNX `parser`, or `torch2trt`.
     """
 
     library: Library
@@ -45,8 +54,8 @@ class EngineRequest:
     builder: str = "parser"
 
     @property
-    def key(self) -> BuildKey:
-        return BuildKey(
+    def key(self) -> EngineKey:
+        return EngineKey(
             library=self.library.name,
             version=self.library.version,
             gpu=self.gpu,
@@ -58,57 +67,84 @@ class EngineRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A serialised engine, the folder that it is in, and the shapes that it takes: smallest, usual,
-    largest (N, H, W, 3).
+    """An engine that fits.
+
+    Attributes:
+        serialised: The engine as the library wrote it.
+        folder: Where it is.
+        shapes: Smallest, usual and largest images (N, H, W, 3) that it takes.
     """
 
-    plan: bytes
+    serialised: bytes
     folder: Path
     shapes: tuple[tuple[int, ...], ...]
 
 
-def get_engine(request: EngineRequest, progress: Progress | None = None) -> Engine:
-    """The newest engine in the cache that was built from this model for this library, GPU and
-    precision, whatever its shapes.
+def get_engine(
+    request: EngineRequest, folder: Path | None = None, progress: Progress | None = None
+) -> Engine:
+    """The newest engine that was built from this model for this library, GPU and precision,
+    whatever its shapes.
 
-    Built for the shapes of the request if there is none; the log says what those that are there
-    differ in. Raises what `build` raises.
+    Args:
+        request: What is wanted. If nothing fits, it is built with the shapes of the request, and
+            the log says what those that are there differ in.
+        folder: The only place to look in; by default `NAME.tensorrt` (or `NAME.tensorrt_rtx`)
+            beside the model, then the cache.
+        progress: As for `build_engine_file`.
+
+    Raises:
+        ModelError: `folder` holds no engine that fits.
+        ConfigError, RuntimeUnavailableError, ExecutionError: As for `build_engine_file`.
     """
     key = request.key
     differences = []
-    for folder, sidecar in cached_artefacts(request.model, key.library, key.precision):
+    for file, description in _candidates(request, folder):
         # Whoever built one for other shapes wants it used: `engine build --batch 1 2 4`.
-        wanted = dataclasses.replace(key, shapes=sidecar.key.shapes) if sidecar is not None else key
-        difference = wanted.difference(sidecar.key) if sidecar is not None else ""
+        shapes = key.shapes if description is None else description.key.shapes
+        wanted = dataclasses.replace(key, shapes=shapes)
+        difference = "" if description is None else wanted.difference(description.key)
         if difference:
             differences.append(difference)
             continue
-        plan = load_plan(folder, wanted)
-        if plan is not None:
-            return Engine(plan=plan, folder=folder, shapes=wanted.shapes)
+        serialised = file.load(wanted)
+        if serialised is not None:
+            return Engine(serialised=serialised, folder=file.folder, shapes=shapes)
+    if folder is not None:
+        reason = f": it has {differences[0]}" if differences else ""
+        raise ModelError(f"{str(folder)!r} holds no engine of {request.model} that fits{reason}")
     for difference in dict.fromkeys(differences):
-        _log.warning(
+        logger.warning(
             "there is an engine of %s, but with %s: another is built", request.model, difference
         )
-    _, folder = build(request, None, progress)
-    plan = load_plan(folder, key)
-    assert plan is not None
-    return Engine(plan=plan, folder=folder, shapes=key.shapes)
+    _, built = build_engine_file(request, None, progress)
+    serialised = EngineFile(built).load(key)
+    assert serialised is not None
+    return Engine(serialised=serialised, folder=built, shapes=key.shapes)
 
 
-def build(
+def build_engine_file(
     request: EngineRequest, folder: Path | None = None, progress: Progress | None = None
-) -> tuple[Sidecar, Path]:
-    """Builds the engine, whatever is in `folder` (default: its place in the cache), and writes it
-    there.
+) -> tuple[EngineDescription, Path]:
+    """Builds the engine, whatever is there already, and writes it.
 
-    Shows a progress bar unless another way to show progress is given. Raises what `build_engine`
-    and `build_with_torch2trt` raise; what was in the folder stays then.
+    Args:
+        request: What to build.
+        folder: Where to write it; by default its place in the cache.
+        progress: Shown instead of a progress bar.
+
+    Returns:
+        The description, and the folder.
+
+    Raises:
+        ConfigError: torch2trt does not know the library.
+        ModelError: The library refuses the graph.
+        RuntimeUnavailableError: torch2trt, torch or a GPU is missing.
+        ExecutionError: The build fails; what was in the folder stays.
     """
-    key = request.key
-    folder = folder or artefact_folder(request.model, key)
-    library = request.library
-    _log.info(
+    key, library = request.key, request.library
+    file = cached_engine_file(request.model, key) if folder is None else EngineFile(folder)
+    logger.info(
         "building %s with %s %s in %s",
         request.model,
         library.name,
@@ -116,22 +152,53 @@ def build(
         request.precision,
     )
     if request.builder == "torch2trt":
-        engine = build_with_torch2trt(library, request.path, request.profile, request.precision)
+        built = build_with_torch2trt(library, request.path, request.profile, request.precision)
     else:
-        cache_path = (
-            cache_folder()
-            / "timing"
-            / f"{library.name}-{library.version}-{request.gpu.replace(' ', '_')}.cache"
-        )
-        timings = cache_path.read_bytes() if cache_path.is_file() else None
-        with BuildProgress() if progress is None else nullcontext(progress) as shown:
-            engine = build_engine(
-                library, request.path, request.profile, request.precision, timings, shown
+        name = f"{library.name}-{library.version}-{request.gpu.replace(' ', '_')}.cache"
+        timings = cache_folder() / "timing" / name
+        with _progress_bars() if progress is None else nullcontext(progress) as shown:
+            built = build_with_parser(
+                library,
+                request.path,
+                request.profile,
+                request.precision,
+                timings.read_bytes() if timings.is_file() else None,
+                shown,
             )
-        if engine.timing_cache is not None:
-            with atomic_path(cache_path) as path:
-                path.write_bytes(engine.timing_cache)
-    tools = {"builder": request.builder}
-    return write_artefact(
-        folder, key, engine.plan, request.path.name, layers=engine.count(), tools=tools
-    ), folder
+        if built.timing_cache is not None:
+            with atomic_path(timings) as path:
+                path.write_bytes(built.timing_cache)
+    description = file.write(
+        key,
+        built.serialised,
+        request.path.name,
+        layers=built.count(),
+        tools={"builder": request.builder},
+    )
+    return description, file.folder
+
+
+def _candidates(
+    request: EngineRequest, folder: Path | None
+) -> list[tuple[EngineFile, EngineDescription | None]]:
+    beside = EngineFile(
+        request.path.with_suffix(f".{request.library.name}") if folder is None else folder
+    )
+    found = [(beside, beside.read_description())] if beside.exists() else []
+    if folder is None:
+        found += cached_engine_files(request.model, request.library.name, request.precision)
+    return found
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Progress]:
+    """One bar on standard error for every phase of the build."""
+    with make_progress() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(phase: str, step: int, steps: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=steps)
+            bars.update(tasks[phase], completed=step)
+
+        yield show

@@ -10,25 +10,26 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
+from basics.packages import import_package, pip
 from configs import RuntimeUnavailableError
+from engine.runtimes.registry import RUNTIMES
 
-LIBRARIES = {
-    "tensorrt": "pip install 'higherhrnet-stream[tensorrt]'",
-    "tensorrt_rtx": "pip install tensorrt-rtx pycuda",
-}
+LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _OLDEST = (8, 6)  # the first that takes uint8 images
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Library:
     """One of the two, imported.
 
-    name: of the package. module: the package. logger: passes on what it says to this project's log.
-    strongly_typed: whether it takes precision from the graph.
+    Attributes:
+        name: Of the package.
+        module: The package.
+        logger: Passes on what it says to this project's log.
+        strongly_typed: Whether it takes precision from the graph.
     """
 
     name: str
@@ -63,24 +64,18 @@ class Library:
 
 
 def load_library(name: str) -> Library:
-    """The library called `name`. Raises RuntimeUnavailableError, naming what to install, if it or
-    its driver is missing.
+    """The library called `name`.
+
+    Raises:
+        RuntimeUnavailableError: It is missing, too old, or cannot be loaded; the message says what
+            to install.
     """
-    try:
-        module = import_module(name)
-    except (ImportError, OSError, RuntimeError) as error:
-        # Its bindings load CUDA's libraries when they are imported; what is missing surfaces as any
-        # of these.
-        reason = (
-            "is not installed"
-            if isinstance(error, ModuleNotFoundError)
-            else f"cannot be loaded ({error})"
-        )
-        raise RuntimeUnavailableError(f"{name} {reason}: {LIBRARIES[name]}") from error
+    install = RUNTIMES[name].install
+    module = import_package(name, install)
     library = Library(name, module, _make_logger(module))
     if name == "tensorrt" and _version(library.version) < _OLDEST:
         raise RuntimeUnavailableError(
-            f"TensorRT {library.version} is too old, it must be 8.6 to 11: {LIBRARIES[name]}, or "
+            f"TensorRT {library.version} is too old, it must be 8.6 to 11: {pip(install)}, or "
             "another runtime"
         )
     return library
@@ -99,6 +94,6 @@ def _make_logger(module: Any) -> Any:
 
     class Logger(module.ILogger):  # type: ignore[misc]
         def log(self, severity: Any, message: str) -> None:
-            _log.log(levels.get(severity, logging.DEBUG), "%s", message)
+            logger.log(levels.get(severity, logging.DEBUG), "%s", message)
 
     return Logger()

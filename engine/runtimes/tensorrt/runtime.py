@@ -18,17 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from configs import ConfigError, ExecutionError, RuntimeUnavailableError
+from basics.packages import import_package
+from configs import ConfigError, ExecutionError, RuntimeUnavailableError, one_line
 from engine.geometry import align
-from engine.onnx.metadata import ModelMetadata
-from engine.onnx.names import INPUT_NAME
-from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, one_line, output_shapes
+from engine.onnx.metadata import INPUT_NAME, ModelMetadata
+from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, output_shapes
+from engine.runtimes.registry import RUNTIMES
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, get_engine
 from engine.runtimes.tensorrt.cuda_graph import CudaGraph
-from engine.runtimes.tensorrt.library import LIBRARIES, load_library
+from engine.runtimes.tensorrt.library import load_library
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -47,7 +48,13 @@ class TensorRt(Runtime):
 
     name = "tensorrt"
 
-    def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        metadata: ModelMetadata,
+        precision: str,
+        engine_folder: Path | None = None,
+    ) -> None:
         library = load_library(self.name)
         self._cuda, self._context, self.device = open_gpu(self.name)
         self.precision = precision
@@ -64,11 +71,11 @@ class TensorRt(Runtime):
                 profile=profile,
                 gpu=gpu,
             )
-            engine = get_engine(request)
+            engine = get_engine(request, engine_folder)
             self._shapes = engine.shapes
             self.usual_batch = self.max_batch
             self._runtime = library.module.Runtime(library.logger)
-            self._engine = self._runtime.deserialize_cuda_engine(engine.plan)
+            self._engine = self._runtime.deserialize_cuda_engine(engine.serialised)
             if self._engine is None:
                 raise ExecutionError(
                     f"{self.name} cannot load the engine in {engine.folder}: remove it to rebuild "
@@ -80,6 +87,10 @@ class TensorRt(Runtime):
         self._contexts: dict[tuple[int, ...], Any] = {}
         self._graphs: list[CudaGraph] = []
         self._records = True  # until TensorRT has work that cannot be recorded
+
+    @classmethod
+    def check(cls) -> None:
+        open_gpu(cls.name)
 
     @property
     def max_batch(self) -> int:
@@ -164,7 +175,7 @@ class TensorRt(Runtime):
                 self._graphs.append(device.graph)
             except ExecutionError as error:
                 self._records = False
-                _log.warning("%s runs without CUDA graphs: %s", self.name, error)
+                logger.warning("%s runs without CUDA graphs: %s", self.name, error)
 
     def _execution(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._contexts:
@@ -217,12 +228,7 @@ def open_gpu(name: str) -> tuple[Any, Any, str]:
     The context is kept until the process ends: maps that somebody still holds lie in its pinned
     memory, and would go with it.
     """
-    try:
-        import pycuda.driver as cuda
-    except (ImportError, OSError) as error:
-        raise RuntimeUnavailableError(
-            f"{name} needs pycuda and CUDA's driver: {LIBRARIES[name]}"
-        ) from error
+    cuda = import_package("pycuda.driver", RUNTIMES[name].install, name)
     try:
         cuda.init()
         device = cuda.Device(0)

@@ -10,15 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
-from engine.onnx.metadata import read_metadata
-from engine.onnx.names import INPUT_NAME, OUTPUT_NAMES
-from engine.runtimes.base import one_line
+from basics.packages import import_package
+from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError, one_line
+from engine.onnx.metadata import INPUT_NAME, OUTPUT_NAMES, read_metadata
 from engine.runtimes.tensorrt.build import WORKSPACE_BYTES, BuiltEngine, Profile
 from engine.runtimes.tensorrt.library import Library
 
 _LAST_MAJOR = 10
-_INSTALL = "pip install git+https://github.com/NVIDIA-AI-IOT/torch2trt"
+_INSTALL = "git+https://github.com/NVIDIA-AI-IOT/torch2trt"
 
 
 def build_with_torch2trt(
@@ -40,13 +39,9 @@ def build_with_torch2trt(
             f"torch2trt sets builder flags that TensorRT {library.version} no longer has: take "
             "--builder parser, or TensorRT 10"
         )
-    try:
-        import torch
-        from torch2trt import torch2trt
-    except ImportError as error:
-        raise RuntimeUnavailableError(
-            f"--builder torch2trt needs {error.name}: {_INSTALL}"
-        ) from error
+    purpose = "--builder torch2trt"
+    torch = import_package("torch", "higherhrnet-stream[torch]", purpose)
+    torch2trt = import_package("torch2trt", _INSTALL, purpose).torch2trt
     if not torch.cuda.is_available():
         raise RuntimeUnavailableError(
             "torch2trt runs the network on a CUDA GPU while it builds, and torch finds none"
@@ -78,4 +73,4 @@ def build_with_torch2trt(
         ) from error
     if module.engine is None:
         raise ModelError(f"torch2trt made no engine of {str(path)!r}; TensorRT's log says why")
-    return BuiltEngine(plan=bytes(module.engine.serialize()), layers=(), timing_cache=None)
+    return BuiltEngine(serialised=bytes(module.engine.serialize()), layers=(), timing_cache=None)

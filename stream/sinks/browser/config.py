@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from configs.errors import ConfigError, redact_url
@@ -16,15 +18,25 @@ _SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True, kw_only=True)
 class BrowserConfig:
-    """Flags of the browser page."""
+    """Whom the browser page is served to, and where it records.
+
+    Attributes:
+        token: What browsers must show before the page is served, 16 characters at least; None takes
+            it from the environment variable POSE_STREAM_TOKEN. Needed for an address that other
+            machines can reach.
+        record_folder: Where the page's record button puts videos.
+    """
+
+    TITLE: ClassVar[str] = "browser page"
 
     token: str | None = option(
         None,
         metavar="TEXT",
+        secret=True,
         help=f"what browsers must show before the page is served; needed beyond 127.0.0.1; better in ${_TOKEN_VARIABLE}",
     )
-    record_folder: str = option(
-        "recordings", metavar="FOLDER", help="where the page's record button puts videos"
+    record_folder: Path = option(
+        Path("recordings"), metavar="FOLDER", help="where the page's record button puts videos"
     )
 
     @property

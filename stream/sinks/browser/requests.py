@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+from stream.render.config import OVERLAYS
 from stream.sinks.browser.access import CHANGE_HEADER
-from stream.sinks.browser.server import PageServer, Shown
-from stream.sinks.window import toggled
+from stream.sinks.browser.live_state import ShownSource
+from stream.sinks.browser.server import PageServer
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _PAGE = Path(__file__).parent / "page"
 # The only files there are: a path is looked up here and never opened.
@@ -106,7 +107,7 @@ class PageRequests(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests go to the debug log, without what a client put into them."""
-        _LOG.debug("request from %s", self.client_address[0])
+        logger.debug("request from %s", self.client_address[0])
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """A short reply that repeats nothing of the request; the connection ends."""
@@ -173,7 +174,7 @@ class PageRequests(BaseHTTPRequestHandler):
             self.send_error(404)
 
     def _state(self) -> dict[str, Any]:
-        return {"sources": [shown.view.state() for shown in self._page.shown]}
+        return {"sources": [shown.live.state() for shown in self._page.shown]}
 
     def _log_in(self, body: dict[str, Any]) -> None:
         if not self._page.access.knows(str(body.get("token", ""))):
@@ -184,48 +185,52 @@ class PageRequests(BaseHTTPRequestHandler):
         self.send_header("Set-Cookie", self._page.access.cookie)
         self.end_headers()
 
-    def _record(self, shown: Shown, body: dict[str, Any]) -> None:
+    def _record(self, shown: ShownSource, body: dict[str, Any]) -> None:
         shown.record_wanted = body.get("on") is True
         self._reply_json({"recording": shown.record_wanted})
 
-    def _overlay(self, shown: Shown, body: dict[str, Any]) -> None:
+    def _overlay(self, shown: ShownSource, body: dict[str, Any]) -> None:
         if shown.controls is None:
             self.send_error(404)
             return
+        overlay = body.get("overlay")
+        if overlay not in OVERLAYS:
+            self.send_error(400)
+            return
         renderer = shown.controls.renderer
-        renderer.options = toggled(renderer.options, str(body.get("key", "")))
+        renderer.options = renderer.options.toggled(overlay)
         self._reply_json({"done": True})
 
-    def _send_image(self, shown: Shown) -> None:
-        shown.view.watch(1)
+    def _send_image(self, shown: ShownSource) -> None:
+        shown.live.watch(1)
         try:
-            latest = shown.view.next_jpeg(shown.view.jpeg_number, 2.0)
+            latest = shown.live.next_jpeg(shown.live.jpeg_number, 2.0)
         finally:
-            shown.view.watch(-1)
+            shown.live.watch(-1)
         if latest is None:
             self.send_error(503)
         else:
             self._reply(200, latest[1], "image/jpeg")
 
-    def _stream_video(self, shown: Shown) -> None:
+    def _stream_video(self, shown: ShownSource) -> None:
         self._begin_stream(f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
         number = 0
-        shown.view.watch(1)
+        shown.live.watch(1)
         try:
             while not self._page.closing.is_set():
-                latest = shown.view.next_jpeg(number, 1.0)
+                latest = shown.live.next_jpeg(number, 1.0)
                 if latest is not None:
                     number, jpeg = latest
                     head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                     self.wfile.write(head.encode() + jpeg + b"\r\n")
         finally:
-            shown.view.watch(-1)
+            shown.live.watch(-1)
 
-    def _stream_records(self, shown: Shown) -> None:
+    def _stream_records(self, shown: ShownSource) -> None:
         self._begin_stream("text/event-stream")
         number = 0
         while not self._page.closing.is_set():
-            latest = shown.view.next_record(number, 1.0)
+            latest = shown.live.next_record(number, 1.0)
             if latest is not None:
                 number, record = latest
             self.wfile.write(

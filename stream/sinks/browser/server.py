@@ -5,27 +5,17 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from configs.errors import SinkError
-from stream.sinks.base import Controls
 from stream.sinks.browser.access import Access
 from stream.sinks.browser.config import Address
-from stream.sinks.browser.view import View
+from stream.sinks.browser.live_state import ShownSource
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _MOST_CONNECTIONS = 128
-
-
-class Shown:
-    """A source on the page: its view, and what the page's buttons do to it."""
-
-    def __init__(self, view: View, controls: Controls | None) -> None:
-        self.view = view
-        self.controls = controls
-        self.record_wanted = False  # set by the page, acted on by the thread that writes
 
 
 class PageServer(ThreadingHTTPServer):
@@ -41,16 +31,16 @@ class PageServer(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, address: Address, token: str | None) -> None:
-        from stream.sinks.browser.requests import PageRequests
-
+    def __init__(
+        self, address: Address, token: str | None, handler: type[BaseHTTPRequestHandler]
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self.access = Access(address, token)
-        self.shown: list[Shown] = []
+        self.shown: list[ShownSource] = []
         self.closing = threading.Event()
         self.users = 0
         self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
-        super().__init__((address.host, address.port), PageRequests)
+        super().__init__((address.host, address.port), handler)
         self.address = Address(address.host, self.server_address[1])
 
     def start(self) -> None:
@@ -81,29 +71,33 @@ class PageServer(ThreadingHTTPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        _LOG.debug("a client of the page was dropped", exc_info=True)
+        logger.debug("a client of the page was dropped", exc_info=True)
 
 
 _SERVERS: dict[tuple[str, int], PageServer] = {}
 _SERVERS_LOCK = threading.Lock()
 
 
-def join_server(address: Address, token: str | None) -> PageServer:
-    """The server at `address`, started if there is none yet. Raises SinkError if that is not
-    possible.
+def join_server(
+    address: Address, token: str | None, handler: type[BaseHTTPRequestHandler]
+) -> PageServer:
+    """The server at `address`, started with `handler` for its connections if there is none yet.
+
+    Raises:
+        SinkError: Nothing can be served at this address.
     """
     with _SERVERS_LOCK:
         server = _SERVERS.get((address.host, address.port)) if address.port else None
         if server is None:
             try:
-                server = PageServer(address, token)
+                server = PageServer(address, token, handler)
             except OSError as error:
                 raise SinkError(
                     f"cannot serve a page at {address.url!r}: {error.strerror or error}"
                 ) from error
             _SERVERS[server.address.host, server.address.port] = server
             server.start()
-            _LOG.warning("live page: %s", server.address.url)
+            logger.warning("live page: %s", server.address.url)
         server.users += 1
         return server
 

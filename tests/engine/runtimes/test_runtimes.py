@@ -96,7 +96,7 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(lite_onnx):
 
 @pytest.mark.parametrize("entry", RUNTIMES.values(), ids=RUNTIMES)
 def test_a_runtime_is_called_what_the_registry_calls_it(entry):
-    assert entry.factory().name == entry.name
+    assert entry.runtime_class().name == entry.name
 
 
 def test_auto_takes_the_first_that_works_and_says_which(lite_onnx, caplog, monkeypatch):

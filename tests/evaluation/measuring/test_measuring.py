@@ -138,7 +138,7 @@ def test_the_newest_row_counts_and_splits_are_not_mixed() -> None:
 
 
 def test_torch_on_the_cpu_and_on_a_gpu_are_two_rows() -> None:
-    names = [RUNTIMES[name].factory().name for name in ("torch_cpu", "torch_cuda")]
+    names = [RUNTIMES[name].runtime_class().name for name in ("torch_cpu", "torch_cuda")]
     rows = [row("speed", setting(runtime=name), on="clip") for name in names]
     assert list(newest(rows, "speed").values()) == rows
 

@@ -3,10 +3,11 @@ import logging
 
 from rich.console import Console
 
+from basics.statistics import Statistics
 from stream.app.console import ConsoleHandler, ProgressBar, stage_table
 from stream.pipeline.progress import Progress
 from stream.pipeline.summary import SourceSummary, Summary
-from stream.pipeline.timing import StageStatistics, Statistics
+from stream.pipeline.timing import StageStatistics
 from stream.sources import SourceHealth
 
 

@@ -14,7 +14,7 @@ from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks import RunInfo
 from stream.sources import FrameSlot, Source
-from tests.stream.media import numbered_image
+from tests.support.media import numbered_image
 
 
 class MemorySink:

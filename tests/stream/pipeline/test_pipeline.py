@@ -19,13 +19,14 @@ from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.progress import Progress
 from stream.render.renderer import RenderConfig, Renderer
-from stream.sinks import open_sinks
+from stream.sinks import make_sinks
 from stream.sources import State, open_source
 from stream.sources.config import SourceConfig
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip
 from tests.stream.pipeline.parts import MemorySink, counted
-from tests.stream.plaza_engine import KEYPOINT_SET, PlazaEngine, no_people, similarity_of_record
+from tests.support.blank_engine import BlankEngine
+from tests.support.media import make_clip
+from tests.support.people import no_people, nobody
+from tests.support.plaza_engine import KEYPOINT_SET, PlazaEngine, similarity_of_record
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +43,6 @@ def nothing_is_left_behind() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def grouper() -> Grouper:
     return Grouper("coco")
-
-
-def nobody(heatmaps: np.ndarray, tags: np.ndarray, candidates: object = None) -> People:
-    return no_people()
 
 
 def stop_when(
@@ -67,7 +64,7 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
     engine = PlazaEngine()
     record, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     renderer = Renderer(KEYPOINT_SET)
-    sinks = open_sinks([str(record), str(video)])
+    sinks = make_sinks([str(record), str(video)])
     with (
         open_source("demo") as source,
         Pipeline([source], engine, grouper, sinks=[sinks], renderers=[renderer]) as pipeline,
@@ -274,13 +271,13 @@ def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
 
 def test_a_single_source_never_waits_for_company() -> None:
     engine = BlankEngine(batch_size=8)
-    options = PipelineConfig(batch_window_ms=60_000)
+    options = PipelineConfig(batch_window_ms=1000)
     with Pipeline(
         [counted(5)], engine, nobody, sinks=[[MemorySink()]], options=options
     ) as pipeline:
         summary = pipeline.run()
     assert engine.batches == [1] * 5
-    assert summary.elapsed_s < 30
+    assert summary.elapsed_s < 2, "less than two windows for five frames"
 
 
 @pytest.mark.parametrize("state", ["connecting", "stalled", "reconnecting", "failed"])
@@ -288,12 +285,13 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
     silent.health.state = state
-    options = PipelineConfig(batch_window_ms=60_000, policy=EVERY_FRAME)
+    options = PipelineConfig(batch_window_ms=1000, policy=EVERY_FRAME)
     with Pipeline(
         [silent, counted(30, fps=100.0)], engine, nobody, sinks=[[], [sink]], options=options
     ) as pipeline:
-        pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 30))
+        summary = pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 30))
     assert sink.frames == list(range(30))
+    assert summary.elapsed_s < 10, "a third of 30 windows"
 
 
 def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
@@ -389,7 +387,7 @@ def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
     class Engine(BlankEngine):
         def result(self, ticket: int) -> Any:
             released.wait(delay_s)
-            return self._maps
+            return super().result(ticket)
 
     sink = MemorySink()
     with Pipeline([counted(1_000_000)], Engine(), nobody, sinks=[[sink]]) as pipeline:
@@ -485,7 +483,7 @@ def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: 
     make_clip(folder / "2.ts", frames=10)
 
     def run(spec: Path) -> None:
-        sinks = open_sinks([str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")])
+        sinks = make_sinks([str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")])
         with (
             open_source(str(spec)) as source,
             Pipeline(
@@ -514,7 +512,7 @@ def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=10)
     counts = []
     for _ in range(3):
-        sinks = open_sinks(
+        sinks = make_sinks(
             [str(tmp_path / name) for name in ("out.mp4", "out.jsonl", "out.csv", "out.json")]
         )
         with (
@@ -536,7 +534,7 @@ def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) 
     both = tmp_path / "both.ts"
     both.write_bytes(small.read_bytes() + large.read_bytes() + small.read_bytes())
     engine, sink = BlankEngine(), MemorySink()
-    sinks = [*open_sinks([str(tmp_path / "out.mp4")]), sink]
+    sinks = [*make_sinks([str(tmp_path / "out.mp4")]), sink]
     with (
         open_source(str(both)) as source,
         Pipeline(

@@ -24,6 +24,6 @@ def test_a_policy_is_read_from_its_name(text: str, policy: Policy) -> None:
     "text", ["", "newest", "latest=3s", "max-age=", "max-age=-1s", "max-age=0ms", "max-age=s"]
 )
 def test_anything_else_is_refused_with_the_text_in_the_message(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"--policy") as caught:
-        parse_policy(text)
+    with pytest.raises(ConfigError, match=r"^--policy .* such as max-age=300ms") as caught:
+        parse_policy(text, "--policy")
     assert repr(text) in str(caught.value)

@@ -23,9 +23,9 @@ from stream.profile import Profiler
 from stream.profile.config import ProfileConfig
 from stream.profile.figures import RunFacts
 from stream.render.renderer import Renderer
-from tests.stream.blank_engine import BlankEngine
 from tests.stream.pipeline.parts import MemorySink, counted
-from tests.stream.plaza_engine import KEYPOINT_SET
+from tests.support.blank_engine import BlankEngine
+from tests.support.plaza_engine import KEYPOINT_SET
 
 JOINTS = len(KEYPOINT_SET)
 

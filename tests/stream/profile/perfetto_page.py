@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.stream.sinks.chromium import Page, browser
+from tests.support.chromium import Page, browser
 
 
 def perfetto_folder() -> Path | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.stream.sinks.chromium import browser
+from tests.support.chromium import browser
 
 WIDTH, HEIGHT = 1240, 1560
 

@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import time
+from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import jsonschema
 import pytest
 
 import run_stream
-from configs.run import RunConfig
+from engine import EstimatorConfig
+from stream import LATEST, PipelineConfig
 from stream.profile.command import shown_command
 from stream.profile.config import ProfileConfig
-from stream.sinks import BrowserConfig
-from tests.stream.media import make_clip
+from stream.sinks import BrowserConfig, VideoConfig
+from tests.support.media import make_clip
 from tests.test_run_stream import ENVIRONMENT, assert_one_line_error, command, run
 
 SCHEMA = json.loads(
@@ -86,7 +88,7 @@ def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Pat
         (["--benchmark", "-o", "-"], "error: --benchmark has standard output to itself"),
         (
             ["--trace-gzip"],
-            "error: command line: --trace-gzip compresses the trace of --profile DIR",
+            "error: --trace-gzip compresses the trace of --profile DIR",
         ),
     ],
 )
@@ -145,14 +147,17 @@ def test_a_run_that_is_interrupted_still_writes_its_profile(tmp_path: Path) -> N
 
 
 def test_the_command_that_is_shown_has_no_secrets() -> None:
-    config = RunConfig(
-        sources=("rtsp://user:secret@camera/1",),
-        output=("out.jsonl",),
-        flip=True,
-        scales=(1.0, 2.0),
+    browser = BrowserConfig(token="0123456789abcdef")
+    configs = (
+        EstimatorConfig(flip=True, scales=(1.0, 2.0)),
+        PipelineConfig(policy=LATEST),
+        browser,
+        VideoConfig(segment=Fraction(90)),
+        ProfileConfig(benchmark=True),
+        None,
     )
-    configs = (config, BrowserConfig(token="0123456789abcdef"), ProfileConfig(benchmark=True))
-    shown = shown_command("run_stream.py", config.sources, config.output, configs)
+    shown = shown_command(["rtsp://user:secret@camera/1"], [Path("out.jsonl")], configs)
+    assert "0123456789abcdef" not in repr(browser)
     assert "secret" not in shown
     assert "0123456789abcdef" not in shown
     for words in (
@@ -160,5 +165,8 @@ def test_the_command_that_is_shown_has_no_secrets() -> None:
         "--flip",
         "--scales 1.0 2.0",
         "--benchmark",
+        "--policy latest",
+        "--segment 90s",
+        "--token '***'",
     ):
         assert words in shown

@@ -13,7 +13,7 @@ from stream.profile.table import profile_tables
 from stream.profile.verdicts import verdicts
 from tests.stream.app.test_console import terminal
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
-from tests.stream.sinks.chromium import browser
+from tests.support.chromium import browser
 
 
 def figures_of(

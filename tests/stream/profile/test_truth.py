@@ -18,8 +18,9 @@ from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import LATEST
 from stream.profile import Profiler, RunFacts
 from stream.profile.config import ProfileConfig
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.pipeline.test_pipeline import MemorySink, counted, nobody
+from tests.stream.pipeline.parts import MemorySink, counted
+from tests.support.blank_engine import BlankEngine
+from tests.support.people import nobody
 
 FACTS = RunFacts(command="test", model="blank", runtime="fixture", precision="exact")
 
@@ -149,7 +150,7 @@ def test_several_sources_are_told_apart() -> None:
 
 
 def test_sources_of_the_same_name_have_tracks_of_their_own(tmp_path: Path) -> None:
-    profiler = Profiler(ProfileConfig(profile=str(tmp_path)))
+    profiler = Profiler(ProfileConfig(profile=tmp_path))
     sources = [counted(15, name="twin"), counted(15, name="twin")]
     with Pipeline(sources, BlankEngine(), nobody, timings=profiler.timings) as pipeline, profiler:
         pipeline.run()
@@ -168,4 +169,4 @@ def test_sources_of_the_same_name_have_tracks_of_their_own(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SinkError, match="cannot write a profile to"):
-        Profiler(ProfileConfig(profile=str(tmp_path / "file" / "folder")))
+        Profiler(ProfileConfig(profile=tmp_path / "file" / "folder"))

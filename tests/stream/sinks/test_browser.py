@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError, SinkError
 from stream.render.config import RenderConfig
-from stream.sinks import BrowserConfig, Controls, open_sinks
+from stream.sinks import BrowserConfig, Controls, make_sinks
 from stream.sinks.browser import BrowserSink
-from tests.stream.sinks.chromium import browser
 from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
+from tests.support.chromium import browser
 
 TOKEN = "0123456789abcdef-token"
 CHANGE = {"X-Pose-Stream": "1", "Content-Type": "application/json"}
@@ -184,13 +184,13 @@ def test_a_screenshot_is_the_current_image(serve):
 
 
 def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
-    sink = serve(BrowserConfig(record_folder=str(tmp_path / "films")))
+    sink = serve(BrowserConfig(record_folder=tmp_path / "films"))
     for on in (True, False):
         assert (
             status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE)
             == 200
         )
-        wait_until(lambda on=on: (sink._shown.view.recording is not None) == on)
+        wait_until(lambda on=on: (sink._opened.shown.live.recording is not None) == on)
         time.sleep(0.5)
     [film] = (tmp_path / "films").glob("camera_*.mp4")
     wait_until(lambda: b"moof" not in film.read_bytes())
@@ -200,7 +200,7 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
 def test_a_recording_that_cannot_be_written_does_not_end_the_run(serve, tmp_path, caplog):
     taken = tmp_path / "films"
     taken.write_text("a file where the folder should be")
-    sink = serve(BrowserConfig(record_folder=str(taken)))
+    sink = serve(BrowserConfig(record_folder=taken))
     body = json.dumps({"on": True})
     assert status_of(sink, "/api/record", method="POST", body=body, **CHANGE) == 200
     wait_until(lambda: "recording stopped" in caplog.text)
@@ -218,10 +218,15 @@ def test_overlays_are_toggled_from_the_page(serve):
     renderer = SimpleNamespace(options=RenderConfig())
     sink = serve(controls=Controls(renderer=renderer, stop=lambda: None), run=False)
     assert (
-        status_of(sink, "/api/overlay", method="POST", body=json.dumps({"key": "b"}), **CHANGE)
+        status_of(
+            sink, "/api/overlay", method="POST", body=json.dumps({"overlay": "boxes"}), **CHANGE
+        )
         == 200
     )
     assert renderer.options.boxes
+    for wrong in ({}, {"overlay": "everything"}, {"overlay": ["boxes"]}, {"overlay": "theme"}):
+        body = json.dumps(wrong)
+        assert status_of(sink, "/api/overlay", method="POST", body=body, **CHANGE) == 400
     assert status_of(serve(run=False), "/api/overlay", method="POST", body="{}", **CHANGE) == 404
 
 
@@ -285,7 +290,7 @@ def test_pages_of_other_sites_can_change_nothing(serve):
         == 403
     )
     assert status_of(sink, "/api/record", method="OPTIONS") == 501
-    assert not sink._shown.record_wanted
+    assert not sink._opened.shown.record_wanted
 
 
 @pytest.mark.parametrize(
@@ -371,16 +376,16 @@ def test_slow_clients_do_not_hold_up_the_run_nor_each_other(serve):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /video HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         clients.append(client)
-    wait_until(lambda: sink._shown.view._viewers == 20)
-    before = sink._shown.view.state()["frame"]
+    wait_until(lambda: sink._opened.shown.live._viewers == 20)
+    before = sink._opened.shown.live.state()["frame"]
     with asked(sink, "/video") as reply:
         first = read_index(next_image(reply))
         later = [read_index(next_image(reply)) for _ in range(20)][-1]
     assert later > first, "the quick client waits for the slow ones"
-    assert sink._shown.view.state()["frame"] > before + 10
+    assert sink._opened.shown.live.state()["frame"] > before + 10
     for client in clients:
         client.close()
-    wait_until(lambda: sink._shown.view._viewers == 0)
+    wait_until(lambda: sink._opened.shown.live._viewers == 0)
 
 
 def test_more_connections_than_there_is_room_for_are_refused(serve):
@@ -411,16 +416,16 @@ def can_reach(sink):
 def test_addresses_that_cannot_be_served_are_one_line(url, message, monkeypatch):
     monkeypatch.delenv("POSE_STREAM_TOKEN", raising=False)
     with pytest.raises(ConfigError, match=message) as error:
-        open_sinks([url])
+        make_sinks([url])
     assert "pass@" not in str(error.value)
 
 
 def test_a_token_opens_other_addresses_and_must_not_be_short(monkeypatch):
-    assert open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token=TOKEN))
+    assert make_sinks(["http://0.0.0.0:8080"], BrowserConfig(token=TOKEN))
     monkeypatch.setenv("POSE_STREAM_TOKEN", TOKEN)
-    assert open_sinks(["http://0.0.0.0:8080"])
+    assert make_sinks(["http://0.0.0.0:8080"])
     with pytest.raises(ConfigError, match="at least 16"):
-        open_sinks(["http://0.0.0.0:8080"], browser=BrowserConfig(token="short"))
+        make_sinks(["http://0.0.0.0:8080"], BrowserConfig(token="short"))
 
 
 def test_an_address_in_use_is_one_line(source_info, run_info):
@@ -435,7 +440,7 @@ def test_an_address_in_use_is_one_line(source_info, run_info):
     not shutil.which("chromium"), reason="needs chromium (apt-get install chromium)"
 )
 def test_a_real_browser_shows_the_image(serve, tmp_path):
-    sink = serve(BrowserConfig(record_folder=str(tmp_path)))
+    sink = serve(BrowserConfig(record_folder=tmp_path))
     with browser(tmp_path / "profile") as page:
         page.open(sink.url)
         page.wait_for("document.querySelector('img')?.naturalWidth > 0")
@@ -443,7 +448,7 @@ def test_a_real_browser_shows_the_image(serve, tmp_path):
         assert page.evaluate("document.querySelector('.people').textContent") == "2"
         assert page.evaluate("document.querySelectorAll('.stage').length") == 2
         page.evaluate("document.querySelector('.record').click()")
-        wait_until(lambda: sink._shown.record_wanted)
+        wait_until(lambda: sink._opened.shown.record_wanted)
         page.screenshot(tmp_path / "page.png")
     image = cv2.imread(str(tmp_path / "page.png"))
     assert image[150:500, 100:700].std() > 20, "the live image is not on the page"

@@ -14,10 +14,10 @@ from functools import partial
 import cv2
 import pytest
 
-from stream.sinks import open_sinks
-from tests.stream.sinks.chromium import browser
+from stream.sinks import make_sinks
 from tests.stream.sinks.samples import TIME_BASE, make_frames, read_index, vfr_stamps
 from tests.stream.sinks.test_video import frames_of
+from tests.support.chromium import browser
 
 needs_ffprobe = pytest.mark.skipif(
     not shutil.which("ffprobe"), reason="needs ffprobe (apt-get install ffmpeg)"
@@ -45,7 +45,7 @@ def test_ffprobe_sees_the_time_stamps_of_the_source(
     tmp_path, source_info, run_info, write_all, suffix, tick, start
 ):
     path, stamps = tmp_path / f"out{suffix}", vfr_stamps(60, start=start)
-    write_all(open_sinks([str(path)])[0], source_info, run_info, make_frames(stamps))
+    write_all(make_sinks([str(path)])[0], source_info, run_info, make_frames(stamps))
     times = probed_times(path)
     assert len(times) == len(stamps)
     assert max(abs(time - pts * TIME_BASE) for time, pts in zip(times, stamps, strict=True)) <= tick
@@ -55,7 +55,7 @@ def test_ffprobe_sees_the_time_stamps_of_the_source(
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_ffmpeg_sees_the_same_audio_bytes(tmp_path, run_info, write_all, clip_with_audio, suffix):
     source, path = clip_with_audio(50), tmp_path / f"out{suffix}"
-    write_all(open_sinks([str(path)])[0], source, run_info, frames_of(source, 50))
+    write_all(make_sinks([str(path)])[0], source, run_info, frames_of(source, 50))
     assert audio_digest(path) == audio_digest(source.name)
     [audio] = probe(path, "-select_streams", "a", "-show_entries", "stream=codec_name,sample_rate")[
         "streams"
@@ -86,7 +86,7 @@ def audio_digest(path):
 @needs_ffprobe
 def test_ffmpeg_decodes_it_without_a_word(tmp_path, run_info, write_all, clip_with_audio):
     source, path = clip_with_audio(50), tmp_path / "out.mp4"
-    write_all(open_sinks([str(path)])[0], source, run_info, frames_of(source, 50))
+    write_all(make_sinks([str(path)])[0], source, run_info, frames_of(source, 50))
     run = subprocess.run(
         ["ffmpeg", "-v", "warning", "-i", str(path), "-f", "null", "-"],
         capture_output=True,
@@ -107,7 +107,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @needs_chromium
 def test_chromium_plays_it_to_the_end(tmp_path, run_info, write_all, clip_with_audio):
     source = clip_with_audio(50)
-    write_all(open_sinks([str(tmp_path / "out.mp4")])[0], source, run_info, frames_of(source, 50))
+    write_all(make_sinks([str(tmp_path / "out.mp4")])[0], source, run_info, frames_of(source, 50))
     (tmp_path / "index.html").write_text(
         "<body style='margin:0'><video src=out.mp4 muted autoplay></video>"
     )

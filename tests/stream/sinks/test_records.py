@@ -15,7 +15,7 @@ import pytest
 from configs import load_keypoint_set
 from configs.errors import SinkError
 from grouping import People
-from stream.sinks import open_sinks
+from stream.sinks import make_sinks
 from stream.sinks.arrays import ArraysSink, assemble, columns_folder
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.openpose import COCO_18, OpenPoseSink, as_coco_18, coco_18_columns
@@ -171,18 +171,18 @@ def test_arrays_of_a_killed_run_can_be_assembled(tmp_path, source_info, run_info
 
 @pytest.mark.parametrize("output", ["a.json", "a.csv", "a.npz", "a.jsonl", "a.mp4"])
 def test_records_refuse_what_cannot_be_written(tmp_path, source_info, run_info, output):
-    [sink] = open_sinks([str(tmp_path / "missing" / output)])
+    [sink] = make_sinks([str(tmp_path / "missing" / output)])
     with pytest.raises(SinkError, match="no folder"):
         sink.open(source_info, run_info)
     sink.close()
-    [sink] = open_sinks([str(tmp_path / output)])
+    [sink] = make_sinks([str(tmp_path / output)])
     with pytest.raises(SinkError, match="not open"):
         sink.write(next(make_frames([0])), make_people(1), None, latency_ms=1.0, drops=0)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, source_info, run_info):
     (tmp_path / "file").touch()
-    [sink] = open_sinks([f"openpose:{tmp_path}/file/folder"])
+    [sink] = make_sinks([f"openpose:{tmp_path}/file/folder"])
     with pytest.raises(SinkError, match="cannot write"):
         sink.open(source_info, run_info)
 
@@ -194,7 +194,7 @@ def test_people_with_numbers_that_are_not_finite_are_written_as_missing(
     keypoints[0, 3] = (1, 2, 0.5)
     people = People(keypoints, np.float32([np.inf]), np.zeros((1, 1), np.float32))
     for name in ("a.json", "b.csv", "c.jsonl"):
-        [sink] = open_sinks([str(tmp_path / name)])
+        [sink] = make_sinks([str(tmp_path / name)])
         sink.open(source_info, run_info)
         sink.write(next(make_frames([0])), people, None, latency_ms=1.0, drops=0)
         sink.close()
@@ -220,7 +220,7 @@ def test_a_full_disk_leaves_records_that_parse(tmp_path, output):
 def test_jq_reads_the_records(tmp_path, source_info, run_info, write_all):
     lines, array = tmp_path / "a.jsonl", tmp_path / "a.json"
     for path in (lines, array):
-        write_all(open_sinks([str(path)])[0], source_info, run_info, make_frames(vfr_stamps(4)))
+        write_all(make_sinks([str(path)])[0], source_info, run_info, make_frames(vfr_stamps(4)))
     count = ["jq", "-s", "map(select(.people)) | map(.people | length) | add", str(lines)]
     assert subprocess.run(count, capture_output=True, check=True).stdout == b"8\n"
     assert (

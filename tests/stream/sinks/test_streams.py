@@ -14,10 +14,10 @@ from itertools import pairwise
 import pytest
 
 from configs.errors import SinkError
-from stream.sinks import open_sinks, relay
+from stream.sinks import make_sinks, relay
 from stream.sinks.files import shown_target
-from tests.stream.servers import tcp_server
 from tests.stream.sinks.samples import make_frames, make_people, video_times
+from tests.support.servers import tcp_server
 
 STAMPS = [3600 * index for index in range(100)]
 
@@ -50,7 +50,7 @@ def test_a_server_receives_every_image(tmp_path, source_info, run_info, write_al
             while not listening(port):
                 assert time.monotonic() < end_s, "ffmpeg does not listen"
                 time.sleep(0.05)
-            write_all(open_sinks([url])[0], source_info, run_info, make_frames(STAMPS))
+            write_all(make_sinks([url])[0], source_info, run_info, make_frames(STAMPS))
             server.wait(15)
         finally:
             server.kill()
@@ -58,7 +58,7 @@ def test_a_server_receives_every_image(tmp_path, source_info, run_info, write_al
 
 
 def test_hls_is_a_playlist_that_plays(tmp_path, source_info, run_info, write_all):
-    [sink] = open_sinks([f"hls:{tmp_path}/deep/folder"])
+    [sink] = make_sinks([f"hls:{tmp_path}/deep/folder"])
     write_all(sink, source_info, run_info, make_frames(STAMPS))
     playlist = tmp_path / "deep" / "folder" / "index.m3u8"
     assert playlist.read_text().rstrip().endswith("#EXT-X-ENDLIST")
@@ -66,7 +66,7 @@ def test_hls_is_a_playlist_that_plays(tmp_path, source_info, run_info, write_all
 
 
 def test_live_hls_keeps_only_what_is_recent(tmp_path, source_info, run_info):
-    [sink] = open_sinks([f"hls:{tmp_path}/live"])
+    [sink] = make_sinks([f"hls:{tmp_path}/live"])
     sink.open(replace(source_info, live=True), run_info)
     written = 0
     for frame in make_frames([3600 * index for index in range(1500)]):
@@ -82,7 +82,7 @@ def test_live_hls_keeps_only_what_is_recent(tmp_path, source_info, run_info):
 
 
 def test_a_server_that_is_not_there_is_one_line_without_the_password(source_info, run_info):
-    [sink] = open_sinks([f"rtsp://user:secret@127.0.0.1:{free_port()}/x"])
+    [sink] = make_sinks([f"rtsp://user:secret@127.0.0.1:{free_port()}/x"])
     sink.open(source_info, run_info)
     with pytest.raises(
         SinkError, match=r"cannot write 'rtsp://\*\*\*@127.0.0.1:\d+/x': Connection refused"
@@ -142,7 +142,7 @@ def test_a_receiver_of_a_live_source_may_go_and_come_back(tmp_path, source_info,
     url = f"rtmp://viewer:s3cret@127.0.0.1:{free_port()}/live/x"
     plain = url.replace("viewer:s3cret@", "")
     frames = make_frames([3600 * index for index in range(10_000)])
-    [sink] = open_sinks([url])
+    [sink] = make_sinks([url])
     first, second = tmp_path / "first.mkv", tmp_path / "second.mkv"
     sink.open(replace(source_info, live=True), run_info)
     with receiver(plain, first) as server:
@@ -171,7 +171,7 @@ def test_a_receiver_that_accepts_and_never_answers_stops_nobody(source_info, run
     hold = threading.Event()
     beats = []
     with tcp_server(lambda connection: bool(hold.wait(20))) as port:
-        [sink] = open_sinks([f"{scheme}://127.0.0.1:{port}/live/x"])
+        [sink] = make_sinks([f"{scheme}://127.0.0.1:{port}/live/x"])
         sink.open(replace(source_info, live=True), run_info)
         frames = make_frames([3600 * index for index in range(10_000)])
         begin_s = time.monotonic()
@@ -190,7 +190,7 @@ def test_a_receiver_that_is_silent_for_too_long_is_given_up(source_info, run_inf
     monkeypatch.setattr(relay, "_PATIENCE_S", 1)
     hold = threading.Event()
     with tcp_server(lambda connection: bool(hold.wait(20))) as port:
-        [sink] = open_sinks([f"rtmp://127.0.0.1:{port}/live/x"])
+        [sink] = make_sinks([f"rtmp://127.0.0.1:{port}/live/x"])
         sink.open(replace(source_info, live=True), run_info)
         frames = make_frames([3600 * index for index in range(10_000)])
         with pytest.raises(SinkError, match="no answer within 1 s"):

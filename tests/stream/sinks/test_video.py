@@ -216,10 +216,10 @@ from pathlib import Path
 from tests.stream.sinks.samples import *
 from configs import load_keypoint_set
 from stream.frame import SourceInfo
-from stream.sinks import RunInfo, open_sinks
+from stream.sinks import RunInfo, make_sinks
 run = RunInfo(model="m", runtime="r", precision="fp32", keypoint_set=load_keypoint_set("coco"))
 source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE, audio_path=sys.argv[1])
-sinks = open_sinks(sys.argv[2:])
+sinks = make_sinks(sys.argv[2:])
 for sink in sinks:
     sink.open(source, run)
 for frame in make_frames([3600 * index for index in range(1_000_000)]):
@@ -257,11 +257,11 @@ from tests.stream.sinks.samples import *
 from configs import load_keypoint_set
 from configs.errors import SinkError
 from stream.frame import SourceInfo
-from stream.sinks import RunInfo, open_sinks
+from stream.sinks import RunInfo, make_sinks
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 run = RunInfo(model="m", runtime="r", precision="fp32", keypoint_set=load_keypoint_set("coco"))
 source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE)
-[sink] = open_sinks(sys.argv[1:])
+[sink] = make_sinks(sys.argv[1:])
 sink.open(source, run)
 try:
     for frame in make_frames([3600 * index for index in range(3000)]):

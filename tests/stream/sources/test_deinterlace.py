@@ -11,7 +11,7 @@ from stream.sources.config import SourceConfig
 from stream.sources.deinterlace import Deinterlace
 from stream.sources.live import LiveSource
 from stream.sources.network import LiveInput
-from tests.stream.media import make_clip, make_interlaced_clip
+from tests.support.media import make_clip, make_interlaced_clip
 
 SPEED_PX = 6
 

@@ -9,7 +9,7 @@ import pytest
 
 from configs import SourceError
 from stream.sources import FrameSlot, open_source
-from tests.stream.media import cut, damage, make_clip, numbered_image, read_number, read_numbers
+from tests.support.media import cut, damage, make_clip, numbered_image, read_number, read_numbers
 
 
 def numbers(path: Path | str) -> list[int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.stream.media import make_clip
+from tests.support.media import make_clip
 
 ROOT = Path(__file__).resolve().parents[3]
 COUNT = int(os.environ.get("POSE_STREAM_FUZZ", "120"))

@@ -30,10 +30,10 @@ from stream.pipeline.policy import EVERY_FRAME
 from stream.pipeline.progress import Progress
 from stream.sources import Source, open_source
 from stream.sources.config import SourceConfig
-from tests.stream.blank_engine import BlankEngine
-from tests.stream.media import make_clip, numbered_image, read_number
-from tests.stream.plaza_engine import no_people
-from tests.stream.servers import RtspServer, free_port, tcp_server, web_server
+from tests.support.blank_engine import BlankEngine
+from tests.support.media import make_clip, numbered_image, read_number
+from tests.support.people import no_people
+from tests.support.servers import RtspServer, free_port, tcp_server, web_server
 
 ROOT = Path(__file__).resolve().parents[3]
 KILLS = int(os.environ.get("POSE_STREAM_KILLS", "2"))
@@ -463,7 +463,7 @@ def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> Non
 
 def test_credentials_are_in_no_output_and_no_message(clip: Path, tmp_path: Path) -> None:
     outputs = ["out.jsonl", "out.json", "out.csv", "out.npz", "openpose:people", "out.mp4"]
-    command = [sys.executable, "-m", "tests.stream.fixture_command", "blank"]
+    command = [sys.executable, "-m", "tests.support.fixture_command", "blank"]
     with RtspServer(clip, user="viewer:s3cret") as server:
         address = server.url.replace("://", "://viewer:s3cret@") + "?key=t0ken"
         result = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 from configs import SourceError
 from stream.frame import Frame
 from stream.sources import SourceHealth, open_source
-from tests.stream.media import make_clip, read_number
+from tests.support.media import make_clip, read_number
 
 
 def read(path: Path) -> tuple[list[Frame], SourceHealth]:

@@ -7,8 +7,8 @@ import pytest
 from configs import SourceError
 from stream.sources import open_sources
 from stream.sources.config import SourceConfig
-from tests.stream.media import make_clip
-from tests.stream.servers import tcp_server
+from tests.support.media import make_clip
+from tests.support.servers import tcp_server
 
 
 def test_sources_that_do_not_answer_are_waited_for_side_by_side(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from configs import SourceError
 from stream.sources import open_source
 from stream.sources.config import SourceConfig
-from tests.stream.media import damage, make_clip, numbered_image, read_number
+from tests.support.media import damage, make_clip, numbered_image, read_number
 
 
 def write_image(path: Path, number: int, **sizes: int) -> Path:

@@ -28,7 +28,7 @@ function makeCard(index) {
     post(`/api/record?source=${index}`, {on: !event.target.classList.contains("on")});
   });
   for (const button of article.querySelectorAll(".overlay")) {
-    button.addEventListener("click", () => post(`/api/overlay?source=${index}`, {key: button.dataset.key}));
+    button.addEventListener("click", () => post(`/api/overlay?source=${index}`, {overlay: button.dataset.overlay}));
   }
   document.getElementById("sources").append(article);
   return {article, find, times: [], fps: [], latency: []};

@@ -12,8 +12,8 @@ import pytest
 from configs import DataError, ModelError, RuntimeUnavailableError
 from engine import open_estimator
 from engine.__main__ import main
-from engine.artefact import PLAN_NAME, read_sidecar
 from engine.pictures import DEMO_CLIP, find_pictures, load_images
+from engine.runtimes.engine_file import ENGINE_NAME, EngineFile
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import float_nodes, quantised_key, read_quantised
 from engine.runtimes.openvino.runtime import OpenVino
@@ -51,20 +51,20 @@ def built(lite_onnx, tmp_path_factory):
 
 
 def test_the_description_says_how_it_was_made_and_what_it_costs(built):
-    sidecar = read_sidecar(built.with_suffix(".int8"))
+    description = EngineFile(built.with_suffix(".int8")).read_description()
 
-    assert sidecar.key == quantised_key(built)
-    assert set(sidecar.tools) == {"nncf", "openvino"}
-    assert sidecar.calibration_images == 4
-    assert sidecar.parity["heatmap_mean"] > 0
-    assert "people_lost" in sidecar.parity
-    assert sidecar.latency_ms["p50"] > 0
+    assert description.key == quantised_key(built)
+    assert set(description.tools) == {"nncf", "openvino"}
+    assert description.calibration_images == 4
+    assert description.parity["heatmap_mean"] > 0
+    assert "people_lost" in description.parity
+    assert description.latency_ms["p50"] > 0
 
 
 def test_the_backbone_is_int8_and_the_head_float(built):
     core = openvino.Core()
     model = read_quantised(
-        core, openvino.Tensor, (built.with_suffix(".int8") / PLAN_NAME).read_bytes()
+        core, openvino.Tensor, (built.with_suffix(".int8") / ENGINE_NAME).read_bytes()
     )
     quantised = {}
     for node in model.get_ordered_ops():
@@ -116,8 +116,8 @@ def test_it_is_not_taken_for_another_model_or_when_it_is_damaged(
     assert "source_sha256" in caplog.text
 
     shutil.copy(built, path)
-    plan = tmp_path / "lite.int8" / PLAN_NAME
-    plan.write_bytes(plan.read_bytes()[:-1])
+    engine = tmp_path / "lite.int8" / ENGINE_NAME
+    engine.write_bytes(engine.read_bytes()[:-1])
     with pytest.raises(RuntimeUnavailableError, match="there is no int8 form"):
         OpenVino(path, metadata, "int8")
     assert "is damaged" in caplog.text

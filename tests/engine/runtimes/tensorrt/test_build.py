@@ -14,7 +14,7 @@ import pytest
 from configs import ConfigError, ModelError, RuntimeUnavailableError
 from engine import load_network
 from engine.onnx.export import export_onnx
-from engine.runtimes.tensorrt.build import Profile, build_engine
+from engine.runtimes.tensorrt.build import Profile, build_with_parser
 from engine.runtimes.tensorrt.library import load_library
 
 PROFILE = Profile(smallest=(64, 64), usual=(320, 448), largest=(640, 1152), batch=(1, 1, 4))
@@ -43,7 +43,7 @@ def onnx_path(request, tmp_path_factory):
 def test_one_engine_for_all_shapes_has_half_convolutions_and_single_islands(library, onnx_path):
     steps = []
 
-    engine = build_engine(
+    engine = build_with_parser(
         library, onnx_path, PROFILE, "fp16", progress=lambda *step: steps.append(step)
     )
 
@@ -68,13 +68,13 @@ def test_one_engine_for_all_shapes_has_half_convolutions_and_single_islands(libr
     assert {layer.output_type for layer in outside if layer.kind == "RESIZE"} == {"FLOAT"}
     assert "HALF" not in {layer.output_type for layer in outside if layer.kind in computing}
     assert engine.count()["CONVOLUTION HALF"] > 80
-    assert len(engine.plan) > 100_000
+    assert len(engine.serialised) > 100_000
     assert steps
     assert all(0 < step <= count for _, step, count in steps)
 
 
 def test_single_precision_has_no_half_anywhere(library, lite_onnx):
-    engine = build_engine(library, lite_onnx, PROFILE, "fp32")
+    engine = build_with_parser(library, lite_onnx, PROFILE, "fp32")
 
     assert "HALF" not in {layer.output_type for layer in engine.layers}
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_graph_is_refused(library, lite_onnx, tmp_path):
     onnx.save(model, tmp_path / "foreign.onnx")
 
     with pytest.raises(ModelError, match=r"tensorrt_rtx .* refuses .*foreign.onnx"):
-        build_engine(library, tmp_path / "foreign.onnx", PROFILE, "fp32")
+        build_with_parser(library, tmp_path / "foreign.onnx", PROFILE, "fp32")
 
 
 def test_a_missing_library_names_what_to_install(monkeypatch):

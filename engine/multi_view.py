@@ -1,0 +1,64 @@
+"""The maps of an image from several views of it: flip test and several scales, as
+`engine.networks.inference` has them, without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.runtimes import Slot
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An input that was made from a batch of images: at one scale, perhaps mirrored; keep_tags if
+    its tags are used.
+    """
+
+    slot: Slot
+    mirrored: bool
+    keep_tags: bool
+
+
+def combine_views(
+    views: Sequence[View], index: int, size: tuple[int, int], flip_indices: Sequence[int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that
+    keep them in a row.
+
+    index: of the image in the batch. size: (height, width) of the maps. Reference: section 2.3.
+    """
+    rows, columns = size
+    joints, dimensions = views[0].slot.tags.shape[1:3]
+    total = np.zeros((joints, rows, columns), np.float32)
+    tags = np.empty(
+        (sum(view.keep_tags for view in views), dimensions, joints, rows, columns), np.float32
+    )
+    kept = 0
+    for view in views:
+        for joint, source in enumerate(flip_indices if view.mirrored else range(joints)):
+            total[joint] += _resized(view.slot.heatmaps[index, source], size, view.mirrored)
+            if view.keep_tags:
+                for dimension in range(dimensions):
+                    tags[kept, dimension, joint] = _resized(
+                        view.slot.tags[index, source, dimension], size, view.mirrored
+                    )
+        kept += view.keep_tags
+    total /= len(views)
+    return total, tags.transpose(2, 3, 4, 0, 1).reshape(joints, rows, columns, -1)
+
+
+def _resized(
+    plane: NDArray[np.float32], size: tuple[int, int], mirrored: bool
+) -> NDArray[np.float32]:
+    if plane.shape != size:
+        # Half-pixel centres, no smoothing: what torch calls bilinear with align_corners False.
+        plane = np.asarray(
+            cv2.resize(plane, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32
+        )
+    return plane[:, ::-1] if mirrored else plane

@@ -1,0 +1,25 @@
+"""What the command says and shows on a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from configs.flags import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class TerminalConfig:
+    """What the command says and shows.
+
+    Attributes:
+        show: Whether a window is opened for every source.
+        verbose: Whether what happens is logged.
+        quiet: Whether there is no progress bar and no summary.
+    """
+
+    TITLE: ClassVar[str] = "terminal"
+
+    show: bool = option(False, help="open a window")
+    verbose: bool = option(False, help="log what happens", short="-v")
+    quiet: bool = option(False, help="no progress bar and no summary", short="-q")

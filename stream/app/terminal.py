@@ -1,0 +1,79 @@
+"""What one run of the command shows on the terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from rich.console import Console
+
+from basics.signals import StopSignals
+from stream.app.config import TerminalConfig
+from stream.app.console import ConsoleHandler, ProgressBar, stage_table
+from stream.pipeline.pipeline import Pipeline
+from stream.profile import Profiler, benchmark_line, profile_tables
+
+
+class Terminal:
+    """Log lines, a progress bar and tables on standard error, the summary on standard output.
+
+    Attributes:
+        bar: Shows how far the run is; a context manager.
+    """
+
+    def __init__(
+        self,
+        config: TerminalConfig,
+        signals: StopSignals,
+        profiler: Profiler | None = None,
+        *,
+        benchmark: bool = False,
+        output_taken: bool = False,
+    ) -> None:
+        """From now on log lines appear.
+
+        Args:
+            config: How much is shown.
+            signals: Entered; their first one finishes the run.
+            profiler: Has figures at the end.
+            benchmark: Whether standard output gets those figures as one line of JSON.
+            output_taken: Whether standard output has results on it.
+        """
+        self._config = config
+        self._signals = signals
+        self._profiler = profiler
+        self._benchmark = benchmark
+        self._output_taken = output_taken or benchmark
+        self._console = Console(stderr=True)
+        self.bar = ProgressBar(self._console, enabled=not config.quiet)
+        level = logging.INFO if config.verbose else logging.WARNING
+        logging.basicConfig(
+            level=logging.ERROR if config.quiet and not config.verbose else level,
+            handlers=[ConsoleHandler(self._console)],
+            force=True,
+        )
+
+    def start(self, pipeline: Pipeline) -> None:
+        """`on_start` of `stream.run`."""
+        self._signals.on_stop = pipeline.stop
+
+    def end(self, pipeline: Pipeline) -> None:
+        """`on_end` of `stream.run`: says what the run came to."""
+        self.bar.stop()
+        figures = None if self._profiler is None else self._profiler.figures
+        summary = pipeline.summary()
+        if figures is not None and self._benchmark:
+            print(benchmark_line(figures), flush=True)
+        if not self._config.quiet:
+            for table in () if figures is None else profile_tables(figures):
+                self._console.print(table)
+        if summary.frames and not self._config.quiet:
+            if self._config.verbose and figures is None:
+                self._console.print(stage_table(summary))
+            print(summary, file=sys.stderr if self._output_taken else sys.stdout, flush=True)
+        if self._signals.received is not None and pipeline.left_behind:
+            # The engine is in the middle of an image, and closing it would wait for that; all
+            # outputs are finished.
+            sys.stdout.flush()
+            os._exit(self._signals.exit_code)

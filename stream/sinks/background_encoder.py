@@ -1,0 +1,139 @@
+"""A thread that encodes, so that whoever hands frames over need not wait for each."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from fractions import Fraction
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.errors import PoseStreamError, SinkError
+
+# One frame being encoded, one waiting, one being copied, and one to absorb a key frame that takes
+# longer than the others.
+_SLOTS = 4
+
+
+class Output(Protocol):
+    """What the frames are encoded into; used by the encoder's thread alone."""
+
+    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
+        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
+        `pts`. Raises SinkError.
+        """
+
+    def close(self, *, all_audio: bool) -> bool:
+        """Finishes it, with the audio until its last frame or all that is left; whether there was
+        a frame.
+        """
+
+
+class _Filled(NamedTuple):
+    """A slot with a frame in it: its time stamp, its origin and its number in the source."""
+
+    slot: int
+    pts: int
+    origin_s: Fraction
+    number: int
+
+
+class BackgroundEncoder:
+    """Copies images into one of a few slots and encodes them in a thread of its own.
+
+    Args:
+        output: Where they go; finished by the thread when `close` is called.
+        label: What to call the output in messages.
+        size: Width and height of the output in pixels; images of another size are fitted.
+        waits: Whether a caller waits for a free slot, as a file can; else the frame is left out,
+            because for a live source waiting would only add delay.
+        frame_count: Frames of the source in all; None where unknown. Once the last one is there,
+            audio that is longer than the video belongs to it.
+
+    Attributes:
+        overrun: Frames that were left out because every slot was full.
+        error: What ended the thread; None while all is well.
+        wrote: After `close`, whether there was a frame at all.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        *,
+        label: str,
+        size: tuple[int, int],
+        waits: bool,
+        frame_count: int | None,
+    ) -> None:
+        self.overrun = 0
+        self.error: PoseStreamError | None = None
+        self.wrote = False
+        self._output = output
+        self._label = label
+        self._size = size
+        self._waits = waits
+        self._frame_count = frame_count
+        self._encoded = 0
+        width, height = size
+        self._slots = [np.empty((height, width, 3), np.uint8) for _ in range(_SLOTS)]
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._filled: queue.SimpleQueue[_Filled | None] = queue.SimpleQueue()
+        for slot in range(_SLOTS):
+            self._free.put(slot)
+        self._thread = threading.Thread(target=self._run, name=f"encode {label}", daemon=True)
+        self._thread.start()
+
+    def put(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction, index: int) -> None:
+        """Takes a copy of `image` (H, W, 3) uint8 BGR, unless the thread has failed: see `error`."""
+        slot = self._take_slot()
+        if slot is None:
+            return
+        if image.shape == self._slots[slot].shape:
+            np.copyto(self._slots[slot], image)
+        else:  # the source changed its size; a video file cannot
+            cv2.resize(image, self._size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
+        self._filled.put(_Filled(slot, pts, origin_s, index))
+
+    def finish(self) -> None:
+        """Nothing more comes: what is there is encoded, and the output finished."""
+        self._filled.put(None)
+
+    def join(self, stalled_s: float) -> bool:
+        """Waits for the end, for as long as something is encoded every `stalled_s`; whether it
+        came.
+        """
+        progress = -1
+        while self._thread.is_alive() and progress != self._encoded:
+            progress = self._encoded
+            self._thread.join(stalled_s)
+        return not self._thread.is_alive()
+
+    def _take_slot(self) -> int | None:
+        while self.error is None:
+            try:
+                return self._free.get(block=self._waits, timeout=0.1)
+            except queue.Empty:
+                if not self._waits:
+                    self.overrun += 1
+                    return None
+        return None
+
+    def _run(self) -> None:
+        last_index = -1
+        try:
+            try:
+                while (item := self._filled.get()) is not None:
+                    self._output.encode(self._slots[item.slot], item.pts, origin_s=item.origin_s)
+                    self._free.put(item.slot)
+                    self._encoded += 1
+                    last_index = item.number
+            finally:
+                to_the_end = self._frame_count is not None and last_index + 1 >= self._frame_count
+                self.wrote = self._output.close(all_audio=to_the_end)
+        except PoseStreamError as error:
+            self.error = error
+        except Exception as error:  # noqa: BLE001 - whatever ends this thread must reach the caller
+            self.error = SinkError(f"cannot write {self._label!r}: {type(error).__name__}: {error}")

@@ -1,0 +1,123 @@
+"""From what stands after `-o` to the sink that writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from configs.errors import ConfigError, redact_url
+from configs.loading import nearest
+from stream.sinks.arrays import ArraysSink
+from stream.sinks.base import Sink
+from stream.sinks.browser import BrowserConfig, BrowserSink
+from stream.sinks.coco_results import CocoResultsSink
+from stream.sinks.containers import FORMATS, STREAM_FORMATS
+from stream.sinks.json_lines import JsonLinesSink
+from stream.sinks.openpose import OpenPoseSink
+from stream.sinks.table import TableSink
+from stream.sinks.video import VideoSink
+from stream.sinks.video_config import VideoConfig
+from stream.sinks.window import WindowSink
+
+_C = TypeVar("_C")
+_PREFIX = re.compile(
+    r"([a-z][a-z0-9]+):(.*)", re.DOTALL
+)  # two letters at least: C:\\out.mp4 is a path
+
+
+class _Configs:
+    """Configurations by their class; what is not given has its defaults."""
+
+    def __init__(self, configs: Iterable[object]) -> None:
+        self._given = {type(config): config for config in configs}
+
+    def get(self, kind: type[_C]) -> _C:
+        found = self._given.get(kind)
+        return found if isinstance(found, kind) else kind()
+
+
+_Maker = Callable[[str, _Configs], Sink]
+
+
+def _record(kind: Callable[[str], Sink]) -> _Maker:
+    return lambda path, configs: kind(path)
+
+
+def _video(path: str, configs: _Configs) -> Sink:
+    return VideoSink(path, configs.get(VideoConfig))
+
+
+def _stream(target: str, configs: _Configs) -> Sink:
+    scheme = target.partition(":")[0] if "://" in target else "hls"
+    path = target if scheme != "hls" else str(Path(target) / "index.m3u8")
+    video = replace(configs.get(VideoConfig), segment=None)
+    return VideoSink(path, video, container=STREAM_FORMATS[scheme])
+
+
+def _browser(url: str, configs: _Configs) -> Sink:
+    return BrowserSink(url, configs.get(BrowserConfig), configs.get(VideoConfig))
+
+
+_BY_SUFFIX: dict[str, _Maker] = {
+    **dict.fromkeys(FORMATS, _video),
+    ".jsonl": _record(JsonLinesSink),
+    ".ndjson": _record(JsonLinesSink),
+    ".json": _record(CocoResultsSink),
+    ".csv": _record(TableSink),
+    ".npz": _record(ArraysSink),
+}
+_BY_PREFIX: dict[str, _Maker] = {
+    "jsonl": _record(JsonLinesSink),
+    "coco": _record(CocoResultsSink),
+    "openpose": _record(OpenPoseSink),
+    "csv": _record(TableSink),
+    "npz": _record(ArraysSink),
+    "window": _record(WindowSink),
+    "http": _browser,
+    **dict.fromkeys(STREAM_FORMATS, _stream),
+}
+
+
+def make_sinks(outputs: Sequence[str | Sink], *configs: VideoConfig | BrowserConfig) -> list[Sink]:
+    """One sink for every output, made but not opened: nothing is created or written yet.
+
+    Args:
+        outputs: Sinks as they are, and names, by suffix (`out.mp4`), prefix (`openpose:folder`) or
+            scheme (`rtsp://host/path`); `-` is JSON Lines on standard output.
+        configs: How videos are encoded and pages are served, where that is not as usual.
+
+    Raises:
+        ConfigError: An output whose kind is not known, or that is named twice.
+    """
+    names = [output for output in outputs if isinstance(output, str)]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ConfigError(f"output {redact_url(name)!r} is named twice")
+    given = _Configs(configs)
+    return [_make(output, given) if isinstance(output, str) else output for output in outputs]
+
+
+def _make(output: str, configs: _Configs) -> Sink:
+    if output == "-":
+        return JsonLinesSink("-")
+    if (match := _PREFIX.fullmatch(output)) is not None:
+        kind, rest = match.groups()
+        if kind not in _BY_PREFIX:
+            raise ConfigError(
+                f"unknown kind of output {kind!r} in "
+                f"{redact_url(output)!r}{nearest(kind, _BY_PREFIX)}"
+            )
+        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, configs)
+    suffix = Path(output).suffix.lower()
+    if suffix not in _BY_SUFFIX:
+        known = (
+            nearest(suffix, _BY_SUFFIX) if suffix else f" (known: {', '.join(sorted(_BY_SUFFIX))})"
+        )
+        raise ConfigError(
+            f"output {output!r} has no suffix that names a sink{known}, nor a kind before it, as "
+            "openpose:FOLDER"
+        )
+    return _BY_SUFFIX[suffix](output, configs)

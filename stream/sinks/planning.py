@@ -1,0 +1,47 @@
+"""Which outputs belong to which source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from configs.errors import ConfigError, redact_url
+from stream.sinks.base import Sink
+
+Output = str | Path | Sink | Callable[[str], Sink]
+"""A path or an address, `{source}` in it for the source's label; a sink of one's own; or what makes
+one from the source's label."""
+
+_SHARED = ("window:",)  # each source has a window of its own under the same name
+
+
+def plan_outputs(labels: Sequence[str], outputs: Sequence[Output]) -> list[list[str | Sink]]:
+    """For each source its outputs, with `{source}` replaced by the label of the source.
+
+    Args:
+        labels: A short name for each source, no two the same.
+        outputs: What was asked for.
+
+    Raises:
+        ConfigError: Two sources would write into one output.
+    """
+    for output in outputs if len(labels) > 1 else ():
+        if callable(output) or output in _SHARED:
+            continue
+        if not isinstance(output, (str, Path)):
+            raise ConfigError(
+                f"several sources cannot share a {type(output).__name__}; give what makes one from "
+                "the label of a source, such as the class"
+            )
+        if "{source}" not in str(output):
+            raise ConfigError(
+                "with several sources every output needs {source} in its name, and "
+                f"{redact_url(str(output))!r} has none"
+            )
+    return [[_output_of(label, output) for output in outputs] for label in labels]
+
+
+def _output_of(label: str, output: Output) -> str | Sink:
+    if isinstance(output, (str, Path)):
+        return str(output).replace("{source}", label)
+    return output(label) if callable(output) else output

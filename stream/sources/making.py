@@ -1,0 +1,121 @@
+"""What the user calls a source, and which class reads it."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from configs import SourceError
+from stream.sources.base import Source
+from stream.sources.config import SourceConfig
+from stream.sources.file import FileSource
+from stream.sources.live import LiveSource
+from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
+from stream.sources.pattern import PatternSource
+from stream.sources.sequence import (
+    PLAYLIST_SUFFIXES,
+    SequenceSource,
+    find_files,
+    is_image,
+    read_playlist,
+)
+from stream.sources.web import WebSource
+
+DEMO_CLIP = Path(__file__).parents[1] / "data" / "plaza.mp4"
+
+
+def make_source(spec: str, config: SourceConfig | None = None) -> Source:
+    """The source that `spec` names, not opened yet; a context manager that opens and closes it.
+
+        demo                     the clip that ships with the package
+        test                     a test pattern, 25 frames a second
+        0, /dev/video0           a camera
+        rtsp://, http://, ...    a network stream, or a video on a web server
+        clip.mp4                 a video file, or an image
+        folder, shots/*.png      all images and videos in it, in natural order
+        list.txt, list.m3u       the files that the list names, one a line
+        -                        a video on standard input
+
+    Args:
+        spec: What people call it, as above.
+        config: How cameras and network streams are opened.
+
+    Raises:
+        SourceError: A pattern or a list names nothing.
+    """
+    config = config or SourceConfig()
+    if spec == "demo":
+        return FileSource(str(DEMO_CLIP), config, name="demo")
+    if spec == "test":
+        return PatternSource()
+    if spec == "-":
+        return FileSource("-", config, name="standard input", connect=_open_standard_input)
+    if is_camera(spec):
+        return LiveSource(camera_input(spec, config), config)
+    if is_url(spec):
+        if spec.lower().startswith(("http://", "https://")):
+            return WebSource(network_input(spec, config), config)
+        return LiveSource(network_input(spec, config), config)
+    return _open_path(spec, config)
+
+
+def _open_path(spec: str, config: SourceConfig) -> Source:
+    path = Path(spec)
+    if path.is_dir() or (glob.has_magic(spec) and not path.exists()):
+        return SequenceSource(spec, find_files(spec), config)
+    if path.suffix.lower() in PLAYLIST_SUFFIXES and path.is_file() and _is_list(path):
+        return SequenceSource(spec, read_playlist(spec), config)
+    if is_image(spec):
+        return SequenceSource(spec, [spec], config)
+    return FileSource(spec, config)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a text file names files that exist, rather than being any text; HLS playlists are
+    FFmpeg's to read.
+    """
+    try:
+        entries = read_playlist(str(path))
+    except SourceError:
+        return False
+    return Path(entries[0]).exists() and "#EXT-X-" not in path.read_text(encoding="utf-8")
+
+
+def _open_standard_input() -> InputContainer:
+    try:
+        return av.open("pipe:0", metadata_errors="replace")
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(
+            f"standard input is not a video that FFmpeg can read: {error.strerror}"
+        ) from error
+
+
+def source_labels(specs: Sequence[str]) -> list[str]:
+    """A short name for each source, fit to be part of a file name, and no two the same."""
+    labels: list[str] = []
+    for spec in specs:
+        label = plain = _label(spec)
+        number = 1
+        while label in labels:
+            number += 1
+            label = f"{plain}_{number}"
+        labels.append(label)
+    return labels
+
+
+def _label(spec: str) -> str:
+    if spec == "-":
+        return "stdin"
+    if spec.isdigit():
+        return f"camera{spec}"
+    if is_url(spec):
+        text = display_name(spec).split("://", 1)[1]
+    else:
+        path = Path(spec)
+        text = path.stem if path.suffix else path.name
+    return re.sub(r"[^\w.-]+", "_", text).strip("_.") or "source"

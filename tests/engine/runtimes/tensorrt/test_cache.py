@@ -1,0 +1,123 @@
+"""The TensorRT engine that is there is taken if it fits; otherwise another is built, and said aloud."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shutil
+
+import pytest
+
+from basics.cache import cache_folder
+from configs import ModelError
+from engine.runtimes.engine_file import ENGINE_NAME, EngineFile
+from engine.runtimes.tensorrt.build import BuiltEngine, Profile
+from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file, get_engine
+from engine.runtimes.tensorrt.library import load_library
+
+
+@pytest.fixture(scope="module")
+def built(lite_onnx, tmp_path_factory):
+    """A cache with one engine, built for other shapes than are asked for below."""
+    pytest.importorskip("tensorrt_rtx")
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        request = wanted(lite_onnx, batch=(1, 2, 4))
+        build_engine_file(request, progress=lambda *step: None)
+    return cache
+
+
+@pytest.fixture
+def cache(built, tmp_path, monkeypatch):
+    """The folder of that engine, in a copy of the cache."""
+    shutil.copytree(built, tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return next((tmp_path / "cache" / "higherhrnet-stream" / "engines").iterdir())
+
+
+def wanted(path, batch=(1, 1, 1)):
+    profile = Profile(smallest=(64, 64), usual=(64, 96), largest=(128, 128), batch=batch)
+    return EngineRequest(
+        library=load_library("tensorrt_rtx"),
+        path=path,
+        model="lite",
+        precision="fp16",
+        profile=profile,
+    )
+
+
+@pytest.fixture
+def rebuilds(monkeypatch):
+    """Builds that were started; what they build is not looked at here."""
+    started = []
+
+    def build_with_parser(library, path, profile, *rest):
+        started.append(profile)
+        return BuiltEngine(serialised=b"new", layers=(), timing_cache=None)
+
+    monkeypatch.setattr("engine.runtimes.tensorrt.cache.build_with_parser", build_with_parser)
+    return started
+
+
+def test_an_engine_that_was_built_for_other_shapes_is_used_as_it_is(
+    cache, lite_onnx, rebuilds, caplog
+):
+    engine = get_engine(wanted(lite_onnx))
+
+    assert engine.folder == cache
+    assert engine.shapes[-1] == (4, 128, 128, 3)
+    assert EngineFile(cache).read_description().layers["CONVOLUTION HALF"] > 80
+    assert not rebuilds
+    assert not caplog.text
+
+
+def test_a_damaged_engine_is_built_again(cache, lite_onnx, rebuilds, caplog):
+    serialised = (cache / ENGINE_NAME).read_bytes()
+    (cache / ENGINE_NAME).write_bytes(serialised[: len(serialised) // 2])
+
+    with caplog.at_level(logging.INFO):
+        assert get_engine(wanted(lite_onnx)).serialised == b"new"
+        assert get_engine(wanted(lite_onnx)).serialised == b"new"  # from the cache now
+
+    assert len(rebuilds) == 1
+    assert "is damaged: it is built again" in caplog.text
+    assert "building lite with tensorrt_rtx" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "field, other",
+    [("version", "1.1.0"), ("gpu", "Orin (compute capability 8.7)"), ("source_sha256", "ab")],
+)
+def test_an_engine_of_another_version_gpu_or_model_is_named_and_another_built(
+    field, other, cache, lite_onnx, rebuilds, caplog
+):
+    description = EngineFile(cache).read_description()
+    EngineFile(cache).write_description(
+        dataclasses.replace(description, key=dataclasses.replace(description.key, **{field: other}))
+    )
+
+    assert get_engine(wanted(lite_onnx)).serialised == b"new"
+
+    assert len(rebuilds) == 1
+    assert f"there is an engine of lite, but with {field} {other!r} instead of" in caplog.text
+
+
+def test_a_timing_cache_that_is_damaged_does_not_stop_a_build(cache, lite_onnx, caplog):
+    timing = cache_folder() / "timing"
+    timing.mkdir()
+    library = load_library("tensorrt_rtx")
+    (timing / f"tensorrt_rtx-{library.version}-any.cache").write_bytes(b"\0" * 100)
+
+    description, _ = build_engine_file(wanted(lite_onnx), progress=lambda *step: None)
+
+    assert description.layers["CONVOLUTION HALF"] > 80
+
+
+def test_a_build_that_fails_leaves_what_was_there(cache, lite_onnx, tmp_path):
+    before = (cache / ENGINE_NAME).read_bytes()
+    (tmp_path / "no.onnx").write_bytes(lite_onnx.read_bytes()[:5000])
+    with pytest.raises(ModelError, match="damaged or cut off"):
+        build_engine_file(wanted(tmp_path / "no.onnx"), cache, progress=lambda *step: None)
+
+    assert (cache / ENGINE_NAME).read_bytes() == before

@@ -1,0 +1,118 @@
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs import SourceError
+from configs.units import Size
+from stream.sources import open_source
+from stream.sources.config import SourceConfig
+from stream.sources.making import source_labels
+from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
+from tests.support.media import make_clip
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://user:secret@host:554/a/b", "rtsp://host:554/a/b"),
+        ("rtsp://host/a", "rtsp://host/a"),
+        ("http://host/a?user=me&password=secret", "http://host/a"),
+        ("rtsp://user:se@cret@host/a", "rtsp://host/a"),
+        ("rtsp://user:se/cret@host/a", "rtsp://host/a"),
+        ("http://host/@somebody/video", "http://host/@somebody/video"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(url: str, shown: str) -> None:
+    assert display_name(url) == shown
+
+
+@given(st.text(st.characters(codec="ascii", exclude_characters="\n\r#?"), min_size=1))
+def test_no_password_is_ever_shown(password: str) -> None:
+    secret = f"XX{password}XX"
+    assert secret not in display_name(f"rtsp://user:{secret}@host/path")
+    assert "XX" not in repr(network_input(f"rtsp://user:{secret}@host/path", SourceConfig()))
+
+
+def test_cameras_and_addresses_are_told_apart_from_files() -> None:
+    assert all(is_camera(spec) for spec in ("0", "12", "/dev/video0", "/dev/v4l/by-id/usb-cam"))
+    assert not any(is_camera(spec) for spec in ("clip.mp4", "/dev/null", "0.mp4", "123"))
+    assert all(is_url(spec) for spec in ("rtsp://a/b", "RTSP://a/b", "udp://@:1234", "https://a"))
+    assert not any(is_url(spec) for spec in ("clip.mp4", "C://clip.mp4", "//server/clip.mp4"))
+
+
+def test_cameras_are_asked_for_what_was_chosen() -> None:
+    """As far as this goes without a camera: what PyAV's Video4Linux demuxer is told."""
+    config = SourceConfig(camera_size=Size(1280, 720), camera_fps=30.0, camera_format="mjpeg")
+    asked = camera_input("0", config)
+    assert (asked.url, asked.format) == ("/dev/video0", "v4l2")
+    assert asked.options == {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Video4Linux is Linux's")
+def test_the_demuxer_for_cameras_is_there_and_refuses_what_is_no_camera() -> None:
+    assert any("v4l2" in name.split(",") for name in av.formats_available)
+    with pytest.raises(av.FFmpegError):
+        camera_input(
+            "/dev/null", SourceConfig(camera_size=Size(640, 480), camera_fps=30.0)
+        ).connect(SourceConfig())
+
+
+def test_a_camera_that_is_not_there_is_told() -> None:
+    with (
+        open_source("/dev/video97", SourceConfig(reconnect=0)) as source,
+        pytest.raises(SourceError, match=r"/dev/video97.*no such device"),
+    ):
+        source.grab()
+
+
+def test_labels_are_fit_for_file_names_and_differ() -> None:
+    specs = [
+        "demo",
+        "a/clip.mp4",
+        "b/clip.mp4",
+        "0",
+        "rtsp://user:secret@cam:554/live/1",
+        "-",
+        "folder/",
+    ]
+    assert source_labels(specs) == [
+        "demo",
+        "clip",
+        "clip_2",
+        "camera0",
+        "cam_554_live_1",
+        "stdin",
+        "folder",
+    ]
+
+
+def test_the_test_pattern_comes_at_its_own_pace() -> None:
+    with open_source("test") as source:
+        start_s = time.monotonic()
+        frames = list(islice(source, 11))
+        spent_s = time.monotonic() - start_s
+    assert source.live
+    assert [frame.index for frame in frames] == list(range(11))
+    assert 0.35 < spent_s < 2
+    assert len({frame.image.tobytes() for frame in frames}) == 11
+
+
+def test_a_video_can_be_piped_in(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=40)
+    code = "from stream.sources import open_source\nwith open_source('-') as source: print(sum(1 for _ in source), source.name)"
+    for content, expected in ((clip.read_bytes(), "40 standard input"), (b"text\n" * 500, "")):
+        command = [sys.executable, "-c", code]
+        result = subprocess.run(
+            command, cwd=ROOT, input=content, capture_output=True, check=False, timeout=60
+        )
+        assert result.stdout.decode().strip() == expected, result.stderr.decode()
+        assert expected or b"standard input" in result.stderr

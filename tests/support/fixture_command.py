@@ -1,0 +1,33 @@
+"""`run_stream.py` with an engine of the tests in place of a network:
+
+python -m tests.support.fixture_command plaza demo -o out.jsonl
+python -m tests.support.fixture_command blank:0.05 clip.mp4        50 ms an image
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+import run_stream
+import stream.api
+from tests.support.blank_engine import BlankEngine
+from tests.support.plaza_engine import PlazaEngine
+
+
+def main() -> int:
+    name, *arguments = sys.argv[1:]
+    kind, _, delay_s = name.partition(":")
+
+    def open_estimator(*options: Any, **more: Any) -> Any:
+        return contextlib.nullcontext(
+            PlazaEngine() if kind == "plaza" else BlankEngine(float(delay_s or 0))
+        )
+
+    stream.api.open_estimator = open_estimator
+    return run_stream.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
