@@ -22,6 +22,10 @@ from configs import ConfigError, ModelConfig, load_keypoint_set
 from engine.networks.mobilenet import Conv3x3, MobileNetPyramid, Pyramid, SeparableConv, double
 
 _NECK_CHANNELS = (48, 64, 96)  # at strides 4, 8 and 16
+# Of RegressedTags, measured on the development images (docs/model-card-lite.md).
+_PEOPLE = 20
+_LEAST_CENTRE = 0.1
+_SLOPE = 0.3
 _DECONVOLVED = 24  # of the features at stride 4, as many as the deconvolution reads
 
 
@@ -121,6 +125,65 @@ class TagHead(nn.Module):
         return offsets + position.repeat(1, self.joints, 1, 1)
 
 
+class RegressedTags(nn.Module):
+    """Tags from the backbone's own view of who is where; nothing in it is learned here.
+
+    MoveNet MultiPose says where the centres of people are and, at each centre, how far away each of
+    the person's joints is. A pixel of joint j belongs to the person whose regressed joint j is
+    nearest, relative to that person's size (a Voronoi diagram with a scale for every cell). Its tag
+    is that person's centre plus `_SLOPE` times the way from the regressed joint to the pixel: so two
+    peaks in one person's cell have different tags, which the grouping needs to keep both.
+    """
+
+    def __init__(self, channels: int, joints: int, unit_px: float) -> None:
+        super().__init__()
+        self.centre = _head(channels, 1)
+        self.regression = _head(channels, 2 * joints)
+        self.box_size = _head(channels, 2)
+        self.joints = joints
+        self.unit_px = unit_px
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) at stride 4 to (N, J * 2, h, w), channels `2 j`, `2 j + 1` the x, y."""
+        # All lengths are pixels of the map until the last line.
+        height, width = features.shape[-2:]
+        score = self.centre(features).sigmoid()
+        pooled = functional.max_pool2d(score, 5, stride=1, padding=2)
+        peaks = torch.where(score >= pooled, score, torch.zeros_like(score)).flatten(1)
+        score, index = peaks.topk(_PEOPLE, dim=1)  # (N, K)
+        row = torch.div(index, width, rounding_mode="floor")
+        column = (index - row * width).to(score.dtype)
+        row = row.to(score.dtype)
+
+        def at_centres(maps: Tensor) -> Tensor:
+            flat = maps.flatten(2)
+            return flat.gather(2, index[:, None].expand(-1, flat.shape[1], -1))
+
+        way = at_centres(self.regression(features)).reshape(-1, self.joints, 2, _PEOPLE)
+        joint_y, joint_x = row[:, None] + way[:, :, 0], column[:, None] + way[:, :, 1]
+        area = at_centres(self.box_size(features)).clamp(min=1).prod(dim=1)[:, None, :, None]
+        nobody = torch.where(score > _LEAST_CENTRE, 0.0, 1e6).to(score.dtype)[:, None, :, None]
+
+        y = torch.arange(height, device=score.device, dtype=score.dtype)
+        x = torch.arange(width, device=score.device, dtype=score.dtype)
+        vertical = (y - joint_y[..., None]) ** 2 / area + nobody  # (N, J, K, h)
+        horizontal = (x - joint_x[..., None]) ** 2 / area
+        distance = vertical[..., None] + horizontal[..., None, :]  # (N, J, K, h, w)
+        nearest = (distance <= distance.amin(dim=2, keepdim=True)).to(score.dtype)
+        x_of_person = column[:, None] + 0.5 - _SLOPE * joint_x
+        y_of_person = row[:, None] + 0.5 - _SLOPE * joint_y
+        tag = torch.stack((x_of_person, y_of_person), dim=2) @ nearest.flatten(3)  # (N, J, 2, h w)
+        rows, columns = torch.meshgrid(y, x, indexing="ij")
+        slope = _SLOPE * torch.stack((columns, rows)).flatten(1)
+        tags: Tensor = (tag + slope) * (4 / self.unit_px)
+        return tags.reshape(-1, 2 * self.joints, height, width)
+
+
+def _head(channels: int, outputs: int) -> nn.Sequential:
+    """A head of MoveNet MultiPose."""
+    return nn.Sequential(SeparableConv(channels, 96), nn.Conv2d(96, outputs, 1))
+
+
 class ResidualBlock(nn.Module):
     """Two separable convolutions and a shortcut; begins as the identity."""
 
@@ -159,11 +222,20 @@ class LiteHigherHRNet(nn.Module):
                 f"{config.width}"
             )
         self.config = config
-        width = config.width
-        channels = _NECK_CHANNELS[0]
         self.backbone = MobileNetPyramid(config.backbone_width)
-        self.neck = Neck(self.backbone)
-        self.tags = TagHead(channels, joints, config.tag_unit_px)
+        self.tags: TagHead | RegressedTags
+        if config.tags == "regressed":
+            channels = self.backbone.pyramid_channels[0]
+            self.tags = RegressedTags(channels, joints, config.tag_unit_px)
+        else:
+            self.tags = TagHead(_NECK_CHANNELS[0], joints, config.tag_unit_px)
+        self.neck: Neck | None = None
+        if config.deconvolutions or config.tags == "learned":
+            self.neck = Neck(self.backbone)
+            self._add_heatmap_layers(config, joints)
+
+    def _add_heatmap_layers(self, config: ModelConfig, joints: int) -> None:
+        width, channels = config.width, _NECK_CHANNELS[0]
         heatmaps = nn.Conv2d(channels + self.backbone.joints, joints, 1)
         _zero(heatmaps)
         if joints == self.backbone.joints:
@@ -188,9 +260,13 @@ class LiteHigherHRNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         pyramid = self.backbone(x)
+        heatmaps = pyramid.logits.sigmoid()
+        if self.neck is None:
+            return [torch.cat((heatmaps, self.tags(pyramid.pyramid[0])), dim=1)]
         features = self.neck(pyramid)
-        heatmaps = self.final_layers[0](torch.cat((features, pyramid.logits.sigmoid()), dim=1))
-        outputs = [torch.cat((heatmaps, self.tags(features)), dim=1)]
+        heatmaps = self.final_layers[0](torch.cat((features, heatmaps), dim=1))
+        tags = self.tags(pyramid.pyramid[0] if self.config.tags == "regressed" else features)
+        outputs = [torch.cat((heatmaps, tags), dim=1)]
         if self.config.deconvolutions:
             features = functional.relu(self.narrow(features))
             if self.config.concat_heatmaps:
