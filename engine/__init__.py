@@ -15,27 +15,40 @@ from engine.geometry import (
     parse_input_size,
 )
 from engine.maps import Candidates, PoseMaps
+from engine.model_source import ModelSource, find_model
+from engine.onnx.metadata import ModelMetadata, read_metadata
+from engine.runtimes import RUNTIMES, Runtime, Slot, open_runtime
 
 if TYPE_CHECKING:
     from engine.checkpoints.loading import load_backbone, load_checkpoint
     from engine.networks.inference import infer_maps
     from engine.networks.network import load_network
+    from engine.onnx.export import export_onnx
 
 __all__ = [
+    "RUNTIMES",
     "Alignment",
     "Candidates",
     "Estimator",
     "EstimatorConfig",
     "InputSize",
+    "ModelMetadata",
+    "ModelSource",
     "PoseMaps",
+    "Runtime",
+    "Slot",
     "align",
+    "export_onnx",
+    "find_model",
     "format_input_size",
     "infer_maps",
     "load_backbone",
     "load_checkpoint",
     "load_network",
     "open_estimator",
+    "open_runtime",
     "parse_input_size",
+    "read_metadata",
 ]
 
 # Looked up on first use: a machine that runs an exported model needs neither torch nor the modules
@@ -45,6 +58,7 @@ _NEED_TORCH = {
     "load_backbone": "engine.checkpoints.loading",
     "load_checkpoint": "engine.checkpoints.loading",
     "load_network": "engine.networks.network",
+    "export_onnx": "engine.onnx.export",
 }
 
 

@@ -51,16 +51,22 @@ class Ticket:
 
 
 class Estimator:
-    """The maps of images, from one model on one runtime; `open_estimator` makes it. A context
-    manager, used by one thread.
+    """The maps of images, from one model on one runtime; `open_estimator` makes it.
 
-    model: name. runtime, precision: what was taken. keypoint_set: of the model.
-    min_person_score: people below it are mostly ghosts (`ModelConfig`). in_flight: images, or
-    batches, that are worth having open. batch_size: images that are worth giving to `submit_batch`
-    at once, and at most travel together; 1 where the runtime gains nothing from more or takes no
-    more.
-    Every size of input has its own slots; they are made when first needed and used again once their
-    maps were released.
+    A context manager, used by one thread; `release` of maps may be called by any. Every size of
+    input has its own slots; they are made when first needed and used again once their maps were
+    released.
+
+    Attributes:
+        model: Name of the model.
+        runtime: Name of the runtime that was taken.
+        precision: That was taken.
+        keypoint_set: Of the model.
+        min_person_score: People below it are mostly ghosts (`ModelConfig`).
+        input_size: Short side, or (height, width).
+        in_flight: Images, or batches, that are worth having open.
+        batch_size: Images that are worth giving to `submit_batch` at once, and at most travel
+            together; 1 where the runtime gains nothing from more or takes no more.
     """
 
     in_flight = _IN_FLIGHT
@@ -90,17 +96,31 @@ class Estimator:
         self._closed = False
 
     def submit(self, image_bgr: NDArray[np.uint8]) -> Ticket:
-        """Lays the image (H, W, 3) uint8 BGR into the network's input and starts work; the image
-        may be reused at once.
+        """Lays an image into the network's input and starts work.
+
+        Args:
+            image_bgr: (H, W, 3) uint8 BGR; it may be reused at once.
+
+        Returns:
+            The ticket to take the maps with.
+
+        Raises:
+            ConfigError: The model does not take the image's size of input.
+            ExecutionError: The runtime failed.
         """
         return self.submit_batch([image_bgr])[0]
 
     def submit_batch(self, images_bgr: Sequence[NDArray[np.uint8]]) -> list[Ticket]:
-        """As `submit`, for several images, of several cameras for instance: a ticket for each, to
-        be taken in that order.
+        """As `submit`, for several images, of several cameras for instance.
 
         Those that have the same size of input travel together, at most `batch_size`, the others
         beside them.
+
+        Args:
+            images_bgr: Each (H, W, 3) uint8 BGR.
+
+        Returns:
+            A ticket for each, to be taken in that order.
         """
         alignments = [self._align(image.shape[:2]) for image in images_bgr]
         groups: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
@@ -123,8 +143,10 @@ class Estimator:
         """Waits for the maps of a ticket; tickets are taken in the order in which they were given.
 
         Without flip test and scales nothing is computed or copied here: the arrays are the slot's,
-        until `release`. Images of a batch are released one by one. Raises ExecutionError if the
-        runtime failed.
+        until `release`. Images of a batch are released one by one.
+
+        Raises:
+            ExecutionError: The runtime failed.
         """
         batch, index = ticket.batch, ticket.index
         for pending in batch.pending:

@@ -34,8 +34,12 @@ class Alignment:
     """How one size of image is laid into a network input, and where points of a map lie in the
     image.
 
-    image_size, input_size, map_size: (height, width) in pixels. zoom: input pixels per image pixel.
-    centre: the image point (x, y) that lies in the middle of the input.
+    Attributes:
+        image_size: (height, width) of the image in pixels.
+        input_size: (height, width) of the network input in pixels.
+        map_size: (height, width) of the maps in their own pixels.
+        zoom: Input pixels per image pixel.
+        centre: The image point (x, y) that lies in the middle of the input.
     """
 
     image_size: tuple[int, int]
@@ -56,10 +60,17 @@ class Alignment:
     def warp(
         self, image: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
-        """The image (H, W, 3) laid into the network input (h, w, 3), bilinear, black around it.
+        """The image laid into the network input, bilinear, black around it; releases the GIL.
 
-        `out` is written to if given: C-contiguous, of that shape and type; nothing is allocated
-        then. Releases the GIL.
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            out: Written to if given, so that nothing is allocated: (h, w, 3) uint8, C-contiguous.
+
+        Returns:
+            (h, w, 3) uint8 BGR.
+
+        Raises:
+            ValueError: `out` is of another shape or type.
         """
         height, width = self.input_size
         if out is not None and (
@@ -80,11 +91,16 @@ class Alignment:
         return replace(self, map_size=map_size)
 
     def to_image(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Keypoints (..., 2 or more) x, y, ... in map pixels with x and y in pixels of the image;
-        what follows them is kept.
+        """Keypoints of the maps in pixels of the image.
 
         A missing joint at (0, 0) becomes some point off the image, as in the official code: judge
         joints by their score.
+
+        Args:
+            keypoints: (..., 2 or more) float32, x and y in map pixels first.
+
+        Returns:
+            The same shape; what follows x and y is kept.
         """
         moved = np.array(keypoints, np.float32)
         for axis, (cells, side, centre) in enumerate(self._axes()):
@@ -113,12 +129,17 @@ def align(
     scale: float = 1.0,
     min_scale: float | None = None,
 ) -> Alignment:
-    """The alignment of an image of `image_size` (height, width), with maps as large as the network
-    input.
+    """How an image is laid into a network input; maps are as large as the input.
 
-    scale: of a multi-scale test, multiplies the input size. min_scale: the smallest of that test's
-    scales, at which the official rule rounds to multiples of 64; by default `scale` itself or 1,
-    whichever is smaller. Raises ConfigError for an input size that is not a multiple of 32.
+    Args:
+        image_size: (height, width) of the image in pixels.
+        input_size: Short side, or (height, width); multiples of 32.
+        scale: Of a multi-scale test; multiplies the input size.
+        min_scale: The smallest of that test's scales, at which the official rule rounds to
+            multiples of 64; by default `scale` itself or 1, whichever is smaller.
+
+    Raises:
+        ConfigError: A side is not a multiple of 32.
     """
     check_input_size(input_size)
     height, width = image_size

@@ -17,8 +17,11 @@ MAX_CANDIDATES = 30  # kept per joint: people in one image, as in the official c
 class Candidates:
     """The highest peaks of every joint's heatmap, highest first; peaks are 5x5 maxima.
 
-    x, y: (J, K) int32 map pixels. score: (J, K) float32 heatmap values; 0 and below where there are
-    fewer than K peaks. tag: (J, K, L) float32 tags at those pixels.
+    Attributes:
+        x: (J, K) int32 columns in map pixels.
+        y: (J, K) int32 rows in map pixels.
+        score: (J, K) float32 heatmap values; 0 and below where there are fewer than K peaks.
+        tag: (J, K, L) float32 tags at those pixels.
     """
 
     x: NDArray[np.int32]
@@ -31,10 +34,14 @@ class Candidates:
 class PoseMaps:
     """Heatmaps and tags of one image, ready for grouping.
 
-    heatmaps: (J, h, w) float32. tags: (J, h, w, L) float32, L being tag dimensions, twice that
-    after a flip test; a view whose last axis need not be contiguous. alignment: takes keypoints
-    from map pixels to image pixels. candidates: the peaks that the graph picked, none where it did
-    not. Arrays may lie in a runtime's own buffers, which `release` gives back.
+    Arrays may lie in a runtime's own buffers, which `release` gives back.
+
+    Attributes:
+        heatmaps: (J, h, w) float32.
+        tags: (J, h, w, L) float32, L being tag dimensions, twice that after a flip test; a view
+            whose last axis need not be contiguous.
+        alignment: Takes keypoints from map pixels to image pixels.
+        candidates: The peaks that the graph picked; None where it did not.
     """
 
     heatmaps: NDArray[np.float32]

@@ -31,7 +31,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """An exported model: what it is called, its ONNX file, and the metadata in that."""
+    """An exported model.
+
+    Attributes:
+        name: What it is called.
+        path: Its ONNX file.
+        metadata: What is in that.
+    """
 
     name: str
     path: Path
@@ -43,13 +49,19 @@ def find_model(
 ) -> ModelSource:
     """The exported model that `model` and `weights` stand for.
 
-    model: a preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset is
-    told from its contents. weights: a checkpoint for the preset, needed where none ships with it. A
-    checkpoint is exported once, into the user's cache. map_stride: for that export.
+    A checkpoint is exported once, into the user's cache.
 
-    Raises ConfigError for an unknown preset, ModelError for a file that is not there, not a model,
-    or a preset without weights, CheckpointError for a checkpoint that does not fit,
-    RuntimeUnavailableError where exporting needs a package that is missing.
+    Args:
+        model: A preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset
+            is told from its contents.
+        weights: A checkpoint for the preset, needed where none ships with it.
+        map_stride: For the export, if there is one.
+
+    Raises:
+        ConfigError: An unknown preset, or weights for what has its own.
+        ModelError: A file that is not there or not a model, or a preset without weights.
+        CheckpointError: A checkpoint that cannot be read or does not fit.
+        RuntimeUnavailableError: Exporting needs a package that is missing.
     """
     path = Path(model)
     if path.suffix.lower() == ".onnx":
@@ -82,7 +94,10 @@ def checkpoint_config(path: Path) -> ModelConfig:
     first preset that it fits.
 
     Presets that differ in input size only cannot be told apart; the log says which was taken.
-    Raises CheckpointError if the file cannot be read, ModelError if it fits no preset.
+
+    Raises:
+        CheckpointError: The file cannot be read.
+        ModelError: It fits no preset.
     """
     _need_torch()
     from engine.checkpoints.layouts import to_official

@@ -16,8 +16,12 @@ from engine.runtimes import Slot
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An input that was made from a batch of images: at one scale, perhaps mirrored; keep_tags if
-    its tags are used.
+    """An input that was made from a batch of images, at one scale.
+
+    Attributes:
+        slot: Its buffers.
+        mirrored: Whether the images are.
+        keep_tags: Whether its tags are used.
     """
 
     slot: Slot
@@ -28,10 +32,17 @@ class View:
 def combine_views(
     views: Sequence[View], index: int, size: tuple[int, int], flip_indices: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that
-    keep them in a row.
+    """Heatmaps and tags of one image from its views (docs/reference.md, section 2.3).
 
-    index: of the image in the batch. size: (height, width) of the maps. Reference: section 2.3.
+    Args:
+        views: All of the batch's.
+        index: Of the image in the batch.
+        size: (height, width) of the maps.
+        flip_indices: Of the keypoint set.
+
+    Returns:
+        Heatmaps (J, h, w), the mean over the views, and tags (J, h, w, L), those of the views that
+        keep them in a row.
     """
     rows, columns = size
     joints, dimensions = views[0].slot.tags.shape[1:3]

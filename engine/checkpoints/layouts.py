@@ -1,5 +1,5 @@
 """Names of parameters: the official ones, those of mmpose 0.x, and what wrappers put before them
-(docs/reference.md, section 1.3).
+(docs/reference.md, section 1.9).
 
 Official and mmpose checkpoints hold the same tensors under the same names; mmpose puts
 `keypoint_head.` before the head's and `backbone.` before the rest. Data parallel training puts
@@ -58,11 +58,16 @@ def to_mmpose(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def convert_checkpoint(source: str | Path, target: str | Path, to: Layout) -> None:
-    """Writes the weights of `source`, in any form that `load_checkpoint` reads, to `target` in the
-    layout `to`.
+    """Writes the weights of a checkpoint in another layout; values and types are kept.
 
-    `official` is a bare state dict, `mmpose` one under 'state_dict'. Values and types are kept as
-    they are. Raises CheckpointError if `source` cannot be read or holds no HigherHRNet.
+    Args:
+        source: A checkpoint in any form that `load_checkpoint` reads.
+        target: Where the other one goes.
+        to: `official` is a bare state dict, `mmpose` one under 'state_dict'.
+
+    Raises:
+        CheckpointError: `source` cannot be read, or holds no HigherHRNet.
+        OSError: `target` cannot be written.
     """
     state = read_state_dict(source)
     if "final_layers.0.weight" not in to_official(state):

@@ -1,4 +1,4 @@
-"""Weights into networks (docs/reference.md, section 1.3)."""
+"""Weights into networks (docs/reference.md, section 1.8)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ _NAMES_SHOWN = 3
 
 
 def load_checkpoint(network: nn.Module, path: str | Path) -> None:
-    """Puts the weights of the checkpoint at `path` into `network`; of a training checkpoint, the
-    averaged ones if it has them.
+    """Puts the weights of a checkpoint into a network.
 
-    The file is read with `weights_only=True`: nothing in it is executed. Raises CheckpointError,
-    and leaves the network as it was, if the file cannot be read or does not fit; the message says
-    which names are missing, unexpected or of another shape, and what the file looks like.
+    The file is read with `weights_only=True`: nothing in it is executed.
+
+    Args:
+        network: Of `load_network`; its mode and device are kept.
+        path: A checkpoint of the official code, of mmpose 0.x, or of this project's training, whose
+            averaged weights are taken if it has them.
+
+    Raises:
+        CheckpointError: The file cannot be read or does not fit; the network stays as it was. The
+            message says which names are missing, unexpected or of another shape, and what the file
+            looks like.
     """
     own = network.state_dict()
     given = {own_name(name, own): tensor for name, tensor in read_state_dict(path).items()}
@@ -40,11 +47,16 @@ def load_checkpoint(network: nn.Module, path: str | Path) -> None:
 
 
 def load_backbone(network: nn.Module, path: str | Path) -> None:
-    """Puts the backbone's weights of the checkpoint at `path` into `network` and leaves the head as
-    it is.
+    """Puts the backbone's weights of a checkpoint into a network and leaves its head as it is.
 
-    For ImageNet weights, whose classifier is ignored, and for weights with other joints. Raises
-    CheckpointError as `load_checkpoint` does, for the backbone's names.
+    For ImageNet weights, whose classifier is ignored, and for weights with other joints.
+
+    Args:
+        network: Of `load_network`.
+        path: A checkpoint in any form that `load_checkpoint` reads.
+
+    Raises:
+        CheckpointError: As `load_checkpoint`, for the backbone's names.
     """
     everything = network.state_dict()
     own = {name: tensor for name, tensor in everything.items() if not name.startswith(HEAD)}

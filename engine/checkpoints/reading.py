@@ -44,11 +44,10 @@ _BEGINNINGS = (
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """The state dict that the file holds, out of whatever is wrapped around it, with the names that
-    it has there.
+    """The state dict in a file, out of whatever is wrapped around it, with the names it has there.
 
-    Raises CheckpointError if the file cannot be read, is not a PyTorch file, or holds no state
-    dict.
+    Raises:
+        CheckpointError: The file cannot be read, is not a PyTorch file, or holds no state dict.
     """
     content = read_checkpoint(path)
     state = _unwrap(content)
@@ -63,8 +62,10 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_checkpoint(path: str | Path) -> Any:
-    """What `torch.load` finds in the file, on the CPU and with `weights_only=True`. Raises
-    CheckpointError if it cannot.
+    """What `torch.load` finds in a file, on the CPU and with `weights_only=True`.
+
+    Raises:
+        CheckpointError: The file cannot be read, or is not a PyTorch file.
     """
     path = Path(path)
     try:

@@ -27,15 +27,27 @@ def infer_maps(
     flip: bool = False,
     map_stride: int = 1,
 ) -> PoseMaps:
-    """The maps of one image (H, W, 3) uint8 BGR, at the size of the network input of scale 1
-    (docs/reference.md, section 2.3).
-
-    With a `map_stride` of 2 they have half that size: what the deployable graph gives by default.
+    """The maps of one image, as the official evaluation makes them (docs/reference.md,
+    section 2.3).
 
     Heatmaps are the mean over scales and, with `flip`, over the image and its mirror image; tags
-    are those of scale 1, and with `flip` the mirrored image's are appended (L doubles). The network
-    runs in evaluation mode, wherever its weights are. Raises ConfigError for an input size that is
-    not a multiple of 32 or scales that cannot be used.
+    are those of scale 1, and with `flip` the mirrored image's are appended (L doubles).
+
+    Args:
+        network: Of `load_network`; it runs in evaluation mode, wherever its weights are, and gets
+            its mode back.
+        image_bgr: (H, W, 3) uint8 BGR.
+        input_size: Short side, or (height, width), of scale 1.
+        scales: Of a multi-scale test; several hold 1.
+        flip: Whether the mirrored image is looked at, too.
+        map_stride: Input pixels per map pixel: 1 is the official evaluation's, 2 what the deployable
+            graph gives by default.
+
+    Returns:
+        Maps at the size of the network input of scale 1, divided by `map_stride`; no candidates.
+
+    Raises:
+        ConfigError: An input size that is not a multiple of 32, or scales that cannot be used.
     """
     check_scales(scales)
     model = cast(PoseNetwork, network)

@@ -15,7 +15,10 @@ class PoseNetwork(Protocol):
     """What the rest of the engine expects of a network, whatever its backbone; every network is
     also a `torch.nn.Module`.
 
-    mean, std: RGB, of images scaled to 0..1, that the input is normalised with.
+    Attributes:
+        config: What it was built from.
+        mean: Per-channel mean (RGB, images scaled to 0..1) that the input is normalised with.
+        std: Per-channel standard deviation, likewise.
     """
 
     config: ModelConfig
@@ -26,12 +29,18 @@ class PoseNetwork(Protocol):
 
 
 def load_network(preset: str | ModelConfig) -> nn.Module:
-    """The network of a preset (its name, the path of a YAML file, or a configuration) with random
-    weights, in training mode.
+    """The network of a preset with random weights, in training mode.
 
-    Called with normalised RGB (N, 3, H, W), H and W multiples of 32, it gives a list of maps,
-    coarsest first: (N, J + J*D, H/4, W/4) heatmaps and tags, then (N, J, ...) heatmaps at twice the
-    resolution each time. Raises ConfigError for an unknown preset.
+    Args:
+        preset: Its name, the path of a YAML file, or a configuration.
+
+    Returns:
+        A `PoseNetwork`. Called with normalised RGB (N, 3, H, W) float, H and W multiples of 32, it
+        gives a list of maps, coarsest first: (N, J + J*D, H/4, W/4) heatmaps and tags, then
+        (N, J, ...) heatmaps at twice the resolution each time.
+
+    Raises:
+        ConfigError: An unknown preset, or a file that holds none.
     """
     config = load_model_config(preset) if isinstance(preset, str) else preset
     if config.backbone == "hrnet":

@@ -47,17 +47,28 @@ def export_onnx(
     ap: float | None = None,
     ap_measured_on: str = "",
 ) -> ModelMetadata:
-    """Writes the deployable graph of `network` to the ONNX file `path`, and returns the metadata
-    that went into it.
+    """Writes the deployable graph of a network as an ONNX file, completely or not at all.
 
-    The graph takes batches of any size with any sides that are multiples of 32, or one image of
-    `static_size` (height, width) only. `input_size` is what runtimes use it at unless told
-    otherwise (default: the preset's, or `static_size`). With `fp16_weights` the file is half as
-    large; numbers are still computed in single precision. `weights`, `ap` and `ap_measured_on` are
-    told to whoever reads the metadata.
+    Args:
+        network: Of `load_network`, with its weights; its mode is kept.
+        path: Where the file goes.
+        input_size: What runtimes use the model at unless told otherwise: short side, or
+            (height, width); by default the preset's, or `static_size`.
+        static_size: (height, width) of the one image that the graph takes; by default it takes
+            batches of any size with any sides that are multiples of 32.
+        map_stride: Input pixels per map pixel: 1 or 2.
+        fp16_weights: Half the file; numbers are still computed in single precision.
+        weights: Where they came from, for whoever reads the metadata.
+        ap: Average precision in percent, likewise.
+        ap_measured_on: On what, likewise.
 
-    The file appears completely or not at all. Raises ConfigError for sizes that cannot be used,
-    RuntimeUnavailableError without the onnx package.
+    Returns:
+        The metadata that went into the file.
+
+    Raises:
+        ConfigError: Sizes or a map stride that cannot be used.
+        RuntimeUnavailableError: There is no onnx package.
+        OSError: The file cannot be written.
     """
     model = cast(PoseNetwork, network)
     metadata = ModelMetadata(

@@ -23,8 +23,13 @@ _PROPERTY_LIMIT = 1 << 20
 def load_onnx(path: str | Path, purpose: str) -> Any:
     """The `onnx.ModelProto` in a file.
 
-    purpose: what it is needed for, for the RuntimeUnavailableError where onnx is not installed.
-    Raises ModelError if the file cannot be read or is damaged.
+    Args:
+        path: The file.
+        purpose: What it is needed for; stands in the message where onnx is not installed.
+
+    Raises:
+        ModelError: The file cannot be read or is damaged.
+        RuntimeUnavailableError: There is no onnx package.
     """
     onnx = import_package("onnx", "higherhrnet-stream[torch]", purpose)
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -67,7 +72,7 @@ def read_properties(path: str | Path) -> dict[str, str]:
 
 def _fields(file: BinaryIO, size: int, wanted: int | None) -> Iterator[tuple[int, bytes]]:
     """Number and content of every field; content is empty, and not read, where the field is not
-    `wanted` (none: all are).
+    `wanted` (None: all are).
     """
     while file.tell() < size:
         key = _varint(file)

@@ -20,8 +20,16 @@ NMS_KERNEL_PX = 5  # of the official configuration (docs/reference.md, section 2
 
 
 class GraphOutputs(NamedTuple):
-    """heatmaps (N, J, h, w), tags (N, J, D, h, w) and the candidates, score descending: x, y (N, J,
-    K) int32 map pixels, score (N, J, K), tag (N, J, K, D)."""
+    """What the deployable graph gives; candidates by falling score.
+
+    Attributes:
+        heatmaps: (N, J, h, w).
+        tags: (N, J, D, h, w).
+        x: (N, J, K) int32 columns in map pixels.
+        y: (N, J, K) int32 rows in map pixels.
+        score: (N, J, K).
+        tag: (N, J, K, D).
+    """
 
     heatmaps: Tensor
     tags: Tensor
@@ -32,14 +40,19 @@ class GraphOutputs(NamedTuple):
 
 
 class PoseGraph(nn.Module):
-    """A network with everything around it that need not be done outside.
-
-    network: in evaluation mode from here on. map_stride: network input pixels per map pixel; 1 is
-    the official evaluation's, 2 is the resolution of the finest output of the paper's network, and
-    a quarter of the work.
-    """
+    """A network with everything around it that need not be done outside."""
 
     def __init__(self, network: nn.Module, map_stride: int = 2) -> None:
+        """Takes the network, which is in evaluation mode from here on.
+
+        Args:
+            network: Of `load_network`.
+            map_stride: Network input pixels per map pixel; 1 is the official evaluation's, 2 is the
+                resolution of the finest output of the paper's network, and a quarter of the work.
+
+        Raises:
+            ConfigError: Another map stride.
+        """
         super().__init__()
         if map_stride not in MAP_STRIDES:
             raise ConfigError(f"map_stride must be 1 or 2, not {map_stride}")

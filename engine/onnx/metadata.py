@@ -28,11 +28,18 @@ _PREFIX = "higherhrnet_stream."
 class ModelMetadata:
     """How an exported graph was made and how it is to be used.
 
-    model: the network's configuration, with its keypoint set. input_size: what it is used at unless
-    told otherwise. static_size: (height, width) of the only input that it takes, none where it
-    takes any multiple of 32. map_stride: input pixels per map pixel. weights: where they came from.
-    weights_sha256: of the network's parameters. ap: measured average precision in percent, with
-    `ap_measured_on` saying on what. created: ISO date.
+    Attributes:
+        schema: Version of these fields.
+        model: The network's configuration, with its keypoint set.
+        input_size: What it is used at unless told otherwise: short side, or (height, width).
+        static_size: (height, width) of the only input that it takes; None where it takes any
+            multiple of 32.
+        map_stride: Input pixels per map pixel.
+        weights: Where they came from.
+        weights_sha256: Of the network's parameters.
+        ap: Measured average precision in percent.
+        ap_measured_on: On what it was measured.
+        created: ISO date.
     """
 
     schema: int = SCHEMA
@@ -54,10 +61,11 @@ class ModelMetadata:
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
-    """The metadata of the exported model at `path`.
+    """The metadata of an exported model.
 
-    Raises ModelError if the file cannot be read, is no ONNX model, or was not exported by this
-    version of this project.
+    Raises:
+        ModelError: The file cannot be read, is no ONNX model, or was not exported by this version
+            of this project.
     """
     properties = read_properties(path)
     values: dict[str, Any] = {

@@ -20,12 +20,19 @@ _SAME_PEAK_PX = 3.0  # map pixels; peaks of one heatmap are at least this far ap
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """Differences over all images, in heatmap values (0..1), tags (grouping's threshold is 1) and
-    map pixels.
+    """Differences between two runtimes' maps over all images.
 
-    peaks: of the reference above the detection threshold. peaks_lost, peaks_gained: which have no
-    counterpart within 3 pixels, this way and the other. peak_drift_px: mean distance of those that
-    have. people: after grouping, where that was given.
+    Attributes:
+        images: How many there were.
+        heatmap_max: Largest difference of heatmap values (0..1).
+        heatmap_mean: Mean difference of heatmap values.
+        tag_max: Largest difference of tags (grouping's threshold is 1).
+        tag_mean: Mean difference of tags.
+        peaks: Of the reference, above the detection threshold.
+        peaks_lost: Of those, without a counterpart within 3 map pixels.
+        peaks_gained: Of the other runtime, without a counterpart in the reference.
+        peak_drift_px: Mean distance of those that have one, in map pixels.
+        people: After grouping; None where that was not given.
     """
 
     images: int
@@ -50,8 +57,14 @@ class Parity:
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """What a build may differ by, for its precision. peaks_changed, people_changed: lost and gained
-    as a share of all.
+    """What an engine may differ by, for its precision.
+
+    Attributes:
+        heatmap_max: Largest difference of heatmap values.
+        tag_max: Largest difference of tags.
+        peaks_changed: Peaks lost and gained, as a share of all.
+        people_changed: People lost and gained, as a share of all.
+        people_drift_px: Median drift of keypoints in image pixels.
     """
 
     heatmap_max: float
@@ -118,11 +131,17 @@ def measure_parity(
     input_size: InputSize,
     group: GroupPeople | None = None,
 ) -> Parity:
-    """Runs every image (H, W, 3) uint8 BGR through both runtimes, which hold the same model, and
-    compares their maps.
+    """Runs every image through both runtimes, and compares their maps.
 
-    With `group`, the people in them too. There must be at least one image; photographs with people
-    say more than noise.
+    Args:
+        runtime: What is compared.
+        reference: What it is compared with; holds the same model.
+        images: (H, W, 3) uint8 BGR, at least one; photographs with people say more than noise.
+        input_size: Short side, or (height, width).
+        group: Maps to people, who are compared, too.
+
+    Raises:
+        ExecutionError: One of the runtimes failed.
     """
     heatmaps, tags, drifts, comparison = [], [], [np.empty(0)], PeopleComparison()
     peaks = lost = gained = 0

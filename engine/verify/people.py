@@ -23,11 +23,19 @@ _SAME_PERSON = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class PeopleParity:
-    """people: of the reference. lost, gained: without a counterpart, this way and the other.
+    """Differences between the people that two runtimes found.
 
-    Drift of the others' joints in image pixels, over the joints that both have. The mean is of few
-    joints that jumped (to another peak, or filled in elsewhere) rather than of many that moved: the
-    median says how far the others moved.
+    Drift is over the joints that both have of people with a counterpart. The mean is of few joints
+    that jumped (to another peak, or filled in elsewhere) rather than of many that moved: the median
+    says how far the others moved.
+
+    Attributes:
+        people: Of the reference.
+        lost: Of those, without a counterpart.
+        gained: Of the other runtime, without a counterpart.
+        drift_median_px: In image pixels.
+        drift_mean_px: In image pixels.
+        drift_p95_px: In image pixels, 95th percentile.
     """
 
     people: int

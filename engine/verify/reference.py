@@ -23,7 +23,8 @@ def open_reference(source: ModelSource, measured: Runtime) -> Runtime:
     """What others are measured against: torch in single precision, or ONNX Runtime where there is
     no torch.
 
-    Raises RuntimeUnavailableError if that would compare ONNX Runtime with itself.
+    Raises:
+        RuntimeUnavailableError: That would compare ONNX Runtime with itself.
     """
     try:
         return open_runtime(source.path, source.metadata, "torch_cpu")

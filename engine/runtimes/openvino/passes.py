@@ -112,7 +112,7 @@ def _bypass_splits(model: Any) -> bool:
 
 def _part(joined: Any, start: int, stop: int) -> Any:
     """The input of a Concat that makes up its channels from start to stop, which may lie behind the
-    last; none if none does.
+    last; None if none does.
     """
     first = 0
     parts = joined.input_values()
@@ -207,7 +207,7 @@ def _of_type(model: Any, kind: str) -> Iterator[Any]:
 
 
 def _only_reader(node: Any) -> Any:
-    """The convolution that alone reads what the node, a padding, puts out; none if something else
+    """The convolution that alone reads what the node, a padding, puts out; None if something else
     does.
     """
     readers = list(node.output(0).get_target_inputs())
@@ -218,7 +218,7 @@ def _only_reader(node: Any) -> Any:
 
 
 def _constant(output: Any) -> NDArray[Any] | None:
-    """The constant behind an output, through changes of type and rank; none if it is not one."""
+    """The constant behind an output, through changes of type and rank; None if it is not one."""
     node = output.get_node()
     while node.get_type_name() in ("Convert", "Unsqueeze"):
         node = node.input_value(0).get_node()
