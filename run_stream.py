@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from higherhrnet_stream import __version__, run
+
 from basics.signals import StopSignals
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option_groups, run_command
-from higherhrnet_stream import __version__, run
 from stream.app.config import TerminalConfig
 from stream.app.terminal import Terminal
 from stream.profile import Profiler

@@ -9,20 +9,24 @@ from configs.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class GroupingConfig:
-    """Parameters of grouping; the defaults are those of the official evaluation (all shipped yaml
-    files).
+    """Parameters of grouping; the defaults are those of the official evaluation.
 
-    detection_threshold: a candidate below this heatmap value is not used.
-    tag_threshold: a candidate joins a person only if their tags are nearer than this.
-    max_people: candidates kept per joint, and people that a candidate is compared with.
-    nms_kernel_px: side of the square in which a peak must be the largest, in map pixels.
-    adjust: move each joint a quarter pixel towards its higher neighbour.
-    refine: fill missing joints from the heatmap and the person's mean tag.
-    refine_floor: a filled joint must reach this heatmap value (reference: 0).
-    min_person_score: people below this mean joint score are left out (reference: 0).
-    duplicate_distance_px: of two people whose common joints are nearer than this on average, the
-    weaker is left out; 0 is off. reweight_by_distance: multiply tag distances by relative pixel
-    distance before matching (OpenVINO's Open Model Zoo).
+    Attributes:
+        detection_threshold: A candidate below this heatmap value is not used.
+        tag_threshold: A candidate joins a person only if their tags are nearer than this.
+        max_people: Candidates kept per joint, and people that a candidate is compared with.
+        nms_kernel_px: Side of the square in which a peak must be the largest, in map pixels.
+        adjust: Move each joint a quarter pixel towards its higher neighbour.
+        refine: Fill missing joints from the heatmap and the person's mean tag.
+        refine_floor: A filled joint must reach this heatmap value (reference: 0).
+        min_person_score: People below this mean joint score are left out (reference: 0).
+        duplicate_distance_px: Of two people whose common joints are nearer than this on average, in
+            map pixels, the weaker is left out; 0 is off.
+        reweight_by_distance: Multiply tag distances by relative pixel distance before matching
+            (OpenVINO's Open Model Zoo).
+
+    Raises:
+        ConfigError: A number is out of range.
     """
 
     detection_threshold: float = 0.1

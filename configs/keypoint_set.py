@@ -16,11 +16,16 @@ _FOLDER = Path(__file__).parent / "keypoint_sets"
 class KeypointSet:
     """The joints of a person and what is known of them; joint indices refer to `names`.
 
-    names: joint names in the order of the heatmap channels.
-    flip_pairs: pairs of joints that change places in a mirrored image.
-    sigmas: the evaluator's per-joint fall-off (COCO's `k = 2 sigma`).
-    links: the skeleton, pairs of joints that a limb joins.
-    visiting_order: order in which grouping visits the joints; a permutation of all of them.
+    Attributes:
+        name: What the set is called, such as `coco`.
+        names: Joint names in the order of the heatmap channels.
+        flip_pairs: Pairs of joints that change places in a mirrored image.
+        sigmas: The evaluator's fall-off per joint (COCO's `k = 2 sigma`).
+        links: The skeleton, pairs of joints that a limb joins.
+        visiting_order: Order in which grouping visits the joints; a permutation of all of them.
+
+    Raises:
+        ConfigError: Joints that do not go together.
     """
 
     name: str
@@ -63,10 +68,14 @@ def keypoint_set_names() -> tuple[str, ...]:
 
 @cache
 def load_keypoint_set(name: str) -> KeypointSet:
-    """The keypoint set called `name`, or the one in the YAML file at that path.
+    """The keypoint set of that name.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
-    a keypoint set.
+    Args:
+        name: One that ships with the project, such as `coco`; or the path of a YAML file.
+
+    Raises:
+        ConfigError: An unknown name (the nearest known one is told), or a file that does not hold a
+            keypoint set.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in keypoint_set_names():

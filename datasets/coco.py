@@ -375,7 +375,7 @@ def _to_annotations(image: LabelledImage, category_id: int) -> list[dict[str, An
             image.crowds.tolist(),
             image.keypoint_counts.tolist(),
             image.boxes.tolist(),
-            image.keypoints.reshape(len(image), -1).tolist(),
+            image.keypoints.reshape(len(image), 3 * image.keypoints.shape[1]).tolist(),
             image.areas.tolist(),
             strict=True,
         )

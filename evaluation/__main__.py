@@ -7,33 +7,35 @@ import sys
 from collections.abc import Sequence
 
 from configs.commands import Command, run_commands
-from evaluation.commands.ablate_grouping import AblationOptions, run_ablation
-from evaluation.commands.coco import ScoreOptions, run_coco, run_crowdpose
-from evaluation.commands.pareto import ParetoOptions, run_pareto
-from evaluation.commands.speed import SpeedOptions, run_speed
-from evaluation.commands.table import TableOptions, run_table
-from evaluation.commands.track import TrackOptions, run_track
-from evaluation.commands.truth import TruthOptions, run_truth
+from evaluation.commands.ablate_grouping import AblationConfig, run_ablation
+from evaluation.commands.coco import run_coco
+from evaluation.commands.crowdpose import run_crowdpose
+from evaluation.commands.pareto import ParetoConfig, run_pareto
+from evaluation.commands.scoring import ScoreConfig
+from evaluation.commands.speed import SpeedConfig, run_speed
+from evaluation.commands.table import TableConfig, run_table
+from evaluation.commands.track import TrackConfig, run_track
+from evaluation.commands.truth import TruthConfig, run_truth
 
 COMMANDS = {
-    "coco": Command(ScoreOptions, run_coco, "COCO keypoint AP on a held-out split"),
-    "crowdpose": Command(ScoreOptions, run_crowdpose, "CrowdPose AP: all, easy, medium and hard"),
+    "coco": Command(ScoreConfig, run_coco, "COCO keypoint AP on a held-out split"),
+    "crowdpose": Command(ScoreConfig, run_crowdpose, "CrowdPose AP: all, easy, medium and hard"),
     "ablate-grouping": Command(
-        AblationOptions, run_ablation, "what each grouping parameter does to AP"
+        AblationConfig, run_ablation, "what each grouping parameter does to AP"
     ),
     "speed": Command(
-        SpeedOptions, run_speed, "milliseconds of the network, of grouping, and of the whole way"
+        SpeedConfig, run_speed, "milliseconds of the network, of grouping, and of the whole way"
     ),
     "pareto": Command(
-        ParetoOptions,
+        ParetoConfig,
         run_pareto,
         "AP and milliseconds of many settings over the same images, and what pays",
     ),
-    "table": Command(TableOptions, run_table, "AP against milliseconds, from stored measurements"),
+    "table": Command(TableConfig, run_table, "AP against milliseconds, from stored measurements"),
     "track": Command(
-        TrackOptions, run_track, "how well a run's identities last: HOTA, IDF1, MOTA, switches"
+        TrackConfig, run_track, "how well a run's identities last: HOTA, IDF1, MOTA, switches"
     ),
-    "truth": Command(TruthOptions, run_truth, "a run's records against the truth of its clip"),
+    "truth": Command(TruthConfig, run_truth, "a run's records against the truth of its clip"),
 }
 
 

@@ -78,8 +78,9 @@ class PreparedMaps(NamedTuple):
 
 
 class Grouper:
-    """Groups the peaks of heatmaps into people by their tags; a callable that one thread owns and
-    that runs without the GIL.
+    """Groups the peaks of heatmaps into people by their tags.
+
+    A callable that one thread owns and that runs without the GIL.
 
         grouper = Grouper("coco")
         people = grouper(heatmaps, tags)  # (17, h, w) and (17, h, w, L) float32

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import redact_url
-from engine import EstimatorConfig, format_input_size, open_estimator
+from configs.loading import from_mapping
+from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
 from grouping import People
 from stream.estimator import Estimator, Group, PeopleConfig, suitable_grouper
 from stream.frame import Frame
@@ -132,43 +133,71 @@ def run(
 
 def iterate(
     sources: Input | Sequence[Input],
+    outputs: Output | Sequence[Output] = (),
     *,
-    model: Model = "lite",
+    model: str | Path = "lite",
+    weights: str | Path | None = None,
+    runtime: str = "auto",
+    precision: str = "auto",
+    input_size: InputSize | str | None = None,
+    estimator: EstimatorConfig | Estimator | None = None,
     people: PeopleConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
+    render: RenderConfig | None = None,
+    video: VideoConfig | None = None,
+    browser: BrowserConfig | None = None,
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
 ) -> Iterator[tuple[Frame, People]]:
-    """Every frame with its people, in order; decoding, inference and grouping go on in the
-    background.
+    """Every frame with its people, in order; all the rest goes on in the background.
 
-        for frame, people in iterate("clip.mp4"):
+        for frame, people in iterate("clip.mp4", input_size=384):
             print(frame.time_s, people.boxes)
 
     Args:
         sources: As for `run`; frames of several come in turns, and `frame.source` tells them apart.
-        model: As `estimator` for `run`.
+        outputs: As for `run`; what shows images draws into `frame.image`.
+        model: A preset's name, an exported ONNX file, or a checkpoint.
+        weights: A checkpoint for the preset.
+        runtime: What executes it; `auto` is the first that works.
+        precision: Of the convolutions; `auto` is the runtime's first.
+        input_size: The short side in pixels, (height, width), or "448x320" for width by height.
+        estimator: Takes the place of the five before: all that can be chosen, or an estimator that
+            is open, and stays so.
         people: Which people are kept.
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
+        render: What is drawn.
+        video: How video files and streams are encoded.
+        browser: Whom the browser page is served to.
         grouper: Takes the place of the reference decoder.
         stages: Steps of one's own behind grouping, in this order.
 
     Yields:
         A frame and its people, in displayed source pixels. The frame is lent until the next one is
-        asked for. Leaving the loop ends the background work.
+        asked for. Leaving the loop ends the background work and finishes the outputs.
 
     Raises:
         PoseStreamError: As for `run`.
     """
+    chosen = {
+        "model": str(model),
+        "weights": weights,
+        "runtime": runtime,
+        "precision": precision,
+        "input_size": input_size,
+    }
     with _open_run(
         _as_list(sources),
-        (),
-        estimator=model,
+        _as_list(outputs),
+        estimator=estimator or from_mapping(EstimatorConfig, chosen, "iterate"),
         people=people,
         source=source,
         pipeline=pipeline,
+        render=render,
+        video=video,
+        browser=browser,
         grouper=grouper,
         stages=stages,
     ) as parts:

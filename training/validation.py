@@ -60,10 +60,8 @@ def validation_figures(
     Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that
     cannot be read.
     """
-    from evaluation.dataset import load_dataset
-    from evaluation.images import ImageStore
-    from evaluation.measuring.network import NetworkEstimator
-    from evaluation.metrics.coco import evaluate
+    from datasets import ImageStore, load_dataset
+    from evaluation import NetworkEstimator, evaluate
     from grouping import Grouper
 
     with ImageStore(source.images) as store:

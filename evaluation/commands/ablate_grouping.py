@@ -10,19 +10,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
+from basics.atomic import check_writable
+from basics.progress import Advance, progress_bar
 from configs import ConfigError
 from configs.flags import option
-from evaluation.commands.coco import LabelOptions, split_name
-from evaluation.dataset import PoseDataset, load_dataset
-from evaluation.images import ImageStore
+from datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
+from engine import PoseMaps
+from evaluation.commands.scoring import LabelConfig, split_name
 from evaluation.measuring.measurements import append, measurement
-from evaluation.measuring.prediction import Estimator, Maps, Progress, decoded, group_maps, stream
-from evaluation.measuring.setting import Opened, SettingOptions, open_setting, parse_grouping
+from evaluation.measuring.prediction import Estimator, decoded, group_maps, stream
+from evaluation.measuring.setting import (
+    GroupingChange,
+    Opened,
+    SettingConfig,
+    group_with,
+    open_setting,
+    parse_changes,
+)
 from evaluation.metrics.coco import CocoFigures, score
-from evaluation.progress import progress_bar
-from evaluation.report.tables import COCO_COLUMNS, figure_cells, markdown, milliseconds
-from evaluation.results import Result, check_writable, replacing, to_results
+from evaluation.report.tables import COCO_COLUMNS, figure_cells, markdown, milliseconds, write
 from grouping import Grouper
 
 # Every parameter that changes results, in the steps that are worth a look; pixels are map pixels.
@@ -46,14 +54,27 @@ VARIANTS = (
 )
 
 
+class NamedChanges(NamedTuple):
+    """A row of the table: how it was written, and what it changes."""
+
+    name: str
+    changes: tuple[GroupingChange, ...]
+
+
+def _parse_variant(text: str, name: str) -> NamedChanges:
+    return NamedChanges(text, parse_changes(text, name))
+
+
 @dataclass(frozen=True, kw_only=True)
-class AblationOptions(SettingOptions, LabelOptions):
+class AblationConfig(SettingConfig, LabelConfig):
     """Flags of `ablate-grouping`; `grouping` is what the variants start from."""
 
-    variants: tuple[str, ...] = option(
-        VARIANTS,
+    variants: tuple[NamedChanges, ...] = option(
+        tuple(_parse_variant(text, "variants") for text in VARIANTS),
         help="one row each; several parameters of one row are joined by a comma",
         metavar="KEY=VALUE[,...]",
+        parse=_parse_variant,
+        show=lambda variant: variant.name,
     )
     map_strides: tuple[int, ...] = option(
         (),
@@ -82,22 +103,27 @@ class Variant:
 def compare_groupings(
     estimator: Estimator,
     groupers: Mapping[str, Grouper],
-    dataset: PoseDataset,
-    progress: Progress | None = None,
+    dataset: KeypointDataset,
+    progress: Advance | None = None,
 ) -> dict[str, Variant]:
     """What each grouper makes of the maps of every image; the network runs once an image. Raises
     what `predict` raises.
     """
     variants = {name: Variant() for name in groupers}
 
-    def group(maps: Maps) -> list[tuple[Variant, list[Result]]]:
+    def group(maps: PoseMaps) -> list[tuple[Variant, list[Result]]]:
         found = []
         try:
             for name, grouper in groupers.items():
                 started = time.perf_counter()
                 people = group_maps(maps, grouper)
                 variants[name].times_ms.append(1000 * (time.perf_counter() - started))
-                found.append((variants[name], to_results(people, 0, dataset.category_id)))
+                found.append(
+                    (
+                        variants[name],
+                        to_results(people.keypoints, people.scores, 0, dataset.category_id),
+                    )
+                )
         finally:
             maps.release()
         return found
@@ -110,26 +136,25 @@ def compare_groupings(
     return variants
 
 
-def run_ablation(options: AblationOptions, say: Callable[[str], None]) -> None:
-    """Says one row a variant. Raises what `evaluation.commands.coco.run_coco` raises."""
-    check_writable(options.markdown, options.store)
-    configs = {
-        entry: parse_grouping([*options.grouping, *entry.split(",")]) for entry in options.variants
+def run_ablation(config: AblationConfig, say: Callable[[str], None]) -> None:
+    """Says one row a variant. Raises what `run_score` of `coco` raises."""
+    check_writable(config.markdown, config.store)
+    groupings = {
+        variant.name: group_with([*config.grouping, *variant.changes])
+        for variant in config.variants
     }
-    with ImageStore(options.images) as images, open_setting(options) as opened:
-        dataset = load_dataset(
-            options.annotations, images, opened.keypoint_set, limit=options.limit
-        )
+    with ImageStore(config.images) as images, open_setting(config) as opened:
+        dataset = load_dataset(config.annotations, images, opened.keypoint_set, limit=config.limit)
         groupers = {
             "": opened.grouper(),
-            **{name: opened.grouper(config) for name, config in configs.items()},
+            **{name: opened.grouper(grouping) for name, grouping in groupings.items()},
         }
         with progress_bar(
-            opened.setting.label, len(dataset) * (1 + len(options.map_strides))
+            opened.setting.label, len(dataset) * (1 + len(config.map_strides))
         ) as progress:
             variants = compare_groupings(opened.estimator, groupers, dataset, progress)
-            for stride in options.map_strides:
-                with _at_stride(options, stride) as strided:
+            for stride in config.map_strides:
+                with _at_stride(config, stride) as strided:
                     only = {f"map stride {stride}": strided.grouper()}
                     variants |= compare_groupings(strided.estimator, only, dataset, progress)
     figures = {name: score(dataset, variant.results) for name, variant in variants.items()}
@@ -139,32 +164,30 @@ def run_ablation(options: AblationOptions, say: Callable[[str], None]) -> None:
         variants,
     )
     say(table)
-    if options.store is not None:
-        for name, config in configs.items():
-            setting = opened.setting.with_grouping(config)
+    if config.store is not None:
+        for name, grouping in groupings.items():
+            setting = opened.setting.with_grouping(grouping)
             append(
-                options.store,
+                config.store,
                 measurement("coco", setting, split_name(dataset), figures[name].to_json()),
             )
-    if options.markdown is not None:
-        with replacing(options.markdown) as temporary:
-            temporary.write_text(table, encoding="utf-8")
+    write(config.markdown, table)
 
 
 @contextlib.contextmanager
-def _at_stride(options: AblationOptions, stride: int) -> Iterator[Opened]:
+def _at_stride(config: AblationConfig, stride: int) -> Iterator[Opened]:
     """The checkpoint exported with maps at `stride`, open."""
     from engine import load_checkpoint, load_network
     from engine.onnx.export import export_onnx
 
-    if options.weights is None:
+    if config.weights is None:
         raise ConfigError("--map-strides needs --weights: an exported model has its stride already")
-    network = load_network(options.model)
-    load_checkpoint(network, options.weights)
+    network = load_network(config.model)
+    load_checkpoint(network, config.weights)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "strided.onnx"
         export_onnx(network, path, map_stride=stride)
-        with open_setting(replace(options, model=str(path), weights=None)) as opened:
+        with open_setting(replace(config, model=str(path), weights=None)) as opened:
             yield opened
 
 

@@ -11,33 +11,34 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import check_writable
+from basics.hardware import describe_hardware
+from basics.progress import Advance, progress_bar
 from configs.flags import option
+from datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
 from engine import InputSize, align, parse_input_size
 from engine.model_source import find_model
-from evaluation.commands.coco import LabelOptions, split_name
-from evaluation.dataset import PoseDataset, load_dataset
-from evaluation.images import ImageStore
-from evaluation.measuring.grid import AxesOptions, parse_variant
-from evaluation.measuring.measurements import (
-    Measurement,
-    append,
-    describe_hardware,
-    measurement,
-    read,
-)
-from evaluation.measuring.prediction import Estimator, Progress, decoded, find_people, group_maps
+from evaluation.commands.scoring import LabelConfig, split_name
+from evaluation.measuring.grid import GridConfig
+from evaluation.measuring.measurements import Measurement, append, measurement, read
+from evaluation.measuring.prediction import Estimator, decoded, find_people, group_maps
 from evaluation.measuring.processes import Outcome, measure_apart, try_each
-from evaluation.measuring.setting import Opened, Setting, SettingOptions, open_setting
+from evaluation.measuring.setting import (
+    GroupingChange,
+    Opened,
+    Setting,
+    SettingConfig,
+    group_with,
+    open_setting,
+)
 from evaluation.measuring.timing import Times
 from evaluation.metrics.coco import check_areas, score
-from evaluation.progress import progress_bar
-from evaluation.report.pareto_front import FrontOptions, join, newest, report
-from evaluation.results import Result, check_writable, to_results
+from evaluation.report.pareto_front import FrontConfig, join, newest, report
 from grouping import Grouper
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParetoOptions(AxesOptions, LabelOptions, FrontOptions):
+class ParetoConfig(GridConfig, LabelConfig, FrontConfig):
     """Flags of `pareto`."""
 
     store: Path | None = option(
@@ -61,28 +62,28 @@ class Measured:
     times_ms: list[float] = field(default_factory=list)
 
 
-def run_pareto(options: ParetoOptions, say: Callable[[str], None]) -> None:
+def run_pareto(config: ParetoConfig, say: Callable[[str], None]) -> None:
     """Says AP and milliseconds of every setting, fastest first, those on the Pareto front marked.
 
     Raises the errors of `load_dataset` and of opening a model, SinkError for outputs. What cannot
     run here is named and passed over; its error is raised only if nothing can.
     """
-    options.check()
-    check_writable(options.store)
-    for model in options.models:
+    config.check()
+    check_writable(config.store)
+    for model in config.models:
         find_model(model)
-    rows = measure_apart(functools.partial(_measure, options), options.runtimes, say)
-    if options.store is not None and options.store.exists():
-        rows = read(options.store)
-    report(rows, join(newest(rows, "coco"), newest(rows, "speed"), options.time), options, say)
+    rows = measure_apart(functools.partial(_measure, config), config.runtimes, say)
+    if config.store is not None and config.store.exists():
+        rows = read(config.store)
+    report(rows, join(newest(rows, "coco"), newest(rows, "speed"), config.time), config, say)
 
 
 def time_people(
     estimator: Estimator,
     groupers: Mapping[Setting, Grouper],
-    dataset: PoseDataset,
+    dataset: KeypointDataset,
     input_size: InputSize,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> dict[Setting, Measured]:
     """People and milliseconds of each grouping over every image, one image at a time; the network
     runs once for all groupings.
@@ -120,33 +121,33 @@ def _time_image(
             started = time.perf_counter()
             people = group_maps(maps, grouper)
             measured[setting].times_ms.append(1000 * (network_s + time.perf_counter() - started))
-            measured[setting].results += to_results(people, image_id, category_id)
+            measured[setting].results += to_results(
+                people.keypoints, people.scores, image_id, category_id
+            )
     finally:
         maps.release()
 
 
-def _measure(options: ParetoOptions, runtime: str) -> Outcome:
+def _measure(config: ParetoConfig, runtime: str) -> Outcome:
     stored = (
-        read(options.store)
-        if options.missing and options.store is not None and options.store.exists()
+        read(config.store)
+        if config.missing and config.store is not None and config.store.exists()
         else []
     )
-    with ImageStore(options.images) as images:
+    with ImageStore(config.images) as images:
         return try_each(
-            options.settings(runtime), lambda asked: _measure_one(options, asked, images, stored)
+            config.networks(runtime), lambda asked: _measure_one(config, asked, images, stored)
         )
 
 
 def _measure_one(
-    options: ParetoOptions, asked: SettingOptions, images: ImageStore, stored: Sequence[Measurement]
+    config: ParetoConfig, asked: SettingConfig, images: ImageStore, stored: Sequence[Measurement]
 ) -> list[Measurement]:
     with open_setting(asked) as opened:
-        dataset = load_dataset(
-            options.annotations, images, opened.keypoint_set, limit=options.limit
-        )
+        dataset = load_dataset(config.annotations, images, opened.keypoint_set, limit=config.limit)
         check_areas(dataset)
         on = split_name(dataset)
-        groupers = dict(_groupers(opened, options.grouping))
+        groupers = dict(_groupers(opened, config.grouping))
         here = describe_hardware()
         known = {
             row.setting for row in stored if (row.kind, row.on, row.hardware) == ("speed", on, here)
@@ -167,12 +168,14 @@ def _measure_one(
         rows.append(
             measurement("speed", setting, on, {**figures, "people": len(of.results) / len(dataset)})
         )
-    if options.store is not None:
+    if config.store is not None:
         for row in rows:
-            append(options.store, row)
+            append(config.store, row)
     return rows
 
 
-def _groupers(opened: Opened, entries: Sequence[str]) -> Iterator[tuple[Setting, Grouper]]:
-    for config in map(parse_variant, entries):
-        yield opened.setting.with_grouping(config), opened.grouper(config)
+def _groupers(
+    opened: Opened, variants: Sequence[Sequence[GroupingChange]]
+) -> Iterator[tuple[Setting, Grouper]]:
+    for grouping in map(group_with, variants):
+        yield opened.setting.with_grouping(grouping), opened.grouper(grouping)

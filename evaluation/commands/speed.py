@@ -14,27 +14,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import check_writable
 from configs import ConfigError
 from configs.flags import option
+from datasets import ImageStore
 from engine import PoseMaps
 from engine.model_source import find_model
-from evaluation.measuring.grid import AxesOptions
+from evaluation.measuring.grid import GridConfig
 from evaluation.measuring.ideal_maps import add_clutter, draw_candidates, draw_maps, scatter_people
 from evaluation.measuring.measurements import Measurement, append, measurement
 from evaluation.measuring.prediction import Estimator, find_people, stream
 from evaluation.measuring.processes import Outcome, measure_apart, try_each
-from evaluation.measuring.setting import Opened, Setting, SettingOptions, open_setting
+from evaluation.measuring.setting import Opened, Setting, SettingConfig, open_setting
 from evaluation.measuring.timing import Times, measure
-from evaluation.pictures import read_pictures
-from evaluation.report.tables import markdown, milliseconds
-from evaluation.results import check_writable, replacing
+from evaluation.report.tables import markdown, milliseconds, write
 from grouping import Grouper
 
 _DECODED_AHEAD = 48  # pictures in memory at most, which take turns: 300 MB at 1080p
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeedOptions(AxesOptions):
+class SpeedConfig(GridConfig):
     """Flags of `speed`."""
 
     people: tuple[int, ...] = option(
@@ -56,14 +56,18 @@ class SpeedOptions(AxesOptions):
 
 @dataclass(frozen=True)
 class Speed:
-    """Times of one setting.
+    """Times of one setting. Nothing is drawn or written: the whole stream is timed by
+    `run_stream.py`.
 
-    first_ms: the very first image to maps, for which runtimes compile and allocate. network: image
-    to maps, one at a time: alignment, copies and the runtime. grouping: maps to people, by number
-    of people. latency: image to people, one at a time, pictures decoded in advance. overlapped_ms:
-    mean milliseconds an image with network and grouping overlapped, decoded in advance; live_ms:
-    the same while decoding. people: mean number found in the source. Nothing is drawn or written:
-    the whole stream is timed by `run_stream.py`.
+    Attributes:
+        first_ms: The very first image to maps, for which runtimes compile and allocate.
+        network: Image to maps, one at a time: alignment, copies and the runtime.
+        grouping: Maps to people, by number of people.
+        latency: Image to people, one at a time, decoded in advance.
+        overlapped_ms: Mean time of an image with network and grouping overlapped, decoded in
+            advance.
+        live_ms: The same while decoding.
+        people: Mean number found in an image of the source.
     """
 
     first_ms: float
@@ -92,71 +96,75 @@ class Speed:
         return {name: round(value, 3) for name, value in figures.items()}
 
 
-def run_speed(options: SpeedOptions, say: Callable[[str], None]) -> None:
+def run_speed(config: SpeedConfig, say: Callable[[str], None]) -> None:
     """Says a table with one row a setting. Raises ConfigError, DataError, SinkError, or what
     opening a model raises.
 
     What cannot run here is named and passed over; its error is raised only if nothing can.
     """
-    check_writable(options.markdown, options.store)
-    for model in options.models:
+    check_writable(config.markdown, config.store)
+    for model in config.models:
         find_model(model)
-    next(read_pictures(options.source, 1))
-    rows = measure_apart(functools.partial(_measure, options), options.runtimes, say)
-    table = _table(rows, options.people)
+    with ImageStore([config.source], upright=True) as pictures:
+        next(pictures.repeat(1))
+    rows = measure_apart(functools.partial(_measure, config), config.runtimes, say)
+    table = _table(rows, config.people)
     say(table)
-    if options.markdown is not None:
-        with replacing(options.markdown) as temporary:
-            temporary.write_text(table, encoding="utf-8")
+    write(config.markdown, table)
 
 
-def _measure(options: SpeedOptions, runtime: str) -> Outcome:
-    def measure_one(asked: SettingOptions) -> list[Measurement]:
+def _measure(config: SpeedConfig, runtime: str) -> Outcome:
+    def measure_one(asked: SettingConfig) -> list[Measurement]:
         with open_setting(asked) as opened:
-            figures = time_setting(opened, options).to_json()
-        row = measurement("speed", opened.setting, options.source.name, figures)
-        if options.store is not None:
-            append(options.store, row)
+            figures = time_setting(opened, config).to_json()
+        row = measurement("speed", opened.setting, config.source.name, figures)
+        if config.store is not None:
+            append(config.store, row)
         return [row]
 
-    return try_each(options.grouped_settings(runtime), measure_one)
+    return try_each(config.combinations(runtime), measure_one)
 
 
-def time_setting(opened: Opened, options: SpeedOptions) -> Speed:
-    """Times of an open setting on the pictures of `options.source`. Raises DataError if there are
-    none.
+def time_setting(opened: Opened, config: SpeedConfig) -> Speed:
+    """Times of an open setting on the pictures of `config.source`.
+
+    Raises:
+        DataError: There are none.
     """
-    estimator, grouper = opened.estimator, opened.grouper()
-    pictures = list(
-        read_pictures(options.source, min(options.warm_up + options.runs, _DECODED_AHEAD))
-    )
+    with ImageStore([config.source], upright=True) as store:
+        return _time_setting(opened.estimator, opened.grouper(), store, config)
+
+
+def _time_setting(
+    estimator: Estimator, grouper: Grouper, store: ImageStore, config: SpeedConfig
+) -> Speed:
+    images = list(store.repeat(min(config.warm_up + config.runs, _DECODED_AHEAD)))
     started = time.perf_counter()
-    maps = estimator.result(estimator.submit(pictures[0]))
+    maps = estimator.result(estimator.submit(images[0]))
     first_ms = 1000 * (time.perf_counter() - started)
-    grouping = {count: _time_grouping(maps, grouper, count, options) for count in options.people}
+    grouping = {count: _time_grouping(maps, grouper, count, config) for count in config.people}
     maps.release()
-    turns = itertools.cycle(pictures)
+    turns = itertools.cycle(images)
     network = measure(
-        lambda: _network_only(estimator, next(turns)), runs=options.runs, warm_up=options.warm_up
+        lambda: _network_only(estimator, next(turns)), runs=config.runs, warm_up=config.warm_up
     )
-    turns = itertools.cycle(pictures)
+    turns = itertools.cycle(images)
     found: list[int] = []
     latency = measure(
         lambda: found.append(
             len(find_people(estimator.result(estimator.submit(next(turns))), grouper))
         ),
-        runs=options.runs,
-        warm_up=options.warm_up,
+        runs=config.runs,
+        warm_up=config.warm_up,
     )
+    decoded = itertools.islice(itertools.cycle(images), config.runs)
     return Speed(
         first_ms=first_ms,
         network=network,
         grouping=grouping,
         latency=latency,
-        overlapped_ms=_overlapped(
-            estimator, grouper, itertools.islice(itertools.cycle(pictures), options.runs)
-        ),
-        live_ms=_overlapped(estimator, grouper, read_pictures(options.source, options.runs)),
+        overlapped_ms=_overlapped(estimator, grouper, decoded),
+        live_ms=_overlapped(estimator, grouper, store.repeat(config.runs)),
         people=float(np.mean(found)),
     )
 
@@ -165,7 +173,7 @@ def _network_only(estimator: Estimator, picture: NDArray[np.uint8]) -> None:
     estimator.result(estimator.submit(picture)).release()
 
 
-def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, options: SpeedOptions) -> Times:
+def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, config: SpeedConfig) -> Times:
     """Grouping alone on drawn maps of the size that the estimator gives, with candidates if it
     gives them.
     """
@@ -176,7 +184,7 @@ def _time_grouping(maps: PoseMaps, grouper: Grouper, people: int, options: Speed
     add_clutter(heatmaps, tags, generator)
     candidates = None if maps.candidates is None else draw_candidates(keypoints, heatmaps, tags)
     return measure(
-        lambda: grouper(heatmaps, tags, candidates), runs=options.runs, warm_up=options.warm_up
+        lambda: grouper(heatmaps, tags, candidates), runs=config.runs, warm_up=config.warm_up
     )
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from configs import DataError
 from configs.flags import option
 from evaluation.measuring.measurements import read
-from evaluation.report.pareto_front import FrontOptions, join, newest, report
+from evaluation.report.pareto_front import FrontConfig, join, newest, report
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableOptions(FrontOptions):
+class TableConfig(FrontConfig):
     """Flags of `table`."""
 
     store: tuple[Path, ...] = option(
@@ -21,20 +21,20 @@ class TableOptions(FrontOptions):
     )
 
 
-def run_table(options: TableOptions, say: Callable[[str], None]) -> None:
+def run_table(config: TableConfig, say: Callable[[str], None]) -> None:
     """Says the table, fastest first. Raises DataError if no setting has both figures, SinkError for
     outputs.
 
     RuntimeUnavailableError if a plot is asked for without matplotlib.
     """
-    options.check()
-    rows = [row for path in options.store for row in read(path)]
+    config.check()
+    rows = [row for path in config.store for row in read(path)]
     accuracy, speed = newest(rows, "coco"), newest(rows, "speed")
-    points = join(accuracy, speed, options.time)
+    points = join(accuracy, speed, config.time)
     if not points:
         raise DataError(
-            f"no setting has both AP and {options.time}: {len(accuracy)} with AP, {len(speed)} "
+            f"no setting has both AP and {config.time}: {len(accuracy)} with AP, {len(speed)} "
             "with times; "
             "run `coco` and `speed` for the same weights, size and flags with --store, or `pareto`"
         )
-    report(rows, points, options, say)
+    report(rows, points, config, say)

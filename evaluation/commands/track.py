@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from basics.atomic import check_writable
 from configs import ConfigError, load_keypoint_set
 from configs.flags import option
 from evaluation.metrics.tracking import Box, TrackingFigures, compare_tracks
 from evaluation.metrics.tracks import Enlargement, read_tracks
-from evaluation.report.tables import markdown, percent
-from evaluation.results import check_writable, replacing
+from evaluation.report.tables import markdown, percent, write
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackOptions:
+class TrackConfig:
     """Flags of `track`."""
 
     records: Path = option(
@@ -61,20 +61,18 @@ def parse_region(text: str) -> Box:
     return left, top, width, height
 
 
-def run_track(options: TrackOptions, say: Callable[[str], None]) -> None:
+def run_track(config: TrackConfig, say: Callable[[str], None]) -> None:
     """Says how well identities last. Raises DataError, ConfigError, or SinkError for `json`."""
-    check_writable(options.json)
-    keypoint_set = load_keypoint_set(options.keypoint_set)
-    truth = read_tracks(options.truth, keypoint_set)
-    found = read_tracks(options.records, keypoint_set, parse_enlargement(options.enlarge))
-    regions = [parse_region(region) for region in options.ignore]
+    check_writable(config.json)
+    keypoint_set = load_keypoint_set(config.keypoint_set)
+    truth = read_tracks(config.truth, keypoint_set)
+    found = read_tracks(config.records, keypoint_set, parse_enlargement(config.enlarge))
+    regions = [parse_region(region) for region in config.ignore]
     figures = compare_tracks(
-        found, truth, keypoint_set, threshold=options.threshold, ignored=regions
+        found, truth, keypoint_set, threshold=config.threshold, ignored=regions
     )
     say(_table(figures))
-    if options.json is not None:
-        with replacing(options.json) as temporary:
-            temporary.write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
+    write(config.json, json.dumps(figures.to_json(), indent=2) + "\n")
 
 
 def _parse_numbers(text: str, count: int, rule: str) -> list[float]:

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from basics.atomic import check_writable
 from configs import load_keypoint_set
 from configs.flags import option
 from evaluation.metrics.truth import TruthFigures, compare_with_truth, read_records, read_truth
-from evaluation.report.tables import markdown, percent
-from evaluation.results import check_writable, replacing
+from evaluation.report.tables import markdown, percent, write
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruthOptions:
+class TruthConfig:
     """Flags of `truth`."""
 
     records: Path = option(help="what a run wrote as JSON Lines", metavar="out.jsonl")
@@ -24,18 +24,16 @@ class TruthOptions:
     json: Path | None = option(None, help="write the figures", metavar="out.json")
 
 
-def run_truth(options: TruthOptions, say: Callable[[str], None]) -> None:
+def run_truth(config: TruthConfig, say: Callable[[str], None]) -> None:
     """Says how many of the labelled people a run found. Raises DataError, ConfigError, or SinkError
     for `json`.
     """
-    check_writable(options.json)
-    keypoint_set = load_keypoint_set(options.keypoint_set)
-    truth = read_truth(options.truth, keypoint_set)
-    figures = compare_with_truth(read_records(options.records, keypoint_set), truth, keypoint_set)
+    check_writable(config.json)
+    keypoint_set = load_keypoint_set(config.keypoint_set)
+    truth = read_truth(config.truth, keypoint_set)
+    figures = compare_with_truth(read_records(config.records, keypoint_set), truth, keypoint_set)
     say(_table(figures))
-    if options.json is not None:
-        with replacing(options.json) as temporary:
-            temporary.write_text(json.dumps(figures.to_json(), indent=2) + "\n", encoding="utf-8")
+    write(config.json, json.dumps(figures.to_json(), indent=2) + "\n")
 
 
 def _table(figures: TruthFigures) -> str:

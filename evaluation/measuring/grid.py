@@ -3,24 +3,81 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from configs import ConfigError, GroupingConfig
+from configs import ConfigError
 from configs.flags import option
 from configs.loading import nearest
-from engine import parse_input_size
-from engine.runtimes import PRECISIONS, RUNTIMES
-from evaluation.measuring.setting import SettingOptions, parse_grouping
+from engine import InputSize, format_input_size, parse_input_size
+from engine.geometry import check_scales
+from engine.runtimes import PRECISIONS
+from engine.runtimes.registry import choose
+from evaluation.measuring.setting import (
+    DEFAULT,
+    GroupingChange,
+    SettingConfig,
+    format_change,
+    format_changes,
+    parse_changes,
+)
 
-DEFAULT = "default"
-_RUNTIMES = ("auto", "torch", *RUNTIMES)
+
+@dataclass(frozen=True)
+class Combination:
+    """One point of a grid, as it was asked for; `str` names it for messages.
+
+    Attributes:
+        values: Fields of `SettingConfig`.
+    """
+
+    values: Mapping[str, Any]
+
+    def setting(self) -> SettingConfig:
+        """The setting.
+
+        Raises:
+            ConfigError: The values do not go together, such as a precision that the runtime does
+                not have.
+        """
+        return SettingConfig(**self.values)
+
+    def __str__(self) -> str:
+        values = self.values
+        parts = [values["model"]]
+        if values["input_size"] is not None:
+            parts.append(format_input_size(values["input_size"]))
+        parts += [values["runtime"], values["precision"]]
+        if values["flip"]:
+            parts.append("flip")
+        if values["scales"] != (1.0,):
+            parts.append(f"scales {_format_scales(values['scales'])}")
+        parts += map(format_change, values.get("grouping", ()))
+        return " ".join(parts)
+
+
+def _parse_scales(text: str, name: str) -> tuple[float, ...]:
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(
+            f"{name} needs numbers joined by commas, such as 0.5,1,2, not {text!r}"
+        ) from error
+    check_scales(scales, name)
+    return scales
+
+
+def _format_scales(scales: tuple[float, ...]) -> str:
+    return ",".join(f"{scale:g}" for scale in scales)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AxesOptions:
-    """Flags that take several values each; every combination is measured."""
+class GridConfig:
+    """Flags that take several values each; every combination is measured.
+
+    They are those of `SettingConfig` in the plural, but for `weights`, which belongs to one model.
+    """
 
     models: tuple[str, ...] = option(
         ("lite",), help="presets, exported .onnx, or checkpoints", metavar="NAME|PATH"
@@ -31,86 +88,61 @@ class AxesOptions:
         metavar="NAME",
     )
     precisions: tuple[str, ...] = option(
-        ("auto",), help="auto, fp32, fp16, bf16 or int8, as runtimes have it", metavar="NAME"
+        ("auto",), help=f"auto, {', '.join(PRECISIONS)}, as runtimes have it", metavar="NAME"
     )
-    sizes: tuple[str, ...] = option(
-        (), help="input sizes, N or WIDTHxHEIGHT (default: each model's own)", metavar="PX"
+    sizes: tuple[InputSize, ...] = option(
+        (),
+        help="input sizes, N or WIDTHxHEIGHT (default: each model's own)",
+        metavar="PX",
+        parse=parse_input_size,
+        show=format_input_size,
     )
     flip: tuple[Literal["off", "on"], ...] = option(
         ("off",), help="flip test: off, on, or both", metavar="off|on"
     )
-    scales: tuple[str, ...] = option(
-        ("1",), help="scales of multi-scale tests, joined by commas", metavar="S[,S...]"
+    scales: tuple[tuple[float, ...], ...] = option(
+        ((1.0,),),
+        help="scales of multi-scale tests, joined by commas",
+        metavar="S[,S...]",
+        parse=_parse_scales,
+        show=_format_scales,
     )
-    grouping: tuple[str, ...] = option(
-        (DEFAULT,),
+    grouping: tuple[tuple[GroupingChange, ...], ...] = option(
+        ((),),
         help=f"grouping parameters such as refine=false, joined by commas, or {DEFAULT}",
         metavar="KEY=VALUE[,...]",
+        parse=parse_changes,
+        show=format_changes,
     )
 
     def __post_init__(self) -> None:
         # A typing error is told now, not after the settings before it were measured.
-        for name, known in ((self.runtimes, _RUNTIMES), (self.precisions, ("auto", *PRECISIONS))):
-            for entry in name:
-                if entry not in known:
-                    raise ConfigError(f"unknown {entry!r}{nearest(entry, known)}")
-        for size in self.sizes:
-            parse_input_size(size)
-        for scales in self.scales:
-            _parse_scales(scales)
-        for entry in self.grouping:
-            parse_variant(entry)
+        for runtime in self.runtimes:
+            choose(runtime, "auto")
+        for precision in self.precisions:
+            if precision not in ("auto", *PRECISIONS):
+                known = nearest(precision, ("auto", *PRECISIONS))
+                raise ConfigError(f"precisions: unknown {precision!r}{known}")
 
-    def settings(self, runtime: str) -> Iterator[SettingOptions]:
+    def networks(self, runtime: str) -> Iterator[Combination]:
         """Every combination on one runtime, but for grouping, whose variants can share a run of the
         network.
         """
         for model, size, precision, flip, scales in itertools.product(
             self.models, self.sizes or (None,), self.precisions, self.flip, self.scales
         ):
-            yield SettingOptions(
-                model=model,
-                runtime=runtime,
-                precision=precision,
-                input_size=size,
-                flip=flip == "on",
-                scales=_parse_scales(scales),
+            yield Combination(
+                {
+                    "model": model,
+                    "runtime": runtime,
+                    "precision": precision,
+                    "input_size": size,
+                    "flip": flip == "on",
+                    "scales": scales,
+                }
             )
 
-    def grouped_settings(self, runtime: str) -> Iterator[SettingOptions]:
+    def combinations(self, runtime: str) -> Iterator[Combination]:
         """Every combination on one runtime."""
-        for setting, entry in itertools.product(self.settings(runtime), self.grouping):
-            yield replace(setting, grouping=() if entry == DEFAULT else tuple(entry.split(",")))
-
-
-def parse_variant(entry: str) -> GroupingConfig:
-    """A value of `--grouping`. Raises ConfigError for an unknown parameter or a wrong value."""
-    return parse_grouping(() if entry == DEFAULT else entry.split(","))
-
-
-def show(setting: SettingOptions) -> str:
-    """What was asked for, for messages."""
-    scales = ",".join(f"{scale:g}" for scale in setting.scales)
-    parts = (
-        setting.model,
-        setting.input_size,
-        setting.runtime,
-        setting.precision,
-        "flip" if setting.flip else None,
-    )
-    return " ".join(
-        [
-            *(part for part in parts if part),
-            *([f"scales {scales}"] if scales != "1" else []),
-            *setting.grouping,
-        ]
-    )
-
-
-def _parse_scales(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigError(
-            f"--scales needs numbers joined by commas, such as 0.5,1,2, not {text!r}"
-        ) from error
+        for network, variant in itertools.product(self.networks(runtime), self.grouping):
+            yield Combination({**network.values, "grouping": variant})

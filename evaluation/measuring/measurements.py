@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import platform
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from configs import ConfigError, DataError, SinkError
+from basics.atomic import write_error
+from basics.hardware import describe_hardware
+from configs import ConfigError, DataError
 from evaluation.measuring.setting import Setting
 
 Kind = Literal["coco", "crowdpose", "speed"]
@@ -23,8 +22,13 @@ Kind = Literal["coco", "crowdpose", "speed"]
 class Measurement:
     """One row: figures of a setting.
 
-    kind: what was measured. on: the split or source, by name. figures: names and values; none where
-    there is no value. hardware, date: where and when.
+    Attributes:
+        kind: What was measured.
+        setting: Of what.
+        on: The split or source, by name.
+        figures: Names and values; None where there is no value.
+        hardware: Where.
+        date: When, as ISO 8601 has it.
     """
 
     kind: Kind
@@ -52,7 +56,7 @@ def append(path: Path, row: Measurement) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
     except OSError as error:
-        raise SinkError(f"cannot write {str(path)!r}: {error.strerror}") from error
+        raise write_error(path, error) from error
 
 
 def read(path: Path) -> list[Measurement]:
@@ -69,39 +73,6 @@ def read(path: Path) -> list[Measurement]:
         for number, line in enumerate(lines, start=1)
         if line.strip()
     ]
-
-
-def describe_hardware() -> str:
-    """Board or processor, how many cores this process may use, and the NVIDIA GPUs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ", ".join([_processor(), f"{cores} cores", *_gpus()])
-
-
-def _processor() -> str:
-    board = _text(Path("/proc/device-tree/model")).rstrip(
-        "\0"
-    )  # Jetson's own name, such as "NVIDIA Jetson Orin Nano"
-    named = re.search(r"^model name\s*:\s*(.+)$", _text(Path("/proc/cpuinfo")), re.MULTILINE)
-    return board or (named[1].strip() if named else platform.processor() or platform.machine())
-
-
-def _gpus() -> list[str]:
-    """Model names that the driver tells; it lists no GPU of a Jetson, where the board's name says
-    enough.
-    """
-    texts = [_text(path) for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
-    return [
-        found[1].strip()
-        for text in texts
-        if (found := re.search(r"^Model:\s*(.+)$", text, re.MULTILINE))
-    ]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""  # not Linux, or not that hardware
 
 
 def _row(line: str, where: str) -> Measurement:

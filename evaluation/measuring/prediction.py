@@ -10,43 +10,15 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.dataset import PoseDataset
-from evaluation.results import Result, to_results
+from basics.progress import Advance
+from datasets import KeypointDataset, Result, to_results
+from engine import PoseMaps
+from evaluation.metrics.coco import CocoFigures, score
+from evaluation.metrics.crowdpose import CrowdPoseFigures, crowding_of, score_crowdpose
 from grouping import Grouper, People
 
-Progress = Callable[[int], None]
 Key = TypeVar("Key")
 Found = TypeVar("Found")
-
-
-class Alignment(Protocol):
-    """Where map pixels are in the image; `engine` makes them."""
-
-    def to_image(self, keypoints: NDArray[np.float32], /) -> NDArray[np.float32]:
-        """(P, J, 3) from map pixels to pixels of the image."""
-
-
-class Maps(Protocol):
-    """What an estimator says of one image; `engine.PoseMaps` is one."""
-
-    @property
-    def heatmaps(self) -> NDArray[np.float32]:
-        """(J, h, w)."""
-
-    @property
-    def tags(self) -> NDArray[np.float32]:
-        """(J, h, w, L)."""
-
-    @property
-    def alignment(self) -> Alignment:
-        """The way back to the image."""
-
-    @property
-    def candidates(self) -> Any:
-        """The peaks that the graph already picked, or none."""
-
-    def release(self) -> None:
-        """Gives the buffers back."""
 
 
 class Estimator(Protocol):
@@ -61,16 +33,16 @@ class Estimator(Protocol):
     def submit(self, image_bgr: NDArray[np.uint8], /) -> Any:
         """Starts on (H, W, 3) uint8 BGR and returns a ticket."""
 
-    def result(self, ticket: Any, /) -> Any:
+    def result(self, ticket: Any, /) -> PoseMaps:
         """The maps for a ticket, in the order of submission; waits for them."""
 
 
-def group_maps(maps: Maps, grouper: Grouper) -> People:
+def group_maps(maps: PoseMaps, grouper: Grouper) -> People:
     """The people in `maps`, in pixels of the image."""
     return grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
 
 
-def find_people(maps: Maps, grouper: Grouper) -> People:
+def find_people(maps: PoseMaps, grouper: Grouper) -> People:
     """The people in `maps`, in pixels of the image; gives the maps' buffers back."""
     try:
         return group_maps(maps, grouper)
@@ -81,7 +53,7 @@ def find_people(maps: Maps, grouper: Grouper) -> People:
 def stream(
     estimator: Estimator,
     images: Iterable[tuple[Key, NDArray[np.uint8]]],
-    group: Callable[[Maps], Found],
+    group: Callable[[PoseMaps], Found],
 ) -> Iterator[tuple[Key, Found]]:
     """What `group` makes of the maps of each image (H, W, 3) uint8 BGR, under the image's key, in
     order.
@@ -113,23 +85,82 @@ def stream(
 
 
 def predict(
-    estimator: Estimator, grouper: Grouper, dataset: PoseDataset, progress: Progress | None = None
+    estimator: Estimator,
+    grouper: Grouper,
+    dataset: KeypointDataset,
+    progress: Advance | None = None,
 ) -> list[Result]:
-    """COCO results for every image of `dataset`; `progress` is told 1 for each image that is done.
+    """The people in every image of a dataset.
 
-    Raises DataError for an image that cannot be read, and whatever the estimator raises.
+    Args:
+        estimator: Images to maps; a torch network in memory becomes one with `NetworkEstimator`.
+        grouper: Maps to people.
+        dataset: The images.
+        progress: Is told of each image that is done.
+
+    Returns:
+        COCO results, in the order of the images.
+
+    Raises:
+        DataError: An image cannot be read.
+        ExecutionError: The estimator failed.
     """
     found: dict[int, list[Result]] = {}
     for image_id, people in stream(
         estimator, decoded(dataset), lambda maps: find_people(maps, grouper)
     ):
-        found[image_id] = to_results(people, image_id, dataset.category_id)
+        found[image_id] = to_results(people.keypoints, people.scores, image_id, dataset.category_id)
         if progress is not None:
             progress(1)
     return [result for image in dataset.images for result in found[image.id]]
 
 
-def decoded(dataset: PoseDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def evaluate(
+    estimator: Estimator,
+    grouper: Grouper,
+    dataset: KeypointDataset,
+    progress: Advance | None = None,
+) -> CocoFigures:
+    """How well an estimator and grouping find the people of a dataset, by COCO's figures.
+
+    Args:
+        estimator: As in `predict`.
+        grouper: As in `predict`.
+        dataset: As in `predict`.
+        progress: As in `predict`.
+
+    Raises:
+        DataError: An image cannot be read, or the labels have no areas.
+        ExecutionError: The estimator failed.
+        RuntimeUnavailableError: pycocotools is missing.
+    """
+    return score(dataset, predict(estimator, grouper, dataset, progress))
+
+
+def evaluate_crowdpose(
+    estimator: Estimator,
+    grouper: Grouper,
+    dataset: KeypointDataset,
+    progress: Advance | None = None,
+) -> CrowdPoseFigures:
+    """How well an estimator and grouping find the people of a CrowdPose dataset.
+
+    Args:
+        estimator: As in `predict`.
+        grouper: As in `predict`.
+        dataset: As in `predict`; its images have a crowdIndex.
+        progress: As in `predict`.
+
+    Raises:
+        DataError: An image cannot be read, or the labels are not CrowdPose's.
+        ExecutionError: The estimator failed.
+        RuntimeUnavailableError: pycocotools is missing.
+    """
+    crowding_of(dataset)  # say so before the work if the labels have none
+    return score_crowdpose(dataset, predict(estimator, grouper, dataset, progress))
+
+
+def decoded(dataset: KeypointDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Image id and pixels (H, W, 3) uint8 BGR of every image, decoded ahead by a thread.
 
     Images of one shape follow each other, so that a runtime which prepares itself for a shape does

@@ -9,18 +9,19 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
 from configs import ConfigError, ExecutionError, PoseStreamError, RuntimeUnavailableError
-from evaluation.measuring.grid import show
+from evaluation.measuring.grid import Combination
 from evaluation.measuring.measurements import Measurement
-from evaluation.measuring.setting import SettingOptions
+from evaluation.measuring.setting import SettingConfig
 
 
 @dataclass
 class Outcome:
     """What came of some settings.
 
-    rows: of those that were measured. able: settings that this machine can run, those that needed
-    no measuring among them. refusals: of the others, what was asked for and why it was not
-    measured.
+    Attributes:
+        rows: Of those that were measured.
+        able: How many this machine can run, those that needed no measuring among them.
+        refusals: Of the others, what was asked for and why it was not measured.
     """
 
     rows: list[Measurement] = field(default_factory=list)
@@ -29,30 +30,40 @@ class Outcome:
 
 
 def try_each(
-    settings: Iterable[SettingOptions], measure: Callable[[SettingOptions], list[Measurement]]
+    combinations: Iterable[Combination], measure: Callable[[SettingConfig], list[Measurement]]
 ) -> Outcome:
-    """Rows of every setting that this machine can run; a runtime, precision or size that it cannot
-    is refused, by name.
+    """Rows of every setting that this machine can run.
+
+    Args:
+        combinations: What is asked for.
+        measure: The rows of one setting. ConfigError, RuntimeUnavailableError or ExecutionError
+            mean that this machine cannot run it.
     """
     outcome = Outcome()
-    for setting in settings:
+    for combination in combinations:
         try:
-            outcome.rows += measure(setting)
+            outcome.rows += measure(combination.setting())
             outcome.able += 1
         except (ConfigError, RuntimeUnavailableError, ExecutionError) as error:
-            outcome.refusals.append((show(setting), error))
+            outcome.refusals.append((str(combination), error))
     return outcome
 
 
 def measure_apart(
     work: Callable[[str], Outcome], runtimes: Sequence[str], say: Callable[[str], None]
 ) -> list[Measurement]:
-    """The rows of all runtimes, after saying what was not measured; raises the first refusal if
-    nothing can be.
+    """The rows of all runtimes, after saying what was not measured.
 
     In a common process the threads of one library spin while those of the next compute: OpenVINO
-    took 159 instead of 17 ms beside torch (2 cores). So several runtimes get a process each, for
-    which `work` must be picklable.
+    took 159 instead of 17 ms beside torch (2 cores). So several runtimes get a process each.
+
+    Args:
+        work: Measures on one runtime; can be pickled.
+        runtimes: Their names.
+        say: Is told what was not measured, and why.
+
+    Raises:
+        PoseStreamError: The first refusal, if nothing can be measured.
     """
     outcomes = list(_one_by_one(work, runtimes))
     refusals = [refusal for outcome in outcomes for refusal in outcome.refusals]

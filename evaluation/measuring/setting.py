@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import yaml
@@ -13,45 +12,86 @@ import yaml
 from configs import ConfigError, GroupingConfig, KeypointSet, load_keypoint_set
 from configs.flags import option
 from configs.loading import from_mapping
-from engine import InputSize, format_input_size, open_estimator, parse_input_size
+from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
 from engine.model_source import find_model
+from engine.runtimes.registry import RUNTIME_NAMES
 from evaluation.measuring.network import NetworkEstimator
 from evaluation.measuring.prediction import Estimator
 from grouping import Grouper
 
 REFERENCE = "reference"
+DEFAULT = "default"
 _DIGITS = 8  # of a hash: enough to tell the checkpoints of one table apart
+
+GroupingChange = tuple[str, Any]
+"""A field of GroupingConfig and its value."""
+
+
+def parse_change(text: str, name: str) -> GroupingChange:
+    """`refine=false` as ("refine", False).
+
+    Raises:
+        ConfigError: It is anything else, an unknown key, or a value that the key cannot have.
+    """
+    key, separator, value = (part.strip() for part in text.partition("="))
+    if not separator:
+        raise ConfigError(f"{name} needs KEY=VALUE, such as refine=false, not {text!r}")
+    try:
+        config = from_mapping(GroupingConfig, {key: yaml.safe_load(value)}, name)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} {text!r}: the value cannot be read") from error
+    return key, getattr(config, key)
+
+
+def parse_changes(text: str, name: str) -> tuple[GroupingChange, ...]:
+    """Several changes joined by commas; `default` is none.
+
+    Raises:
+        ConfigError: As `parse_change` does.
+    """
+    if text == DEFAULT:
+        return ()
+    return tuple(parse_change(part, name) for part in text.split(","))
+
+
+def format_changes(changes: Iterable[GroupingChange]) -> str:
+    """The inverse of `parse_changes`."""
+    return ",".join(map(format_change, changes)) or DEFAULT
+
+
+def format_change(change: GroupingChange) -> str:
+    """The inverse of `parse_change`."""
+    return f"{change[0]}={str(change[1]).lower()}"
+
+
+def group_with(changes: Iterable[GroupingChange]) -> GroupingConfig:
+    """The default parameters with `changes`."""
+    return replace(GroupingConfig(), **dict(changes))
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettingOptions:
-    """Flags that every command which runs a model has."""
+class SettingConfig(EstimatorConfig):
+    """Flags that every command which runs a model has: `EstimatorConfig`'s, and grouping.
 
-    model: str = option(
-        "lite", help="preset, exported .onnx, or checkpoint of this project", metavar="NAME|PATH"
-    )
-    weights: Path | None = option(
-        None, help="checkpoint for the preset; official, mmpose and own ones", metavar="FILE"
-    )
+    Attributes:
+        runtime: Also `reference`: torch, with maps as large as the network input, as the official
+            evaluation makes them.
+        grouping: Parameters of grouping that are not the defaults.
+    """
+
+    EXTRA_RUNTIMES: ClassVar[tuple[str, ...]] = (REFERENCE,)
+
     runtime: str = option(
         "auto",
-        help=f"auto, tensorrt, torch, openvino, onnxruntime, or {REFERENCE} (torch, maps at input size)",
+        help=f"{', '.join(RUNTIME_NAMES)}, or {REFERENCE} (torch, maps at input size)",
         metavar="NAME",
     )
-    precision: str = option(
-        "auto", help="auto, fp32, fp16, bf16 or int8, as the runtime has it", metavar="NAME"
-    )
-    input_size: str | None = option(
-        None,
-        help="short side, the long side follows the image, or WIDTHxHEIGHT (default: the model's)",
-        metavar="PX",
-    )
-    flip: bool = option(False, help="flip test: average with the mirrored image")
-    scales: tuple[float, ...] = option((1.0,), help="scales of a multi-scale test", metavar="SCALE")
-    grouping: tuple[str, ...] = option(
+    grouping: tuple[GroupingChange, ...] = option(
         (),
         help="grouping parameters, such as refine=false duplicate_distance_px=4",
         metavar="KEY=VALUE",
+        parse=parse_change,
+        show=format_change,
     )
 
 
@@ -60,10 +100,17 @@ class Setting:
     """Names what was measured, so that AP and milliseconds of the same thing can be brought
     together.
 
-    input_size: as flags give it, `384` or `448x320`. grouping: parameters that differ from the
-    defaults. map_stride: input pixels per map pixel. weights: the first digits of the SHA-256 of
-    the network's parameters, because two checkpoints may have one name; empty in rows that are
-    older than this field.
+    Attributes:
+        model: Name of the model.
+        runtime: Name of the runtime that was taken.
+        precision: Of its convolutions.
+        input_size: As flags give it, `384` or `448x320`.
+        flip: Whether averaged with the mirrored image.
+        scales: Of a multi-scale test, rising.
+        grouping: Parameters that differ from the defaults, as `key=value`.
+        map_stride: Input pixels per map pixel.
+        weights: The first digits of the SHA-256 of the network's parameters, because two
+            checkpoints may have one name; empty in rows that are older than this field.
     """
 
     model: str
@@ -91,13 +138,14 @@ class Setting:
     @property
     def treatment(self) -> tuple[str, ...]:
         """What is unusual about how images and maps are treated, in words."""
-        scales = "/".join(f"{scale:g}" for scale in self.scales)
-        return (
-            *(["flip"] if self.flip else []),
-            *([f"scales {scales}"] if scales != "1" else []),
-            *([f"map stride {self.map_stride}"] if self.map_stride != 2 else []),
-            *self.grouping,
-        )
+        words = []
+        if self.flip:
+            words.append("flip")
+        if self.scales != (1.0,):
+            words.append("scales " + "/".join(f"{scale:g}" for scale in self.scales))
+        if self.map_stride != 2:
+            words.append(f"map stride {self.map_stride}")
+        return (*words, *self.grouping)
 
     def with_grouping(self, config: GroupingConfig) -> Setting:
         """The same with other grouping parameters."""
@@ -131,22 +179,24 @@ class Opened:
 
 
 @contextlib.contextmanager
-def open_setting(options: SettingOptions) -> Iterator[Opened]:
-    """The estimator and grouping that the flags ask for; the estimator is closed at the end.
+def open_setting(config: SettingConfig) -> Iterator[Opened]:
+    """The estimator and grouping that the flags ask for, while the block runs.
 
-    Raises ConfigError, CheckpointError, ModelError or RuntimeUnavailableError for what cannot be
-    used.
+    Raises:
+        ConfigError: Flags that do not go together.
+        CheckpointError: The weights do not fit the network.
+        ModelError: The model file is not there, damaged, or not one of ours.
+        RuntimeUnavailableError: A package or device that the runtime needs is missing.
     """
-    grouping = parse_grouping(options.grouping)
-    size = None if options.input_size is None else parse_input_size(options.input_size)
-    with _estimator(options, size) as found:
+    grouping = group_with(config.grouping)
+    with _estimator(config) as found:
         setting = Setting(
             model=found.estimator.model,
             runtime=found.estimator.runtime,
             precision=found.estimator.precision,
             input_size=format_input_size(found.input_size),
-            flip=options.flip,
-            scales=tuple(sorted(options.scales)),
+            flip=config.flip,
+            scales=tuple(sorted(config.scales)),
             grouping=changed(grouping),
             map_stride=found.map_stride,
             weights=found.weights_sha256[:_DIGITS],
@@ -154,27 +204,11 @@ def open_setting(options: SettingOptions) -> Iterator[Opened]:
         yield Opened(setting, found.estimator, found.keypoint_set, grouping)
 
 
-def parse_grouping(entries: Sequence[str]) -> GroupingConfig:
-    """`key=value` entries over the defaults. Raises ConfigError for an unknown key or a wrong
-    value.
-    """
-    values: dict[str, Any] = {}
-    for entry in entries:
-        key, separator, text = entry.partition("=")
-        if not separator:
-            raise ConfigError(f"--grouping needs KEY=VALUE, such as refine=false, not {entry!r}")
-        try:
-            values[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--grouping {entry!r}: the value cannot be read") from error
-    return from_mapping(GroupingConfig, values, "--grouping")
-
-
 def changed(config: GroupingConfig) -> tuple[str, ...]:
     """The parameters of `config` that differ from the defaults, as `key=value`."""
     default = GroupingConfig()
     return tuple(
-        f"{field.name}={str(getattr(config, field.name)).lower()}"
+        format_change((field.name, getattr(config, field.name)))
         for field in fields(config)
         if getattr(config, field.name) != getattr(default, field.name)
     )
@@ -189,20 +223,12 @@ class _Found(NamedTuple):
 
 
 @contextlib.contextmanager
-def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[_Found]:
-    if options.runtime == REFERENCE:
-        yield _reference(options, size)
+def _estimator(config: SettingConfig) -> Iterator[_Found]:
+    if config.runtime == REFERENCE:
+        yield _reference(config)
         return
-    metadata = find_model(options.model, options.weights).metadata
-    with open_estimator(
-        options.model,
-        runtime=options.runtime,
-        precision=options.precision,
-        input_size=size,
-        flip=options.flip,
-        scales=options.scales,
-        weights=options.weights,
-    ) as estimator:
+    metadata = find_model(config.model, config.weights).metadata
+    with open_estimator(config) as estimator:
         yield _Found(
             estimator,
             estimator.keypoint_set,
@@ -212,18 +238,18 @@ def _estimator(options: SettingOptions, size: InputSize | None) -> Iterator[_Fou
         )
 
 
-def _reference(options: SettingOptions, size: InputSize | None) -> _Found:
+def _reference(config: SettingConfig) -> _Found:
     # They import torch, which the other runtimes do without.
     from engine import load_checkpoint, load_network
     from engine.onnx.export import hash_weights
 
-    if options.weights is None:
+    if config.weights is None:
         raise ConfigError(
-            f"--runtime {REFERENCE} needs --weights, a checkpoint for {options.model!r}"
+            f"--runtime {REFERENCE} needs --weights, a checkpoint for {config.model!r}"
         )
-    network = load_network(options.model)
-    load_checkpoint(network, options.weights)
-    config: Any = network.config
-    used = config.input_size if size is None else size
-    estimator = NetworkEstimator(network, input_size=used, scales=options.scales, flip=options.flip)
-    return _Found(estimator, load_keypoint_set(config.keypoint_set), used, 1, hash_weights(network))
+    network = load_network(config.model)
+    load_checkpoint(network, config.weights)
+    model: Any = network.config
+    used = model.input_size if config.input_size is None else config.input_size
+    estimator = NetworkEstimator(network, input_size=used, scales=config.scales, flip=config.flip)
+    return _Found(estimator, load_keypoint_set(model.keypoint_set), used, 1, hash_weights(network))

@@ -10,31 +10,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.statistics import Statistics
+
 
 @dataclass(frozen=True)
 class Times:
     """Milliseconds of every run of a step, in order.
 
-    warm_up_ms: (W,) of the runs before. runs_ms: (N,) of the runs that count.
+    Attributes:
+        warm_up_ms: (W,) of the runs before.
+        runs_ms: (N,) of the runs that count.
     """
 
     warm_up_ms: NDArray[np.float64]
     runs_ms: NDArray[np.float64]
 
     @property
-    def mean_ms(self) -> float:
-        """Mean of the runs that count."""
-        return float(self.runs_ms.mean())
-
-    def percentile_ms(self, share: float) -> float:
-        """NumPy's percentile (linear interpolation) of the runs that count; `share` is 0 to 100."""
-        return float(np.percentile(self.runs_ms, share))
+    def statistics(self) -> Statistics:
+        """Milliseconds of the runs that count, in brief."""
+        return Statistics.of(self.runs_ms)
 
     def to_json(self, name: str) -> dict[str, float]:
         """`NAME_mean`, `_p50`, `_p95` and `_p99` of the runs that count, in milliseconds."""
+        brief = self.statistics
         return {
-            f"{name}_mean": self.mean_ms,
-            **{f"{name}_p{share}": self.percentile_ms(share) for share in (50, 95, 99)},
+            f"{name}_mean": brief.mean,
+            f"{name}_p50": brief.p50,
+            f"{name}_p95": brief.p95,
+            f"{name}_p99": brief.p99,
         }
 
 

@@ -12,17 +12,15 @@ import contextlib
 import io
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, RuntimeUnavailableError
-from evaluation.dataset import PoseDataset
-from evaluation.measuring.prediction import Estimator, Progress, predict
-from evaluation.results import Result
-from grouping import Grouper
+from datasets import CocoLabels, Result
+from evaluation.metrics.figures import Figures
 
 # Areas in square pixels (COCO keypoint evaluation; there is no "small" for keypoints).
 AREAS_PX2 = {"all": (0.0, 1e10), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
@@ -30,12 +28,21 @@ MAX_PEOPLE = 20  # of one image, the best by score
 
 
 @dataclass(frozen=True, kw_only=True)
-class CocoFigures:
-    """The ten figures of COCO's keypoint evaluation, 0 to 1; nan where the dataset has nobody of
-    that size.
+class CocoFigures(Figures):
+    """The ten figures of COCO's keypoint evaluation, 0 to 1; nan where nobody of that size is
+    labelled.
 
-    ap, ar: mean over OKS thresholds 0.50, 0.55 ... 0.95. ap50, ap75 and ar50, ar75: at one
-    threshold.
+    Attributes:
+        ap: Average precision, mean over OKS thresholds 0.50, 0.55 ... 0.95.
+        ap50: At threshold 0.50.
+        ap75: At threshold 0.75.
+        ap_medium: `ap` of people of 32 x 32 to 96 x 96 pixels.
+        ap_large: `ap` of larger people.
+        ar: Average recall with at most 20 people an image, over the same thresholds.
+        ar50: At threshold 0.50.
+        ar75: At threshold 0.75.
+        ar_medium: `ar` of people of 32 x 32 to 96 x 96 pixels.
+        ar_large: `ar` of larger people.
     """
 
     ap: float
@@ -49,33 +56,21 @@ class CocoFigures:
     ar_medium: float
     ar_large: float
 
-    def to_json(self) -> dict[str, float | None]:
-        """Name -> figure, with none for nan, which JSON does not know."""
-        return {
-            name: None if math.isnan(value) else round(value, 6)
-            for name, value in asdict(self).items()
-        }
 
+def score(labels: CocoLabels, results: Sequence[Result]) -> CocoFigures:
+    """COCO's figures for found people.
 
-def evaluate(
-    estimator: Estimator, grouper: Grouper, dataset: PoseDataset, progress: Progress | None = None
-) -> CocoFigures:
-    """How well `estimator` and `grouper` find the people of `dataset`.
+    Args:
+        labels: The truth.
+        results: People in pixels of the images of `labels`.
 
-    A torch network in memory becomes an estimator with `evaluation.measuring.network.NetworkEstimator`.
-    Raises what `predict` and `score` raise.
+    Raises:
+        DataError: Results of unknown images or with another number of keypoints, or labels without
+            an area.
+        RuntimeUnavailableError: pycocotools is missing.
     """
-    return score(dataset, predict(estimator, grouper, dataset, progress))
-
-
-def score(dataset: PoseDataset, results: Sequence[Result]) -> CocoFigures:
-    """COCO's figures for COCO results, people in pixels of the images of `dataset`.
-
-    Raises DataError for results of unknown images or with another number of keypoints, and for
-    labels without an area; RuntimeUnavailableError where pycocotools is missing.
-    """
-    check_areas(dataset)
-    curves = accumulate(dataset, dataset.annotations, results)
+    check_areas(labels)
+    curves = accumulate(labels, labels.to_annotations(), results)
     return CocoFigures(
         ap=curves.precision("all"),
         ap50=curves.precision("all", 0.5),
@@ -90,22 +85,26 @@ def score(dataset: PoseDataset, results: Sequence[Result]) -> CocoFigures:
     )
 
 
-def check_areas(dataset: PoseDataset) -> None:
+def check_areas(labels: CocoLabels) -> None:
     """Raises DataError for labels that COCO's figures cannot be had of."""
-    for annotation in dataset.annotations:
-        if "area" not in annotation:
+    for image in labels.images:
+        without = image.annotation_ids[np.isnan(image.areas)]
+        if len(without):
             raise DataError(
-                f"annotation {annotation['id']} has no area, which COCO's OKS needs; CrowdPose "
-                "labels have none"
+                f"annotation {without[0]} has no area, which COCO's OKS needs; CrowdPose labels "
+                "have none"
             )
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What the evaluator accumulated by OKS threshold, recall level and area; -1 where nobody is
-    labelled.
+    """What the evaluator accumulated; -1 where nobody is labelled.
 
-    thresholds: (T,). precisions: (T, R, A). recalls: (T, A). areas: A names.
+    Attributes:
+        thresholds: (T,) of OKS.
+        precisions: (T, R, A) at R levels of recall.
+        recalls: (T, A).
+        areas: A names.
     """
 
     thresholds: NDArray[np.float64]
@@ -134,18 +133,25 @@ class Curves:
 
 
 def accumulate(
-    dataset: PoseDataset,
+    labels: CocoLabels,
     annotations: Collection[dict[str, Any]],
     results: Sequence[Result],
     *,
     areas: Collection[str] = tuple(AREAS_PX2),
     image_ids: Collection[int] | None = None,
 ) -> Curves:
-    """Precision and recall of `results` against `annotations`, which need an area each, on all
-    images or on `image_ids`.
+    """Precision and recall by OKS threshold and area.
 
-    Raises DataError for results that do not fit `dataset`; RuntimeUnavailableError where
-    pycocotools is missing.
+    Args:
+        labels: Images and keypoint set.
+        annotations: The truth in COCO's format, each with an area.
+        results: Found people.
+        areas: Names of `AREAS_PX2`.
+        image_ids: The images that count; by default all.
+
+    Raises:
+        DataError: Results that do not fit `labels`.
+        RuntimeUnavailableError: pycocotools is missing.
     """
     try:
         from pycocotools.coco import COCO
@@ -154,11 +160,11 @@ def accumulate(
         raise RuntimeUnavailableError(
             "COCO figures need pycocotools: pip install 'higherhrnet-stream[evaluation]'"
         ) from error
-    _check_results(dataset, results)
+    _check_results(labels, results)
     images = [
-        {"id": image.id, "width": image.width, "height": image.height} for image in dataset.images
+        {"id": image.id, "width": image.width, "height": image.height} for image in labels.images
     ]
-    categories = [{"id": dataset.category_id, "name": "person"}]
+    categories = [{"id": labels.category_id, "name": "person"}]
     # The evaluator writes into the dictionaries that it is given, and talks to standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         truth, found = COCO(), COCO()
@@ -174,7 +180,7 @@ def accumulate(
             found.dataset = {"images": images, "categories": categories, "annotations": []}
             found.createIndex()
         evaluator = COCOeval(truth, found, "keypoints")
-        evaluator.params.kpt_oks_sigmas = np.array(dataset.keypoint_set.sigmas)
+        evaluator.params.kpt_oks_sigmas = np.array(labels.keypoint_set.sigmas)
         evaluator.params.maxDets = [MAX_PEOPLE]
         evaluator.params.areaRng = [list(AREAS_PX2[area]) for area in areas]
         evaluator.params.areaRngLbl = list(areas)
@@ -190,19 +196,19 @@ def accumulate(
     return Curves(evaluator.params.iouThrs, precision, recall, tuple(areas))
 
 
-def _check_results(dataset: PoseDataset, results: Sequence[Result]) -> None:
-    known = {image.id for image in dataset.images}
-    numbers = 3 * len(dataset.keypoint_set)
+def _check_results(labels: CocoLabels, results: Sequence[Result]) -> None:
+    known = {image.id for image in labels.images}
+    numbers = 3 * len(labels.keypoint_set)
     for result in results:
         if result["image_id"] not in known:
             raise DataError(
-                f"a result is for image {result['image_id']!r}, which is not in {dataset.name!r}"
+                f"a result is for image {result['image_id']!r}, which is not in {labels.name!r}"
             )
         if len(result["keypoints"]) != numbers:
             raise DataError(
                 f"a result for image {result['image_id']!r} has {len(result['keypoints'])} "
                 "keypoint numbers, "
-                f"but {dataset.keypoint_set.name!r} needs {numbers}"
+                f"but {labels.keypoint_set.name!r} needs {numbers}"
             )
 
 

@@ -10,24 +10,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from configs import DataError
-from evaluation.dataset import PoseDataset
-from evaluation.measuring.prediction import Estimator, Progress, predict
+from datasets import CocoLabels, Result
 from evaluation.metrics.coco import accumulate
-from evaluation.results import Result
-from grouping import Grouper
+from evaluation.metrics.figures import Figures
 
 BOX_AREA_SHARE = 0.53  # of a box that a person fills
 EASY_BELOW, HARD_FROM = 0.2, 0.8  # crowdIndex, as the evaluator has it; the paper says 0.1 and 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrowdPoseFigures:
+class CrowdPoseFigures(Figures):
     """CrowdPose's nine figures, 0 to 1; nan for a split without labelled people.
 
-    ap_easy, ap_medium, ap_hard: AP on images with crowdIndex below 0.2, below 0.8, and from there.
+    Attributes:
+        ap: Average precision, mean over OKS thresholds 0.50, 0.55 ... 0.95.
+        ap50: At threshold 0.50.
+        ap75: At threshold 0.75.
+        ar: Average recall with at most 20 people an image, over the same thresholds.
+        ar50: At threshold 0.50.
+        ar75: At threshold 0.75.
+        ap_easy: `ap` on images with crowdIndex below 0.2.
+        ap_medium: `ap` on images with crowdIndex from 0.2, below 0.8.
+        ap_hard: `ap` on images with crowdIndex from 0.8.
     """
 
     ap: float
@@ -40,43 +47,29 @@ class CrowdPoseFigures:
     ap_medium: float
     ap_hard: float
 
-    def to_json(self) -> dict[str, float | None]:
-        """Name -> figure, with none for nan, which JSON does not know."""
-        return {
-            name: None if math.isnan(value) else round(value, 6)
-            for name, value in asdict(self).items()
-        }
 
+def score_crowdpose(labels: CocoLabels, results: Sequence[Result]) -> CrowdPoseFigures:
+    """CrowdPose's figures for found people.
 
-def evaluate_crowdpose(
-    estimator: Estimator, grouper: Grouper, dataset: PoseDataset, progress: Progress | None = None
-) -> CrowdPoseFigures:
-    """How well `estimator` and `grouper` find the people of a CrowdPose dataset. Raises what
-    `score_crowdpose` raises.
-    """
-    crowding_of(dataset)  # say so before the work if the labels have none
-    return score_crowdpose(dataset, predict(estimator, grouper, dataset, progress))
+    Args:
+        labels: The truth, with a crowdIndex for each image.
+        results: People with 14 keypoints in pixels of the images of `labels`.
 
-
-def score_crowdpose(dataset: PoseDataset, results: Sequence[Result]) -> CrowdPoseFigures:
-    """CrowdPose's figures for COCO results with 14 keypoints.
-
-    Raises DataError for images without crowdIndex and for results that do not fit;
-    RuntimeUnavailableError where pycocotools is missing.
+    Raises:
+        DataError: Images without crowdIndex, or results that do not fit.
+        RuntimeUnavailableError: pycocotools is missing.
     """
     annotations = [
-        {**item, "area": BOX_AREA_SHARE * item["bbox"][2] * item["bbox"][3]}
-        for item in dataset.annotations
+        {**entry, "area": BOX_AREA_SHARE * entry["bbox"][2] * entry["bbox"][3]}
+        for entry in labels.to_annotations()
     ]
-    overall = accumulate(dataset, annotations, results, areas=("all",))
-    splits = {
-        name: accumulate(
-            dataset, annotations, results, areas=("all",), image_ids=image_ids
-        ).precision("all")
-        if image_ids
-        else math.nan
-        for name, image_ids in crowding_of(dataset).items()
-    }
+    overall = accumulate(labels, annotations, results, areas=("all",))
+    by_crowding = {}
+    for name, image_ids in crowding_of(labels).items():
+        by_crowding[name] = math.nan
+        if image_ids:
+            curves = accumulate(labels, annotations, results, areas=("all",), image_ids=image_ids)
+            by_crowding[name] = curves.precision("all")
     return CrowdPoseFigures(
         ap=overall.precision("all"),
         ap50=overall.precision("all", 0.5),
@@ -84,34 +77,35 @@ def score_crowdpose(dataset: PoseDataset, results: Sequence[Result]) -> CrowdPos
         ar=overall.recall("all"),
         ar50=overall.recall("all", 0.5),
         ar75=overall.recall("all", 0.75),
-        ap_easy=splits["easy"],
-        ap_medium=splits["medium"],
-        ap_hard=splits["hard"],
+        ap_easy=by_crowding["easy"],
+        ap_medium=by_crowding["medium"],
+        ap_hard=by_crowding["hard"],
     )
 
 
-def crowding_of(dataset: PoseDataset) -> dict[str, list[int]]:
-    """Ids of the easy, medium and hard images. Raises DataError for a missing or impossible
-    crowdIndex.
+def crowding_of(labels: CocoLabels) -> dict[str, list[int]]:
+    """Ids of the easy, medium and hard images.
+
+    Raises:
+        DataError: An image has no crowdIndex, or an impossible one.
     """
     splits: dict[str, list[int]] = {"easy": [], "medium": [], "hard": []}
-    for image in dataset.images:
+    for image in labels.images:
         if image.crowd_index is None:
             raise DataError(
-                f"image {image.name!r} of {dataset.name!r} has no crowdIndex: is this a CrowdPose "
+                f"image {image.name!r} of {labels.name!r} has no crowdIndex: is this a CrowdPose "
                 "file?"
             )
         if not 0 <= image.crowd_index <= 1:
             raise DataError(
-                f"image {image.name!r} of {dataset.name!r} has crowdIndex {image.crowd_index}; it "
+                f"image {image.name!r} of {labels.name!r} has crowdIndex {image.crowd_index}; it "
                 "must be 0 to 1"
             )
-        split = (
-            "easy"
-            if image.crowd_index < EASY_BELOW
-            else "medium"
-            if image.crowd_index < HARD_FROM
-            else "hard"
-        )
-        splits[split].append(image.id)
+        splits[_crowding(image.crowd_index)].append(image.id)
     return splits
+
+
+def _crowding(crowd_index: float) -> str:
+    if crowd_index < EASY_BELOW:
+        return "easy"
+    return "medium" if crowd_index < HARD_FROM else "hard"

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet, RuntimeUnavailableError
+from evaluation.metrics.figures import Figures
 from evaluation.metrics.oks import object_keypoint_similarity
 from evaluation.metrics.tracks import NOBODY, FramePeople, Tracks
 
@@ -24,7 +25,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackingFigures:
+class TrackingFigures(Figures):
     """Identities against a truth; shares are 0 to 1, nan where nobody was to be found.
 
     Attributes:
@@ -62,17 +63,6 @@ class TrackingFigures:
     precision: float
     switches: int
     fragmentations: int
-
-    def to_json(self) -> dict[str, float | int | None]:
-        """Name -> figure, with None for nan, which JSON does not know."""
-        return {
-            name: None
-            if math.isnan(value)
-            else round(value, 6)
-            if isinstance(value, float)
-            else value
-            for name, value in asdict(self).items()
-        }
 
 
 def compare_tracks(

@@ -7,7 +7,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet
+from evaluation.metrics.figures import Figures, json_figures
 from evaluation.metrics.oks import match_people, object_keypoint_similarity
 
 
@@ -49,7 +50,7 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruthFigures:
+class TruthFigures(Figures):
     """How the records compare with the truth, at OKS >= 0.5.
 
     frames: frames compared. frames_absent: frames of the truth that have no record, such as dropped
@@ -80,21 +81,13 @@ class TruthFigures:
         """The same among people with at least half of their joints visible."""
         return self.half_visible_found / self.half_visible if self.half_visible else math.nan
 
-    def to_json(self) -> dict[str, float | int | None]:
-        """Name -> figure, shares included, with none for nan, which JSON does not know."""
-        values = {
-            **asdict(self),
+    def to_json(self) -> dict[str, float | None]:
+        """Name -> figure, shares included, as `Figures.to_json` has them."""
+        shares = {
             "share_found": self.share_found,
             "share_half_visible_found": self.share_half_visible_found,
         }
-        return {
-            name: None
-            if math.isnan(value)
-            else round(value, 6)
-            if isinstance(value, float)
-            else value
-            for name, value in values.items()
-        }
+        return super().to_json() | json_figures(shares)
 
 
 def compare_with_truth(

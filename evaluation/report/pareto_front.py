@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from basics.atomic import check_writable
 from configs.flags import option
 from evaluation.measuring.measurements import Measurement
 from evaluation.measuring.setting import Setting
 from evaluation.report.plot import Point, draw
-from evaluation.report.tables import markdown, milliseconds, percent
-from evaluation.results import check_writable, replacing
+from evaluation.report.tables import markdown, milliseconds, percent, write
 
 TimeName = Literal[
     "latency_ms_p50",
@@ -29,7 +29,7 @@ _BESIDE = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "overlapped_ms"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrontOptions:
+class FrontConfig:
     """Flags of every command that sets AP against milliseconds."""
 
     time: TimeName = option("latency_ms_p50", help="milliseconds to set AP against")
@@ -90,7 +90,7 @@ def mark_best(points: Sequence[Point]) -> list[Point]:
 def report(
     rows: Sequence[Measurement],
     points: Sequence[Point],
-    options: FrontOptions,
+    config: FrontConfig,
     say: Callable[[str], None],
 ) -> None:
     """Says the table, fastest first, and writes what was asked for.
@@ -98,13 +98,11 @@ def report(
     Raises SinkError for outputs, RuntimeUnavailableError if a plot is asked for without matplotlib.
     """
     conditions = _conditions(rows)
-    table = _table(points, options.time, conditions)
+    table = _table(points, config.time, conditions)
     say(table)
-    if options.markdown is not None:
-        with replacing(options.markdown) as temporary:
-            temporary.write_text(table, encoding="utf-8")
-    if options.plot is not None:
-        draw(points, options.plot, options.time, conditions)
+    write(config.markdown, table)
+    if config.plot is not None:
+        draw(points, config.plot, config.time, conditions)
 
 
 def _conditions(rows: Sequence[Measurement]) -> str:

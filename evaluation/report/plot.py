@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from basics.atomic import replacing
 from configs import DataError, RuntimeUnavailableError
 from evaluation.measuring.setting import Setting
-from evaluation.results import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from basics.atomic import replacing
 
 COCO_COLUMNS = {
     "ap": "AP",
@@ -58,3 +61,14 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def write(path: Path | None, text: str) -> None:
+    """Writes `text` to `path`, whole or not at all; nothing where `path` is None.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    if path is not None:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")

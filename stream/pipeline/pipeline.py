@@ -142,15 +142,7 @@ class Pipeline:
         Raises:
             PoseStreamError: The first error of any stage, after everything has been finished.
         """
-        people = self._start_people()
-        run = self._run_info()
-        if any(lane.draws for lane in self._context.lanes):
-            annotated = self._hand_over("annotated", self._waiting, GroupedItem)
-            runtime = f"{run.model}, {run.runtime} {run.precision}"
-            self._workers.append(RenderWorker(self._context, people, annotated, runtime))
-            people = annotated
-        writer = WriteWorker(self._context, people, run)
-        self._workers.append(writer)
+        writer = self._start_writing(self._start_people())
         with tuned_process():
             self._begin()
             while writer.is_alive() and not self._overdue():
@@ -166,18 +158,22 @@ class Pipeline:
         return self.summary()
 
     def results(self) -> Iterator[tuple[Frame, People]]:
-        """Frames and people in order, without rendering or sinks.
+        """Frames and people in order, each after the sinks have it, if there are any.
 
-        Can be used once; leaving the loop ends the run.
+        Can be used once; leaving the loop ends the run and finishes the sinks.
 
         Yields:
             A frame, lent until the next one is asked for, and its people in displayed source
-            pixels.
+            pixels. Where a sink wants images, the people are drawn into the frame's.
 
         Raises:
             PoseStreamError: The first error of any stage.
         """
         inbox = self._start_people()
+        written = any(lane.sinks for lane in self._context.lanes)
+        if written:
+            people, inbox = inbox, self._hand_over("written", 1, GroupedItem)
+            self._start_writing(people, inbox)
         with tuned_process():
             self._begin()
             try:
@@ -190,8 +186,9 @@ class Pipeline:
                     if item is None:
                         continue
                     try:
-                        self._context.deliver(item.lane, item.frame, item.people)
-                        item.lane.count(len(item.people))
+                        if not written:
+                            self._context.deliver(item.lane, item.frame, item.people)
+                            item.lane.count(len(item.people))
                         yield item.frame, item.people
                     finally:
                         item.release()
@@ -248,6 +245,20 @@ class Pipeline:
             self._workers.append(InsertedStageWorker(name, self._context, people, outbox, stage))
             people = outbox
         return people
+
+    def _start_writing(
+        self, people: HandOver[GroupedItem], outbox: HandOver[GroupedItem] | None = None
+    ) -> WriteWorker:
+        """Makes the workers from people to sinks; frames that were written go to `outbox`."""
+        run = self._run_info()
+        if any(lane.draws for lane in self._context.lanes):
+            annotated = self._hand_over("annotated", self._waiting, GroupedItem)
+            runtime = f"{run.model}, {run.runtime} {run.precision}"
+            self._workers.append(RenderWorker(self._context, people, annotated, runtime))
+            people = annotated
+        writer = WriteWorker(self._context, people, run, outbox)
+        self._workers.append(writer)
+        return writer
 
     def _start_inference(self) -> HandOver[InferredItem]:
         """Makes the workers up to the maps."""

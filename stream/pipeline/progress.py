@@ -10,8 +10,14 @@ from stream.pipeline.lane import Lane
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is. expected: frames to come in all, none where unknown. finished: the last
-    call of the run.
+    """How far a run is.
+
+    Attributes:
+        frames: Written so far.
+        expected: Frames to come in all; None where unknown.
+        drops: Frames given up so far.
+        elapsed_s: Seconds since the run began.
+        finished: Whether this is the last call of the run.
     """
 
     frames: int

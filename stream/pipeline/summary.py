@@ -12,10 +12,16 @@ from stream.sources import SourceHealth
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSummary:
-    """One source: frames written, people in them, drops by cause, and how it fared.
+    """What came of one source.
 
-    left_out: frames that are missing in outputs of a live source, by output: its encoder or its
-    receiver could not keep up.
+    Attributes:
+        name: Path or URL without credentials.
+        frames: Frames written.
+        people: People in them, counted in every frame.
+        drops: Frames given up, by cause.
+        health: How it fared.
+        left_out: Frames that are missing in outputs of a live source, by output: its encoder or its
+            receiver could not keep up.
     """
 
     name: str
@@ -40,11 +46,16 @@ class SourceSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """One run.
+    """What a run came to; `str` says it in a line.
 
-    latency_ms: from the capture of a frame to the moment when its results are handed to the sinks.
-    depths: frames waiting in front of each stage.
-    stopped: whether it was stopped from outside before the sources ended.
+    Attributes:
+        elapsed_s: Seconds from the first frame to the last.
+        sources: What came of each, in their order.
+        latency_ms: From the capture of a frame to the moment when its results are handed to the
+            sinks.
+        stages: How long each took.
+        depths: Frames waiting in front of each stage.
+        stopped: Whether it was stopped from outside before the sources ended.
     """
 
     elapsed_s: float
@@ -56,14 +67,17 @@ class Summary:
 
     @property
     def frames(self) -> int:
+        """Frames written, of all sources."""
         return sum(source.frames for source in self.sources)
 
     @property
     def people(self) -> int:
+        """People in them, counted in every frame."""
         return sum(source.people for source in self.sources)
 
     @property
     def fps(self) -> float:
+        """Frames a second, of all sources together."""
         return self.frames / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     @property

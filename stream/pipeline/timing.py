@@ -53,6 +53,11 @@ class StageStatistics:
     work. The engine's thread is at work while it submits an image and while it waits for the
     result of one: what the engine computes while its thread waits for neither is hidden behind
     other work, and not counted. So no share can exceed 1.
+
+    Attributes:
+        name: Of the stage.
+        time_ms: Milliseconds of work on a frame.
+        busy_share: Share of the run, 0..1, in which it was at work.
     """
 
     name: str

@@ -172,9 +172,17 @@ class WriteWorker(Worker):
     alone.
     """
 
-    def __init__(self, context: RunContext, inbox: HandOver[GroupedItem], run: RunInfo) -> None:
-        super().__init__("write", context, inboxes=(inbox,))
+    def __init__(
+        self,
+        context: RunContext,
+        inbox: HandOver[GroupedItem],
+        run: RunInfo,
+        outbox: HandOver[GroupedItem] | None = None,
+    ) -> None:
+        outboxes = () if outbox is None else (outbox,)
+        super().__init__("write", context, inboxes=(inbox,), outboxes=outboxes)
         self._inbox = inbox
+        self._outbox = outbox
         self._run_info = run
         self._timer = context.timings.stage("write")
         self._depth = context.timings.depth("write")
@@ -188,8 +196,13 @@ class WriteWorker(Worker):
             self._depth.add(len(self._inbox))
             try:
                 self._write(item)
-            finally:
+            except BaseException:
                 item.release()
+                raise
+            if self._outbox is None:
+                item.release()
+            else:
+                self._outbox.put(item)
 
     def finish(self) -> None:
         first: BaseException | None = None

@@ -3,8 +3,8 @@
 from stream.profile.config import ProfileConfig
 from stream.profile.figures import RunFacts
 from stream.profile.ranges import nvtx_ranges
+from stream.profile.report.terminal import profile_tables
 from stream.profile.session import Profiler, benchmark_line
-from stream.profile.table import profile_tables
 
 __all__ = [
     "ProfileConfig",

@@ -1,10 +1,8 @@
-"""The figures of a run as one document: what profile.json, the table, the report and the benchmark
-line all show.
-"""
+"""The document of a run, made from what was measured."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,22 @@ from numpy.typing import NDArray
 from basics.statistics import Statistics
 from stream.frame import SourceInfo
 from stream.pipeline.summary import Summary
-from stream.pipeline.timing import Timings
-from stream.profile.environment import Environment
+from stream.pipeline.timing import StageStatistics, Timings
+from stream.profile.document import (
+    Distribution,
+    EnvironmentFigures,
+    FramesFigures,
+    GroupingFigures,
+    PartFigures,
+    ProfileDocument,
+    RateFigures,
+    RunFigures,
+    SlowFrame,
+    SourceFigures,
+    StageFigures,
+    statistics_figures,
+)
+from stream.profile.probes.environment import Environment
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 from stream.profile.timeline import timeline
@@ -28,8 +40,17 @@ _SLICES = 60  # bars of the distribution
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What was run. sources: what is known of each, in order; none of one that was never reached.
-    error: why it failed.
+    """What was run.
+
+    Attributes:
+        command: The command line, without secrets.
+        model: Preset or file.
+        runtime: What executed it.
+        precision: In which precision.
+        input_size: Size of the network's input; None where the caller does not know it.
+        policy: Which frames may be dropped; None where the caller does not know it.
+        sources: What is known of each, in order; None for one that was never reached.
+        error: Why it failed; None where it did not.
     """
 
     command: str
@@ -49,30 +70,27 @@ def document(
     recorder: Recorder,
     samples: dict[str, Samples],
     environment: Environment,
-) -> dict[str, Any]:
-    """Everything about the run as JSON values; `schema.json` beside this file says what each field
-    means.
-    """
+) -> ProfileDocument:
+    """Everything about the run as JSON values."""
     return {
         "schema": SCHEMA,
         "run": _run(facts, summary),
-        "environment": asdict(environment),
+        "environment": _environment(environment),
         **_rates(summary, recorder),
-        "latency_ms": asdict(summary.latency_ms),
-        "people_per_frame": asdict(
+        "latency_ms": statistics_figures(summary.latency_ms),
+        "people_per_frame": statistics_figures(
             Statistics.of(recorder.deliveries.even(recorder.every)["value"])
         ),
-        "stages": [
-            {"name": stage.name, **asdict(stage.time_ms), "busy_share": stage.busy_share}
-            for stage in summary.stages
-        ],
+        "stages": [_stage(stage) for stage in summary.stages],
         "parts": _parts(timings, recorder, summary.elapsed_s),
-        "queues": {name: asdict(figures) for name, figures in summary.depths.items()},
+        "queues": {name: statistics_figures(figures) for name, figures in summary.depths.items()},
         "drops": summary.drops,
         "sources": [
             _source(summary, index, facts.sources) for index in range(len(summary.sources))
         ],
-        "telemetry": {name: asdict(Statistics.of(track.values)) for name, track in samples.items()},
+        "telemetry": {
+            name: statistics_figures(Statistics.of(track.values)) for name, track in samples.items()
+        },
         "kept_every": recorder.every,
         "timeline": timeline(
             recorder, samples, began_ns=timings.began_ns, elapsed_s=summary.elapsed_s
@@ -86,17 +104,39 @@ def document(
     }
 
 
-def _run(facts: RunFacts, summary: Summary) -> dict[str, Any]:
+def _run(facts: RunFacts, summary: Summary) -> RunFigures:
     outcome = "failed" if facts.error is not None else "stopped" if summary.stopped else "finished"
-    found = {**asdict(facts), "outcome": outcome}
-    del found["sources"]
-    return found
+    return {
+        "command": facts.command,
+        "model": facts.model,
+        "runtime": facts.runtime,
+        "precision": facts.precision,
+        "input_size": facts.input_size,
+        "policy": facts.policy,
+        "outcome": outcome,
+        "error": facts.error,
+    }
 
 
-def _rates(summary: Summary, recorder: Recorder) -> dict[str, Any]:
-    """fps_in: frames that the sources gave and that were asked for. fps_out: frames delivered.
-    fps_steady: between the first delivery and the last, without what starting and finishing take.
-    """
+def _environment(environment: Environment) -> EnvironmentFigures:
+    return {
+        "began": environment.began,
+        "versions": environment.versions,
+        "hardware": environment.hardware,
+        "power": environment.power,
+        "load_average": environment.load_average,
+    }
+
+
+def _stage(stage: StageStatistics) -> StageFigures:
+    return {
+        "name": stage.name,
+        **statistics_figures(stage.time_ms),
+        "busy_share": stage.busy_share,
+    }
+
+
+def _rates(summary: Summary, recorder: Recorder) -> RateFigures:
     frames_in = summary.frames + sum(summary.drops.values())
     ends_ns = recorder.deliveries.kept()["end_ns"]
     steady_s = float(ends_ns.max() - ends_ns.min()) * 1e-9 if len(ends_ns) > 1 else 0.0
@@ -111,22 +151,32 @@ def _rates(summary: Summary, recorder: Recorder) -> dict[str, Any]:
     }
 
 
-def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[dict[str, Any]]:
+def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[PartFigures]:
     """Parts of stages, and how long the engine has an image, which may overlap with the next one."""
     found = [timer.statistics(elapsed_s) for timer in timings.parts.values()]
-    parts = [
-        {"name": part.name, **asdict(part.time_ms), "busy_share": part.busy_share}
+    parts: list[PartFigures] = [
+        {
+            "name": part.name,
+            **statistics_figures(part.time_ms),
+            "busy_share": part.busy_share,
+        }
         for part in found
         if part.time_ms.n
     ]
     if "infer" in recorder.works:
         rows = recorder.works["infer"].even(recorder.every)
         in_engine = Statistics.of((rows["end_ns"] - rows["begin_ns"]) * 1e-6)
-        parts.append({"name": "infer: submit to result", **asdict(in_engine), "busy_share": None})
+        parts.append(
+            {
+                "name": "infer: submit to result",
+                **statistics_figures(in_engine),
+                "busy_share": None,
+            }
+        )
     return parts
 
 
-def _source(summary: Summary, index: int, infos: tuple[SourceInfo | None, ...]) -> dict[str, Any]:
+def _source(summary: Summary, index: int, infos: tuple[SourceInfo | None, ...]) -> SourceFigures:
     source = summary.sources[index]
     info = infos[index] if index < len(infos) else None
     frames_in = source.frames + sum(source.drops.values())
@@ -148,7 +198,7 @@ def _source(summary: Summary, index: int, infos: tuple[SourceInfo | None, ...]) 
     }
 
 
-def _frames(recorder: Recorder, began_ns: int) -> dict[str, list[float]]:
+def _frames(recorder: Recorder, began_ns: int) -> FramesFigures:
     """Time and latency of frames: all of them, or an even choice of `_POINTS` with the slowest
     among them.
     """
@@ -161,7 +211,7 @@ def _frames(recorder: Recorder, began_ns: int) -> dict[str, list[float]]:
     return {"t_s": _rounded((rows["end_ns"] - began_ns) * 1e-9), "latency_ms": _rounded(latency_ms)}
 
 
-def _slowest(recorder: Recorder, began_ns: int, stages: list[str]) -> list[dict[str, Any]]:
+def _slowest(recorder: Recorder, began_ns: int, stages: list[str]) -> list[SlowFrame]:
     rows = recorder.deliveries.kept()
     latency_ms = (rows["end_ns"] - rows["begin_ns"]) * 1e-6
     spent_ms: dict[str, dict[int, float]] = {}
@@ -185,7 +235,7 @@ def _slowest(recorder: Recorder, began_ns: int, stages: list[str]) -> list[dict[
     ]
 
 
-def _distribution(recorder: Recorder) -> dict[str, Any]:
+def _distribution(recorder: Recorder) -> Distribution:
     """How many frames had which latency, up to the 99.5th percentile; `beyond` is how many had
     more.
     """
@@ -202,12 +252,12 @@ def _distribution(recorder: Recorder) -> dict[str, Any]:
     }
 
 
-def _grouping(recorder: Recorder) -> list[dict[str, Any]]:
+def _grouping(recorder: Recorder) -> list[GroupingFigures]:
     """For each number of people in a frame, how long grouping took."""
     where, lengths_ms = recorder.per_frame("group")
     people = recorder.deliveries.kept()["value"][where]
     return [
-        {"people": int(count), **asdict(Statistics.of(lengths_ms[people == count]))}
+        {"people": int(count), **statistics_figures(Statistics.of(lengths_ms[people == count]))}
         for count in np.unique(people)
     ]
 

@@ -19,7 +19,8 @@ class Recorder:
     queues: by stage: `value` is how many frames waited in front of it; `index` counts the looks.
     deliveries: begin is the capture and end the delivery of a frame; `value` is how many people are
         in it, `drops` what its source had dropped until then.
-    threads: by stage: identity and name of the thread that does it; several may have the same name.
+    threads: by stage: the thread that does it. Not its number, which the system gives to the next
+        thread as soon as one has ended.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -27,12 +28,12 @@ class Recorder:
         self.works: dict[str, Rows] = {}
         self.queues: dict[str, Rows] = {}
         self.deliveries = Rows(capacity)
-        self.threads: dict[str, tuple[int, str]] = {}
+        self.threads: dict[str, threading.Thread] = {}
 
     def work(self, stage: str, begin_ns: int, end_ns: int, index: int, source: int) -> None:
         rows = self.works.get(stage)
         if rows is None:
-            self.threads[stage] = (threading.get_ident(), threading.current_thread().name)
+            self.threads[stage] = threading.current_thread()
             rows = self.works[stage] = Rows(self._capacity)
         rows.append(index, begin_ns, end_ns, source)
 

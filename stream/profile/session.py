@@ -6,22 +6,22 @@ import json
 import logging
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from configs import SinkError
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
 from stream.profile.config import ProfileConfig
-from stream.profile.environment import Environment, find_environment
+from stream.profile.document import ProfileDocument
 from stream.profile.figures import RunFacts, document
-from stream.profile.nvml_probe import nvml_probe
-from stream.profile.process_probe import ProcessProbe
+from stream.profile.probes.environment import Environment, find_environment
+from stream.profile.probes.nvml import nvml_probe
+from stream.profile.probes.process import ProcessProbe
+from stream.profile.probes.tegra import tegra_probe
+from stream.profile.probes.telemetry import Probe, Telemetry
 from stream.profile.ranges import nvtx_ranges
 from stream.profile.recorder import Recorder
-from stream.profile.report import report
-from stream.profile.tegra_probe import tegra_probe
-from stream.profile.telemetry import Probe, Telemetry
-from stream.profile.trace import write_trace
+from stream.profile.report.html import report
+from stream.profile.trace.chrome import write_trace
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Profiler:
         self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
         self._recorder = Recorder()
         self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())
-        self.figures: dict[str, Any] | None = None
+        self.figures: ProfileDocument | None = None
         self._environment: Environment | None = None
         self._telemetry = Telemetry()
 
@@ -86,14 +86,14 @@ class Profiler:
                 raise
             logger.error("%s", error)
 
-    def document(self, facts: RunFacts, summary: Summary) -> dict[str, Any]:
+    def document(self, facts: RunFacts, summary: Summary) -> ProfileDocument:
         """The figures of the run; `stream.profile.figures` says what is in them."""
         environment = self._environment or find_environment()
         return document(
             facts, summary, self.timings, self._recorder, self._telemetry.samples, environment
         )
 
-    def write(self, figures: dict[str, Any]) -> None:
+    def write(self, figures: ProfileDocument) -> None:
         """Writes profile.json, the trace and report.html, if a folder was given. Raises SinkError."""
         if self._folder is None:
             return
@@ -130,7 +130,7 @@ _NOT_IN_LINE = (
 )
 
 
-def benchmark_line(figures: dict[str, Any]) -> str:
+def benchmark_line(figures: ProfileDocument) -> str:
     """The figures without what plots need, as one line of JSON."""
     return json.dumps(
         {name: value for name, value in figures.items() if name not in _NOT_IN_LINE},

@@ -5,51 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.profile.document import Timeline
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 
 _STEPS = 240
 _FRAMES = 6  # delivered in a step, on average: fewer have no percentiles worth drawing
+# fmt: off
 _STEP_S = (
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-    20,
-    30,
-    60,
-    120,
-    300,
-    600,
-    1200,
-    1800,
-    3600,
-    7200,
-    14400,
-    43200,
-    86400,
+    0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400,
 )
+# fmt: on
 
 Floats = NDArray[np.float64]
 
 
 def timeline(
     recorder: Recorder, samples: dict[str, Samples], *, began_ns: int, elapsed_s: float
-) -> dict[str, Any]:
-    """Steps of equal length from the beginning of the run; null where nothing was seen in a step.
-
-    step_s: their length. t_s: their middles. Of the frames delivered in a step: `latency_*_ms`,
-    `fps`, people a frame, frames dropped (in that step). `stages_ms`: mean from begin to end of the
-    work. `queues`: mean. `telemetry`: mean.
-    """
+) -> Timeline:
+    """How the run went over time, in as many steps as a plot can show."""
     most = min(_STEPS, max(1, recorder.deliveries.seen // _FRAMES))
     step_s = next((step for step in _STEP_S if elapsed_s / step <= most), _STEP_S[-1])
     edges_s = np.arange(max(1, math.ceil(elapsed_s / step_s)) + 1, dtype=float) * step_s

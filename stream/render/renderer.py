@@ -26,10 +26,18 @@ _SMALLEST_WEIGHT = 0.5
 
 
 class Renderer:
-    """Draws people as skeletons, with what `options` adds. Owned by one thread; keeps people's
-    colours from frame to frame.
+    """Draws people as skeletons, with what `options` adds.
 
-    options: may be replaced between frames (keys of the window, buttons of the browser page).
+    Owned by one thread; keeps people's colours from frame to frame.
+
+    Args:
+        keypoint_set: Joints of the people.
+        theme: Takes the place of the one that `options` names.
+        options: What is drawn.
+
+    Attributes:
+        options: May be replaced between frames (keys of the window, buttons of the browser page).
+        theme: Colours and widths.
     """
 
     def __init__(

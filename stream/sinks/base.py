@@ -17,7 +17,14 @@ from stream.render.renderer import Renderer
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What made the people: goes into headers, titles and summaries."""
+    """What made the people: goes into headers, titles and summaries.
+
+    Attributes:
+        model: Name of the model.
+        runtime: What executed it.
+        precision: In which precision.
+        keypoint_set: Joints of the people.
+    """
 
     model: str
     runtime: str
@@ -29,9 +36,10 @@ class RunInfo:
 class Controls:
     """What people who watch may change while it runs.
 
-    renderer: draws the images of this source; its `options` may be replaced.
-    stop: ends the run soon; may be called from any thread.
-    stopping: whether the run is ending; whoever waits for a person looks at it.
+    Attributes:
+        renderer: Draws the images of this source; its `options` may be replaced.
+        stop: Ends the run soon; may be called from any thread.
+        stopping: Whether the run is ending; whoever waits for a person looks at it.
     """
 
     renderer: Renderer
@@ -40,19 +48,30 @@ class Controls:
 
 
 class Sink(Protocol):
-    """Where results go. `open` once, `write` for every frame in order, `close` whatever happened
-    (it may be called twice).
+    """Where results go: whatever has these methods can be an output.
 
-    needs_image: whether `write` wants the annotated image of the next frame; where no sink
-        does, none is drawn. It may change while it runs, but a sink that ever wants images has to
-        say so before it is opened.
+    `open` is called once, `write` for every frame in order, `close` whatever happened, all of them
+    by one thread.
+
+    Attributes:
+        needs_image: Whether `write` wants the annotated image of the next frame; where no sink
+            does, none is drawn. It may change while it runs, but a sink that ever wants images has
+            to say so before it is opened.
     """
 
     @property
     def needs_image(self) -> bool: ...
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Gets ready. Raises SinkError if the output cannot be created."""
+        """Gets ready.
+
+        Args:
+            source: What the frames come from.
+            run: What makes the people.
+
+        Raises:
+            SinkError: The output cannot be created.
+        """
 
     def write(
         self,
@@ -63,16 +82,27 @@ class Sink(Protocol):
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes one frame. `people` are in displayed source pixels; `image` (H, W, 3) uint8 BGR
-        is only lent for the call.
+        """Takes one frame.
 
-        Raises SinkError if the output can no longer be written (full disk, closed connection).
+        Args:
+            frame: Lent for the call.
+            people: In displayed source pixels.
+            image: (H, W, 3) uint8 BGR with the people drawn, lent for the call; None unless it was
+                asked for.
+            latency_ms: Milliseconds since the frame was captured.
+            drops: Frames that the source has lost so far.
+
+        Raises:
+            SinkError: The output can no longer be written (full disk, closed connection).
         """
 
     def close(self) -> None:
         """Finishes the output so that it can be used, and gives back everything that `open` took.
 
-        Raises SinkError if the output could not be finished, unless `write` has said so already.
+        May be called twice.
+
+        Raises:
+            SinkError: The output could not be finished; not where `write` has said so already.
         """
 
 

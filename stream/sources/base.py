@@ -19,8 +19,10 @@ State = Literal["connecting", "running", "stalled", "reconnecting", "ended", "fa
 
 
 class FrameSlot:
-    """A Frame whose pixels live in a buffer that is allocated once, and again only when frames
-    get larger.
+    """A Frame whose pixels live in a buffer that is used again; what a source fills.
+
+    Attributes:
+        frame: The frame; its image is set by `resize`, the rest by `describe`.
     """
 
     def __init__(self) -> None:
@@ -30,7 +32,17 @@ class FrameSlot:
         )
 
     def resize(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Makes the frame's image (height, width, 3), contents undefined, and returns it."""
+        """Makes the frame's image (height, width, 3) uint8 BGR, contents undefined.
+
+        The buffer is allocated once, and again only when frames get larger.
+
+        Args:
+            height: Rows.
+            width: Pixels in a row.
+
+        Returns:
+            The image, to be filled.
+        """
         size = height * width * 3
         if self._buffer.size < size:
             self._buffer = np.empty(size, np.uint8)
@@ -49,8 +61,16 @@ class FrameSlot:
         capture_ns: int,
         epoch: int = 0,
     ) -> None:
-        """Sets all that `Frame` says beside the pixels, and forgets the stages that the last frame
-        in the slot has left.
+        """Sets all that `Frame` says beside the pixels.
+
+        Args:
+            source: Name of the source, without credentials.
+            index: Number of the frame among all that the source delivered, from 0.
+            time_s: Stream time in seconds.
+            pts: The time stamp in units of `time_base`; None where there is none.
+            time_base: Unit of `pts`, in seconds.
+            capture_ns: `time.monotonic_ns()` when the frame arrived.
+            epoch: Number of times that the source was reconnected.
         """
         frame = self.frame
         frame.source, frame.index, frame.epoch = source, index, epoch
@@ -63,12 +83,14 @@ class FrameSlot:
 class SourceHealth:
     """How a source is doing; written by the thread that reads it, safe to look at from any other.
 
-    corrupt_packets: packets that could not be read or decoded, and were skipped.
-    damaged_frames: frames that the decoder delivered and calls damaged.
-    bad_stamps: frames whose time stamp was missing or went backwards.
-    reconnects: times that the source was lost and came back.
-    waited_ns: time spent waiting for a live source to send something, which is no work.
-    message: the last thing that went wrong, for people to read.
+    Attributes:
+        state: What it is doing now.
+        corrupt_packets: Packets that could not be read or decoded, and were skipped.
+        damaged_frames: Frames that the decoder delivered and calls damaged.
+        bad_stamps: Frames whose time stamp was missing or went backwards.
+        reconnects: Times that the source was lost and came back.
+        waited_ns: Time spent waiting for a live source to send something, which is no work.
+        message: The last thing that went wrong, for people to read.
     """
 
     state: State = "connecting"
@@ -81,16 +103,19 @@ class SourceHealth:
 
 
 class Source(ABC):
-    """Frames, one after the other. A context manager; used by one thread, except for `interrupt`,
-    `health` and `info`.
+    """Frames, one after the other; a class of one's own can be the source of a run.
+
+    A context manager; used by one thread, except for `interrupt`, `health` and `info`.
 
         with open_source("clip.mp4") as source:
             for frame in source:
                 ...
 
-    name: path or URL without credentials.
-    live: whether frames come at their own pace rather than ours.
-    time_s: stream time of the frame that `grab` found last.
+    Attributes:
+        name: Path or URL without credentials.
+        live: Whether frames come at their own pace rather than ours.
+        time_s: Stream time of the frame that `grab` found last.
+        health: How it is doing.
     """
 
     name: str

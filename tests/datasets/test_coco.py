@@ -41,6 +41,7 @@ def test_images_without_anybody_are_there_too(label_file: LabelFile) -> None:
     assert [len(image) for image in labels.images] == [1, 0]
     assert labels.images[1].joints.shape == (0, 17, 3)
     assert labels.images[1].mask() is None
+    assert [entry["image_id"] for entry in labels.to_annotations()] == [1]
 
 
 def test_annotations_of_categories_without_keypoints_are_passed_over(

@@ -15,8 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from configs import KeypointSet, load_keypoint_set
-from evaluation.dataset import PoseDataset, load_dataset
-from evaluation.images import ImageStore
+from datasets import ImageStore, KeypointDataset, load_dataset
 from evaluation.measuring.ideal_maps import draw_maps
 
 STRIDE = 2  # of the oracle's maps
@@ -128,12 +127,12 @@ def crowdpose() -> KeypointSet:
 
 
 @pytest.fixture
-def load(write_dataset: Callable[..., Written]) -> Callable[..., PoseDataset]:
+def load(write_dataset: Callable[..., Written]) -> Callable[..., KeypointDataset]:
     """Writes a dataset and loads it back."""
 
     def make(
         labels: Sequence[dict[str, Any]], *, keypoint_set: KeypointSet, **options: Any
-    ) -> PoseDataset:
+    ) -> KeypointDataset:
         written = write_dataset(labels, keypoint_set=keypoint_set, **options)
         return load_dataset(written.annotations, ImageStore([written.images]), keypoint_set)
 
@@ -167,7 +166,9 @@ class Oracle:
 
     in_flight = 2
 
-    def __init__(self, dataset: PoseDataset, identify: Callable[[NDArray[np.uint8]], int]) -> None:
+    def __init__(
+        self, dataset: KeypointDataset, identify: Callable[[NDArray[np.uint8]], int]
+    ) -> None:
         self._dataset = dataset
         self._identify = identify
         self.maps: list[OracleMaps] = []
@@ -177,14 +178,8 @@ class Oracle:
 
     def result(self, ticket: tuple[int, tuple[int, int]]) -> OracleMaps:
         image_id, (height, width) = ticket
-        people = [
-            item
-            for item in self._dataset.annotations
-            if item["image_id"] == image_id and not item["iscrowd"]
-        ]
-        keypoints = np.array([item["keypoints"] for item in people], float).reshape(
-            -1, len(self._dataset.keypoint_set), 3
-        )
+        (image,) = (image for image in self._dataset.images if image.id == image_id)
+        keypoints = image.keypoints[~image.crowds]
         # labels outside the image would otherwise be seen in the last, partial map pixel
         keypoints[..., 2] *= (keypoints[..., :2] >= 0).all(-1) & (
             keypoints[..., :2] < (width, height)
@@ -202,7 +197,7 @@ def burned_id(image: NDArray[np.uint8]) -> int:
 
 
 @pytest.fixture
-def oracle() -> Callable[[PoseDataset], Oracle]:
+def oracle() -> Callable[[KeypointDataset], Oracle]:
     return lambda dataset: Oracle(dataset, burned_id)
 
 

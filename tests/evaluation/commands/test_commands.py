@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 
 from configs import KeypointSet
+from datasets import ImageStore, load_dataset
 from engine.onnx.metadata import read_metadata
 from evaluation.__main__ import COMMANDS, main
-from evaluation.commands.speed import SpeedOptions, time_setting
-from evaluation.dataset import load_dataset
-from evaluation.images import ImageStore
+from evaluation.commands.speed import SpeedConfig, time_setting
 from evaluation.measuring.network import NetworkEstimator
-from evaluation.measuring.setting import SettingOptions, open_setting
-from evaluation.metrics.coco import evaluate
+from evaluation.measuring.prediction import evaluate
+from evaluation.measuring.setting import SettingConfig, open_setting
 from grouping import Grouper
 
 torch = pytest.importorskip("torch")
@@ -183,11 +182,9 @@ def test_speed_times_every_part(flags: list[str], tmp_path: Path) -> None:
         cv2.imwrite(str(pictures / f"{index}.png"), np.full((96, 128, 3), 100, np.uint8))
     model, weights = flags[flags.index("--model") + 1], flags[flags.index("--weights") + 1]
     with open_setting(
-        SettingOptions(model=model, weights=Path(weights), runtime="reference")
+        SettingConfig(model=model, weights=Path(weights), runtime="reference")
     ) as opened:
-        speed = time_setting(
-            opened, SpeedOptions(source=pictures, runs=3, warm_up=1, people=(0, 2))
-        )
+        speed = time_setting(opened, SpeedConfig(source=pictures, runs=3, warm_up=1, people=(0, 2)))
     figures = speed.to_json()
     assert all(value is not None and value >= 0 for value in figures.values())
     assert {"grouping_ms_p50_people_0", "grouping_ms_p50_people_2"} <= figures.keys()
@@ -306,7 +303,7 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
         ("speed --source {images} --flip maybe", "must be one of off, on"),
         ("pareto --models lite", "--annotations and --images must be given"),
         (f"pareto {LABELS} --plot {{tmp}}/no/p.svg", "does not exist"),
-        (f"pareto {LABELS} --scales 0.5,2", "scales must include 1"),
+        (f"pareto {LABELS} --scales 0.5,2", "--scales[0] must include 1"),
         ("table --store gone.jsonl", "cannot read measurements"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,16 +12,16 @@ import numpy as np
 import pytest
 
 from configs import ConfigError, DataError, ExecutionError, GroupingConfig, SinkError
+from configs.loading import from_mapping
 from engine.runtimes import RUNTIMES
-from evaluation.commands.table import TableOptions, run_table
+from evaluation.commands.table import TableConfig, run_table
 from evaluation.measuring import measurements
-from evaluation.measuring.grid import AxesOptions, show
+from evaluation.measuring.grid import GridConfig
 from evaluation.measuring.ideal_maps import draw_candidates, draw_maps, scatter_people
 from evaluation.measuring.measurements import Measurement
 from evaluation.measuring.processes import Outcome, measure_apart, try_each
-from evaluation.measuring.setting import Setting, SettingOptions, changed, parse_grouping
+from evaluation.measuring.setting import Setting, SettingConfig, changed, group_with, parse_change
 from evaluation.measuring.timing import Times, measure
-from evaluation.pictures import read_pictures
 from evaluation.report.pareto_front import join, newest
 from evaluation.report.plot import Point, label_points
 from evaluation.report.tables import markdown
@@ -46,9 +47,9 @@ def test_warm_up_is_counted_apart_and_percentiles_are_numpys() -> None:
     times = measure(lambda: calls.append(1), runs=7, warm_up=3)
     assert (len(calls), len(times.runs_ms), len(times.warm_up_ms)) == (10, 7, 3)
     known = Times(np.array([1000.0]), np.array([4.0, 1.0, 3.0, 2.0]))
-    assert known.mean_ms == 2.5
-    assert known.percentile_ms(50) == 2.5
-    assert known.percentile_ms(95) == np.percentile([1, 2, 3, 4], 95)
+    assert known.statistics.mean == 2.5
+    assert known.statistics.p50 == 2.5
+    assert known.statistics.p95 == np.percentile([1, 2, 3, 4], 95)
     assert known.to_json("x")["x_p99"] == np.percentile([1, 2, 3, 4], 99)
 
 
@@ -154,7 +155,7 @@ def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> Non
         measurements.append(path, row("speed", of, on="clip.mp4", latency_ms_p50=ms))
     said: list[str] = []
     run_table(
-        TableOptions(store=(path,), plot=tmp_path / "p.png", markdown=tmp_path / "t.md"),
+        TableConfig(store=(path,), plot=tmp_path / "p.png", markdown=tmp_path / "t.md"),
         said.append,
     )
     assert said[0] == (tmp_path / "t.md").read_text()
@@ -165,7 +166,7 @@ def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> Non
     assert picture is not None
     assert picture.std() > 5
     with pytest.raises(DataError, match=r"the suffix must be one of .*png"):
-        run_table(TableOptions(store=(path,), plot=tmp_path / "p.docx"), said.append)
+        run_table(TableConfig(store=(path,), plot=tmp_path / "p.docx"), said.append)
 
 
 def test_no_label_of_the_plot_lies_on_another() -> None:
@@ -202,26 +203,29 @@ def test_no_label_of_the_plot_lies_on_another() -> None:
 
 
 def test_every_combination_of_the_axes_is_measured_once() -> None:
-    options = AxesOptions(
-        sizes=("256", "448x320"),
+    options = GridConfig(
+        sizes=(256, (320, 448)),
         precisions=("fp32", "bf16"),
         flip=("off", "on"),
-        scales=("1", "0.5,1,2"),
+        scales=((1.0,), (0.5, 1.0, 2.0)),
     )
-    settings = list(options.settings("openvino"))
+    networks = list(options.networks("openvino"))
+    settings = [network.setting() for network in networks]
     assert len(settings) == len(set(settings)) == 16
-    assert settings[-1] == SettingOptions(
+    assert settings[-1] == SettingConfig(
         runtime="openvino",
-        input_size="448x320",
+        input_size=(320, 448),
         precision="bf16",
         flip=True,
         scales=(0.5, 1.0, 2.0),
     )
-    assert show(settings[-1]) == "lite 448x320 openvino bf16 flip scales 0.5,1,2"
-    grouped = AxesOptions(grouping=("default", "refine=false,adjust=false")).grouped_settings(
-        "auto"
+    assert str(networks[-1]) == "lite 448x320 openvino bf16 flip scales 0.5,1,2"
+    config = from_mapping(
+        GridConfig, {"grouping": ["default", "refine=false,adjust=false"]}, "command line"
     )
-    assert [of.grouping for of in grouped] == [(), ("refine=false", "adjust=false")]
+    grouped = [combination.setting() for combination in config.combinations("auto")]
+    assert [of.grouping for of in grouped] == [(), (("refine", False), ("adjust", False))]
+    assert str(list(config.combinations("auto"))[1]) == "lite auto auto refine=false adjust=false"
 
 
 @pytest.mark.parametrize(
@@ -238,23 +242,23 @@ def test_a_typing_error_in_an_axis_is_told_before_anything_is_measured(
     axis: dict[str, tuple[str, ...]], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        AxesOptions(**axis)  # type: ignore[arg-type]
+        from_mapping(GridConfig, axis, "command line")
 
 
 def test_what_cannot_run_here_is_named_and_the_rest_is_measured() -> None:
     def work(runtime: str) -> Outcome:
-        def measure_one(asked: SettingOptions) -> list[Measurement]:
-            if asked.input_size == "320":
+        def measure_one(asked: SettingConfig) -> list[Measurement]:
+            if asked.input_size == 320:
                 raise ExecutionError("out of memory")
             return [row("speed", setting(runtime=runtime))]
 
-        return try_each(AxesOptions(sizes=sizes).settings(runtime), measure_one)
+        return try_each(GridConfig(sizes=sizes).networks(runtime), measure_one)
 
     said: list[str] = []
-    sizes: tuple[str, ...] = ("256", "320", "384")
+    sizes: tuple[int, ...] = (256, 320, 384)
     assert len(measure_apart(work, ["openvino"], said.append)) == 2
     assert said == ["not measured: lite 320 openvino auto: out of memory"]
-    sizes = ("320",)
+    sizes = (320,)
     with pytest.raises(ExecutionError, match="out of memory"):
         measure_apart(work, ["openvino"], said.append)
 
@@ -277,10 +281,13 @@ def test_several_runtimes_get_processes_of_their_own_and_one_that_dies_costs_the
 def test_nothing_in_common_says_what_to_run(tmp_path: Path) -> None:
     measurements.append(tmp_path / "m.jsonl", row("coco", setting(), ap=0.3))
     with pytest.raises(DataError, match="1 with AP, 0 with times"):
-        run_table(TableOptions(store=(tmp_path / "m.jsonl",)), print)
+        run_table(TableConfig(store=(tmp_path / "m.jsonl",)), print)
 
 
 def test_grouping_parameters_are_parsed_and_named() -> None:
+    def parse_grouping(entries: Sequence[str]) -> GroupingConfig:
+        return group_with(parse_change(entry, "--grouping") for entry in entries)
+
     config = parse_grouping(["refine=false", "duplicate_distance_px=4"])
     assert config == GroupingConfig(refine=False, duplicate_distance_px=4.0)
     assert changed(config) == ("refine=false", "duplicate_distance_px=4.0")
@@ -311,17 +318,3 @@ def test_drawn_candidates_group_as_the_drawn_maps_do(people: int) -> None:
     assert abs(len(from_maps) - len(from_candidates)) <= people // 10
     if people <= 6:
         assert len(from_maps) == people
-
-
-def test_pictures_start_again_where_the_source_is_shorter(tmp_path: Path) -> None:
-    for index in range(3):
-        cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((8, 8, 3), 40 * index, np.uint8))
-    assert [int(picture[0, 0, 0]) for picture in read_pictures(tmp_path, 5)] == [0, 40, 80, 0, 40]
-
-
-def test_a_source_without_pictures_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no pictures"):
-        list(read_pictures(tmp_path, 1))
-    (tmp_path / "clip.mp4").write_bytes(b"not a clip")
-    with pytest.raises(DataError, match="cannot read pictures"):
-        list(read_pictures(tmp_path / "clip.mp4", 1))

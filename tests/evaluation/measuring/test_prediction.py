@@ -6,22 +6,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet
-from evaluation.dataset import PoseDataset
+from datasets import KeypointDataset, to_results
 from evaluation.measuring.prediction import find_people, predict, stream
-from evaluation.results import to_results
 from grouping import Grouper
 
 SIZES = {7: (160, 96), 3: (96, 160), 5: (128, 128), 4: (160, 96)}
 
 
 @pytest.fixture
-def dataset(load: Callable[..., PoseDataset], people: Any, coco: KeypointSet) -> PoseDataset:
+def dataset(
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet
+) -> KeypointDataset:
     generator = np.random.default_rng(0)
     labels = [
         people.label(image_id, image_id, people.standing(coco, 50, 50, 80, generator), area=3000.0)
@@ -31,20 +33,21 @@ def dataset(load: Callable[..., PoseDataset], people: Any, coco: KeypointSet) ->
 
 
 def test_results_are_those_of_one_image_after_the_other(
-    dataset: PoseDataset, oracle: Callable[[PoseDataset], Any]
+    dataset: KeypointDataset, oracle: Callable[[KeypointDataset], Any]
 ) -> None:
     estimator, grouper = oracle(dataset), Grouper("coco")
     one_by_one = []
     for image in dataset.images:
         maps = estimator.result(estimator.submit(dataset.read(image)))
-        one_by_one += to_results(find_people(maps, grouper), image.id, 1)
+        people = find_people(maps, grouper)
+        one_by_one += to_results(people.keypoints, people.scores, image.id, 1)
     assert predict(oracle(dataset), Grouper("coco"), dataset) == one_by_one
     assert [result["image_id"] for result in one_by_one] == list(SIZES)
 
 
 @pytest.mark.parametrize("in_flight", [1, 2, 5, 50])
 def test_the_estimator_never_holds_more_than_it_takes(
-    dataset: PoseDataset, oracle: Callable[[PoseDataset], Any], in_flight: int
+    dataset: KeypointDataset, oracle: Callable[[KeypointDataset], Any], in_flight: int
 ) -> None:
     estimator = oracle(dataset)
     submitted, taken, most = [], [], 0
@@ -69,7 +72,7 @@ def test_the_estimator_never_holds_more_than_it_takes(
 
 
 def test_a_failure_in_grouping_reaches_the_caller_and_leaves_no_maps_behind(
-    dataset: PoseDataset, oracle: Callable[[PoseDataset], Any]
+    dataset: KeypointDataset, oracle: Callable[[KeypointDataset], Any]
 ) -> None:
     estimator = oracle(dataset)
 
@@ -83,17 +86,17 @@ def test_a_failure_in_grouping_reaches_the_caller_and_leaves_no_maps_behind(
 
 
 def test_an_image_that_cannot_be_read_ends_the_run_with_its_name(
-    dataset: PoseDataset, oracle: Callable[[PoseDataset], Any]
+    dataset: KeypointDataset, oracle: Callable[[KeypointDataset], Any]
 ) -> None:
-    dataset.store._members = {
-        name: at for name, at in dataset.store._members.items() if "0003" not in name
-    }
-    with pytest.raises(DataError, match=r"000000000003\.png"):
-        predict(oracle(dataset), Grouper("coco"), dataset)
+    images = tuple(
+        replace(image, name="gone.png") if image.id == 3 else image for image in dataset.images
+    )
+    with pytest.raises(DataError, match=r"gone\.png"):
+        predict(oracle(dataset), Grouper("coco"), replace(dataset, images=images))
 
 
 def test_a_stream_that_is_left_early_ends_its_threads(
-    dataset: PoseDataset, oracle: Callable[[PoseDataset], Any]
+    dataset: KeypointDataset, oracle: Callable[[KeypointDataset], Any]
 ) -> None:
     before = threading.active_count()
     pictures = ((image.id, dataset.read(image)) for image in dataset.images)

@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet
-from evaluation.dataset import PoseDataset, load_dataset
-from evaluation.images import ImageStore
-from evaluation.measuring.prediction import predict
-from evaluation.metrics.coco import evaluate, score
-from evaluation.results import to_results, write_results
-from grouping import Grouper, People
+from datasets import ImageStore, KeypointDataset, load_dataset
+from evaluation.measuring.prediction import evaluate, predict
+from evaluation.metrics.coco import score
+from grouping import Grouper
 
 SIZES = {1: (320, 240), 2: (320, 240)}
 
@@ -50,7 +48,7 @@ def person(coco: KeypointSet, people: Any) -> np.ndarray:
 
 
 def test_ap_is_the_area_under_the_hand_drawn_curve(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     # Two people; found in order of score: right, wrong, right. Precision 1, 1/2, 2/3 at recall 1/2,
     # 1/2, 1.
@@ -68,7 +66,7 @@ def test_ap_is_the_area_under_the_hand_drawn_curve(
 
 
 def test_the_thresholds_count_one_by_one(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     # OKS 0.77 passes 0.50, 0.55 ... 0.75, which are 6 of the 10 thresholds.
     dataset = load(
@@ -82,7 +80,7 @@ def test_the_thresholds_count_one_by_one(
 
 
 def test_medium_and_large_people_are_counted_apart(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     # Areas 50^2 (medium: 32^2 to 96^2) and 100^2 (large); only the large one is found.
     dataset = load(
@@ -99,7 +97,7 @@ def test_medium_and_large_people_are_counted_apart(
 
 
 def test_crowds_and_people_without_keypoints_are_neither_missed_nor_ghosts(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     nobody = {
         **people.label(2, 2, person * [1, 1, 0], area=5_000.0),
@@ -113,7 +111,7 @@ def test_crowds_and_people_without_keypoints_are_neither_missed_nor_ghosts(
 
 
 def test_nothing_found_is_zero_and_nobody_there_is_nan(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     dataset = load([people.label(1, 1, person, area=10_000.0)], keypoint_set=coco, sizes=SIZES)
     figures = score(dataset, [])
@@ -123,7 +121,7 @@ def test_nothing_found_is_zero_and_nobody_there_is_nan(
 
 
 def test_labels_without_area_are_refused(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     dataset = load([people.label(1, 1, person)], keypoint_set=coco, sizes=SIZES)
     with pytest.raises(DataError, match="no area"):
@@ -131,7 +129,7 @@ def test_labels_without_area_are_refused(
 
 
 def test_results_of_an_unknown_image_are_refused(
-    load: Callable[..., PoseDataset], people: Any, coco: KeypointSet, person: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, coco: KeypointSet, person: np.ndarray
 ) -> None:
     dataset = load([people.label(1, 1, person, area=10_000.0)], keypoint_set=coco, sizes=SIZES)
     with pytest.raises(DataError, match="image 7"):
@@ -156,10 +154,10 @@ def crowded_labels(
 
 
 def test_maps_drawn_from_the_labels_score_near_one(
-    load: Callable[..., PoseDataset],
+    load: Callable[..., KeypointDataset],
     people: Any,
     coco: KeypointSet,
-    oracle: Callable[[PoseDataset], Any],
+    oracle: Callable[[KeypointDataset], Any],
 ) -> None:
     sizes = {index: (320, 224 + 32 * (index % 3)) for index in range(1, 10)}
     dataset = load(crowded_labels(people, coco, sizes), keypoint_set=coco, sizes=sizes)
@@ -176,7 +174,7 @@ def test_real_labels_through_grouping_score_near_one(
     shared: Path,
     write_dataset: Callable[..., Any],
     coco: KeypointSet,
-    oracle: Callable[[PoseDataset], Any],
+    oracle: Callable[[KeypointDataset], Any],
 ) -> None:
     content = json.loads((shared / "data" / "coco" / "dev.json").read_text())
     images = [image for image in content["images"] if image["width"] * image["height"] < 500 * 500][
@@ -196,30 +194,15 @@ def test_real_labels_through_grouping_score_near_one(
 
 
 def test_what_is_written_scores_the_same_when_read_back(
-    load: Callable[..., PoseDataset],
+    load: Callable[..., KeypointDataset],
     people: Any,
     coco: KeypointSet,
-    oracle: Callable[[PoseDataset], Any],
+    oracle: Callable[[KeypointDataset], Any],
     tmp_path: Path,
 ) -> None:
     sizes = {1: (320, 240), 5: (240, 320)}
     dataset = load(crowded_labels(people, coco, sizes), keypoint_set=coco, sizes=sizes)
     results = predict(oracle(dataset), Grouper("coco"), dataset)
-    write_results(tmp_path / "out.json", results)
+    (tmp_path / "out.json").write_text(json.dumps(results))
     again = score(dataset, json.loads((tmp_path / "out.json").read_text()))
     assert again.to_json() == score(dataset, results).to_json()
-    assert [path.name for path in tmp_path.glob("*.tmp")] == []
-
-
-def test_a_missing_joint_is_zeros_and_does_not_stretch_the_box() -> None:
-    keypoints = np.zeros((1, 17, 3), np.float32)
-    keypoints[0, :, :2] = -500  # where an absent joint lies after mapping means nothing
-    keypoints[0, 5] = 30, 40, 0.5
-    keypoints[0, 6] = 50, 80, 0.25
-    (result,) = to_results(
-        People(keypoints, np.array([0.04], np.float32), np.zeros((1, 1), np.float32)), 9, 1
-    )
-    assert result["bbox"] == [30.0, 40.0, 20.0, 40.0]
-    assert result["keypoints"][:3] == [0.0, 0.0, 0.0]
-    assert result["keypoints"][15:21] == [30.0, 40.0, 0.5, 50.0, 80.0, 0.25]
-    json.dumps(result)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet
-from evaluation.dataset import PoseDataset
-from evaluation.metrics.crowdpose import crowding_of, evaluate_crowdpose, score_crowdpose
+from datasets import KeypointDataset
+from evaluation.measuring.prediction import evaluate_crowdpose
+from evaluation.metrics.crowdpose import crowding_of, score_crowdpose
 from grouping import Grouper
 
 SIZES = dict.fromkeys(range(1, 5), (320, 320))
@@ -46,7 +47,7 @@ def displaced(
 
 
 def test_oks_uses_053_of_the_box(
-    load: Callable[..., PoseDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
 ) -> None:
     # Moved so that OKS is 0.77 at area 0.53 * 100 * 100 = 5300: 6 of 10 thresholds are passed. With
     # the whole box as the area it would be 0.77^0.53 = 0.871 and 8 of them; with the "area" that a
@@ -65,7 +66,7 @@ def test_oks_uses_053_of_the_box(
 
 
 def test_the_splits_are_cut_where_the_evaluator_cuts_them(
-    load: Callable[..., PoseDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
 ) -> None:
     # 0.15 is easy (the paper's 0.1 would make it medium), 0.2 is medium, 0.8 is hard.
     dataset = load(
@@ -93,7 +94,7 @@ def test_the_splits_are_cut_where_the_evaluator_cuts_them(
 
 
 def test_people_without_keypoints_are_ignored_and_an_empty_split_is_nan(
-    load: Callable[..., PoseDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
 ) -> None:
     nobody = {**people.label(2, 1, square * [1, 1, 0]), "bbox": [100.0, 100.0, 100.0, 100.0]}
     dataset = load(
@@ -109,10 +110,10 @@ def test_people_without_keypoints_are_ignored_and_an_empty_split_is_nan(
 
 
 def test_maps_drawn_from_the_labels_score_near_one(
-    load: Callable[..., PoseDataset],
+    load: Callable[..., KeypointDataset],
     people: Any,
     crowdpose: KeypointSet,
-    oracle: Callable[[PoseDataset], Any],
+    oracle: Callable[[KeypointDataset], Any],
 ) -> None:
     generator = np.random.default_rng(3)
     labels = [
@@ -132,7 +133,7 @@ def test_maps_drawn_from_the_labels_score_near_one(
 
 
 def test_a_file_without_crowding_is_refused_before_the_work(
-    load: Callable[..., PoseDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
+    load: Callable[..., KeypointDataset], people: Any, crowdpose: KeypointSet, square: np.ndarray
 ) -> None:
     dataset = load([people.label(1, 1, square)], keypoint_set=crowdpose, sizes={1: (320, 320)})
     with pytest.raises(DataError, match="crowdIndex"):
@@ -141,7 +142,7 @@ def test_a_file_without_crowding_is_refused_before_the_work(
 
 @pytest.mark.parametrize("crowding", [math.nan, -0.1, 1.5])
 def test_crowding_that_is_no_share_is_refused(
-    load: Callable[..., PoseDataset],
+    load: Callable[..., KeypointDataset],
     people: Any,
     crowdpose: KeypointSet,
     square: np.ndarray,

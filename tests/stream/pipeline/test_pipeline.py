@@ -104,7 +104,7 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
 
 def test_iterate_gives_frames_with_their_people_in_order() -> None:
     seen = []
-    for frame, people in stream.iterate("demo", model=PlazaEngine()):
+    for frame, people in stream.iterate("demo", estimator=PlazaEngine()):
         seen.append((frame.index, len(people), frame.image.shape))
         if frame.index == 49:
             break

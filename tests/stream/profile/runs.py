@@ -9,8 +9,8 @@ import numpy as np
 from stream.frame import SourceInfo
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import Timings
-from stream.profile.environment import Environment
 from stream.profile.figures import RunFacts
+from stream.profile.probes.environment import Environment
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 from stream.sources import SourceHealth

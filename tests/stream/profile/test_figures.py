@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stream.pipeline.summary import Summary
+from stream.profile.document import ProfileDocument, RateFigures
 from stream.profile.figures import RunFacts, document
 from stream.profile.session import benchmark_line
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
@@ -143,3 +144,11 @@ def test_a_long_run_says_that_it_was_thinned_out_and_counts_everything() -> None
     assert sum(found["timeline"]["fps"]) * found["timeline"]["step_s"] == pytest.approx(
         1000, rel=0.05
     )
+
+
+def test_types_and_schema_of_the_document_name_the_same_fields() -> None:
+    assert set(ProfileDocument.__annotations__) | set(RateFigures.__annotations__) == set(
+        SCHEMA["properties"]
+    )
+    found = figures_of(a_run(20), 2.0)
+    assert set(found) == set(SCHEMA["properties"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from stream.profile.document import ProfileDocument
+from stream.profile.report.chart import Chart, time_axis
+from stream.profile.report.svg import Plot, axis_for
 
-from stream.profile.chart import Chart, time_axis
-from stream.profile.svg import Plot, axis_for
 
-
-def _processor(document: dict[str, Any]) -> Chart | None:
+def _processor(document: ProfileDocument) -> Chart | None:
     cores = document["environment"]["hardware"].get("cores", "1")
     note = f"Processor time of all threads of this process; {int(cores) * 100} % is all of the {cores} cores."
     return _sensors(
@@ -16,12 +15,12 @@ def _processor(document: dict[str, Any]) -> Chart | None:
     )
 
 
-def _memory(document: dict[str, Any]) -> Chart | None:
+def _memory(document: ProfileDocument) -> Chart | None:
     note = "Resident memory of this process; a line that keeps rising is a leak."
     return _sensors(document, "Memory", note, "MiB", {"resident_mib": ("stage-decode", "")})
 
 
-def _gpu(document: dict[str, Any]) -> Chart | None:
+def _gpu(document: ProfileDocument) -> Chart | None:
     note = "Share of the time in which the GPU had something to do, which says nothing of how much of it was used."
     wanted = {
         "gpu_percent": ("stage-infer", "GPU"),
@@ -30,7 +29,7 @@ def _gpu(document: dict[str, Any]) -> Chart | None:
     return _sensors(document, "GPU", note, "%", wanted)
 
 
-def _clocks(document: dict[str, Any]) -> Chart | None:
+def _clocks(document: ProfileDocument) -> Chart | None:
     note = "A clock that falls while the work stays the same is throttled, by heat or by the power mode."
     wanted = {
         "gpu_mhz": ("stage-infer", "GPU"),
@@ -40,7 +39,7 @@ def _clocks(document: dict[str, Any]) -> Chart | None:
     return _sensors(document, "Clocks", note, "MHz", wanted)
 
 
-def _temperature(document: dict[str, Any]) -> Chart | None:
+def _temperature(document: ProfileDocument) -> Chart | None:
     note = "A run that is shorter than it takes to warm up says nothing of the hours after it."
     wanted = {
         "gpu_c": ("stage-infer", "GPU"),
@@ -50,13 +49,13 @@ def _temperature(document: dict[str, Any]) -> Chart | None:
     return _sensors(document, "Temperature", note, "°C", wanted)
 
 
-def _power_over_time(document: dict[str, Any]) -> Chart | None:
+def _power_over_time(document: ProfileDocument) -> Chart | None:
     note = "What the board takes in, or, on a desktop, the GPU."
     wanted = {"board_w": ("stage-render", "board"), "gpu_w": ("stage-infer", "GPU")}
     return _sensors(document, "Power", note, "W", wanted)
 
 
-def _power(document: dict[str, Any]) -> Chart | None:
+def _power(document: ProfileDocument) -> Chart | None:
     line = document["timeline"]
     name = next(
         (name for name in ("board_w", "gpu_w") if any(line["telemetry"].get(name, ()))), None
@@ -89,7 +88,7 @@ def _power(document: dict[str, Any]) -> Chart | None:
 
 
 def _sensors(
-    document: dict[str, Any], title: str, note: str, unit: str, wanted: dict[str, tuple[str, str]]
+    document: ProfileDocument, title: str, note: str, unit: str, wanted: dict[str, tuple[str, str]]
 ) -> Chart | None:
     """wanted: by quantity, its style and words."""
     line = document["timeline"]

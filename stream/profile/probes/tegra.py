@@ -8,7 +8,7 @@ import subprocess
 import threading
 from typing import IO
 
-from stream.profile.tegrastats import TegraStats, parse_tegrastats
+from stream.profile.probes.tegrastats import TegraStats, parse_tegrastats
 
 logger = logging.getLogger(__name__)
 

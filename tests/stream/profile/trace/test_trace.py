@@ -4,13 +4,15 @@ import shutil
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from stream.profile.trace import write_trace
-from tests.stream.profile.perfetto_page import perfetto_folder, perfetto_page
+from stream.profile.recorder import Recorder
+from stream.profile.trace.chrome import write_trace
 from tests.stream.profile.runs import KnownRun, a_run, machine
+from tests.stream.profile.trace.perfetto_page import perfetto_folder, perfetto_page
 
 
 def written(path: Path, run: KnownRun) -> dict[str, Any]:
@@ -179,3 +181,21 @@ def test_perfetto_reads_it(tmp_path: Path) -> None:
             row["name"] for row in perfetto.query("select distinct name from counter_track")
         }
         assert {"waiting for infer frames", "people found", "cpu percent", "board w"} <= counters
+
+
+def test_a_thread_that_begins_when_another_has_ended_has_a_track_of_its_own(tmp_path: Path) -> None:
+    """The system gives the number of a thread away again as soon as it has ended."""
+    recorder = Recorder()
+    for source in (0, 1):
+        thread = Thread(
+            target=recorder.work, args=(f"decode {source}", 0, 10, 0, source), name="decode twin"
+        )
+        thread.start()
+        thread.join()
+    write_trace(
+        tmp_path / "trace.json", recorder, {}, began_ns=0, sources=["twin", "twin"], details={}
+    )
+    trace = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
+    named = [event["args"].get("name") for event in of_phase(trace, "M")]
+    assert named.count("decode twin") == 2
+    assert len({event["tid"] for event in of_phase(trace, "X")}) == 2

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.profile.nvpmodel import PowerMode, parse_jetson_clocks, parse_nvpmodel
-from stream.profile.tegra_probe import readings_of
-from stream.profile.tegrastats import TegraStats, parse_tegrastats
+from stream.profile.probes.nvpmodel import PowerMode, parse_jetson_clocks, parse_nvpmodel
+from stream.profile.probes.tegra import readings_of
+from stream.profile.probes.tegrastats import TegraStats, parse_tegrastats
 
 NANO = (  # JetPack 4, milliwatts without a unit
     "RAM 1623/3964MB (lfb 434x4MB) SWAP 12/1982MB (cached 0MB) CPU [42%@1479,off,17%@1479,3%@1428] "

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
-from stream.profile.trace_events import counter, dropped, flows, names, sampled, slices, under_way
+from stream.profile.trace.events import counter, dropped, flows, names, sampled, slices, under_way
 
 _UNDER_WAY = {
     "infer": "in the engine"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from stream.profile.charts import charts
 from stream.profile.figures import RunFacts, document
-from stream.profile.report import report
-from stream.profile.table import profile_tables
-from stream.profile.verdicts import verdicts
+from stream.profile.report.charts import charts
+from stream.profile.report.html import report
+from stream.profile.report.terminal import profile_tables
+from stream.profile.report.verdicts import verdicts
 from tests.stream.app.test_console import terminal
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
 from tests.support.chromium import browser

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from stream.profile.document import ProfileDocument
 
 _BUSY = 0.9  # from here on a stage is what limits the run
 _FULL = 0.9  # of the processor
@@ -15,13 +17,13 @@ class Verdict(NamedTuple):
     doubt: bool = False
 
 
-def verdicts(document: dict[str, Any]) -> list[Verdict]:
+def verdicts(document: ProfileDocument) -> list[Verdict]:
     """What limits the run, and what casts doubt on its figures."""
     makers = (_outcome, _slowest, _waiting, _processor, _other_load, _sampled)
     return [verdict for make in makers if (verdict := make(document)) is not None]
 
 
-def _outcome(document: dict[str, Any]) -> Verdict | None:
+def _outcome(document: ProfileDocument) -> Verdict | None:
     run = document["run"]
     if run["outcome"] == "failed":
         return Verdict(f"The run failed: {run['error']}", doubt=True)
@@ -30,10 +32,10 @@ def _outcome(document: dict[str, Any]) -> Verdict | None:
     return None
 
 
-def _slowest(document: dict[str, Any]) -> Verdict | None:
+def _slowest(document: ProfileDocument) -> Verdict | None:
     if not document["stages"]:
         return None
-    stage = max(document["stages"], key=lambda stage: float(stage["busy_share"]))
+    stage = max(document["stages"], key=lambda stage: stage["busy_share"])
     takes = f"{stage['name']} takes {stage['mean']:.1f} ms a frame and is at work {stage['busy_share']:.0%} of the time"
     if stage["busy_share"] >= _BUSY:
         return Verdict(
@@ -46,7 +48,7 @@ def _slowest(document: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _waiting(document: dict[str, Any]) -> Verdict | None:
+def _waiting(document: ProfileDocument) -> Verdict | None:
     """Says why a latency of seconds is none of the engine's, where frames of a file queue up."""
     queue = max((figures["mean"] for figures in document["queues"].values()), default=0.0)
     if queue < 1 or any(source["live"] for source in document["sources"]):
@@ -58,7 +60,7 @@ def _waiting(document: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _processor(document: dict[str, Any]) -> Verdict | None:
+def _processor(document: ProfileDocument) -> Verdict | None:
     figures, cores = (
         document["telemetry"].get("cpu_percent"),
         int(document["environment"]["hardware"]["cores"]),
@@ -70,7 +72,7 @@ def _processor(document: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _other_load(document: dict[str, Any]) -> Verdict | None:
+def _other_load(document: ProfileDocument) -> Verdict | None:
     load, cores = (
         document["environment"]["load_average"],
         int(document["environment"]["hardware"]["cores"]),
@@ -85,7 +87,7 @@ def _other_load(document: dict[str, Any]) -> Verdict | None:
     )
 
 
-def _sampled(document: dict[str, Any]) -> Verdict | None:
+def _sampled(document: ProfileDocument) -> Verdict | None:
     every = document["kept_every"]
     if every == 1:
         return None

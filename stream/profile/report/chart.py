@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
-from stream.profile.svg import Axis, Plot
+from stream.profile.document import ProfileDocument
+from stream.profile.report.svg import Axis, Plot
 
 _STAGES = frozenset({"decode", "infer", "group", "render", "write"})  # those of every run
 WIDE = 1100  # px, the width of the page
@@ -33,6 +33,6 @@ def stage_style(name: str) -> str:
     return f"stage-{known if known in _STAGES else f'own-{zlib.crc32(name.encode()) % 4}'}"
 
 
-def time_axis(document: dict[str, Any]) -> Axis:
+def time_axis(document: ProfileDocument) -> Axis:
     """From the beginning of the run to its end."""
     return Axis(0.0, max(document["elapsed_s"], 1e-3), "s since the run began")

@@ -19,8 +19,8 @@ from basics.hardware import (
     read_system_file,
     usable_cores,
 )
-from stream.profile.nvml_probe import NvmlProbe
-from stream.profile.nvpmodel import parse_jetson_clocks, parse_nvpmodel
+from stream.profile.probes.nvml import NvmlProbe
+from stream.profile.probes.nvpmodel import parse_jetson_clocks, parse_nvpmodel
 
 _PACKAGES = (
     *(

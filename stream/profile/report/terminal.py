@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.table import Table
 
-_COLUMNS = ("n", "mean", "p50", "p95", "p99", "max", "busy", "queue")
+from stream.profile.document import Figure, PartFigures, ProfileDocument, StageFigures
+
+_FIGURES: tuple[Figure, ...] = ("mean", "p50", "p95", "p99", "max")
+_COLUMNS = ("n", *_FIGURES, "busy", "queue")
 _MACHINE = (
     ("cpu_percent", "processor", "% of one core"),
     ("resident_mib", "memory", "MiB"),
@@ -16,7 +17,7 @@ _MACHINE = (
 )
 
 
-def profile_tables(document: dict[str, Any]) -> list[Table]:
+def profile_tables(document: ProfileDocument) -> list[Table]:
     """What `document` of `stream.profile.figures` says: the stages, then the rates and what the
     machine did.
     """
@@ -33,7 +34,9 @@ def profile_tables(document: dict[str, Any]) -> list[Table]:
             name, _, of_it = part["name"].partition(": ")
             if name == stage["name"]:
                 stages.add_row(f"  {of_it}", *_numbers(part), "", style="dim")
-    stages.add_row("capture to sink", *_numbers({**document["latency_ms"], "busy_share": None}), "")
+    stages.add_row(
+        "capture to sink", *_numbers({"name": "", **document["latency_ms"], "busy_share": None}), ""
+    )
 
     rates = Table(box=None, show_header=False, pad_edge=False)
     rates.add_column(no_wrap=True)
@@ -63,7 +66,7 @@ def profile_tables(document: dict[str, Any]) -> list[Table]:
     return [stages, rates]
 
 
-def _numbers(figures: dict[str, Any]) -> list[str]:
-    numbers = [f"{figures[name]:.1f}" for name in ("mean", "p50", "p95", "p99", "max")]
+def _numbers(figures: StageFigures | PartFigures) -> list[str]:
+    numbers = [f"{figures[name]:.1f}" for name in _FIGURES]
     busy = "" if figures["busy_share"] is None else f"{figures['busy_share']:.0%}"
     return [str(figures["n"]), *numbers, busy]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from stream.profile import nvml_probe as nvml_module
-from stream.profile.environment import find_environment
-from stream.profile.nvml_probe import nvml_probe
-from stream.profile.process_probe import ProcessProbe
-from stream.profile.tegra_probe import tegra_probe
-from stream.profile.telemetry import Probe, Telemetry
-from tests.stream.profile.test_tegrastats import AGX_ORIN, ORIN_NANO
+from stream.profile.probes import nvml as nvml_module
+from stream.profile.probes.environment import find_environment
+from stream.profile.probes.nvml import nvml_probe
+from stream.profile.probes.process import ProcessProbe
+from stream.profile.probes.tegra import tegra_probe
+from stream.profile.probes.telemetry import Probe, Telemetry
+from tests.stream.profile.probes.test_tegrastats import AGX_ORIN, ORIN_NANO
 
 
 class CountingProbe:

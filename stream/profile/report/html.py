@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import Any
 
-from stream.profile.chart import Chart
-from stream.profile.charts import charts
-from stream.profile.report_tables import tables
-from stream.profile.verdicts import verdicts
+from stream.profile.document import ProfileDocument
+from stream.profile.report.chart import Chart
+from stream.profile.report.charts import charts
+from stream.profile.report.tables import tables
+from stream.profile.report.verdicts import verdicts
 
 _STYLE = Path(__file__).parent / "page" / "report.css"
 
 
-def report(document: dict[str, Any]) -> str:
+def report(document: ProfileDocument) -> str:
     """The page for `document` of `stream.profile.figures`."""
     title = escape(", ".join(source["name"] for source in document["sources"]))
     plots = charts(document)
@@ -39,7 +39,7 @@ def report(document: dict[str, Any]) -> str:
     )
 
 
-def _run(document: dict[str, Any]) -> str:
+def _run(document: ProfileDocument) -> str:
     run = document["run"]
     words = [f"{run['model']} on {run['runtime']}, {run['precision']}"]
     words += [f"input {run['input_size']}"] if run["input_size"] else []
@@ -48,7 +48,7 @@ def _run(document: dict[str, Any]) -> str:
     return " · ".join([*words, f"{document['elapsed_s']:.1f} s", began])
 
 
-def _tiles(document: dict[str, Any]) -> str:
+def _tiles(document: ProfileDocument) -> str:
     latency, people, drops = document["latency_ms"], document["people_per_frame"], document["drops"]
     causes = ", ".join(f"{count} {cause}" for cause, count in drops.items())
     tiles = (

@@ -1,7 +1,7 @@
 """An image of a report, as docs/images/profile.png is made:
 
 python run_stream.py demo --realtime --profile out -o out/people.jsonl
-python -m tests.stream.profile.screenshot out/report.html docs/images/profile.png
+python -m tests.stream.profile.report.screenshot out/report.html docs/images/profile.png
 """
 
 from __future__ import annotations

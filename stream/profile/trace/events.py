@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,11 @@ from stream.profile.samples import Samples
 _PROCESS = 1
 
 
-def names(threads: dict[tuple[int, str], int]) -> Iterator[str]:
-    """What the process and its threads, by identity and name, are called, and the order of their
-    tracks.
-    """
+def names(threads: dict[Thread, int]) -> Iterator[str]:
+    """What the process and its threads are called, and the order of their tracks."""
     yield _meta("process_name", 0, {"name": "higherhrnet-stream"})
-    for (_, name), number in threads.items():
-        yield _meta("thread_name", number, {"name": name})
+    for thread, number in threads.items():
+        yield _meta("thread_name", number, {"name": thread.name})
         yield _meta("thread_sort_index", number, {"sort_index": number})
 
 

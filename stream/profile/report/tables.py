@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
 
-from stream.profile.chart import stage_style
+from stream.profile.document import Figure, PartFigures, ProfileDocument, StageFigures
+from stream.profile.report.chart import stage_style
 
-_COLUMNS = ("n", "mean", "p50", "p95", "p99", "max")
+_FIGURES: tuple[Figure, ...] = ("mean", "p50", "p95", "p99", "max")
 
 
-def tables(document: dict[str, Any]) -> str:
+def tables(document: ProfileDocument) -> str:
     """Every table that the run has data for, as HTML."""
     return "\n".join(
         [
@@ -24,7 +24,7 @@ def tables(document: dict[str, Any]) -> str:
     )
 
 
-def _stages(document: dict[str, Any]) -> str:
+def _stages(document: ProfileDocument) -> str:
     rows = []
     for stage in document["stages"]:
         queue = document["queues"].get(stage["name"])
@@ -41,11 +41,11 @@ def _stages(document: dict[str, Any]) -> str:
         "frames waited in front of it, "
         "on average."
     )
-    return _section("Stages", note, ("", *_COLUMNS, "busy", "queue"), rows, left=("busy",))
+    return _section("Stages", note, ("", "n", *_FIGURES, "busy", "queue"), rows, left=("busy",))
 
 
-def _stage_row(figures: dict[str, Any], queue: str, *, kind: str = "") -> str:
-    cells = "".join(f"<td>{figures[name]:.2f}</td>" for name in _COLUMNS[1:])
+def _stage_row(figures: StageFigures | PartFigures, queue: str, *, kind: str = "") -> str:
+    cells = "".join(f"<td>{figures[name]:.2f}</td>" for name in _FIGURES)
     share, busy = figures["busy_share"], ""
     if share is not None:
         width = f"width:{min(share, 1):.1%}"
@@ -54,7 +54,7 @@ def _stage_row(figures: dict[str, Any], queue: str, *, kind: str = "") -> str:
     return f'<tr{kind}><th>{name}</th><td>{figures["n"]}</td>{cells}<td class="left">{busy}</td><td>{queue}</td></tr>'
 
 
-def _slowest(document: dict[str, Any]) -> str:
+def _slowest(document: ProfileDocument) -> str:
     frames = document["slowest_frames"]
     if not frames:
         return ""
@@ -82,7 +82,7 @@ def _slowest(document: dict[str, Any]) -> str:
     return _section("Slowest frames", note, names, rows, left=names[-1:])
 
 
-def _sources(document: dict[str, Any]) -> str:
+def _sources(document: ProfileDocument) -> str:
     rows = []
     for source in document["sources"]:
         size = f"{source['width']} × {source['height']}" if source["width"] else "never reached"
@@ -96,20 +96,20 @@ def _sources(document: dict[str, Any]) -> str:
     return _section("Sources", "", names, rows)
 
 
-def _machine(document: dict[str, Any]) -> str:
+def _machine(document: ProfileDocument) -> str:
     found = document["telemetry"]
     if not found:
         return ""
-    names = ("n", "mean", "p50", "p95", "max")
+    names: tuple[Figure, ...] = ("mean", "p50", "p95", "max")
     rows = [
-        _row(quantity, (f"{figures[name]:.6g}" for name in names))
+        _row(quantity, (figures["n"], *(f"{figures[name]:.6g}" for name in names)))
         for quantity, figures in sorted(found.items())
     ]
     note = "Read twice a second; the unit is at the end of the name, or before the dot."
-    return _section("Machine", note, ("", *names), rows)
+    return _section("Machine", note, ("", "n", *names), rows)
 
 
-def _environment(document: dict[str, Any]) -> str:
+def _environment(document: ProfileDocument) -> str:
     environment = document["environment"]
     facts = {**environment["hardware"], **environment["power"]}
     if environment["load_average"] is not None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
-from stream.profile.chart import WIDE, Chart, stage_style, time_axis
-from stream.profile.machine_charts import MACHINE_CHARTS
-from stream.profile.svg import Axis, Plot, Value, axis_for
+from stream.profile.document import Figure, ProfileDocument
+from stream.profile.report.chart import WIDE, Chart, stage_style, time_axis
+from stream.profile.report.machine_charts import MACHINE_CHARTS
+from stream.profile.report.svg import Axis, Plot, Value, axis_for
 
 
-def charts(document: dict[str, Any]) -> list[Chart]:
+def charts(document: ProfileDocument) -> list[Chart]:
     """The plots that the run has data for."""
     makers = (_latency, _distribution, _stack, _rates, _queues, _people, _grouping, *MACHINE_CHARTS)
     return [chart for make in makers if (chart := make(document)) is not None]
 
 
-def _latency(document: dict[str, Any]) -> Chart | None:
+def _latency(document: ProfileDocument) -> Chart | None:
     frames, line = document["frames"], document["timeline"]
     if not frames["t_s"]:
         return None
@@ -40,7 +40,7 @@ def _latency(document: dict[str, Any]) -> Chart | None:
     )
 
 
-def _distribution(document: dict[str, Any]) -> Chart | None:
+def _distribution(document: ProfileDocument) -> Chart | None:
     found, latency = document["latency_distribution"], document["latency_ms"]
     if not found["counts"]:
         return None
@@ -53,7 +53,8 @@ def _distribution(document: dict[str, Any]) -> Chart | None:
         for (left, right), count in zip(pairwise(edges), counts, strict=True)
     ]
     plot.bars(edges, counts, "frame", titles=titles)
-    for row, name in enumerate(("p50", "p95", "p99")):
+    names: tuple[Figure, ...] = ("p50", "p95", "p99")
+    for row, name in enumerate(names):
         plot.marker(latency[name], f"{name} {latency[name]:.1f}", row=row)
     beyond = f", without the slowest {found['beyond']}" if found["beyond"] else ""
     return Chart(
@@ -63,7 +64,7 @@ def _distribution(document: dict[str, Any]) -> Chart | None:
     )
 
 
-def _stack(document: dict[str, Any]) -> Chart | None:
+def _stack(document: ProfileDocument) -> Chart | None:
     line = document["timeline"]
     stages = [stage["name"] for stage in document["stages"]]
     # Sources are decoded side by side: a frame was decoded once, whichever thread did it.
@@ -108,7 +109,7 @@ def _stack(document: dict[str, Any]) -> Chart | None:
     return Chart(title="Where the time goes", note=note, plot=plot, legend=tuple(legend))
 
 
-def _rates(document: dict[str, Any]) -> Chart | None:
+def _rates(document: ProfileDocument) -> Chart | None:
     line = document["timeline"]
     if not document["frames_out"]:
         return None
@@ -128,7 +129,7 @@ def _rates(document: dict[str, Any]) -> Chart | None:
     )
 
 
-def _queues(document: dict[str, Any]) -> Chart | None:
+def _queues(document: ProfileDocument) -> Chart | None:
     line = document["timeline"]
     if not line["queues"]:
         return None
@@ -143,7 +144,7 @@ def _queues(document: dict[str, Any]) -> Chart | None:
     return Chart(title="Queues", note=note, plot=plot, legend=legend)
 
 
-def _people(document: dict[str, Any]) -> Chart | None:
+def _people(document: ProfileDocument) -> Chart | None:
     line = document["timeline"]
     if not document["people"]:
         return None
@@ -160,7 +161,7 @@ def _people(document: dict[str, Any]) -> Chart | None:
     )
 
 
-def _grouping(document: dict[str, Any]) -> Chart | None:
+def _grouping(document: ProfileDocument) -> Chart | None:
     found = document["grouping_by_people"]
     if not found:
         return None

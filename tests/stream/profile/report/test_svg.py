@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.profile.svg import Axis, Plot, axis_for, number
+from stream.profile.report.svg import Axis, Plot, axis_for, number
 
 POSITIVE = st.floats(1e-3, 1e6)
 

@@ -1,0 +1,22 @@
+"""The command `crowdpose`: CrowdPose's nine figures of a model on a held-out split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from evaluation.commands.scoring import Metric, ScoreConfig, run_score
+from evaluation.metrics.crowdpose import crowding_of, score_crowdpose
+from evaluation.report.tables import CROWDPOSE_COLUMNS
+
+CROWDPOSE = Metric(
+    kind="crowdpose",
+    title="CrowdPose",
+    columns=CROWDPOSE_COLUMNS,
+    check=crowding_of,
+    score=score_crowdpose,
+)
+
+
+def run_crowdpose(config: ScoreConfig, say: Callable[[str], None]) -> None:
+    """Says the figures, and raises, as `run_score` does."""
+    run_score(CROWDPOSE, config, say)

@@ -1,0 +1,1 @@
+"""What a run came to, for people: a page with plots, tables, and what they say in sentences."""

@@ -1,0 +1,1 @@
+"""When everything happened, for trace viewers."""

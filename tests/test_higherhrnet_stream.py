@@ -1,0 +1,199 @@
+"""The public API: its names, their signatures, what is said of them, and whose packages it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import higherhrnet_stream
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A name that goes, or an argument that goes or changes its place, is a new major version.
+SIGNATURES = {
+    "run": "sources, outputs, *, estimator, people, source, pipeline, render, video, browser, "
+    "profile, grouper, stages, on_start, on_progress, on_end",
+    "iterate": "sources, outputs, *, model, weights, runtime, precision, input_size, estimator, "
+    "people, source, pipeline, render, video, browser, grouper, stages",
+    "annotate": "image, *, estimator, people, render",
+    "open_source": "spec, config",
+    "open_sources": "specs, config",
+    "open_estimator": "config, *, batch_size, **fields",
+    "make_sinks": "outputs, *configs",
+    "load_keypoint_set": "name",
+    "Pipeline": "sources, estimator, group, *, sinks, renderers, stages, options, timings",
+    "Grouper": "keypoint_set, mode, config",
+    "Renderer": "keypoint_set, theme, options",
+    "PerSource": "make, name",
+    "Policy": "*, kind, max_age_s",
+    "Size": "width, height",
+    "People": "keypoints, scores, tags",
+    "PoseMaps": "heatmaps, tags, alignment, candidates, _give_back",
+    "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales",
+    "PeopleConfig": "*, min_score",
+    "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
+    "camera_fps, camera_format, deinterlace, realtime",
+    "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
+    "RenderConfig": "*, theme, joint_threshold, skeletons, boxes, scores, ids, status, trails, "
+    "background, blur_faces, maps",
+    "VideoConfig": "*, video_codec, video_encoder, video_quality, video_preset, faststart, segment",
+    "BrowserConfig": "*, token, record_folder",
+    "ProfileConfig": "*, profile, trace_gzip, benchmark",
+    "GroupingConfig": "*, detection_threshold, tag_threshold, max_people, nms_kernel_px, adjust, "
+    "refine, refine_floor, min_person_score, duplicate_distance_px, reweight_by_distance",
+    "Frame": "image, source, index, time_s, capture_ns, pts, time_base, epoch, source_index, "
+    "left_ns",
+    "SourceInfo": "*, name, width, height, fps, frame_count, duration_s, time_base, audio_path, "
+    "live",
+    "RunInfo": "*, model, runtime, precision, keypoint_set",
+}
+# What users write classes of their own against, or are given: methods and attributes.
+MEMBERS = {
+    "Source": "close, grab, info, interrupt, live, name, open, read_into, retrieve, time_s",
+    "Sink": "close, needs_image, open, write",
+    "Stage": "",
+    "Estimator": "close, in_flight, result, submit, submit_batch",
+    "FrameSlot": "describe, resize",
+    "Progress": "drops, elapsed_s, expected, finished, frames",
+    "Summary": "depths, drops, elapsed_s, fps, frames, latency_ms, people, slowest, sources, "
+    "stages, stopped",
+    "SourceSummary": "drops, frames, health, left_out, name, people, troubles",
+    "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, message, reconnects, state, "
+    "waited_ns",
+    "Statistics": "max, mean, n, of, p50, p95, p99",
+    "StageStatistics": "busy_share, name, time_ms",
+    "KeypointSet": "flip_indices, flip_pairs, links, name, names, sigmas, visiting_order",
+}
+ERRORS = (
+    "PoseStreamError, CheckpointError, ConfigError, DataError, ExecutionError, ModelError, "
+    "RuntimeUnavailableError, SinkError, SourceError, StageError"
+)
+VALUES = "EVERY_FRAME, LATEST, __version__"
+
+
+def public(name: str) -> object:
+    return getattr(higherhrnet_stream, name)
+
+
+def signature(name: str) -> str:
+    """Names of the arguments, as they are written in a definition."""
+    words = []
+    kinds = inspect.Parameter
+    before = None
+    for parameter in inspect.signature(public(name)).parameters.values():  # type: ignore[arg-type]
+        if parameter.kind is kinds.KEYWORD_ONLY and before not in (
+            kinds.KEYWORD_ONLY,
+            kinds.VAR_POSITIONAL,
+        ):
+            words.append("*")
+        stars = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        words.append(stars + parameter.name)
+        before = parameter.kind
+    return ", ".join(words)
+
+
+def members(name: str) -> str:
+    cls = public(name)
+    assert isinstance(cls, type)
+    fields = {name for base in cls.__mro__ for name in getattr(base, "__annotations__", {})}
+    names = fields | {name for base in cls.__mro__ for name in vars(base)}
+    return ", ".join(sorted(name for name in names if not name.startswith("_")))
+
+
+def sections(text: str, section: str) -> set[str]:
+    """What the entries of a section of a Google docstring are called."""
+    found = re.search(rf"^{section}:\n((?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE)
+    return (
+        set() if found is None else set(re.findall(r"^    \*{0,2}(\w+):", found[1], re.MULTILINE))
+    )
+
+
+def test_the_names_are_these() -> None:
+    names = [*SIGNATURES, *MEMBERS, *ERRORS.split(", "), *VALUES.split(", ")]
+    assert sorted(higherhrnet_stream.__all__) == sorted(names)
+    assert len(set(names)) == len(names)
+    for name in names:
+        public(name)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_the_arguments_are_these(name: str) -> None:
+    assert signature(name) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_the_members_are_these(name: str) -> None:
+    assert members(name) == MEMBERS[name]
+
+
+@pytest.mark.parametrize("name", [*SIGNATURES, *MEMBERS])
+def test_what_is_public_is_described(name: str) -> None:
+    thing = public(name)
+    text = inspect.getdoc(thing) or ""
+    assert re.match(r"\S[^\n]*\.(\n\n|$)", text), f"{name}: one line first, what the caller gets"
+    if dataclasses.is_dataclass(thing):
+        texts = [inspect.getdoc(base) or "" for base in thing.__mro__]  # type: ignore[attr-defined]
+        described = set().union(*(sections(text, "Attributes") for text in texts))
+        fields = {field.name for field in dataclasses.fields(thing)}
+        assert {name for name in fields if not name.startswith("_")} <= described
+    elif name in SIGNATURES:
+        texts = [text, inspect.getdoc(thing.__init__) or ""]  # type: ignore[misc]
+        described = set().union(*(sections(text, "Args") for text in texts))
+        assert described == set(inspect.signature(thing).parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_every_method_that_users_call_or_write_is_described(name: str) -> None:
+    cls = public(name)
+    for member in filter(None, MEMBERS[name].split(", ")):
+        method = inspect.getattr_static(cls, member, None)
+        if inspect.isfunction(method):
+            assert inspect.getdoc(method), f"{name}.{member}"
+
+
+def test_the_version_is_said_in_one_place() -> None:
+    for path in ROOT.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert (higherhrnet_stream.__version__ in text) == (path.name == "higherhrnet_stream.py")
+    shown = subprocess.run(
+        [sys.executable, "run_stream.py", "--version"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shown.stdout == f"{higherhrnet_stream.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("stranger", "package"),
+    [
+        ("stream/__init__.py", "stream"),
+        ("configs/__init__.py", "configs"),
+        ("engine.py", "engine"),
+        ("grouping/__init__.py", "grouping"),
+    ],
+)
+def test_a_package_of_somebody_else_is_named(tmp_path: Path, stranger: str, package: str) -> None:
+    """As when a user's own folder of that name is where the program is started."""
+    path = tmp_path / stranger
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("raise SystemExit('the code of somebody else was run')\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    for start in (["-c", "import higherhrnet_stream"], ["-m", "run_stream", "demo"]):
+        result = subprocess.run(
+            [sys.executable, *start],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+        assert result.returncode == 1
+        last = result.stderr.strip().splitlines()[-1]
+        assert last.startswith(f"ImportError: higherhrnet_stream needs the package {package!r}")
+        assert str(path) in last and str(ROOT) in last
