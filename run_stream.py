@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -43,9 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 after bad input (one line on standard error),
     130 after Ctrl-C, 143 after SIGTERM.
     """
+    left_behind: list[str] = []
     with StopSignals() as signals:
-        code = run_command(lambda: _run(parse(arguments), signals))
-    return signals.exit_code if signals.received is not None and code != 2 else code
+        code = run_command(lambda: _run(parse(arguments), signals, left_behind))
+    if signals.received is not None and code != 2:
+        code = signals.exit_code
+    if left_behind:  # the interpreter would pull away what their native code stands on
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 def parse(arguments: Sequence[str] | None = None) -> Command:
@@ -93,7 +100,7 @@ def _outputs(named: list[str], options: dict[str, Any], terminal: TerminalConfig
     return named or ([] if benchmark else list(_UNNAMED))
 
 
-def _run(command: Command, signals: StopSignals) -> int:
+def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
     measured = command.options["profile"]
     profiler = Profiler(measured) if measured.profile or measured.benchmark else None
     terminal = Terminal(
@@ -110,7 +117,7 @@ def _run(command: Command, signals: StopSignals) -> int:
             **{**command.options, "profile": profiler},
             on_start=terminal.start,
             on_progress=bar.update,
-            on_end=terminal.end,
+            on_end=lambda pipeline: left_behind.extend(terminal.end(pipeline)),
         )
     return 0
 

@@ -29,6 +29,7 @@ PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 DEVELOPMENT = [
     "pytest>=8",
     "hypothesis>=6",
+    "coverage>=7.10",
     "ruff>=0.8",
     "mypy>=1.13",
     "jsonschema>=4",
@@ -46,7 +47,21 @@ setup(
     description="Real-time multi-person pose from any video: HigherHRNet as a streaming pipeline",
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
+    author="HigherHRNet Stream contributors",
     license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    keywords=["pose estimation", "keypoints", "multi-person", "real time", "video", "HigherHRNet"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Multimedia :: Video",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     packages=find_packages(
         include=[name for package in PACKAGES for name in (package, f"{package}.*")]
@@ -54,9 +69,10 @@ setup(
     py_modules=["higherhrnet_stream", "run_stream"],
     package_data={
         "": ["py.typed"],
+        "basics": ["data/*"],
         "configs": ["*/*.yaml"],
         "engine": ["weights/*"],
-        "stream": ["data/*", "schema/*"],
+        "stream": ["schema/*"],
         "stream.render": ["themes/*"],
         "stream.profile": ["schema.json"],
         "stream.profile.report": ["page/*"],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +13,7 @@ from configs.errors import SinkError
 
 
 @contextmanager
-def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def atomic_path(path: Path, *, durable: bool = False, suffix: str | None = None) -> Iterator[Path]:
     """A temporary path in the folder of `path` that takes its place when the block ends well.
 
     If the block raises, the temporary file is removed and what was at `path` stays as it was.
@@ -24,9 +24,11 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         path: What is to be written; its folder is made if it is not there.
         durable: Wait until the content is on the disk, so that not even a loss of power leaves an
             empty file. Costs up to a second on a busy disk.
+        suffix: How the temporary name ends; by default as `path` does, by which many writers choose
+            a format. Another one keeps half a file from programs that watch the folder for `path`'s.
 
     Yields:
-        The path to write to, with the suffix of `path`, by which many writers choose a format.
+        The path to write to.
 
     Raises:
         OSError: The folder cannot be made or written.
@@ -36,14 +38,12 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     # Part of the name: all of it and more could be longer than names may be.
-    prefix = f".{path.name[:40]}."
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    name = f".{path.name[:40]}.{secrets.token_hex(4)}{suffix or path.suffix}"
+    temporary = path.with_name(name)
+    # Not tempfile.mkstemp, whose files only their owner may read: what is written here is no secret.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        # mkstemp makes files that only their owner reads; what is written here is no secret.
-        temporary.chmod(0o666 & ~_umask())
         if durable:
             _flush_to_disk(temporary)
         temporary.replace(path)
@@ -124,9 +124,3 @@ def _is_special(path: Path) -> bool:
 def _flush_to_disk(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -25,23 +25,22 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from basics.demo import DEMO_CLIP, DEMO_FRAMES
 from basics.kernels import kernel
 from benchmarks.process import resident_mib
 from configs import load_keypoint_set
 from engine import PoseMaps, align
 from grouping import Grouper, People
-from stream.frame import SourceInfo
+from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.pipeline.pipeline import Pipeline
 from stream.render.renderer import Renderer
 from stream.sinks import make_sinks
-from stream.sources import FrameSlot, Source
-from stream.sources.making import DEMO_CLIP
+from stream.sources import Source
 from stream.sources.sequence import SequenceSource
 from tests.support.blank_engine import WorkEngine
 from tests.support.people import no_people
@@ -49,7 +48,6 @@ from tests.support.people import no_people
 STAGES = ("decode", "infer", "group", "render", "write")
 SLOW_MS, QUICK_MS = 10.0, 1.0
 SIZE = (480, 640)
-DEMO_FRAMES = 200
 
 
 @kernel
@@ -105,23 +103,20 @@ class WorkSource(Source):
     def interrupt(self) -> None:
         self._left = 0
 
-    def grab(self) -> bool:
+    def grab(self) -> FrameStamp | None:
         self._index += 1
         self._left -= 1
-        return self._left >= 0
-
-    def retrieve(self, slot: FrameSlot) -> None:
-        self._work()
-        slot.resize(*SIZE)
-        time_s, now_ns = self._index / 25, time.monotonic_ns()
-        slot.describe(
+        if self._left < 0:
+            return None
+        return FrameStamp(
             source=self.name,
             index=self._index,
-            time_s=time_s,
-            pts=None,
-            time_base=Fraction(1, 25),
-            capture_ns=now_ns,
+            time_s=self._index / 25,
         )
+
+    def retrieve(self, frame: Frame) -> None:
+        self._work()
+        frame.allocate(*SIZE)
 
 
 class WorkSink:

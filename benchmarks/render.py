@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.demo import DEMO_CLIP
 from configs import load_keypoint_set
 from grouping import People
 from stream.render.renderer import RenderConfig, Renderer, Status
@@ -35,7 +36,6 @@ from stream.sinks import VideoConfig
 from stream.sinks.browser.live_state import compress
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video_file import VideoFile, VideoFormat
-from stream.sources.making import DEMO_CLIP
 
 WIDTHS = {720: 1280, 1080: 1920, 2160: 3840}
 PEOPLE = (1, 10, 30)

@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from basics.demo import DEMO_CLIP
 from configs import GroupingConfig
 from engine import PoseMaps, align, load_checkpoint, load_network
 from engine.model_source import find_model
@@ -41,7 +42,6 @@ from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, open_runtime
 from engine.verify.maps import measure_parity
 from grouping import Grouper
-from stream.sources.making import DEMO_CLIP
 
 IMAGE_SIZE = (480, 640)
 TURNS = 2

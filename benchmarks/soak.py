@@ -22,18 +22,17 @@ from pathlib import Path
 
 import numpy as np
 
+from basics.demo import DEMO_CLIP, DEMO_FRAMES
 from benchmarks.process import open_files, resident_mib, threads
 from engine import open_estimator
 from stream import Pipeline, PipelineConfig, Progress
 from stream.estimator import suitable_grouper
 from stream.render.renderer import Renderer
 from stream.sinks import make_sinks
-from stream.sources.making import DEMO_CLIP
 from stream.sources.sequence import SequenceSource
 
 SETTLED_S = 60.0
 PERIOD_S = 1.0
-DEMO_FRAMES = 200
 FASTEST_FPS = 2000  # nothing reads more of the clip than this
 
 

@@ -31,6 +31,9 @@ CLIP_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, of the files that count as videos."""
 
+FRAMES_PER_CLIP = 4
+"""Frames taken of a clip where a few images are wanted: those that follow are much like them."""
+
 
 class ImageStore:
     """The images of several places, found by name: a context manager that owns the open archives.
@@ -236,6 +239,25 @@ class ImageStore:
         if self._archives.process != os.getpid():
             self._archives = _Archives()
         return self._archives
+
+
+def load_images(
+    places: Sequence[Path], *, frames_per_clip: int | None = FRAMES_PER_CLIP
+) -> list[NDArray[np.uint8]]:
+    """All images of some places at once, turned as their orientation tags say.
+
+    Args:
+        places: Folders, zip archives, images and clips.
+        frames_per_clip: How many frames of each clip, from its beginning; None is all.
+
+    Returns:
+        At least one image (H, W, 3) uint8 BGR.
+
+    Raises:
+        DataError: There are none, or one cannot be read.
+    """
+    with ImageStore(places, upright=True) as store:
+        return list(store.images(store.thinned(None), frames_per_clip=frames_per_clip))
 
 
 def is_image(name: str) -> bool:

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 from basics.cache import hash_file
+from basics.demo import DEMO_CLIP
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError
 from configs.flags import option
 from configs.units import Size, parse_size
+from datasets.images import FRAMES_PER_CLIP, ImageStore, is_clip, load_images
 from engine.config import RuntimeConfig
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource, find_model
-from engine.pictures import find_pictures, load_images, read_pictures
-from engine.runtimes import RUNTIMES, Runtime
+from engine.runtimes import RUNTIMES, Runtime, Workload
 from engine.runtimes.engine_file import (
     EngineDescription,
     EngineFile,
@@ -177,14 +178,15 @@ def _build_with_tensorrt(
 def _quantise(
     source: ModelSource, config: BuildConfig, input_size: InputSize
 ) -> tuple[EngineDescription, Path]:
-    entries = find_pictures(config.calibration, config.calibration_limit)
-    packed = quantise(source.path, read_pictures(entries), len(entries), input_size)
+    with ImageStore(config.calibration, upright=True) as store:
+        names = store.thinned(config.calibration_limit)
+        count = sum(FRAMES_PER_CLIP if is_clip(name) else 1 for name in names)
+        images = store.images(names, frames_per_clip=FRAMES_PER_CLIP)
+        packed = quantise(source.path, images, count, input_size)
     key = quantised_key(source.path)
     file = _engine_file(config, source.metadata.model.name, key)
     tools = {name: version(name) for name in ("nncf", "openvino")}
-    description = file.write(
-        key, packed, source.path.name, tools=tools, calibration_images=len(entries)
-    )
+    description = file.write(key, packed, source.path.name, tools=tools, calibration_images=count)
     return description, file.folder
 
 
@@ -219,9 +221,9 @@ def _measure(
     folder: Path,
     group: GroupPeople | None,
 ) -> EngineDescription:
-    images = load_images(config.images)
+    images = load_images(config.images or [DEMO_CLIP])
     try:
-        runtime = _open_built(source, config, folder)
+        runtime = _open_built(source, config, input_size, folder)
     except RuntimeUnavailableError as error:
         logger.warning("not measured: %s", error)
         return description
@@ -239,12 +241,18 @@ def _measure(
     return measured
 
 
-def _open_built(source: ModelSource, config: BuildConfig, folder: Path) -> Runtime:
+def _open_built(
+    source: ModelSource, config: BuildConfig, input_size: InputSize, folder: Path
+) -> Runtime:
     """What is in `folder`, not what the cache may have."""
     precision = config.used_precision
     has_engine = config.runtime in LIBRARIES or precision == "int8"
     return RUNTIMES[config.runtime].open(
-        source.path, source.metadata, precision, folder if has_engine else None
+        source.path,
+        source.metadata,
+        precision,
+        Workload(input_size=input_size),
+        engine_folder=folder if has_engine else None,
     )
 
 

@@ -22,7 +22,7 @@ from engine.geometry import Alignment, InputSize, align
 from engine.maps import PoseMaps
 from engine.model_source import find_model
 from engine.multi_view import View, combine_views
-from engine.runtimes import Runtime, Slot, open_runtime
+from engine.runtimes import Runtime, Slot, Workload, open_runtime
 
 # One is worked on while the next is laid into its buffer; more would only add latency.
 _IN_FLIGHT = 2
@@ -92,6 +92,7 @@ class Estimator:
         self._runtime = runtime
         self._flip = flip
         self._scales = tuple(sorted(scales, reverse=True))
+        self._workload = Workload(input_size=input_size, scales=self._scales)
         self._free: defaultdict[tuple[int, ...], deque[Slot]] = defaultdict(deque)
         self._closed = False
 
@@ -122,7 +123,7 @@ class Estimator:
         Returns:
             A ticket for each, to be taken in that order.
         """
-        alignments = [self._align(image.shape[:2]) for image in images_bgr]
+        alignments = [self._workload.alignments(image.shape[:2]) for image in images_bgr]
         groups: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
         for index, scales in enumerate(alignments):
             groups[tuple(alignment.input_size for alignment in scales)].append(index)
@@ -180,14 +181,6 @@ class Estimator:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _align(self, image_size: tuple[int, int]) -> list[Alignment]:
-        """One a scale, the largest first."""
-        smallest = min(self._scales)
-        return [
-            align(image_size, self.input_size, scale=scale, min_scale=smallest)
-            for scale in self._scales
-        ]
 
     def _start(
         self, images: Sequence[NDArray[np.uint8]], alignments: Sequence[Sequence[Alignment]]
@@ -273,12 +266,7 @@ def open_estimator(
         raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
     source = find_model(config.model, config.weights)
     metadata = source.metadata
-    runtime = open_runtime(source.path, metadata, config.runtime, config.precision)
-    return Estimator(
-        source.name,
-        runtime,
-        config.input_size or metadata.static_size or metadata.input_size,
-        config.flip,
-        config.scales,
-        batch_size,
-    )
+    input_size = config.input_size or metadata.static_size or metadata.input_size
+    workload = Workload(input_size=input_size, scales=config.scales)
+    runtime = open_runtime(source.path, metadata, config.runtime, config.precision, workload)
+    return Estimator(source.name, runtime, input_size, config.flip, config.scales, batch_size)

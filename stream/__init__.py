@@ -3,7 +3,7 @@
 from basics.statistics import Statistics
 from stream.api import annotate, iterate, run
 from stream.estimator import PeopleConfig
-from stream.frame import Frame, SourceInfo
+from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
@@ -15,14 +15,14 @@ from stream.profile import ProfileConfig
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
 from stream.sinks import BrowserConfig, RunInfo, Sink, VideoConfig, make_sinks
-from stream.sources import FrameSlot, Source, SourceConfig, SourceHealth, open_source, open_sources
+from stream.sources import Source, SourceConfig, SourceHealth, open_source, open_sources
 
 __all__ = [
     "EVERY_FRAME",
     "LATEST",
     "BrowserConfig",
     "Frame",
-    "FrameSlot",
+    "FrameStamp",
     "PeopleConfig",
     "PerSource",
     "Pipeline",

@@ -1,6 +1,4 @@
-"""Synthetic people: rendered pictures and clips with exact COCO-17 keypoints. The door is `python
--m synthetic`.
-"""
+"""Synthetic people: rendered images and clips with exact COCO-17 keypoints; `python -m synthetic`."""
 
 from synthetic.images import ImageMaker, ImagesConfig, write_images
 

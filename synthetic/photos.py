@@ -6,19 +6,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import zipfile
-from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import DataError, RuntimeUnavailableError
+from datasets.images import ImageStore, is_image
 
 Image = NDArray[np.uint8]
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _TEXTURES = ("brick.png", "grass.png", "gravel.png")  # CC0, per scikit-image's data/README.txt
 _TRIES = 30
 _SMALLEST_CROP_PX = 128
@@ -26,39 +24,50 @@ _MARGIN_PX = 12
 """How far a crop stays away from annotated people: boxes are often a little tight."""
 
 
-@dataclass
 class PhotoLibrary:
-    """Photographs by name, read when they are asked for; keeps archives open until it is closed.
+    """Photographs, read when they are asked for: a context manager that owns the store they are in.
 
-    `people` maps a file's name to boxes (k, 4) x, y, width, height that crops keep clear of.
+    Attributes:
+        names: Of the photographs in the store.
+        people: Boxes (k, 4) x, y, width, height that crops keep clear of, by file name.
     """
 
-    files: list[tuple[Path, str]]
-    people: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    _archives: dict[Path, zipfile.ZipFile] = field(default_factory=dict, repr=False)
+    def __init__(
+        self, store: ImageStore, people: dict[str, NDArray[np.float64]] | None = None
+    ) -> None:
+        self.names = tuple(filter(is_image, store.names))
+        self.people = people or {}
+        self._store = store
 
     @classmethod
     def open(cls, sources: tuple[str, ...], annotations: tuple[str, ...] = ()) -> PhotoLibrary:
-        """All pictures in `sources` (folders, zip archives, single files).
+        """All photographs in some places.
 
-        annotations are COCO files that say where people are in them. Raises DataError for a source
-        that is missing, damaged or without pictures.
+        Args:
+            sources: Folders, zip archives and single files.
+            annotations: COCO files that say where people are in them. Their boxes are of the pixels
+                as they are stored: photographs are not turned as their orientation tags say then.
+
+        Raises:
+            DataError: A source is missing, damaged or without photographs, or the annotations
+                cannot be used.
         """
-        files: list[tuple[Path, str]] = []
-        for source in sources:
-            found = _list(Path(source))
-            if not found:
-                raise DataError(f"no pictures ({', '.join(_SUFFIXES)}) in {source!r}")
-            files += found
         people: dict[str, NDArray[np.float64]] = {}
         for path in annotations:
             people.update(_read_boxes(Path(path)))
-        return cls(files, people)
+        for source in sources:
+            with ImageStore([Path(source)]) as each:
+                if not any(map(is_image, each.names)):
+                    raise DataError(f"no photographs in {source!r}")
+        store = ImageStore([Path(source) for source in sources], upright=not annotations)
+        return cls(store, people)
 
     @classmethod
     def textures(cls) -> PhotoLibrary:
-        """scikit-image's brick, grass and gravel; RuntimeUnavailableError where it is not
-        installed.
+        """scikit-image's brick, grass and gravel.
+
+        Raises:
+            RuntimeUnavailableError: scikit-image is not installed.
         """
         package = importlib.util.find_spec("skimage")
         if package is None or package.origin is None:
@@ -67,10 +76,10 @@ class PhotoLibrary:
                 "higherhrnet-stream[synthetic]`"
             )
         folder = Path(package.origin).parent / "data"
-        return cls([(folder / name, "") for name in _TEXTURES])
+        return cls(ImageStore([folder / name for name in _TEXTURES]))
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.names)
 
     def __enter__(self) -> PhotoLibrary:
         return self
@@ -79,28 +88,16 @@ class PhotoLibrary:
         self.close()
 
     def close(self) -> None:
-        for archive in self._archives.values():
-            archive.close()
-        self._archives.clear()
+        """Closes the archives."""
+        self._store.close()
 
     def read(self, index: int) -> Image:
-        """A whole photograph (h, w, 3) RGB; raises DataError if it cannot be decoded."""
-        path, member = self.files[index]
-        try:
-            if member:
-                if path not in self._archives:
-                    self._archives[path] = zipfile.ZipFile(path)
-                content = self._archives[path].read(member)
-            else:
-                content = path.read_bytes()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"cannot read {str(path)!r} {member}: {error}".rstrip()) from error
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DataError(
-                f"{member or str(path)!r} is not a picture that OpenCV can read; take it out of "
-                "the backgrounds"
-            )
+        """A whole photograph (h, w, 3) RGB.
+
+        Raises:
+            DataError: It cannot be read or decoded.
+        """
+        image = self._store.read(self.names[index])
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
     def crop(
@@ -112,10 +109,9 @@ class PhotoLibrary:
         Raises DataError if no photograph has enough room beside its people.
         """
         for _ in range(_TRIES):
-            index = int(rng.integers(len(self.files)))
-            image = self.read(index)
-            path, member = self.files[index]
-            window = self._window(image, width / height, Path(member or path).name, largest, rng)
+            index = int(rng.integers(len(self)))
+            image, name = self.read(index), PurePosixPath(self.names[index]).name
+            window = self._window(image, width / height, name, largest, rng)
             if window is None:
                 continue
             left, top, right, bottom = window
@@ -160,28 +156,6 @@ def _meets(boxes: NDArray[np.float64], window: tuple[int, int, int, int]) -> boo
     x, y, width, height = boxes.T
     across = (x - _MARGIN_PX < right) & (x + width + _MARGIN_PX > left)
     return bool((across & (y - _MARGIN_PX < bottom) & (y + height + _MARGIN_PX > top)).any())
-
-
-def _list(source: Path) -> list[tuple[Path, str]]:
-    if source.is_dir():
-        return [
-            (path, "") for path in sorted(source.rglob("*")) if path.suffix.lower() in _SUFFIXES
-        ]
-    if source.suffix.lower() == ".zip":
-        try:
-            with zipfile.ZipFile(source) as archive:
-                return [
-                    (source, name)
-                    for name in sorted(archive.namelist())
-                    if name.lower().endswith(_SUFFIXES)
-                ]
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"cannot open the archive {str(source)!r}: {error}") from error
-    if not source.exists():
-        raise DataError(
-            f"no backgrounds at {str(source)!r}: give a folder, a zip archive or a picture"
-        )
-    return [(source, "")] if source.suffix.lower() in _SUFFIXES else []
 
 
 def _read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:

@@ -84,7 +84,7 @@ def open_plaza(
         field_of_view=0.82 * min(1.0, width / height / 1.33),
         pitch=-0.085,
     )
-    names = {path.stem: index for index, (path, _) in enumerate(textures.files)}
+    names = {name.removesuffix(".png"): index for index, name in enumerate(textures.names)}
     gravel, brick, grass = (textures.read(names[name]) for name in ("gravel", "brick", "grass"))
     atlas = build_atlas([gravel, np.rot90(brick).copy(), grass])
     light = Light(

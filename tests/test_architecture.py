@@ -1,5 +1,5 @@
-"""The floors of the house (docs: DESIGN): an import goes down, or stays on its floor inside one
-room.
+"""The layers of packages and of modules inside packages (docs/design.md): an import goes down, or
+stays inside its package.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from setuptools import find_packages
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOOR = {
+LAYER_OF = {
     "run_stream": 6,
     "higherhrnet_stream": 5,
     "stream": 4,
@@ -29,10 +29,35 @@ FLOOR = {
     "configs": 0,
 }
 # The steps sideways, each taken inside a function: validation while training, and the command that
-# builds engines, which hands grouping to the room that measures parity without knowing it.
+# builds engines, which hands grouping to the package that measures parity without knowing it.
 SIDEWAYS = {"training": "evaluation", "engine/commands/people.py": "grouping"}
 # The layers inside a package, the lowest first: a part imports parts of lower layers and itself.
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
+    "grouping": (
+        ("assignment", "maps", "people", "suppression"),
+        ("candidates", "tiles"),
+        ("matching", "peaks", "refinement"),
+        ("grouper",),
+        ("__init__",),
+    ),
+    "evaluation": (
+        ("metrics",),
+        ("measuring",),
+        ("report",),
+        ("commands",),
+        ("__main__", "__init__"),
+    ),
+    "training": (
+        ("augmentation", "checkpoints", "optimizer", "processes", "schedule", "targets"),
+        ("losses",),
+        ("dataset", "scalars"),
+        ("pictures", "sampling", "validation"),
+        ("run",),
+        ("trainer",),
+        ("fit",),
+        ("__main__", "__init__"),
+    ),
     "engine": (
         ("geometry",),
         ("maps",),
@@ -40,7 +65,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("onnx",),
         ("runtimes",),
         ("model_source",),
-        ("verify", "multi_view", "config", "pictures"),
+        ("verify", "multi_view", "config"),
         ("build", "estimator"),
         ("commands",),
         ("__main__", "__init__"),
@@ -71,15 +96,15 @@ LATE = {
 
 
 def modules() -> list[Path]:
-    rooms = [path for name in FLOOR if (path := ROOT / name).is_dir()]
+    packages = [path for name in LAYER_OF if (path := ROOT / name).is_dir()]
     return [
         ROOT / "run_stream.py",
         ROOT / "higherhrnet_stream.py",
-        *(file for room in rooms for file in sorted(room.rglob("*.py"))),
+        *(file for package in packages for file in sorted(package.rglob("*.py"))),
     ]
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
@@ -96,20 +121,20 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_an_import_goes_down_or_stays_in_its_room(path: Path) -> None:
-    room, name = room_of(path), path.relative_to(ROOT).as_posix()
-    for other in imports(path) & FLOOR.keys() - {room}:
-        sideways = other in (SIDEWAYS.get(room), SIDEWAYS.get(name)) and other not in imports(
+def test_an_import_goes_down_or_stays_in_its_package(path: Path) -> None:
+    package, name = package_of(path), path.relative_to(ROOT).as_posix()
+    for other in imports(path) & LAYER_OF.keys() - {package}:
+        sideways = other in (SIDEWAYS.get(package), SIDEWAYS.get(name)) and other not in imports(
             path, top_level_only=True
         )
-        assert FLOOR[other] < FLOOR[room] or sideways, f"{name} imports {other}"
+        assert LAYER_OF[other] < LAYER_OF[package] or sideways, f"{name} imports {other}"
 
 
 def graph(package: str) -> dict[str, set[str]]:
     """Every module of a package, and the modules of the package that it imports, wherever it does;
     but for types alone.
     """
-    files = {dotted(path): path for path in modules() if room_of(path) == package}
+    files = {dotted(path): path for path in modules() if package_of(path) == package}
     edges: dict[str, set[str]] = {}
     for name, path in files.items():
         found = edges.setdefault(name, set())
@@ -134,7 +159,7 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from statements(child)
 
 
-@pytest.mark.parametrize("package", [name for name in FLOOR if (ROOT / name).is_dir()])
+@pytest.mark.parametrize("package", [name for name in LAYER_OF if (ROOT / name).is_dir()])
 def test_no_module_imports_itself_through_others(package: str) -> None:
     try:
         TopologicalSorter(graph(package)).prepare()
@@ -153,23 +178,23 @@ def test_an_import_inside_a_package_goes_down_its_layers(package: str) -> None:
             assert below == part or layer[below] < layer[part], f"{name} imports {other}"
 
 
-@pytest.mark.parametrize("room", ["configs", "grouping", "stream"])
-def test_a_core_room_imports_no_optional_package_at_its_top(room: str) -> None:
-    for path in sorted((ROOT / room).rglob("*.py")):
+@pytest.mark.parametrize("package", ["configs", "grouping", "stream"])
+def test_a_core_package_imports_no_optional_package_at_its_top(package: str) -> None:
+    for path in sorted((ROOT / package).rglob("*.py")):
         early = imports(path, top_level_only=True) & LATE
         assert not early, f"{path.relative_to(ROOT)} imports {early} at its top"
 
 
 @pytest.mark.parametrize(
-    "room", ["grouping", "stream", "engine", "higherhrnet_stream", "run_stream"]
+    "package", ["grouping", "stream", "engine", "higherhrnet_stream", "run_stream"]
 )
-def test_importing_the_core_does_not_import_torch(room: str) -> None:
-    code = f"import {room}, sys; sys.exit('torch' in sys.modules)"
+def test_importing_the_core_does_not_import_torch(package: str) -> None:
+    code = f"import {package}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_every_package_is_installed() -> None:
-    roots = [name for name in FLOOR if (ROOT / name).is_dir()]
+    roots = [name for name in LAYER_OF if (ROOT / name).is_dir()]
     packaged = set(find_packages(str(ROOT), include=[f"{root}*" for root in roots]))
     for folder in sorted({path.parent for path in modules()} - {ROOT}):
         assert ".".join(folder.relative_to(ROOT).parts) in packaged, f"{folder} has no __init__.py"

@@ -4,14 +4,18 @@ come from.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+import higherhrnet_stream
 
 import run_stream
 from configs import ConfigError
@@ -19,7 +23,12 @@ from configs.commands import command_parser
 from configs.flags import from_namespace
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 PERFORMANCE = ROOT / "docs" / "performance.md"
 ROOMS = ("engine", "training", "evaluation", "synthetic")
 ELIDED = "..."  # the rest of a command that running text does not repeat
@@ -171,7 +180,7 @@ def test_every_command_parses(command: Command) -> None:
 def test_every_benchmark_is_there_with_its_flags(command: Command) -> None:
     path = ROOT / Path(*command.words[2].split(".")).with_suffix(".py")
     assert path.is_file()
-    for flag in command.words[3:]:
+    for flag in {*command.words[3:]} - {"--help"}:
         assert not flag.startswith("--") or f'"{flag}"' in path.read_text(encoding="utf-8"), (
             f"{path.name} has no {flag}"
         )
@@ -193,11 +202,24 @@ def test_docker_commands_fit_the_dockerfiles(command: Command) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_on_pages_needs_the_public_api_alone(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module in {*sys.stdlib_module_names, "higherhrnet_stream", "numpy"}
+                if node.module == "higherhrnet_stream":
+                    assert {alias.name for alias in node.names} <= set(higherhrnet_stream.__all__)
+            elif isinstance(node, ast.Import):
+                assert {alias.name for alias in node.names} <= {*sys.stdlib_module_names, "cv2"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_extras_and_scripts_that_are_named_exist(page: Path) -> None:
     text, setup = page.read_text(encoding="utf-8"), (ROOT / "setup.py").read_text(encoding="utf-8")
     for extra in re.findall(r"pip install [^\n]*\.\[([\w,]+)\]", text):
         assert all(f'"{name}":' in setup for name in extra.split(",")), extra
-    for script in re.findall(r"(?:^|[`\s])scripts/(\w+)", text):
+    for script in re.findall(r"(?:^|[`\s])scripts/([\w-]+)", text):
         assert (ROOT / "scripts" / script).is_file(), script
 
 
@@ -270,6 +292,25 @@ def test_what_the_code_cites_can_be_read_in_the_repository() -> None:
             assert section in headings, f"{path.relative_to(ROOT)} cites section {section}"
             cited += 1
     assert cited > 15
+
+
+def test_every_place_that_contributors_are_sent_to_is_there() -> None:
+    (table,) = [table for table in tables(ROOT / "CONTRIBUTING.md") if "to change" in table[0]]
+    places = [code for _, cell in table[1:] for code in inline(cell)]
+    paths = [code for code in places if "/" in code]
+    assert len(table) > 10 and len(paths) > 20
+    for path in paths:
+        assert (ROOT / path).exists(), path
+    assert {code for code in places if "/" not in code} == {
+        "Sink",
+        "Source",
+        "Runtime",
+        "...Config",
+    }
+    for name in ("Sink", "Source", "Runtime"):
+        (row,) = [row for row in table if f"`{name}`" in row[1]]
+        home = next(code for code in inline(row[1]) if code.endswith("base.py"))
+        assert f"class {name}" in (ROOT / home).read_text(encoding="utf-8")
 
 
 def test_the_checks_see_commands_and_find_mistakes() -> None:

@@ -50,17 +50,17 @@ SIGNATURES = {
     "refine, refine_floor, min_person_score, duplicate_distance_px, reweight_by_distance",
     "Frame": "image, source, index, time_s, capture_ns, pts, time_base, epoch, source_index, "
     "left_ns",
+    "FrameStamp": "*, source, index, time_s, capture_ns, pts, time_base, epoch",
     "SourceInfo": "*, name, width, height, fps, frame_count, duration_s, time_base, audio_path, "
     "live",
     "RunInfo": "*, model, runtime, precision, keypoint_set",
 }
 # What users write classes of their own against, or are given: methods and attributes.
 MEMBERS = {
-    "Source": "close, grab, info, interrupt, live, name, open, read_into, retrieve, time_s",
+    "Source": "close, grab, info, interrupt, live, name, open, read_into, retrieve",
     "Sink": "close, needs_image, open, write",
     "Stage": "",
     "Estimator": "close, in_flight, result, submit, submit_batch",
-    "FrameSlot": "describe, resize",
     "Progress": "drops, elapsed_s, expected, finished, frames",
     "Summary": "depths, drops, elapsed_s, fps, frames, latency_ms, people, slowest, sources, "
     "stages, stopped",

@@ -5,6 +5,7 @@ engine of the tests stands in.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -341,8 +342,13 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
-    hold = threading.Event()
-    with tcp_server(lambda connection: bool(hold.wait(20))) as port:
+    asked, hold = threading.Event(), threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        asked.set()
+        hold.wait(20)
+
+    with tcp_server(answer) as port:
         line = command(f"rtsp://127.0.0.1:{port}/live", "-o", "-", engine="blank")
         process = subprocess.Popen(
             line,
@@ -352,7 +358,8 @@ def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
             text=True,
             env=ENVIRONMENT,
         )
-        time.sleep(4)
+        assert asked.wait(30)
+        time.sleep(0.3)
         start_s = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=15)

@@ -1,5 +1,5 @@
 """Names of parameters: the official ones, those of mmpose 0.x, and what wrappers put before them
-(docs/reference.md, section 1.9).
+(docs/reference.md, section 1.3).
 
 Official and mmpose checkpoints hold the same tensors under the same names; mmpose puts
 `keypoint_head.` before the head's and `backbone.` before the rest. Data parallel training puts

@@ -1,4 +1,4 @@
-"""Weights into networks (docs/reference.md, section 1.8)."""
+"""Weights into networks (docs/reference.md, section 1.3)."""
 
 from __future__ import annotations
 

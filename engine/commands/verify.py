@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from basics.demo import DEMO_CLIP
 from configs import ExecutionError
 from configs.commands import Say
 from configs.flags import option
+from datasets.images import load_images
 from engine.commands.people import group_people
 from engine.config import RuntimeConfig
 from engine.model_source import find_model
-from engine.pictures import load_images
-from engine.runtimes import open_runtime
+from engine.runtimes import Workload, open_runtime
 from engine.verify.maps import TOLERANCES, measure_parity
 from engine.verify.reference import open_reference
 
@@ -36,18 +37,16 @@ def run_verify(config: VerifyConfig, say: Say) -> None:
         ModelError, DataError, RuntimeUnavailableError: What is to be compared is not there.
     """
     source = find_model(config.model, config.weights)
-    images = load_images(config.images)
+    images = load_images(config.images or [DEMO_CLIP])
+    input_size = config.input_size or source.metadata.input_size
+    workload = Workload(input_size=input_size)
     with (
-        open_runtime(source.path, source.metadata, config.runtime, config.precision) as runtime,
+        open_runtime(
+            source.path, source.metadata, config.runtime, config.precision, workload
+        ) as runtime,
         open_reference(source, runtime) as reference,
     ):
-        parity = measure_parity(
-            runtime,
-            reference,
-            images,
-            config.input_size or source.metadata.input_size,
-            group_people(source),
-        )
+        parity = measure_parity(runtime, reference, images, input_size, group_people(source))
         name, precision = runtime.name, runtime.precision
     say(f"{source.name} on {name} in {precision}: {in_a_line(parity.to_dict())}")
     wrong = TOLERANCES[precision].exceeded_by(parity)

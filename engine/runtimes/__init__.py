@@ -1,6 +1,6 @@
 """Runtimes by name, behind one protocol (`engine.runtimes.base`)."""
 
-from engine.runtimes.base import Runtime, Slot
+from engine.runtimes.base import Runtime, Slot, Workload
 from engine.runtimes.registry import PRECISIONS, RUNTIMES, open_runtime
 
-__all__ = ["PRECISIONS", "RUNTIMES", "Runtime", "Slot", "open_runtime"]
+__all__ = ["PRECISIONS", "RUNTIMES", "Runtime", "Slot", "Workload", "open_runtime"]

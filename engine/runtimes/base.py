@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import ConfigError, load_keypoint_set
-from engine.geometry import Alignment, check_input_size
+from engine.geometry import Alignment, InputSize, align, check_input_size
 from engine.maps import MAX_CANDIDATES, Candidates, PoseMaps
 from engine.onnx.metadata import ModelMetadata
 
@@ -74,6 +74,29 @@ class Slot:
         candidates = Candidates(self.x[index], self.y[index], self.score[index], self.tag[index])
         tags = self.tags[index].transpose(0, 2, 3, 1)
         return PoseMaps(self.heatmaps[index], tags, alignment, candidates, give_back)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What a run is going to ask of its runtime; those that build engines build for it.
+
+    Attributes:
+        input_size: Short side, or (height, width), of scale 1.
+        scales: Sizes of the image relative to that.
+    """
+
+    input_size: InputSize
+    scales: tuple[float, ...] = (1.0,)
+
+    def alignments(self, image_size: tuple[int, int]) -> list[Alignment]:
+        """How an image of (height, width) is laid into the network input, one alignment per scale,
+        the largest scale first.
+        """
+        smallest = min(self.scales)
+        return [
+            align(image_size, self.input_size, scale=scale, min_scale=smallest)
+            for scale in sorted(self.scales, reverse=True)
+        ]
 
 
 class Runtime(ABC):

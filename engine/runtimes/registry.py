@@ -6,6 +6,7 @@ import ctypes
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -16,7 +17,7 @@ from basics.packages import import_package
 from configs import ConfigError, ExecutionError, PoseStreamError, RuntimeUnavailableError, one_line
 from configs.loading import nearest
 from engine.onnx.metadata import ModelMetadata
-from engine.runtimes.base import Runtime
+from engine.runtimes.base import Runtime, Workload
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class RuntimeEntry:
         path: Path,
         metadata: ModelMetadata,
         precision: str = "auto",
+        workload: Workload | None = None,
         engine_folder: Path | None = None,
     ) -> Runtime:
         """The runtime with an exported model.
@@ -73,6 +75,7 @@ class RuntimeEntry:
             path: The ONNX file.
             metadata: What is in it.
             precision: One that the runtime offers; `auto` is the first of them.
+            workload: What a run is going to ask of it; by default the model at its own input size.
             engine_folder: The only place to look for the engine in, for runtimes that build one and
                 for int8; by default it is looked for beside the model and in the cache.
 
@@ -83,13 +86,23 @@ class RuntimeEntry:
         """
         self.check()
         make: Callable[..., Runtime] = self.runtime_class()
-        places = {} if engine_folder is None else {"engine_folder": engine_folder}
+        workload = workload or Workload(input_size=metadata.static_size or metadata.input_size)
+        more: dict[str, Any] = {} if engine_folder is None else {"engine_folder": engine_folder}
+        if self.needs_gpu and self.builds:
+            more["workload"] = workload
         precision = self.precisions[0] if precision == "auto" else precision
         try:
-            return make(path, metadata, precision, **places)
+            with ExitStack() as stack:
+                runtime = stack.enter_context(make(path, metadata, precision, **more))
+                if self.needs_gpu:
+                    _try_out(runtime, workload)
+                stack.pop_all()
+                return runtime
         except PoseStreamError:
             raise
         except Exception as error:
+            # An old driver is a TypeError of TensorRT's bindings, a GPU that torch has no kernels
+            # for a RuntimeError: libraries raise whatever they like.
             logger.debug("%s could not start", self.name, exc_info=True)
             raise ExecutionError(f"{self.name} could not start: {one_line(error)}") from error
 
@@ -165,7 +178,11 @@ RUNTIME_NAMES = tuple(_CANDIDATES)  # that `choose` and `open_runtime` know
 
 
 def open_runtime(
-    path: Path, metadata: ModelMetadata, name: str = "auto", precision: str = "auto"
+    path: Path,
+    metadata: ModelMetadata,
+    name: str = "auto",
+    precision: str = "auto",
+    workload: Workload | None = None,
 ) -> Runtime:
     """The runtime called `name` with an exported model; the log says what was taken, and what was
     not and why.
@@ -175,6 +192,7 @@ def open_runtime(
         metadata: What is in it.
         name: `auto` is the first of all that works, `torch` the GPU's or else the CPU's.
         precision: `auto` is the runtime's first: half on GPUs, single on CPUs.
+        workload: What a run is going to ask of it; by default the model at its own input size.
 
     Raises:
         ConfigError: An unknown name, or a precision that the runtime does not offer.
@@ -183,15 +201,17 @@ def open_runtime(
         ExecutionError: The runtime that was asked for cannot start.
     """
     entries = choose(name, precision)
-    reasons = []
+    reasons: list[str] = []
     for entry in entries:
         try:
-            runtime = entry.open(path, metadata, precision)
+            runtime = entry.open(path, metadata, precision, workload)
         except PoseStreamError as error:
             if len(entries) == 1:
                 raise
+            # A GPU that is there and idle is worth a word; a runtime that is not installed is not.
+            level = logging.WARNING if entry.needs_gpu and _has_cuda_driver() else logging.INFO
+            logger.log(level, "runtime %s not taken: %s", entry.name, error)
             reasons.append(str(error))
-            logger.info("runtime %s not taken: %s", entry.name, error)
             continue
         logger.info(
             "%s runs on %s (%s) in %s",
@@ -239,6 +259,12 @@ def describe_runtimes() -> dict[str, str]:
         else:
             states[name] = f"yes: {getattr(module, '__version__', '')}"
     return states
+
+
+def _try_out(runtime: Runtime, workload: Workload) -> None:
+    """One image, so that what fails only at the first one fails before a run has begun."""
+    slot = runtime.make_slot(*workload.alignments((1080, 1920))[0].input_size)
+    runtime.result(runtime.submit(slot))
 
 
 @cache

@@ -50,9 +50,7 @@ class TorchCuda(Runtime):
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
             self._graph: Any = PoseGraph(network, metadata.map_stride).to("cuda")
-        except (
-            RuntimeError
-        ) as error:  # out of memory, or a GPU that this build of torch has no kernels for
+        except RuntimeError as error:  # out of memory
             raise ExecutionError(
                 f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}"
             ) from error
@@ -71,17 +69,24 @@ class TorchCuda(Runtime):
         kinds = {
             name: torch.int32 if name in ("x", "y") else torch.float32 for name in OUTPUT_TYPES
         }
-        host = {
-            name: torch.zeros(shapes[name], dtype=kinds[name], pin_memory=True)
-            for name in OUTPUT_TYPES
-        }
-        host_images = torch.zeros((batch, height, width, 3), dtype=torch.uint8, pin_memory=True)
+        image_shape = (batch, height, width, 3)
         try:
+            host = {
+                name: torch.zeros(shapes[name], dtype=kinds[name], pin_memory=True)
+                for name in OUTPUT_TYPES
+            }
+            host_images = torch.zeros(image_shape, dtype=torch.uint8, pin_memory=True)
             images = host_images.to("cuda")
             graph, outputs = self._record(images)
         except torch.cuda.OutOfMemoryError as error:
             raise ExecutionError(
-                f"not enough GPU memory for images {batch}x{height}x{width}: take a smaller size"
+                f"not enough GPU memory for images {image_shape}: take a smaller input size"
+            ) from error
+        except RuntimeError as error:
+            # The first kernels run here: a GPU that this build of torch has none for, memory that
+            # cannot be pinned, a precision that cuDNN refuses.
+            raise ExecutionError(
+                f"torch cannot prepare for images {image_shape}: {one_line(error)}"
             ) from error
         event = torch.cuda.Event(blocking=True)
         device = _Device(host_images, host, images, outputs, graph, event)

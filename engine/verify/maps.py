@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,8 +147,8 @@ def measure_parity(
     for alignment, found, expected in _pairs(runtime, reference, images, input_size):
         if group is not None:
             comparison.add(*(group(slot.maps(0, alignment)) for slot in (found, expected)))
-        heatmaps.append(np.abs(found.heatmaps - expected.heatmaps))
-        tags.append(np.abs(found.tags - expected.tags))
+        heatmaps.append(_largest_and_mean(found.heatmaps, expected.heatmaps))
+        tags.append(_largest_and_mean(found.tags, expected.tags))
         for joint in range(expected.x.shape[1]):
             ours, theirs = _peaks(found, joint), _peaks(expected, joint)
             peaks += len(theirs)
@@ -161,10 +160,10 @@ def measure_parity(
     drift = np.concatenate(drifts)
     return Parity(
         images=len(heatmaps),
-        heatmap_max=_over(np.max, heatmaps),
-        heatmap_mean=_over(np.mean, heatmaps),
-        tag_max=_over(np.max, tags),
-        tag_mean=_over(np.mean, tags),
+        heatmap_max=float(np.max(heatmaps, axis=0)[0]),
+        heatmap_mean=float(np.mean(heatmaps, axis=0)[1]),
+        tag_max=float(np.max(tags, axis=0)[0]),
+        tag_mean=float(np.mean(tags, axis=0)[1]),
         peaks=peaks,
         peaks_lost=lost,
         peaks_gained=gained,
@@ -176,15 +175,19 @@ def measure_parity(
 def _pairs(
     runtime: Runtime, reference: Runtime, images: Iterable[NDArray[np.uint8]], input_size: InputSize
 ) -> Iterator[tuple[Alignment, Slot, Slot]]:
+    """For every image its alignment, and the slots of both runtimes with its maps until the next."""
+    kept: dict[tuple[int, int], tuple[Slot, Slot]] = {}  # a slot may hold a lot of a GPU's memory
     for image in images:
         alignment = align(image.shape[:2], input_size)
-        slots = []
-        for each in (runtime, reference):
-            slot = each.make_slot(*alignment.input_size)
+        size = alignment.input_size
+        if size not in kept:
+            kept[size] = runtime.make_slot(*size), reference.make_slot(*size)
+        for each, slot in zip((runtime, reference), kept[size], strict=True):
             alignment.warp(image, out=slot.images[0])
-            slots.append(each.result(each.submit(slot)))
-        rows, columns = slots[1].heatmaps.shape[2:]
-        yield alignment.with_map_size((rows, columns)), slots[0], slots[1]
+            each.result(each.submit(slot))
+        ours, theirs = kept[size]
+        rows, columns = theirs.heatmaps.shape[2:]
+        yield alignment.with_map_size((rows, columns)), ours, theirs
 
 
 def _peaks(slot: Slot, joint: int) -> NDArray[np.float64]:
@@ -193,5 +196,8 @@ def _peaks(slot: Slot, joint: int) -> NDArray[np.float64]:
     return np.stack((slot.x[0, joint][seen], slot.y[0, joint][seen]), axis=1).astype(np.float64)
 
 
-def _over(function: Callable[[NDArray[Any]], Any], differences: list[NDArray[np.float32]]) -> float:
-    return float(function(np.array([function(difference) for difference in differences])))
+def _largest_and_mean(
+    found: NDArray[np.float32], expected: NDArray[np.float32]
+) -> tuple[float, float]:
+    difference = np.abs(found - expected)
+    return float(difference.max()), float(difference.mean())

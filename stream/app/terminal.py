@@ -58,8 +58,12 @@ class Terminal:
         """`on_start` of `stream.run`."""
         self._signals.on_stop = pipeline.stop
 
-    def end(self, pipeline: Pipeline) -> None:
-        """`on_end` of `stream.run`: says what the run came to."""
+    def end(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """`on_end` of `stream.run`: says what the run came to.
+
+        Returns:
+            The stages that hang, where the run failed; one that was stopped is left at once then.
+        """
         self.bar.stop()
         figures = None if self._profiler is None else self._profiler.figures
         summary = pipeline.summary()
@@ -77,3 +81,4 @@ class Terminal:
             # outputs are finished.
             sys.stdout.flush()
             os._exit(self._signals.exit_code)
+        return pipeline.left_behind

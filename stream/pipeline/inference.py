@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.estimator import Estimator
+from stream.frame import Frame
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import Closed, HandOver
 from stream.pipeline.item import InferredItem
@@ -15,7 +16,6 @@ from stream.pipeline.lane import Lane
 from stream.pipeline.ring import Lease
 from stream.pipeline.round_robin import RoundRobinReader
 from stream.pipeline.worker import Worker
-from stream.sources import FrameSlot
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class _Submitted:
     """
 
     lane: Lane
-    lease: Lease[FrameSlot]
+    lease: Lease[Frame]
     ticket: Any
     begin_ns: int
     spent_ns: int
@@ -43,7 +43,7 @@ class InferWorker(Worker):
     def __init__(
         self,
         context: RunContext,
-        reader: RoundRobinReader[FrameSlot],
+        reader: RoundRobinReader[Frame],
         outbox: HandOver[InferredItem],
         estimator: Estimator,
         *,
@@ -105,10 +105,8 @@ class InferWorker(Worker):
             self._depth.add(len(lanes[index].ring))
         first, lease = found[0]
         try:
-            with self._submit.measure(lease.slot.frame.index, first) as submit:
-                tickets = self._estimator.submit_batch(
-                    [lease.slot.frame.image for _, lease in found]
-                )
+            with self._submit.measure(lease.slot.index, first) as submit:
+                tickets = self._estimator.submit_batch([lease.slot.image for _, lease in found])
         except BaseException:
             for _, lease in found:
                 lease.release()
@@ -127,7 +125,7 @@ class InferWorker(Worker):
         batch = self._pending[0]
         while batch:
             submitted = batch[0]
-            frame, source = submitted.lease.slot.frame, submitted.lane.index
+            frame, source = submitted.lease.slot, submitted.lane.index
             with self._wait.measure(frame.index, source) as wait:
                 maps = self._estimator.result(submitted.ticket)
             item = InferredItem(submitted.lane, submitted.lease, maps)

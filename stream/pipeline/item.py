@@ -7,7 +7,6 @@ from grouping import People
 from stream.frame import Frame
 from stream.pipeline.lane import Lane
 from stream.pipeline.ring import Lease
-from stream.sources import FrameSlot
 
 
 class WorkItem:
@@ -20,9 +19,9 @@ class WorkItem:
 
     __slots__ = ("_lease", "frame", "lane")
 
-    def __init__(self, lane: Lane, lease: Lease[FrameSlot]) -> None:
+    def __init__(self, lane: Lane, lease: Lease[Frame]) -> None:
         self.lane = lane
-        self.frame: Frame = lease.slot.frame
+        self.frame: Frame = lease.slot
         self._lease = lease
 
     def release(self) -> None:
@@ -39,7 +38,7 @@ class InferredItem(WorkItem):
 
     __slots__ = ("maps",)
 
-    def __init__(self, lane: Lane, lease: Lease[FrameSlot], maps: PoseMaps) -> None:
+    def __init__(self, lane: Lane, lease: Lease[Frame], maps: PoseMaps) -> None:
         super().__init__(lane, lease)
         self.maps = maps
 
@@ -66,7 +65,7 @@ class GroupedItem(WorkItem):
     __slots__ = ("drawn", "maps", "people")
 
     def __init__(
-        self, lane: Lane, lease: Lease[FrameSlot], people: People, maps: PoseMaps | None
+        self, lane: Lane, lease: Lease[Frame], people: People, maps: PoseMaps | None
     ) -> None:
         super().__init__(lane, lease)
         self.people = people

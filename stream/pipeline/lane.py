@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from stream.frame import Frame
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.sampling import FrameSampler
 from stream.render.renderer import Renderer
 from stream.sinks import Lossy, Sink
-from stream.sources import FrameSlot, Source
+from stream.sources import Source
 
 
 @dataclass
@@ -33,7 +34,7 @@ class Lane:
 
     index: int
     source: Source
-    ring: RingBuffer[FrameSlot]
+    ring: RingBuffer[Frame]
     sinks: Sequence[Sink] = ()
     renderer: Renderer | None = None
     sampler: FrameSampler = field(default_factory=FrameSampler)

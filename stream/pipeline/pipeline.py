@@ -32,7 +32,7 @@ from stream.pipeline.worker import Worker
 from stream.pipeline.workers import DecodeWorker, GroupWorker, RenderWorker, WriteWorker
 from stream.render.renderer import Renderer
 from stream.sinks import Controls, Interactive, RunInfo, Sink
-from stream.sources import FrameSlot, Source
+from stream.sources import Source
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,6 @@ class Pipeline:
 
     Attributes:
         timings: What was measured.
-        left_behind: Stages that hung in foreign code when the run ended; their threads may still be
-            using engine and sources.
 
     Example:
         with Pipeline([source], estimator, group, sinks=[[JsonLinesSink("out.jsonl")]]) as pipeline:
@@ -92,7 +90,7 @@ class Pipeline:
                     f"a sink of {source.name!r} wants images, and there is no renderer to draw them"
                 )
         self.timings = timings or Timings()
-        self.left_behind: tuple[str, ...] = ()
+        self._left_behind: list[Worker] = []
         self._estimator = estimator
         self._group = group
         self._stages = tuple(stages)
@@ -210,6 +208,13 @@ class Pipeline:
         """What the run has come to so far."""
         return summary_of(self._context, stopped=self._stop_at_s is not None)
 
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """Stages that hung in foreign code when the run ended, and still do: their threads may be
+        using engine and sources.
+        """
+        return tuple(worker.name for worker in self._left_behind if worker.is_alive())
+
     def __enter__(self) -> Pipeline:
         return self
 
@@ -220,6 +225,11 @@ class Pipeline:
         trace: TracebackType | None,
     ) -> None:
         self._shut_down()
+        for worker in self._left_behind:
+            if isinstance(worker, InferWorker):
+                # Whoever opened the engine closes it next; native code that is still in it would
+                # abort the process.
+                worker.join(_FINISH_S)
 
     def _attach_controls(self) -> None:
         """Gives keys and buttons of sinks what they act on."""
@@ -283,14 +293,12 @@ class Pipeline:
 
     def _frame_ring(
         self, name: str, policy: Policy, signal: threading.Condition
-    ) -> RingBuffer[FrameSlot]:
+    ) -> RingBuffer[Frame]:
         # Waiting to be read, being written, with the engine, and in every stage behind it one at
         # work and those that wait.
         behind = 3 + len(self._stages)  # group, render, write
         count = _WAITING + 2 + self._in_flight + behind * (self._waiting + 1)
-        return RingBuffer(
-            [FrameSlot() for _ in range(count)], policy=policy, name=name, signal=signal
-        )
+        return RingBuffer([Frame() for _ in range(count)], policy=policy, name=name, signal=signal)
 
     def _hand_over(self, name: str, capacity: int, kind: type[Item]) -> HandOver[Item]:
         hand_over = HandOver[Item](capacity, name)
@@ -336,13 +344,18 @@ class Pipeline:
         started = [worker for worker in self._workers if worker.ident is not None]
         begin_s = time.monotonic()
         for worker in reversed(started):
-            budget_s = _FINISH_S if isinstance(worker, WriteWorker) else _JOIN_S
+            # Files are always finished. The engine is waited for as well, because what it is in the
+            # middle of cannot be taken from it, unless somebody wants to leave.
+            patient = isinstance(worker, WriteWorker) or (
+                isinstance(worker, InferWorker) and self._stop_at_s is None
+            )
+            budget_s = _FINISH_S if patient else _JOIN_S
             worker.join(max(0.0, begin_s + budget_s - time.monotonic()))
         self.timings.end()
         self._workers.clear()
-        hanging = tuple(worker.name for worker in started if worker.is_alive())
+        hanging = [worker.name for worker in started if worker.is_alive()]
         if hanging:
-            self.left_behind = hanging
+            self._left_behind = [worker for worker in started if worker.is_alive()]
             logger.warning("left behind, still busy: %s", ", ".join(hanging))
             if self._stop_at_s is None:
                 self._context.outcome.fail(

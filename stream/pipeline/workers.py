@@ -54,20 +54,21 @@ class DecodeWorker(Worker):
         while not sampler.done:
             begin_ns, waited_ns = time.perf_counter_ns(), source.health.waited_ns
             with self._timer.marked():
-                found = source.grab()
-            if not found:
+                stamp = source.grab()
+            if stamp is None:
                 return
             spent_ns += time.perf_counter_ns() - begin_ns - (source.health.waited_ns - waited_ns)
-            if not sampler.wants(source.time_s):
+            if not sampler.wants(stamp.time_s):
                 continue
             lease = ring.reserve()
             if lease is None:
                 continue
             try:
                 begin_ns = time.perf_counter_ns() - spent_ns
+                frame = lease.slot
                 with self._timer.marked():
-                    source.retrieve(lease.slot)
-                frame = lease.slot.frame
+                    source.retrieve(frame)
+                frame.stamp(stamp)
                 frame.source_index = self._lane.index
                 self._timer.add(begin_ns, time.perf_counter_ns(), frame.index, self._lane.index)
                 spent_ns = 0

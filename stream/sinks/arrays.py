@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import atomic_path
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
@@ -107,7 +108,7 @@ def assemble(path: Path) -> None:
     """Makes `path` from its columns, as far as they are whole, and removes them. Raises SinkError
     if that does not work.
     """
-    folder, part = columns_folder(path), path.with_name(f".{path.name}.part.npz")
+    folder = columns_folder(path)
     try:
         head = json.loads((folder / "header.json").read_text(encoding="utf-8"))
         joints = len(head["keypoint_names"])
@@ -120,10 +121,9 @@ def assemble(path: Path) -> None:
         columns["scores"] = columns["scores"][:people]
         for name in ("frame", "time_s", "latency_ms", "people"):
             columns[name] = columns[name][:frames]
-        np.savez(part, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]
-        part.replace(path)
+        with atomic_path(path) as part, part.open("wb") as file:
+            np.savez(file, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise sink_error(path, error) from error
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import SinkError
+from datasets.results import to_results
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.files import check_output, sink_error
-from stream.sinks.json_lines import clean_keypoints, clean_scores, to_json
+from stream.sinks.json_lines import to_json
 
-_PERSON = 1  # COCO's category
 _END = b"\n]\n"
 
 
 class CocoResultsSink:
-    """Writes a person a line as `{"image_id", "category_id", "keypoints": [x, y, score, ...],
-    "score"}`; image_id is the frame.
+    """Writes one person per line, as `datasets.to_results` has them; `image_id` is the frame.
 
     The bracket that closes the array is there after every frame, so that the file is valid JSON at
     any moment.
@@ -59,7 +58,8 @@ class CocoResultsSink:
         """
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
-        lines = ",\n".join(map(to_json, coco_results(frame.index, people))).encode()
+        results = to_results(people.keypoints, people.scores, frame.index)
+        lines = ",\n".join(map(to_json, results)).encode()
         if not lines:
             return
         addition = (b"\n" if self._first else b",\n") + lines
@@ -81,12 +81,3 @@ class CocoResultsSink:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def coco_results(image_id: int, people: People) -> list[dict[str, Any]]:
-    """The people of one image in COCO's results format, keypoints as J times x, y, score."""
-    flat = clean_keypoints(people).reshape(len(people), 3 * people.keypoints.shape[1])
-    return [
-        {"image_id": image_id, "category_id": _PERSON, "keypoints": keypoints, "score": score}
-        for keypoints, score in zip(flat.tolist(), clean_scores(people).tolist(), strict=True)
-    ]

@@ -10,6 +10,8 @@ from typing import Any
 
 import av
 
+from basics.atomic import atomic_path
+
 OUTPUT_ERRORS = (av.FFmpegError, OSError)
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -70,23 +72,19 @@ def move_index_to_front(path: Path, time_base: Fraction) -> None:
     The file is replaced in one step, so that it is whole at any moment. Raises OSError or
     av.FFmpegError (a full disk, for instance); the file is then as it was.
     """
-    part = path.with_name(f".{path.name}.part")
     options = {"movflags": "faststart", **_movie_timescale(time_base)}
-    try:
-        container_format = FORMATS[path.suffix.lower()]
-        with (
-            av.open(str(path)) as fragments,
-            av.open(str(part), "w", format=container_format, options=options) as plain,
-        ):
-            plain.metadata.update(fragments.metadata)
-            streams = {stream.index: _copy_stream(stream, plain) for stream in fragments.streams}
-            for packet in fragments.demux():
-                if packet.dts is not None:
-                    packet.stream = streams[packet.stream.index]
-                    plain.mux(packet)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    container_format = FORMATS[path.suffix.lower()]
+    with (
+        atomic_path(path, suffix=".part") as part,
+        av.open(str(path)) as fragments,
+        av.open(str(part), "w", format=container_format, options=options) as plain,
+    ):
+        plain.metadata.update(fragments.metadata)
+        streams = {stream.index: _copy_stream(stream, plain) for stream in fragments.streams}
+        for packet in fragments.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                plain.mux(packet)
 
 
 def trim_to_whole_fragments(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import atomic_path
 from configs import KeypointSet
 from configs.errors import SinkError, redact_url
 from grouping import People
@@ -68,12 +69,10 @@ class OpenPoseSink:
         if not self._name:
             raise SinkError(f"cannot write into {redact_url(str(self._folder))!r}: it is not open")
         path = self._folder / f"{self._name}_{frame.index:012d}_keypoints.json"
-        part = path.with_suffix(".part")
         try:
-            part.write_text(to_json(self._record(people)), encoding="ascii")
-            part.replace(path)
+            with atomic_path(path, suffix=".part") as part:
+                part.write_text(to_json(self._record(people)), encoding="ascii")
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise sink_error(path, error) from error
 
     def close(self) -> None:

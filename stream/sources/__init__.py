@@ -1,12 +1,11 @@
 """Where frames come from."""
 
-from stream.sources.base import FrameSlot, Source, SourceHealth, State
+from stream.sources.base import Source, SourceHealth, State
 from stream.sources.config import SourceConfig
 from stream.sources.making import make_source, source_labels
 from stream.sources.opening import open_source, open_sources, opened
 
 __all__ = [
-    "FrameSlot",
     "Source",
     "SourceConfig",
     "SourceHealth",

@@ -5,78 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from types import TracebackType
 from typing import Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stream.frame import Frame, SourceInfo
+from stream.frame import Frame, FrameStamp, SourceInfo
 
 S = TypeVar("S", bound="Source")
 State = Literal["connecting", "running", "stalled", "reconnecting", "ended", "failed"]
-
-
-class FrameSlot:
-    """A Frame whose pixels live in a buffer that is used again; what a source fills.
-
-    Attributes:
-        frame: The frame; its image is set by `resize`, the rest by `describe`.
-    """
-
-    def __init__(self) -> None:
-        self._buffer = np.empty(0, np.uint8)
-        self.frame = Frame(
-            image=self._buffer.reshape(0, 0, 3), source="", index=-1, time_s=0.0, capture_ns=0
-        )
-
-    def resize(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Makes the frame's image (height, width, 3) uint8 BGR, contents undefined.
-
-        The buffer is allocated once, and again only when frames get larger.
-
-        Args:
-            height: Rows.
-            width: Pixels in a row.
-
-        Returns:
-            The image, to be filled.
-        """
-        size = height * width * 3
-        if self._buffer.size < size:
-            self._buffer = np.empty(size, np.uint8)
-        if self.frame.image.shape[:2] != (height, width):
-            self.frame.image = self._buffer[:size].reshape(height, width, 3)
-        return self.frame.image
-
-    def describe(
-        self,
-        *,
-        source: str,
-        index: int,
-        time_s: float,
-        pts: int | None,
-        time_base: Fraction,
-        capture_ns: int,
-        epoch: int = 0,
-    ) -> None:
-        """Sets all that `Frame` says beside the pixels.
-
-        Args:
-            source: Name of the source, without credentials.
-            index: Number of the frame among all that the source delivered, from 0.
-            time_s: Stream time in seconds.
-            pts: The time stamp in units of `time_base`; None where there is none.
-            time_base: Unit of `pts`, in seconds.
-            capture_ns: `time.monotonic_ns()` when the frame arrived.
-            epoch: Number of times that the source was reconnected.
-        """
-        frame = self.frame
-        frame.source, frame.index, frame.epoch = source, index, epoch
-        frame.time_s, frame.pts, frame.time_base = time_s, pts, time_base
-        frame.capture_ns = capture_ns
-        frame.left_ns.clear()
 
 
 @dataclass
@@ -114,13 +49,11 @@ class Source(ABC):
     Attributes:
         name: Path or URL without credentials.
         live: Whether frames come at their own pace rather than ours.
-        time_s: Stream time of the frame that `grab` found last.
         health: How it is doing.
     """
 
     name: str
     live: bool = False
-    time_s: float = 0.0
 
     def __init__(self) -> None:
         self.health = SourceHealth()
@@ -128,52 +61,61 @@ class Source(ABC):
     @property
     @abstractmethod
     def info(self) -> SourceInfo | None:
-        """What is known of the source; none until a live source has been reached for the first
+        """What is known of the source; None until a live source has been reached for the first
         time.
         """
 
-    @abstractmethod
     def open(self) -> None:
-        """Gets ready. Raises SourceError for a file that cannot be used; a live source is reached
-        by the first `grab`.
+        """Gets ready; a live source is reached by the first `grab`.
+
+        Raises:
+            SourceError: A file cannot be used.
+        """
+        self.health.state = "running"
+
+    @abstractmethod
+    def grab(self) -> FrameStamp | None:
+        """Moves to the next frame, without converting it.
+
+        Returns:
+            Which frame it is, and when; None at the end.
+
+        Raises:
+            SourceError: The source is lost for good.
         """
 
     @abstractmethod
-    def grab(self) -> bool:
-        """Moves to the next frame, without converting it; False at the end.
+    def retrieve(self, frame: Frame) -> None:
+        """Fills the pixels of the frame that `grab` found; called once per `grab`, or not at all.
 
-        Raises SourceError if the source is lost for good.
+        Args:
+            frame: `frame.allocate` gives its image, to be filled; all else is set from the stamp.
         """
 
-    @abstractmethod
-    def retrieve(self, slot: FrameSlot) -> None:
-        """Fills `slot` with the frame that `grab` found: pixels, index, times. May be called once
-        a `grab`, or not at all.
-        """
-
-    @abstractmethod
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources of one's own hold nothing
         """Gives back everything that `open` took. May be called twice."""
 
-    @abstractmethod
-    def interrupt(self) -> None:
-        """Makes `grab` find no more frames, at once where it waits for the network. For any
-        thread.
+    def interrupt(self) -> None:  # noqa: B027 - likewise
+        """Makes `grab` find no more frames, at once where it waits for the network. For any thread.
+
+        A source whose `grab` never waits needs none.
         """
 
-    def read_into(self, slot: FrameSlot) -> bool:
-        """`grab` and `retrieve`."""
-        if not self.grab():
+    def read_into(self, frame: Frame) -> bool:
+        """Fills `frame` with the next frame; False at the end."""
+        stamp = self.grab()
+        if stamp is None:
             return False
-        self.retrieve(slot)
+        self.retrieve(frame)
+        frame.stamp(stamp)
         return True
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames that are the caller's to keep: each with pixels of its own."""
-        slot = FrameSlot()
-        while self.read_into(slot):
-            yield slot.frame
-            slot = FrameSlot()
+        frame = Frame()
+        while self.read_into(frame):
+            yield frame
+            frame = Frame()
 
     def __enter__(self: S) -> S:
         self.open()

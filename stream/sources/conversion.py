@@ -1,4 +1,4 @@
-"""Decoded frames into ring-buffer slots: BGR, displayed the right way up."""
+"""Decoded frames into images: BGR, displayed the right way up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from configs import SourceError
-from stream.sources.base import FrameSlot
+from stream.frame import Frame
 from stream.sources.deinterlace import Deinterlace, is_wanted
 
 # What brings a transposed frame upright in one pass, by whether it is mirrored across and down
@@ -63,7 +63,7 @@ class FrameConverter:
     """Converts frames of any size, pixel format, colour matrix and range; for one thread.
 
     swscale reads the matrix (BT.601, BT.709, ...) and the range from the frame. Its result is
-    copied once more into the slot (0.17 ms at 1080p), because PyAV cannot convert into memory that
+    copied once more into the frame (0.17 ms at 1080p), because PyAV cannot convert into memory that
     it does not own; libavutil's allocator gives it the same memory every time. One thread: for a
     conversion of 0.6 ms a pool costs more than it gains.
 
@@ -77,23 +77,23 @@ class FrameConverter:
         self._reformatter = VideoReformatter()
         self._deinterlace = deinterlace
 
-    def convert(self, frame: VideoFrame, slot: FrameSlot) -> None:
-        """Fills the image of `slot`. Raises SourceError for a pixel format that cannot be
+    def convert(self, decoded: VideoFrame, frame: Frame) -> None:
+        """Fills the image of `frame`. Raises SourceError for a pixel format that cannot be
         converted.
         """
         try:
-            bgr = self._reformatter.reformat(frame, format="bgr24", threads=1)
+            bgr = self._reformatter.reformat(decoded, format="bgr24", threads=1)
         except (ValueError, OSError) as error:
             raise SourceError(
-                f"frames in pixel format {frame.format.name!r} cannot be converted: {error}"
+                f"frames in pixel format {decoded.format.name!r} cannot be converted: {error}"
             ) from error
         plane = bgr.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
         pixels = rows[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
-        if is_wanted(frame, self._deinterlace):
+        if is_wanted(decoded, self._deinterlace):
             pixels = _lines_between(pixels[::2], bgr.height)
-        width, height = displayed_size(frame)
-        _turn(pixels, orientation(frame), slot.resize(height, width))
+        width, height = displayed_size(decoded)
+        _turn(pixels, orientation(decoded), frame.allocate(height, width))
 
 
 def _lines_between(field: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import av
 from av import VideoFrame
@@ -20,9 +21,19 @@ _UNREADABLE_IN_A_ROW = 64
 _NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 
+class DecodedFrame(NamedTuple):
+    """A frame as the decoder gives it.
+
+    frame: the frame. arrived_ns: `time.monotonic_ns()` of the arrival of its packet.
+    """
+
+    frame: VideoFrame
+    arrived_ns: int
+
+
 def video_stream(container: InputContainer) -> VideoStream | None:
     """The stream to show: not a cover image, and not text that FFmpeg would paint on a terminal;
-    none if there is none.
+    None if there is none.
     """
     if container.format.name in _NOT_VIDEO:
         return None
@@ -41,9 +52,8 @@ def has_unknown_video(container: InputContainer) -> bool:
 
 def decode(
     container: InputContainer, stream: VideoStream, health: SourceHealth, *, live: bool
-) -> Iterator[tuple[VideoFrame, int]]:
-    """Every frame of `stream` in display order, each with `time.monotonic_ns()` of the arrival of
-    its packet.
+) -> Iterator[DecodedFrame]:
+    """Every frame of `stream` in display order.
 
     Packets that cannot be read or decoded are skipped and counted in `health`; at the end the
     decoder gives up the frames that it still holds (B-frames, frame threads). Errors of the
@@ -82,7 +92,7 @@ def decode(
                 for frame in frames:
                     if frame.is_corrupt:
                         health.damaged_frames += 1
-                    yield frame, arrived_ns
+                    yield DecodedFrame(frame, arrived_ns)
                 asked_ns = time.monotonic_ns()
             break
         except av.EOFError:
@@ -99,10 +109,10 @@ def decode(
     yield from _rest(stream)
 
 
-def _rest(stream: VideoStream) -> Iterator[tuple[VideoFrame, int]]:
+def _rest(stream: VideoStream) -> Iterator[DecodedFrame]:
     """What the decoder still holds, unless the demuxer has seen to that."""
     try:
         for frame in stream.codec_context.decode(None):
-            yield frame, time.monotonic_ns()
+            yield DecodedFrame(frame, time.monotonic_ns())
     except av.FFmpegError:
         return

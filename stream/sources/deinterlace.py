@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, cast
 
 import av
 from av import VideoFrame
+
+from stream.sources.decoding import DecodedFrame
 
 Deinterlace = Literal["auto", "on", "off"]
 """Which frames to deinterlace: those that the stream calls interlaced, all, none."""
@@ -21,8 +23,8 @@ def is_wanted(frame: VideoFrame, deinterlace: Deinterlace) -> bool:
 
 
 def deinterlaced(
-    frames: Iterator[tuple[VideoFrame, int]], deinterlace: Deinterlace
-) -> Iterator[tuple[VideoFrame, int]]:
+    frames: Iterator[DecodedFrame], deinterlace: Deinterlace
+) -> Iterator[DecodedFrame]:
     """The same frames, at the same times, with those that are interlaced interpolated by FFmpeg's
     bwdif.
 
@@ -34,16 +36,16 @@ def deinterlaced(
         return
     weaver: _Weaver | None = None
     try:
-        for frame, arrived_ns in frames:
-            if weaver is not None and not weaver.fits(frame):
+        for decoded in frames:
+            if weaver is not None and not weaver.fits(decoded.frame):
                 yield from weaver.rest()
                 weaver = None
-            if weaver is None and is_wanted(frame, deinterlace):
-                weaver = _Weaver(frame, every=deinterlace == "on")
+            if weaver is None and is_wanted(decoded.frame, deinterlace):
+                weaver = _Weaver(decoded.frame, every=deinterlace == "on")
             if weaver is None:
-                yield frame, arrived_ns
+                yield decoded
             else:
-                yield from weaver.weave(frame, arrived_ns)
+                yield from weaver.weave(decoded)
     except av.FFmpegError:
         if weaver is not None:
             yield from weaver.rest()
@@ -59,7 +61,7 @@ class _Weaver:
 
     def __init__(self, frame: VideoFrame, *, every: bool) -> None:
         self._kind = _kind(frame)
-        self._waiting: deque[tuple[VideoFrame, int]] = deque()
+        self._waiting: deque[DecodedFrame] = deque()
         self._graph = av.filter.Graph()
         source = self._graph.add_buffer(
             width=frame.width,
@@ -78,25 +80,24 @@ class _Weaver:
     def fits(self, frame: VideoFrame) -> bool:
         return _kind(frame) == self._kind
 
-    def weave(self, frame: VideoFrame, arrived_ns: int) -> Iterator[tuple[VideoFrame, int]]:
-        self._waiting.append((frame, arrived_ns))
-        self._graph.push(frame)
+    def weave(self, decoded: DecodedFrame) -> Iterator[DecodedFrame]:
+        self._waiting.append(decoded)
+        self._graph.push(decoded.frame)
         yield from self._ready()
 
-    def rest(self) -> Iterator[tuple[VideoFrame, int]]:
+    def rest(self) -> Iterator[DecodedFrame]:
         self._graph.push(None)
         yield from self._ready()
 
-    def _ready(self) -> Iterator[tuple[VideoFrame, int]]:
+    def _ready(self) -> Iterator[DecodedFrame]:
         while True:
             try:
-                woven = self._graph.pull()
+                woven = cast(VideoFrame, self._graph.pull())  # nothing else went in
             except (av.BlockingIOError, av.EOFError):
                 return
-            assert isinstance(woven, VideoFrame)
             original, arrived_ns = self._waiting.popleft()
             woven.pts, woven.time_base = original.pts, original.time_base
-            yield woven, arrived_ns
+            yield DecodedFrame(woven, arrived_ns)
 
 
 def _kind(frame: VideoFrame) -> tuple[int, int, str]:

@@ -6,26 +6,49 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 
 import av
-from av import VideoFrame
 from av.container import InputContainer
 
 from configs import SourceError
 from stream.backoff import backoff_s
-from stream.frame import SourceInfo
-from stream.sources.base import FrameSlot, Source, State
+from stream.frame import Frame, FrameStamp, SourceInfo
+from stream.sources.base import Source, SourceHealth, State
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.config import SourceConfig
 from stream.sources.conversion import FrameConverter, displayed_size
-from stream.sources.decoding import decode, has_unknown_video, video_stream
+from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
 from stream.sources.reasons import Reason, explain
 
 logger = logging.getLogger(__name__)
+
+
+class _Connection:
+    """A live source that is there: its frames, their time base and their rate.
+
+    Raises `_NoVideo` if there is none in it.
+    """
+
+    def __init__(self, container: InputContainer, health: SourceHealth) -> None:
+        stream = video_stream(container)
+        if stream is None:
+            unknown = has_unknown_video(container)
+            raise _NoVideo("unsupported codec" if unknown else "there is no video stream in it")
+        self._container = container
+        self.time_base = stream.time_base or Fraction(1, av.time_base)
+        self.fps = credible_fps(stream.average_rate, stream.guessed_rate)
+        self.frames = decode(container, stream, health, live=True)
+
+    def close(self) -> None:
+        self.frames = iter(())
+        self._container.close()
+
+
+class _NoVideo(Exception):
+    """What was reached has no video that could be shown; the argument says why."""
 
 
 class LiveSource(Source):
@@ -52,7 +75,8 @@ class LiveSource(Source):
         self._stopped = threading.Event()
         self._guard = Guard(self._disconnect)
         self._random = random.Random()
-        self._container: InputContainer | None = None
+        self._connection: _Connection | None = None
+        self._current: DecodedFrame | None = None
         self._info: SourceInfo | None = None
         self._clock: StreamClock | None = None
         self._index = -1
@@ -69,29 +93,21 @@ class LiveSource(Source):
         need not wait.
         """
 
-    def grab(self) -> bool:
+    def grab(self) -> FrameStamp | None:
         with self._guard:
             while not self._stopped.is_set():
-                if self._container is None and not self._connect():
-                    continue
-                if self._next():
-                    return True
+                connection = self._connection or self._connect()
+                stamp = None if connection is None else self._next(connection)
+                if stamp is not None:
+                    return stamp
             self._disconnect()
             self._enter("ended")
-            return False
+            return None
 
-    def retrieve(self, slot: FrameSlot) -> None:
-        self._converter.convert(self._frame, slot)
-        pts = self._frame.pts if self._stamp_used else None
-        slot.describe(
-            source=self.name,
-            index=self._index,
-            time_s=self.time_s,
-            pts=pts,
-            time_base=self._time_base,
-            capture_ns=self._capture_ns,
-            epoch=self._epoch,
-        )
+    def retrieve(self, frame: Frame) -> None:
+        if self._current is None:
+            raise SourceError(f"cannot read {self.name!r}: no frame was grabbed")
+        self._converter.convert(self._current.frame, frame)
 
     def interrupt(self) -> None:
         self._stopped.set()
@@ -100,81 +116,74 @@ class LiveSource(Source):
         self._stopped.set()
         self._guard.close()
 
-    def _connect(self) -> bool:
-        """Connects and finds the video; False, after a wait, if that failed. Raises SourceError if
+    def _connect(self) -> _Connection | None:
+        """Connects and finds the video; None, after a wait, if that failed. Raises SourceError if
         it is hopeless.
         """
         self._enter("reconnecting" if self._epoch or self._info is not None else "connecting")
-        began_s = time.monotonic()
-        waited_ns = time.monotonic_ns()
+        began_ns = time.monotonic_ns()
         try:
-            self._container = self._input.connect(self._config)
+            container = self._input.connect(self._config)
         except (av.FFmpegError, OSError, ValueError) as error:
+            waited_ns = time.monotonic_ns() - began_ns
+            self.health.waited_ns += waited_ns
             limit_s = self._config.open_timeout_s
-            reason = explain(
-                error, waited_s=time.monotonic() - began_s, limit_s=limit_s, url=self._input.url
-            )
-            self.health.waited_ns += time.monotonic_ns() - waited_ns
-            self._lose(reason)
-            return False
-        self.health.waited_ns += time.monotonic_ns() - waited_ns
-        stream = video_stream(self._container)
-        if stream is None:
-            unknown = has_unknown_video(self._container)
             self._lose(
-                Reason(
-                    "unsupported codec" if unknown else "there is no video stream in it", final=True
-                )
+                explain(error, waited_s=waited_ns * 1e-9, limit_s=limit_s, url=self._input.url)
             )
-            return False
-        self._time_base = stream.time_base or Fraction(1, av.time_base)
-        fps = credible_fps(stream.average_rate, stream.guessed_rate)
-        if self._clock is None:
-            self._clock = StreamClock(self._time_base, fps)
-        else:
-            self._clock.resume(
-                self._time_base, time.monotonic() - (self._lost_s or time.monotonic())
-            )
-        self._fps = fps
-        self._frames: Iterator[tuple[VideoFrame, int]] = decode(
-            self._container, stream, self.health, live=True
-        )
-        return True
+            return None
+        self.health.waited_ns += time.monotonic_ns() - began_ns
+        try:
+            self._connection = _Connection(container, self.health)
+        except _NoVideo as error:
+            container.close()
+            self._lose(Reason(str(error), final=True))
+            return None
+        if self._clock is not None:
+            lost_s = time.monotonic() if self._lost_s is None else self._lost_s
+            self._clock.resume(self._connection.time_base, time.monotonic() - lost_s)
+        return self._connection
 
-    def _next(self) -> bool:
-        """Takes the next frame; False, after a wait, if the source was lost."""
+    def _next(self, connection: _Connection) -> FrameStamp | None:
+        """Takes the next frame; None, after a wait, if the source was lost."""
         began_s = time.monotonic()
         try:
-            found = next(self._frames, None)
+            found = next(connection.frames, None)
         except (av.FFmpegError, OSError) as error:
-            self._lose(
-                explain(
-                    error, waited_s=time.monotonic() - began_s, limit_s=self._config.read_timeout_s
-                )
-            )
-            return False
+            waited_s, limit_s = time.monotonic() - began_s, self._config.read_timeout_s
+            self._lose(explain(error, waited_s=waited_s, limit_s=limit_s))
+            return None
         if found is None:
             self._lose(Reason("the stream ended"))
-            return False
-        self._frame, self._capture_ns = found
+            return None
+        self._current = found
         if self.health.state != "running":
-            self._arrive()
-        assert self._clock is not None
+            self._arrive(connection, found)
+        if self._clock is None:
+            self._clock = StreamClock(connection.time_base, connection.fps)
         self._index += 1
-        self.time_s, self._stamp_used = self._clock.stamp(self._frame.pts)
+        time_s, used = self._clock.stamp(found.frame.pts)
         self.health.bad_stamps = self._clock.bad_stamps
-        return True
+        return FrameStamp(
+            source=self.name,
+            index=self._index,
+            time_s=time_s,
+            capture_ns=found.arrived_ns,
+            pts=found.frame.pts if used else None,
+            time_base=connection.time_base,
+            epoch=self._epoch,
+        )
 
-    def _arrive(self) -> None:
+    def _arrive(self, connection: _Connection, first: DecodedFrame) -> None:
         """The first frame after a connection is there."""
         if self._info is None:
-            width, height = displayed_size(self._frame)
+            width, height = displayed_size(first.frame)
             self._info = SourceInfo(
                 name=self.name,
                 width=width,
                 height=height,
-                fps=self._fps,
-                time_base=self._time_base,
+                fps=connection.fps,
+                time_base=connection.time_base,
                 live=True,
             )
         else:
@@ -208,10 +217,9 @@ class LiveSource(Source):
         self.health.waited_ns += time.monotonic_ns() - waited_ns
 
     def _disconnect(self) -> None:
-        container, self._container = self._container, None
-        self._frames = iter(())
-        if container is not None:
-            container.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _enter(self, state: State) -> None:
         if self.health.state != state:

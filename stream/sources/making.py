@@ -10,7 +10,9 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
+from basics.demo import DEMO_CLIP
 from configs import SourceError
+from datasets.images import is_image
 from stream.sources.base import Source
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
@@ -21,12 +23,9 @@ from stream.sources.sequence import (
     PLAYLIST_SUFFIXES,
     SequenceSource,
     find_files,
-    is_image,
     read_playlist,
 )
 from stream.sources.web import WebSource
-
-DEMO_CLIP = Path(__file__).parents[1] / "data" / "plaza.mp4"
 
 
 def make_source(spec: str, config: SourceConfig | None = None) -> Source:

@@ -9,8 +9,8 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from stream.frame import SourceInfo
-from stream.sources.base import FrameSlot, Source
+from stream.frame import Frame, FrameStamp, SourceInfo
+from stream.sources.base import Source
 
 WIDTH, HEIGHT, FPS = 640, 480, 25
 
@@ -26,6 +26,8 @@ class PatternSource(Source):
     def __init__(self) -> None:
         super().__init__()
         self._stopped = threading.Event()
+        self._index = -1
+        self._began_s = 0.0
         ramp = np.repeat(np.arange(8, dtype=np.uint8), WIDTH // 8)
         bars = np.stack([(ramp >> bit & 1) * 160 + 40 for bit in range(3)], axis=1)
         self._bars = np.ascontiguousarray(
@@ -44,21 +46,28 @@ class PatternSource(Source):
         )
 
     def open(self) -> None:
-        self._index = -1
         self._began_s = time.monotonic()
         self.health.state = "running"
 
-    def grab(self) -> bool:
+    def grab(self) -> FrameStamp | None:
         self._index += 1
-        self.time_s = self._index / FPS
-        asked_ns = time.monotonic_ns()
-        self._stopped.wait(max(0.0, self._began_s + self.time_s - time.monotonic()))
-        self._capture_ns = time.monotonic_ns()
-        self.health.waited_ns += self._capture_ns - asked_ns
-        return not self._stopped.is_set()
+        asked_ns, time_s = time.monotonic_ns(), self._index / FPS
+        self._stopped.wait(max(0.0, self._began_s + time_s - time.monotonic()))
+        now_ns = time.monotonic_ns()
+        self.health.waited_ns += now_ns - asked_ns
+        if self._stopped.is_set():
+            return None
+        return FrameStamp(
+            source=self.name,
+            index=self._index,
+            time_s=time_s,
+            capture_ns=now_ns,
+            pts=self._index,
+            time_base=Fraction(1, FPS),
+        )
 
-    def retrieve(self, slot: FrameSlot) -> None:
-        image = slot.resize(HEIGHT, WIDTH)
+    def retrieve(self, frame: Frame) -> None:
+        image = frame.allocate(HEIGHT, WIDTH)
         image[:] = self._bars
         column = self._index * 4 % WIDTH
         image[:, column : column + 8] = 255
@@ -70,14 +79,6 @@ class PatternSource(Source):
             1.5,
             (255, 255, 255),
             3,
-        )
-        slot.describe(
-            source=self.name,
-            index=self._index,
-            time_s=self.time_s,
-            pts=self._index,
-            time_base=Fraction(1, FPS),
-            capture_ns=self._capture_ns,
         )
 
     def interrupt(self) -> None:

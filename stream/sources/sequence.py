@@ -6,7 +6,7 @@ import glob
 import logging
 import re
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -17,34 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import SourceError
-from stream.frame import SourceInfo
-from stream.sources.base import FrameSlot, Source
+from datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, is_image
+from stream.frame import Frame, FrameStamp, SourceInfo
+from stream.sources.base import Source
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.pace import Pace
 
 logger = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".mts",
-        ".mpg",
-        ".mpeg",
-        ".wmv",
-        ".flv",
-        ".3gp",
-    }
-)
 PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u"})
 IMAGE_FPS = 25.0  # images have no time of their own; this is how fast the video made of them plays
 _TIME_BASE = Fraction(1, 90_000)
@@ -56,10 +37,13 @@ class SequenceSource(Source):
     """The frames of all `paths`, images and videos, in that order; numbering and time go on from
     one to the next.
 
-    A file that cannot be read is skipped and told; only if none can be read that is an error.
-    `Frame.source` is the file.
+    A file that cannot be read is skipped and told; only if none can be read that is an error. The
+    stamp of a frame names its file.
 
-    config: as for FileSource; `realtime` counts through all of them.
+    Args:
+        name: What to call the source.
+        paths: The files.
+        config: As for FileSource; `realtime` counts through all of them.
     """
 
     def __init__(self, name: str, paths: Sequence[str], config: SourceConfig | None = None) -> None:
@@ -68,12 +52,15 @@ class SequenceSource(Source):
         self.name = name
         self.live = config.realtime
         self._paths = list(paths)
+        self._left = deque(paths)
         self._config = replace(config, realtime=False)  # of each file
         self._pace = Pace()
-        self._video: FileSource | None = None
-        self._image: NDArray[np.uint8] | None = None
+        self._part: _Image | FileSource | None = None
         self._info: SourceInfo | None = None
         self._interrupted = False
+        self._index = -1
+        self._start_s = 0.0  # of the part
+        self._time_s = 0.0
         self._finished = Counter[str]()  # counts of `_COUNTS`, of the videos that are done
 
     @property
@@ -82,71 +69,41 @@ class SequenceSource(Source):
 
     def open(self) -> None:
         """Opens the first file that can be read. Raises SourceError if none can."""
-        self._next_path = 0
-        self._index = -1
-        self._start_s = 0.0
-        if not self._advance():
+        part = self._enter_next()
+        if part is None or part.info is None:
             raise SourceError(
                 f"none of the {len(self._paths)} files in {self.name!r} can be read: "
                 f"{self.health.message}"
             )
-        info = None if self._video is None else self._video.info
-        if info is None:
-            assert self._image is not None
-            height, width = self._image.shape[:2]
-        else:
-            height, width = info.height, info.width
         images_only = all(is_image(path) for path in self._paths)
         self._info = SourceInfo(
             name=self.name,
-            width=width,
-            height=height,
-            fps=IMAGE_FPS if info is None else info.fps,
+            width=part.info.width,
+            height=part.info.height,
+            fps=part.info.fps,
             frame_count=len(self._paths) if images_only else None,
             duration_s=len(self._paths) / IMAGE_FPS if images_only else None,
             time_base=_TIME_BASE,
             live=self.live,
         )
-        self._fresh = True
         self.health.state = "running"
 
-    def grab(self) -> bool:
-        while not self._interrupted:
-            if self._image is not None and self._fresh:
-                self.time_s = self._start_s
-                break
-            if self._video is not None:
-                found = self._video.grab()
-                self._add_up(self._video)
-                if found:
-                    self.time_s = self._start_s + self._video.time_s
-                    break
+    def grab(self) -> FrameStamp | None:
+        while not self._interrupted and self._part is not None:
+            part = self._part
+            stamp = part.grab()
+            self._add_up(part)
+            if stamp is not None:
+                return self._placed(stamp)
             self._leave()
-            if not self._advance():
+            if self._enter_next() is None:
                 self.health.state = "ended"
-                return False
-        else:
-            return False
-        self._fresh = False
-        self._index += 1
-        if self.live:
-            self.health.waited_ns += self._pace.wait(self.time_s)
-        self._capture_ns = time.monotonic_ns()
-        return True
+        return None
 
-    def retrieve(self, slot: FrameSlot) -> None:
-        if self._video is not None:
-            self._video.retrieve(slot)
-        elif self._image is not None:
-            slot.resize(*self._image.shape[:2])[:] = self._image
-        slot.describe(
-            source=self._path,
-            index=self._index,
-            time_s=self.time_s,
-            pts=round(self.time_s / _TIME_BASE),
-            time_base=_TIME_BASE,
-            capture_ns=self._capture_ns,
-        )
+    def retrieve(self, frame: Frame) -> None:
+        if self._part is None:
+            raise SourceError(f"cannot read {self.name!r}: it is not open")
+        self._part.retrieve(frame)
 
     def interrupt(self) -> None:
         self._interrupted = True
@@ -155,44 +112,87 @@ class SequenceSource(Source):
     def close(self) -> None:
         self._leave()
 
-    def _advance(self) -> bool:
-        """Opens the next file that can be read; False if there is none."""
-        while self._next_path < len(self._paths):
-            self._path = self._paths[self._next_path]
-            self._next_path += 1
+    def _placed(self, stamp: FrameStamp) -> FrameStamp:
+        """The stamp of a part's frame among those of all parts."""
+        self._index += 1
+        self._time_s = self._start_s + stamp.time_s
+        if self.live:
+            self.health.waited_ns += self._pace.wait(self._time_s)
+        return FrameStamp(
+            source=stamp.source,
+            index=self._index,
+            time_s=self._time_s,
+            capture_ns=time.monotonic_ns(),
+            pts=round(self._time_s / _TIME_BASE),
+            time_base=_TIME_BASE,
+        )
+
+    def _enter_next(self) -> _Image | FileSource | None:
+        """Opens the next file that can be read; None if there is none."""
+        while self._left:
+            path = self._left.popleft()
+            part = _Image(path) if is_image(path) else FileSource(path, self._config)
             try:
-                self._enter(self._path)
+                part.open()
             except SourceError as error:
                 self.health.message = str(error)
                 logger.warning("skipped: %s", error)
                 continue
             if self._index >= 0:
-                self._start_s = self.time_s + 1 / IMAGE_FPS
-            return True
-        return False
-
-    def _enter(self, path: str) -> None:
-        if is_image(path):
-            self._image, self._fresh = read_image(path), True
-            return
-        video = FileSource(path, self._config)
-        video.open()
-        self._video = video
+                self._start_s = self._time_s + 1 / IMAGE_FPS
+            self._part = part
+            return part
+        return None
 
     def _leave(self) -> None:
-        self._image = None
-        video, self._video = self._video, None
-        if video is not None:
-            video.close()
+        part, self._part = self._part, None
+        if part is not None:
+            part.close()
             for name in _COUNTS:
-                self._finished[name] += getattr(video.health, name)
+                self._finished[name] += getattr(part.health, name)
 
-    def _add_up(self, video: FileSource) -> None:
-        """Takes what `video` says of its health into that of all videos; `state` stays our own."""
+    def _add_up(self, part: Source) -> None:
+        """Takes what `part` says of its health into that of all parts; `state` stays our own."""
         for name in _COUNTS:
-            setattr(self.health, name, self._finished[name] + getattr(video.health, name))
-        if video.health.message:
-            self.health.message = f"{video.name}: {video.health.message}"
+            setattr(self.health, name, self._finished[name] + getattr(part.health, name))
+        if part.health.message:
+            self.health.message = f"{part.name}: {part.health.message}"
+
+
+class _Image(Source):
+    """One still image."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.name = path
+        self._image: NDArray[np.uint8] | None = None
+        self._delivered = False
+
+    @property
+    def info(self) -> SourceInfo | None:
+        if self._image is None:
+            return None
+        height, width = self._image.shape[:2]
+        return SourceInfo(name=self.name, width=width, height=height, fps=IMAGE_FPS, frame_count=1)
+
+    def open(self) -> None:
+        self._image = read_image(self.name)
+
+    def grab(self) -> FrameStamp | None:
+        if self._delivered or self._image is None:
+            return None
+        self._delivered = True
+        return FrameStamp(source=self.name, index=0, time_s=0.0, capture_ns=time.monotonic_ns())
+
+    def retrieve(self, frame: Frame) -> None:
+        if self._image is not None:
+            frame.allocate(*self._image.shape[:2])[:] = self._image
+
+    def interrupt(self) -> None:
+        self._delivered = True
+
+    def close(self) -> None:
+        self._image = None
 
 
 def find_files(spec: str) -> list[str]:
@@ -205,7 +205,7 @@ def find_files(spec: str) -> list[str]:
         found = [
             str(path)
             for path in Path(spec).iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
+            if path.suffix.lower() in IMAGE_SUFFIXES | CLIP_SUFFIXES
         ]
         kind = "folder"
     else:
@@ -230,11 +230,6 @@ def read_playlist(path: str) -> list[str]:
     if not entries:
         raise SourceError(f"the list {path!r} names no files")
     return [str(Path(path).parent / entry) for entry in entries]
-
-
-def is_image(path: str) -> bool:
-    """Whether the file is a still image, by its suffix."""
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_image(path: str) -> NDArray[np.uint8]:

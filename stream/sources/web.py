@@ -8,8 +8,8 @@ import av
 from av.container import InputContainer
 
 from configs import SourceError
-from stream.frame import SourceInfo
-from stream.sources.base import FrameSlot, Source
+from stream.frame import Frame, FrameStamp, SourceInfo
+from stream.sources.base import Source
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
@@ -56,13 +56,11 @@ class WebSource(Source):
         else:
             container.close()
 
-    def grab(self) -> bool:
-        found = self._source.grab()
-        self.time_s = self._source.time_s
-        return found
+    def grab(self) -> FrameStamp | None:
+        return self._source.grab()
 
-    def retrieve(self, slot: FrameSlot) -> None:
-        self._source.retrieve(slot)
+    def retrieve(self, frame: Frame) -> None:
+        self._source.retrieve(frame)
 
     def interrupt(self) -> None:
         self._source.interrupt()

@@ -237,7 +237,7 @@ def test_a_checkpoint_is_exported_once_into_the_cache_and_again_when_that_is_dam
 
 
 def test_the_preset_of_an_official_checkpoint_is_told_from_its_contents(tmp_path):
-    from engine.checkpoints.convert import to_mmpose
+    from engine.checkpoints.layouts import to_mmpose
 
     with torch.device("meta"):
         shapes = load_network("w48_640_crowdpose").state_dict()

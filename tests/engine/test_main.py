@@ -175,7 +175,7 @@ def test_runtimes_says_what_works_here(capsys):
         (["convert", "{onnx}", "{tmp}/out.pth", "--to", "mmpose"], "is not a PyTorch file"),
         (["inspect", "{tmp}"], "holds no engine"),
         (["inspect", "{tmp}/nowhere.onnx"], "No such file"),
-        (["verify", "--model", "{onnx}", "--images", "{onnx}"], "neither an image nor a clip"),
+        (["verify", "--model", "{onnx}", "--images", "{onnx}"], "an image nor a clip"),
         (["verify", "--model", "{onnx}", "--input-size", "500"], "multiple of 32"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -227,3 +229,41 @@ def test_an_image_is_annotated_and_stays_as_it_is() -> None:
     inside = (x >= 0) & (x < 640) & (y >= 0) & (y < 480)
     assert changed[y[inside], x[inside]].mean() > 0.9, "joints are drawn where they were found"
     assert changed.mean() < 0.3
+
+
+_LEAVING = """
+import sys
+from engine import EstimatorConfig
+from stream import iterate, run
+
+large = EstimatorConfig(runtime="onnxruntime", input_size=1024)  # seconds an image
+
+if sys.argv[1] == "loop":
+    for frame, people in iterate("demo", estimator=large):
+        break
+
+class Full:
+    needs_image = False
+    def open(self, source, run): pass
+    def write(self, *frame, **facts): raise OSError("disk full")
+    def close(self): pass
+
+if sys.argv[1] == "sink":
+    try:
+        run("demo", Full(), estimator=large)
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("where", ["loop", "sink"])
+def test_leaving_while_the_engine_is_inside_an_image_waits_for_it(where: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", _LEAVING, where],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == ("disk full\n" if where == "sink" else "")

@@ -18,11 +18,10 @@ from functools import cache
 import av
 import numpy as np
 
+from basics.demo import DEMO_CLIP, DEMO_TRUTH
 from configs import load_keypoint_set
 from engine import PoseMaps, align
-from stream.sources.making import DEMO_CLIP
 
-TRUTH = DEMO_CLIP.with_name("plaza_truth.json.gz")
 INPUT_PX = 512
 STRIDE = 2
 SIGMA_CELLS = 2.0
@@ -46,7 +45,7 @@ class TruePeople:
 @cache
 def truth() -> tuple[TruePeople, ...]:
     """Everybody in every frame of the demo clip."""
-    frames = json.loads(gzip.decompress(TRUTH.read_bytes()))
+    frames = json.loads(gzip.decompress(DEMO_TRUTH.read_bytes()))
     result = []
     for frame in frames:
         people = [person for person in frame if any(joint[2] > 0 for joint in person["keypoints"])]

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from basics.demo import DEMO_TRUTH
 from configs.errors import ConfigError, SinkError
 from configs.units import Size
 from synthetic.bodies import BodyLibrary
@@ -36,11 +37,11 @@ def test_every_frame_has_its_truth_and_a_seed_gives_one_clip(tmp_path: Path) -> 
     assert all(np.array_equal(first.make(index)[0], second.make(index)[0]) for index in range(6))
 
 
-def test_the_truth_has_the_form_of_the_demo(tmp_path: Path, shared: Path) -> None:
+def test_the_truth_has_the_form_of_the_demo(tmp_path: Path) -> None:
     write_clip(_SMALL, tmp_path / "clip.mp4", tmp_path / "truth.json.gz")
     ours, demo = (
         json.loads(gzip.decompress(path.read_bytes()))
-        for path in (tmp_path / "truth.json.gz", shared / "demo" / "plaza_truth.json.gz")
+        for path in (tmp_path / "truth.json.gz", DEMO_TRUTH)
     )
     assert set(ours[0][0]) == set(demo[0][0])
     assert np.shape(ours[0][0]["keypoints"]) == np.shape(demo[0][0]["keypoints"]) == (17, 3)

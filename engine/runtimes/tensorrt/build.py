@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from configs import ConfigError, ExecutionError, ModelError
-from engine.geometry import check_input_size
+from engine.geometry import align, check_input_size
 from engine.onnx.file import load_onnx
 from engine.onnx.metadata import INPUT_NAME
 from engine.onnx.passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
+from engine.runtimes.base import Workload
 from engine.runtimes.tensorrt.library import Library
 
 WORKSPACE_BYTES = 2 << 30
 _POLL_S = 0.1
+
+# (height, width) of the longest images that are usual: a telephone's, lying and upright
+_EXTREMES = ((1170, 2532), (2532, 1170))
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a phase, the step that it has finished and the number of its steps."""
@@ -49,6 +53,31 @@ class Profile:
         )
         if not ordered or not 1 <= low <= usual <= high:
             raise ConfigError(f"a profile must grow from smallest to usual to largest, not {self}")
+
+    @classmethod
+    def for_run(cls, workload: Workload) -> Profile:
+        """The profile that takes whatever a run may meet, upright video too; it is fastest at 16:9."""
+        inputs = [each.input_size for image in _EXTREMES for each in workload.alignments(image)]
+        heights, widths = zip(*inputs, strict=True)
+        scale = 1.0 if 1.0 in workload.scales else min(workload.scales)
+        usual = align(
+            (1080, 1920), workload.input_size, scale=scale, min_scale=min(workload.scales)
+        )
+        return cls(
+            smallest=(min(heights), min(widths)),
+            usual=usual.input_size,
+            largest=(max(heights), max(widths)),
+        )
+
+    def is_taken_by(self, shapes: Sequence[Sequence[int]]) -> bool:
+        """Whether an engine with (smallest, usual, largest) shapes (N, H, W, 3) takes one image of
+        this profile's usual size.
+        """
+        usual = (1, *self.usual, 3)
+        return all(
+            low <= side <= high
+            for low, side, high in zip(shapes[0], usual, shapes[-1], strict=True)
+        )
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -112,13 +141,7 @@ def build_with_parser(
         )
         raise ModelError(f"{library.name} {library.version} refuses {str(path)!r}: {reasons[:300]}")
     layers = _describe(network)
-    config = builder.create_builder_config()
-    shapes = builder.create_optimization_profile()
-    shapes.set_shape(INPUT_NAME, *profile.shapes)
-    config.add_optimization_profile(shapes)
-    config.set_memory_pool_limit(library.module.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
-    if precision == "fp16" and not library.strongly_typed:
-        config.set_flag(library.module.BuilderFlag.FP16)
+    config = configure(library, builder, profile, precision)
     cache = _use_timing_cache(library, config, timing_cache)
     stop = threading.Event()
     monitor = _make_monitor(library.module, stop, progress)
@@ -134,6 +157,33 @@ def build_with_parser(
         layers=layers,
         timing_cache=bytes(cache.serialize()) if cache is not None else None,
     )
+
+
+def configure(library: Library, builder: Any, profile: Profile, precision: str) -> Any:
+    """The library's configuration of a build."""
+    config = builder.create_builder_config()
+    shapes = builder.create_optimization_profile()
+    shapes.set_shape(INPUT_NAME, *profile.shapes)
+    config.add_optimization_profile(shapes)
+    config.set_memory_pool_limit(library.module.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    flags = library.module.BuilderFlag
+    if precision == "fp16" and not library.strongly_typed:
+        config.set_flag(flags.FP16)
+    if precision == "fp32":
+        # On by default, strongly typed or not, from Ampere on: 10 bits of every number that is
+        # multiplied. Heatmaps of lite are off by 0.003 then, where 0.001 is allowed.
+        config.clear_flag(flags.TF32)
+    previews = library.module.PreviewFeature
+    if hasattr(previews, "PROFILE_SHARING_0806"):
+        # In 8.6 the execution contexts of several input sizes share a profile only if this is on;
+        # from 9 on they always do.
+        config.set_preview_feature(previews.PROFILE_SHARING_0806, True)
+    if library.capabilities:
+        # By default TensorRT-RTX leaves out Turing (7.5). All of them cost 3 MB for lite, no time.
+        config.num_compute_capabilities = len(library.capabilities)
+        for index, capability in enumerate(library.capabilities):
+            config.set_compute_capability(capability, index)
+    return config
 
 
 def _prepare(path: Path, precision: str, library: Library) -> bytes:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.progress import TaskID
 
 from basics.atomic import atomic_path
 from basics.cache import cache_folder, hash_file
 from basics.progress import make_progress
-from configs import ModelError
+from configs import ExecutionError, ModelError
 from engine.runtimes.engine_file import (
     EngineDescription,
     EngineFile,
@@ -80,11 +81,46 @@ class Engine:
     shapes: tuple[tuple[int, ...], ...]
 
 
+def load_engine(
+    runtime: Any, request: EngineRequest, folder: Path | None = None
+) -> tuple[Any, tuple[tuple[int, ...], ...]]:
+    """The engine on the GPU, and the shapes that it takes.
+
+    One that is whole and fits by its description, and yet does not load, is built anew: another
+    driver, or another kind of GPU, may stand behind that.
+
+    Args:
+        runtime: The library's `Runtime`.
+        request: As for `get_engine`.
+        folder: As for `get_engine`; what is there is never built anew.
+
+    Raises:
+        ExecutionError: The engine does not load, not even after it was built here and now.
+        ConfigError, ModelError, RuntimeUnavailableError: As for `get_engine`.
+    """
+    engine = get_engine(request, folder)
+    loaded = runtime.deserialize_cuda_engine(engine.serialised)
+    if loaded is None and folder is None:
+        logger.warning("the engine in %s does not load: it is built again", engine.folder)
+        build_engine_file(request)
+        engine = get_engine(request)
+        loaded = runtime.deserialize_cuda_engine(engine.serialised)
+    if loaded is None:
+        library = request.library
+        kinds = ", ".join(capability.name for capability in library.capabilities)
+        reason = f"it was built for GPUs of kind {kinds}" if kinds else "its log says why"
+        raise ExecutionError(
+            f"{library.name} {library.version} cannot load the engine in {str(engine.folder)!r}; "
+            f"{reason}"
+        )
+    return loaded, engine.shapes
+
+
 def get_engine(
     request: EngineRequest, folder: Path | None = None, progress: Progress | None = None
 ) -> Engine:
-    """The newest engine that was built from this model for this library, GPU and precision,
-    whatever its shapes.
+    """The newest engine that was built from this model for this library, GPU and precision, and
+    takes the usual size of input, whatever its other shapes.
 
     Args:
         request: What is wanted. If nothing fits, it is built with the shapes of the request, and
@@ -104,6 +140,8 @@ def get_engine(
         shapes = key.shapes if description is None else description.key.shapes
         wanted = dataclasses.replace(key, shapes=shapes)
         difference = "" if description is None else wanted.difference(description.key)
+        if not difference and folder is None and not request.profile.is_taken_by(shapes):
+            difference = f"shapes {shapes[0]} to {shapes[-1]}"
         if difference:
             differences.append(difference)
             continue

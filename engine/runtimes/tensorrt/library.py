@@ -51,6 +51,16 @@ class Library:
         """Of TensorRT's own numbering; TensorRT-RTX 1.x counts as 10, whose interface it has."""
         return 10 if self.name == "tensorrt_rtx" else int(self.version.split(".")[0])
 
+    @property
+    def capabilities(self) -> list[Any]:
+        """The kinds of GPU that an engine of TensorRT-RTX can be built for; none for TensorRT, whose
+        engines are for the GPU that is there.
+        """
+        if self.name != "tensorrt_rtx":
+            return []
+        known = self.module.ComputeCapability.__members__
+        return [value for name, value in known.items() if name.startswith("SM")]
+
     def create_network(self, builder: Any) -> Any:
         """An empty network, strongly typed where that can be asked for; from 11 on there is no
         other kind.

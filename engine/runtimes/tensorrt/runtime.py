@@ -20,12 +20,11 @@ import numpy as np
 
 from basics.packages import import_package
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError, one_line
-from engine.geometry import align
 from engine.onnx.metadata import INPUT_NAME, ModelMetadata
-from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, output_shapes
+from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, Workload, output_shapes
 from engine.runtimes.registry import RUNTIMES
 from engine.runtimes.tensorrt.build import Profile
-from engine.runtimes.tensorrt.cache import EngineRequest, get_engine
+from engine.runtimes.tensorrt.cache import EngineRequest, load_engine
 from engine.runtimes.tensorrt.cuda_graph import CudaGraph
 from engine.runtimes.tensorrt.library import load_library
 
@@ -53,6 +52,7 @@ class TensorRt(Runtime):
         path: Path,
         metadata: ModelMetadata,
         precision: str,
+        workload: Workload | None = None,
         engine_folder: Path | None = None,
     ) -> None:
         library = load_library(self.name)
@@ -61,26 +61,19 @@ class TensorRt(Runtime):
         self.metadata = metadata
         self._closed = False
         gpu = "any" if self.name == "tensorrt_rtx" else self.device
-        profile = _profile(metadata)
+        workload = workload or Workload(input_size=metadata.static_size or metadata.input_size)
+        request = EngineRequest(
+            library=library,
+            path=path,
+            model=metadata.model.name,
+            precision=precision,
+            profile=Profile.for_run(workload),
+            gpu=gpu,
+        )
         with self._current():
-            request = EngineRequest(
-                library=library,
-                path=path,
-                model=metadata.model.name,
-                precision=precision,
-                profile=profile,
-                gpu=gpu,
-            )
-            engine = get_engine(request, engine_folder)
-            self._shapes = engine.shapes
-            self.usual_batch = self.max_batch
             self._runtime = library.module.Runtime(library.logger)
-            self._engine = self._runtime.deserialize_cuda_engine(engine.serialised)
-            if self._engine is None:
-                raise ExecutionError(
-                    f"{self.name} cannot load the engine in {engine.folder}: remove it to rebuild "
-                    "it"
-                )
+            self._engine, self._shapes = load_engine(self._runtime, request, engine_folder)
+            self.usual_batch = self.max_batch
             self._up, self._compute, self._down = (self._cuda.Stream() for _ in range(3))
         # One execution context for each size of input: a CUDA graph is of one size, and scratch
         # memory is kept between frames.
@@ -237,17 +230,3 @@ def open_gpu(name: str) -> tuple[Any, Any, str]:
         raise RuntimeUnavailableError(f"{name} finds no CUDA GPU: {one_line(error)}") from error
     major, minor = device.compute_capability()
     return cuda, context, f"{device.name()} (compute capability {major}.{minor})"
-
-
-def _profile(metadata: ModelMetadata) -> Profile:
-    if metadata.static_size is not None:
-        return Profile(
-            smallest=metadata.static_size, usual=metadata.static_size, largest=metadata.static_size
-        )
-    usual = align((480, 640), metadata.input_size).input_size
-    default = Profile()
-    smallest, largest = (
-        (choose(bound[0], usual[0]), choose(bound[1], usual[1]))
-        for choose, bound in ((min, default.smallest), (max, default.largest))
-    )
-    return Profile(smallest=smallest, usual=usual, largest=largest)

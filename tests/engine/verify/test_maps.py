@@ -48,6 +48,21 @@ def test_single_precision_runtimes_are_within_tolerance_of_torch(name, lite_onnx
     assert not TOLERANCES["fp32"].exceeded_by(parity), parity
 
 
+def test_images_of_one_size_share_a_slot(lite_onnx, reference, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    made = []
+    with open_runtime(lite_onnx, reference.metadata, "onnxruntime") as runtime:
+        make_slot = runtime.make_slot
+        monkeypatch.setattr(
+            runtime, "make_slot", lambda *size: made.append(size) or make_slot(*size)
+        )
+        upright = [np.rot90(image).copy() for image in images(3)]
+        parity = measure_parity(runtime, reference, [*images(3), *upright], 64)
+
+    assert parity.images == 6
+    assert made == [(64, 128), (128, 64)]
+
+
 def test_a_lower_precision_is_seen(lite_onnx, reference):
     pytest.importorskip("openvino")
     with open_runtime(lite_onnx, reference.metadata, "openvino", "bf16") as runtime:

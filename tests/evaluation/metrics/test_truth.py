@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from basics.demo import DEMO_FRAMES, DEMO_TRUTH
 from configs import DataError, KeypointSet
 from evaluation.__main__ import main
 from evaluation.metrics.truth import Found, Labels, compare_with_truth, read_records, read_truth
@@ -139,9 +140,9 @@ def test_files_that_are_no_truth_say_so(tmp_path: Path, coco: KeypointSet) -> No
         read_records(tmp_path / "empty.jsonl", coco)
 
 
-def test_the_demo_clips_truth_can_be_read(shared: Path, coco: KeypointSet) -> None:
-    truth = read_truth(shared / "demo" / "plaza_truth.json.gz", coco)
-    assert len(truth) == 200
+def test_the_demo_clips_truth_can_be_read(coco: KeypointSet) -> None:
+    truth = read_truth(DEMO_TRUTH, coco)
+    assert len(truth) == DEMO_FRAMES
     records = {
         index: Found(keypoints=labels.keypoints, scores=np.ones(len(labels.areas)))
         for index, labels in enumerate(truth)

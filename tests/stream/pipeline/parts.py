@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from configs import SinkError, SourceError
 from grouping import People
-from stream.frame import Frame, SourceInfo
+from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sinks import RunInfo
-from stream.sources import FrameSlot, Source
+from stream.sources import Source
 from tests.support.media import numbered_image
 
 
@@ -104,30 +103,21 @@ class CountedSource(Source):
         self.began_s = time.monotonic()
         self.health.state = "running"
 
-    def grab(self) -> bool:
+    def grab(self) -> FrameStamp | None:
         if self.index + 1 == self.fail_at:
             raise SourceError("the cable was pulled")
         if self.index + 1 >= self.count or self.stopped.is_set():
-            return False
+            return None
         self.index += 1
-        self.time_s = self.index / (self.fps or 25.0)
+        time_s = self.index / (self.fps or 25.0)
         if self.fps is not None and self.stopped.wait(
-            max(0.0, self.began_s + self.time_s - time.monotonic())
+            max(0.0, self.began_s + time_s - time.monotonic())
         ):
-            return False
-        self.captured_ns = time.monotonic_ns()
-        return True
+            return None
+        return FrameStamp(source=self.name, index=self.index, time_s=time_s)
 
-    def retrieve(self, slot: FrameSlot) -> None:
-        slot.resize(64, 96)[:] = numbered_image(self.index, 96, 64)
-        slot.describe(
-            source=self.name,
-            index=self.index,
-            time_s=self.time_s,
-            pts=None,
-            time_base=Fraction(1, 90_000),
-            capture_ns=self.captured_ns,
-        )
+    def retrieve(self, frame: Frame) -> None:
+        frame.allocate(64, 96)[:] = numbered_image(self.index, 96, 64)
 
     def interrupt(self) -> None:
         self.stopped.set()

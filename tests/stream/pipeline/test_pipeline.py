@@ -470,11 +470,12 @@ def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: 
     large = {
         "VideoFrame",
         "ndarray",
-        "FrameSlot",
+        "Frame",
         "InputContainer",
         "OutputContainer",
         "VideoCodecContext",
         "FileSource",
+        "FileReader",
     }
     clip = make_clip(tmp_path / "clip.mp4", frames=20, rotation=90)
     folder = tmp_path / "two"

@@ -302,7 +302,7 @@ def test_stages_are_in_the_profile(tmp_path: Path) -> None:
     def smooth(frame: Frame, people: People) -> None:
         time.sleep(0.002)
 
-    profiler = Profiler(ProfileConfig(profile=str(tmp_path)))
+    profiler = Profiler(ProfileConfig(profile=tmp_path))
     source = counted(30)
     with (
         profiler,

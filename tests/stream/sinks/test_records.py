@@ -14,6 +14,7 @@ import pytest
 
 from configs import load_keypoint_set
 from configs.errors import SinkError
+from datasets import to_results
 from grouping import People
 from stream.sinks import make_sinks
 from stream.sinks.arrays import ArraysSink, assemble, columns_folder
@@ -60,6 +61,22 @@ def ground_truth() -> dict:
         "annotations": annotations,
         "categories": [{"id": 1, "name": "person"}],
     }
+
+
+def test_coco_results_are_those_of_evaluation(tmp_path, source_info, run_info, write_all):
+    """With the box of the joints that were found: without it pycocotools takes a person's size from
+    all joints, zeros of missing ones among them.
+    """
+    path = tmp_path / "out.json"
+    write_all(CocoResultsSink(str(path)), source_info, run_info, make_frames(vfr_stamps(2)))
+    rows = json.loads(path.read_text())
+    people = [make_people(2, seed=frame) for frame in range(2)]
+    assert rows == [
+        row
+        for frame, found in enumerate(people)
+        for row in to_results(found.keypoints, found.scores, frame)
+    ]
+    assert all("bbox" in row for row in rows)
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from configs.errors import ConfigError, SinkError
+from configs.loading import from_mapping
 from stream.frame import SourceInfo
 from stream.sinks import VideoConfig
 from stream.sinks.encoders import choose_encoder
@@ -195,7 +196,7 @@ def test_segments_play_by_themselves_and_lose_nothing(
     tmp_path, run_info, write_all, clip_with_audio
 ):
     source = clip_with_audio(50)
-    sink = VideoSink(str(tmp_path / "out.mp4"), VideoConfig(segment="0.8s"))
+    sink = VideoSink(str(tmp_path / "out.mp4"), VideoConfig(segment=Fraction(4, 5)))
     write_all(sink, source, run_info, frames_of(source, 50))
     parts = sorted(tmp_path.glob("out*.mp4"))
     assert [part.name for part in parts] == ["out-0000.mp4", "out-0001.mp4", "out-0002.mp4"]
@@ -315,8 +316,12 @@ def test_unknown_encoders_are_named_with_the_nearest(tmp_path, source_info, run_
         sink.open(source_info, run_info)
     with pytest.raises(ConfigError, match=r"0\.\.51"):
         VideoConfig(video_quality=52)
-    with pytest.raises(ConfigError, match="10m"):
-        VideoConfig(segment="ten")
+    with pytest.raises(ConfigError, match="segment"):
+        VideoConfig(segment=Fraction(0))
+    with pytest.raises(ConfigError, match=r"segment must be .*\(ms, s, m, h\).*'ten'"):
+        from_mapping(VideoConfig, {"segment": "ten"}, "video")
+    with pytest.raises(ConfigError, match="video_preset"):
+        from_mapping(VideoConfig, {"video_preset": "quick"}, "video")
 
 
 def test_files_wait_for_a_slow_encoder_and_live_sources_drop(

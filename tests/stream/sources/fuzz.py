@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from configs import SourceError
-from stream.sources import FrameSlot, open_source
+from stream.frame import Frame
+from stream.sources import open_source
 
 LIMIT_S = 20.0
 
@@ -52,10 +53,10 @@ def read(path: Path) -> dict[str, object]:
     )
     watchdog.daemon = True
     watchdog.start()
-    slot, frames, error = FrameSlot(), 0, ""
+    frame, frames, error = Frame(), 0, ""
     try:
         with open_source(str(path)) as source:
-            while frames < 2000 and source.read_into(slot):
+            while frames < 2000 and source.read_into(frame):
                 frames += 1
     except SourceError as refused:
         error = str(refused)

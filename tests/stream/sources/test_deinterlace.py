@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.frame import Frame
-from stream.sources import FrameSlot, open_source
+from stream.sources import open_source
 from stream.sources.config import SourceConfig
 from stream.sources.deinterlace import Deinterlace
 from stream.sources.live import LiveSource
@@ -55,14 +55,13 @@ def test_the_two_moments_of_a_frame_become_one(clip: Path, deinterlace: Deinterl
 
 def test_a_live_frame_does_not_wait_for_the_next_one(clip: Path) -> None:
     source = LiveSource(LiveInput(name="camera", url=str(clip)), SourceConfig(reconnect=0))
-    slot, seen = FrameSlot(), []
+    frame, seen = Frame(), []
     with source:
         for _ in range(10):
-            assert source.grab()
-            source.retrieve(slot)
-            seen.append(combing(slot.frame))
-            bright = np.flatnonzero(slot.frame.image[64].mean(axis=1) > 140)
-            assert abs(bright.min() - 2 * slot.frame.index * SPEED_PX) <= 2
+            assert source.read_into(frame)
+            seen.append(combing(frame))
+            bright = np.flatnonzero(frame.image[64].mean(axis=1) > 140)
+            assert abs(bright.min() - 2 * frame.index * SPEED_PX) <= 2
     assert np.median(seen) < 15
 
 

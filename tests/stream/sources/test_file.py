@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from configs import SourceError
-from stream.sources import FrameSlot, open_source
+from stream.frame import Frame
+from stream.sources import open_source
 from tests.support.media import cut, damage, make_clip, numbered_image, read_number, read_numbers
 
 
@@ -221,27 +222,27 @@ def test_a_change_of_size_in_mid_stream_changes_the_image(tmp_path: Path) -> Non
 
 
 def test_a_slot_is_filled_in_place() -> None:
-    slot = FrameSlot()
+    frame = Frame()
     with open_source("demo") as source:
-        source.read_into(slot)
-        pixels = slot.frame.image
+        source.read_into(frame)
+        pixels = frame.image
         first = pixels.copy()
-        while source.read_into(slot):
+        while source.read_into(frame):
             pass
-    assert slot.frame.image is pixels
-    assert slot.frame.index == 199
+    assert frame.image is pixels
+    assert frame.index == 199
     assert not np.array_equal(first, pixels)
 
 
 def test_frames_can_be_passed_over_without_being_converted(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=9)
-    slot = FrameSlot()
+    frame = Frame()
     seen = []
     with open_source(str(clip)) as source:
-        while source.grab():
+        while (stamp := source.grab()) is not None:
             if len(seen) % 2 == 0:
-                source.retrieve(slot)
-                seen.append((slot.frame.index, read_number(slot.frame.image)))
+                source.retrieve(frame)
+                seen.append((stamp.index, read_number(frame.image)))
             else:
                 seen.append((None, None))
     assert seen[::2] == [(index, index) for index in range(0, 9, 2)]

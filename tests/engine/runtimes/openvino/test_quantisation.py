@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from configs import DataError, ModelError, RuntimeUnavailableError
+from basics.demo import DEMO_CLIP
+from configs import ModelError, RuntimeUnavailableError
+from datasets.images import load_images
 from engine import open_estimator
 from engine.__main__ import main
-from engine.pictures import DEMO_CLIP, find_pictures, load_images
 from engine.runtimes.engine_file import ENGINE_NAME, EngineFile
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import float_nodes, quantised_key, read_quantised
@@ -92,7 +93,7 @@ def test_the_backbone_is_int8_and_the_head_float(built):
 
 
 def test_runs_find_it_and_take_it_only_when_it_is_asked_for(built):
-    image = load_images()[0]
+    image = load_images([DEMO_CLIP])[0]
     maps = {}
     for precision in ("auto", "int8"):
         with open_estimator(
@@ -168,27 +169,3 @@ def test_what_is_float_in_hrnet_is_its_head(golden_network, tmp_path):
     floats = {name.split("/")[2] for name in convolutions & names}
     assert floats == {"final_layers.0", "final_layers.1", "deconv_layers.0"}
     assert {name.split("/")[2] for name in convolutions - names} >= {"conv1", "layer1", "stage4"}
-
-
-def test_pictures_come_from_files_folders_archives_and_clips(tmp_path):
-    (tmp_path / "more").mkdir()
-    for name in ("a.png", "more/b.jpg"):
-        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
-    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
-        archive.write(tmp_path / "a.png", "deep/d.png")
-        archive.writestr("notes.txt", "no image")
-
-    entries = find_pictures([tmp_path, tmp_path / "c.zip"])
-    assert [entry.member or entry.path.name for entry in entries] == [
-        "a.png",
-        "b.jpg",
-        "deep/d.png",
-    ]
-    assert len(load_images([tmp_path, tmp_path / "c.zip", DEMO_CLIP])) == 3 + 4
-    assert len(find_pictures([tmp_path], limit=1)) == 1
-    (tmp_path / "bad.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match="cannot read the archive"):
-        find_pictures([tmp_path / "bad.zip"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="there is no image in"):
-        find_pictures([tmp_path / "empty"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ import pytest
 from configs import ConfigError, ModelError, RuntimeUnavailableError
 from engine import load_network
 from engine.onnx.export import export_onnx
-from engine.runtimes.tensorrt.build import Profile, build_with_parser
-from engine.runtimes.tensorrt.library import load_library
+from engine.runtimes import Workload
+from engine.runtimes.tensorrt.build import Profile, build_with_parser, configure
+from engine.runtimes.tensorrt.library import Library, load_library
 
 PROFILE = Profile(smallest=(64, 64), usual=(320, 448), largest=(640, 1152), batch=(1, 1, 4))
 
@@ -77,6 +79,54 @@ def test_single_precision_has_no_half_anywhere(library, lite_onnx):
     engine = build_with_parser(library, lite_onnx, PROFILE, "fp32")
 
     assert "HALF" not in {layer.output_type for layer in engine.layers}
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("fp16", True)])
+def test_single_precision_is_not_tf32(precision, allowed, library):
+    config = configure(library, library.module.Builder(library.logger), PROFILE, precision)
+
+    assert config.get_flag(library.module.BuilderFlag.TF32) == allowed
+
+
+def test_an_engine_of_tensorrt_rtx_is_for_every_gpu_that_it_knows(library):
+    config = configure(library, library.module.Builder(library.logger), PROFILE, "fp16")
+
+    named = {
+        config.get_compute_capability(index).name
+        for index in range(config.num_compute_capabilities)
+    }
+    assert named == {capability.name for capability in library.capabilities}
+    assert "SM75" in named
+
+
+class Recorder:
+    """Stands in for what TensorRT 8.6, which no test can have, is told: names, and arguments."""
+
+    def __init__(self, told, name=""):
+        self.told, self.name = told, name
+
+    def __getattr__(self, name):
+        return Recorder(self.told, name)
+
+    def __call__(self, *arguments):
+        self.told.append((self.name, *(getattr(each, "name", each) for each in arguments)))
+        return self
+
+
+def test_contexts_share_the_profile_on_tensorrt_8_6():
+    told = []
+    module = types.SimpleNamespace(
+        __version__="8.6.2",
+        NetworkDefinitionCreationFlag=types.SimpleNamespace(EXPLICIT_BATCH=0),
+        BuilderFlag=types.SimpleNamespace(FP16=Recorder(told, "FP16")),
+        MemoryPoolType=types.SimpleNamespace(WORKSPACE=0),
+        PreviewFeature=types.SimpleNamespace(PROFILE_SHARING_0806=Recorder(told, "sharing")),
+    )
+
+    configure(Library("tensorrt", module, None), Recorder(told), PROFILE, "fp16")
+
+    assert ("set_preview_feature", "sharing", True) in told
+    assert ("set_flag", "FP16") in told
 
 
 def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path):
@@ -142,3 +192,28 @@ def test_a_missing_library_names_what_to_install(monkeypatch):
 def test_a_profile_that_does_not_grow_is_refused(sizes):
     with pytest.raises(ConfigError):
         Profile(**sizes)
+
+
+@pytest.mark.parametrize("input_size", [192, 384, 640, (384, 640)])
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0, 2.0)])
+@pytest.mark.parametrize(
+    "image", [(1080, 1920), (1920, 1080), (2532, 1170), (480, 640), (600, 600), (1440, 2560)]
+)
+def test_the_profile_of_a_run_takes_lying_and_upright_images_at_every_scale(
+    input_size, scales, image
+):
+    workload = Workload(input_size=input_size, scales=scales)
+    profile = Profile.for_run(workload)
+
+    for alignment in workload.alignments(image):
+        shape = (1, *alignment.input_size, 3)
+        assert all(
+            low <= side <= high
+            for low, side, high in zip(profile.shapes[0], shape, profile.shapes[2], strict=True)
+        )
+
+
+def test_a_run_is_fastest_at_16_to_9_and_a_fixed_size_is_all_that_is_built_for():
+    assert Profile.for_run(Workload(input_size=384)).usual == (384, 704)
+    fixed = Profile.for_run(Workload(input_size=(320, 448)))
+    assert fixed.smallest == fixed.usual == fixed.largest == (320, 448)

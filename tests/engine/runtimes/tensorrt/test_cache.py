@@ -9,10 +9,10 @@ import shutil
 import pytest
 
 from basics.cache import cache_folder
-from configs import ModelError
+from configs import ExecutionError, ModelError
 from engine.runtimes.engine_file import ENGINE_NAME, EngineFile
 from engine.runtimes.tensorrt.build import BuiltEngine, Profile
-from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file, get_engine
+from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file, get_engine, load_engine
 from engine.runtimes.tensorrt.library import load_library
 
 
@@ -70,6 +70,68 @@ def test_an_engine_that_was_built_for_other_shapes_is_used_as_it_is(
     assert EngineFile(cache).read_description().layers["CONVOLUTION HALF"] > 80
     assert not rebuilds
     assert not caplog.text
+
+
+def test_an_engine_that_does_not_take_the_usual_size_is_not_used(
+    cache, lite_onnx, rebuilds, caplog
+):
+    larger = Profile(smallest=(64, 64), usual=(64, 192), largest=(192, 192))
+
+    assert get_engine(dataclasses.replace(wanted(lite_onnx), profile=larger)).serialised == b"new"
+
+    assert "but with shapes (1, 64, 64, 3) to (4, 128, 128, 3): another is built" in caplog.text
+
+
+def test_the_engine_of_a_folder_is_the_one_that_is_loaded(cache, lite_onnx, rebuilds, tmp_path):
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(cache, folder)
+    EngineFile(cache).write(wanted(lite_onnx).key, b"of the cache", "lite.onnx")
+
+    assert get_engine(wanted(lite_onnx)).serialised == b"of the cache"
+    engine = get_engine(wanted(lite_onnx), folder)
+
+    assert engine.folder == folder
+    assert engine.shapes[-1] == (4, 128, 128, 3)
+    with pytest.raises(ModelError, match="holds no engine of lite that fits: it has precision"):
+        get_engine(dataclasses.replace(wanted(lite_onnx), precision="fp32"), folder)
+    with pytest.raises(ModelError, match="holds no engine of lite that fits"):
+        get_engine(wanted(lite_onnx), tmp_path / "nowhere")
+    assert not rebuilds
+
+
+def test_an_engine_beside_the_model_goes_before_the_cache(cache, lite_onnx, rebuilds, tmp_path):
+    shutil.copy(lite_onnx, tmp_path / "mine.onnx")
+    shutil.copytree(cache, tmp_path / "mine.tensorrt_rtx")
+
+    assert get_engine(wanted(tmp_path / "mine.onnx")).folder == tmp_path / "mine.tensorrt_rtx"
+    assert not rebuilds
+
+
+class Driver:
+    """Stands in for the library's runtime, which needs a GPU: loads what it is told to."""
+
+    def __init__(self, loads):
+        self.loads = loads
+
+    def deserialize_cuda_engine(self, serialised):
+        return "loaded" if serialised == self.loads else None
+
+
+def test_an_engine_that_does_not_load_is_built_again_once(cache, lite_onnx, rebuilds, caplog):
+    loaded, shapes = load_engine(Driver(b"new"), wanted(lite_onnx))
+
+    assert (loaded, shapes[-1]) == ("loaded", (1, 128, 128, 3))
+    assert len(rebuilds) == 1
+    assert "does not load: it is built again" in caplog.text
+
+
+def test_an_engine_that_never_loads_says_which_gpus_it_is_for(cache, lite_onnx, rebuilds):
+    with pytest.raises(ExecutionError, match=r"cannot load the engine in .* of kind SM75, SM80"):
+        load_engine(Driver(b"nothing"), wanted(lite_onnx))
+    with pytest.raises(ExecutionError, match=r"cannot load the engine in .*engines"):
+        load_engine(Driver(b"nothing"), wanted(lite_onnx), cache)
+
+    assert len(rebuilds) == 1
 
 
 def test_a_damaged_engine_is_built_again(cache, lite_onnx, rebuilds, caplog):
