@@ -27,9 +27,9 @@ class Fixed(nn.Module):
         return self.answer
 
 
-def tags_of(*people: tuple[tuple[int, int], tuple[int, int], int]) -> Tensor:
-    """(x, y) tags (2, 24, 32) of the one joint of people given as centre (x, y), joint (x, y) and
-    side of the square box, in map pixels.
+def seen(*people: tuple[tuple[int, int], tuple[int, int], int]) -> tuple[Tensor, Tensor]:
+    """Tags (2, 24, 32) and closeness (24, 32) of the one joint of people given as centre (x, y),
+    joint (x, y) and side of the square box, in map pixels.
     """
     centre = torch.full((1, 1, 24, 32), -10.0)
     regression = torch.zeros(1, 2, 24, 32)
@@ -42,21 +42,32 @@ def tags_of(*people: tuple[tuple[int, int], tuple[int, int], int]) -> Tensor:
     tags.centre, tags.regression, tags.box_size = (
         Fixed(answer) for answer in (centre, regression, box_size)
     )
-    return tags(torch.zeros(1, 24, 24, 32))[0]
+    found, closeness = tags(torch.zeros(1, 24, 24, 32))
+    return found[0], closeness[0, 0]
 
 
 def test_at_its_joint_a_persons_tag_is_their_centre() -> None:
-    tags = tags_of(((8, 10), (6, 4), 8), ((24, 12), (26, 20), 8))
+    tags, _ = seen(((8, 10), (6, 4), 8), ((24, 12), (26, 20), 8))
 
     assert tags[:, 4, 6].tolist() == pytest.approx([8.5, 10.5])
     assert tags[:, 20, 26].tolist() == pytest.approx([24.5, 12.5])
 
 
-def test_away_from_the_joint_the_tag_moves_with_three_tenths_of_the_way() -> None:
-    tags = tags_of(((8, 10), (6, 4), 8))
+def test_away_from_the_joint_the_tag_moves_with_a_fifth_of_the_way() -> None:
+    tags, _ = seen(((8, 10), (6, 4), 8))
 
-    assert tags[:, 4, 9].tolist() == pytest.approx([8.5 + 0.9, 10.5])
-    assert tags[:, 6, 6].tolist() == pytest.approx([8.5, 10.5 + 0.6])
+    assert tags[:, 4, 9].tolist() == pytest.approx([8.5 + 0.6, 10.5])
+    assert tags[:, 6, 6].tolist() == pytest.approx([8.5, 10.5 + 0.4])
+
+
+def test_closeness_falls_with_the_distance_for_the_persons_size() -> None:
+    _, small = seen(((8, 12), (8, 12), 8))
+    _, large = seen(((8, 12), (8, 12), 24))
+
+    assert small[12, 8] > 0.9
+    assert small[12, 16] < 0.01  # the side of the box away
+    assert large[12, 16] > 0.4  # a third of it
+    assert (small.diff(dim=1)[12, 9:20] <= 0).all()
 
 
 @pytest.mark.parametrize("sides, boundary", [((8, 8), 15), ((12, 4), 19)])
@@ -64,10 +75,12 @@ def test_a_pixel_belongs_to_the_person_whose_joint_is_nearest_for_their_size(
     sides: tuple[int, int], boundary: int
 ) -> None:
     left, right = sides
-    tags = tags_of(((7, 12), (7, 12), left), ((24, 12), (24, 12), right))
+    tags, _ = seen(((7, 12), (7, 12), left), ((24, 12), (24, 12), right))
 
-    owner = (tags[0, 12] - 0.3 * torch.arange(32.0)) > 0.7 * 15.5 + 0.5
-    assert owner.tolist() == [x > boundary for x in range(32)]
+    # Tags change from one centre to the other over the two pixels of a cell at stride 8.
+    owner = (tags[0, 12] - 0.2 * torch.arange(32.0)) > 0.8 * 15.5 + 0.5
+    assert not owner[: boundary - 1].any()
+    assert owner[boundary + 2 :].all()
 
 
 def test_a_centre_below_the_threshold_is_nobody() -> None:
@@ -77,9 +90,10 @@ def test_a_centre_below_the_threshold_is_nobody() -> None:
     tags.centre, tags.box_size = Fixed(centre), Fixed(torch.full((1, 2, 24, 32), 8.0))
     tags.regression = Fixed(torch.zeros(1, 2, 24, 32))
 
-    found = tags(torch.zeros(1, 24, 24, 32))[0]
+    (found,), (closeness,) = tags(torch.zeros(1, 24, 24, 32))
 
-    assert found[:, 12, 24].tolist() == pytest.approx([8.5 + 0.3 * 16, 12.5])
+    assert found[:, 12, 24].tolist() == pytest.approx([8.5 + 0.2 * 16, 12.5])
+    assert closeness[0, 12, 24] < 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -97,24 +111,39 @@ def test_images_of_a_batch_do_not_meet(network: nn.Module) -> None:
             torch.testing.assert_close(output[number], alone[level][0], rtol=1e-4, atol=1e-4)
 
 
-def test_heatmaps_of_every_resolution_start_as_the_backbones_own(network: nn.Module) -> None:
-    image = torch.randn(1, 3, 64, 96)
+def test_heatmaps_of_every_resolution_start_as_the_backbones_own() -> None:
+    config = dataclasses.replace(
+        load_model_config("lite"), tags="learned", deconvolutions=1, residual_blocks=1
+    )
+    learned, image = load_network(config).eval(), torch.randn(1, 3, 64, 96)
     with torch.inference_mode():
-        own = network.backbone(image).logits.sigmoid()
-        outputs = network(image)
+        own = learned.backbone(image).logits.sigmoid()
+        coarse, fine = learned(image)
 
-    torch.testing.assert_close(outputs[0][:, :17], own)
-    for output in outputs[1:]:
-        # away from the border, where the transposed convolution reads beyond the map
-        enlarged = nn.functional.interpolate(own, scale_factor=2.0, mode="bilinear")
-        inner = (..., slice(2, -2), slice(2, -2))
-        torch.testing.assert_close(output[inner], enlarged[inner], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(coarse[:, :17], own)
+    # away from the border, where the transposed convolution reads beyond the map
+    enlarged = nn.functional.interpolate(own, scale_factor=2.0, mode="bilinear")
+    inner = (..., slice(2, -2), slice(2, -2))
+    torch.testing.assert_close(fine[inner], enlarged[inner], rtol=1e-4, atol=1e-4)
+
+
+def test_regressed_closeness_lowers_the_heatmaps_of_every_resolution() -> None:
+    config = dataclasses.replace(load_model_config("lite"), deconvolutions=1, residual_blocks=1)
+    network, image = load_network(config).eval(), torch.randn(1, 3, 64, 96)
+    with torch.inference_mode():
+        pyramid = network.backbone(image)
+        _, closeness = network.tags(pyramid.pyramid[0])
+        coarse, fine = network(image)
+
+    torch.testing.assert_close(coarse[:, :17], pyramid.logits.sigmoid() * closeness)
+    assert fine.shape == (1, 17, 32, 48)
 
 
 def test_a_power_lowers_doubtful_peaks_more_than_sure_ones() -> None:
     maps = torch.tensor([-0.1, 0.0, 0.2, 1.0])
     assert sharpen(maps, 1) is maps
     assert sharpen(maps, 2).tolist() == pytest.approx([0, 0, 0.04, 1])
+    assert sharpen(maps, 1.5).tolist() == pytest.approx([0, 0, 0.2**1.5, 1])
     assert sharpen(maps, 1.7).tolist() == pytest.approx([0, 0, 0.2**1.7, 1])
 
 
