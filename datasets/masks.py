@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Region = Any
-"""A box as a tuple (x, y, width, height), or a COCO segmentation: a list of polygons, or a run-length
-encoding as a dictionary.
+"""A box as a tuple (x, y, width, height), or a COCO segmentation: a list of polygons, or a
+run-length encoding as a dictionary.
 """
 
 # Of the labelled joints of the development data's training set, 10.8 % lie in the box of somebody

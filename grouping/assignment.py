@@ -13,9 +13,15 @@ from basics.kernels import kernel
 class Assignment(NamedTuple):
     """Scratch of one assignment problem of up to N rows (candidates) and columns (groups).
 
-    cost: (N, N) float64, **column first**: one column is contiguous, so the row minima are taken
-    element by element. row_minimum: (N,) float64 over the uncovered columns. The rest is marks:
-    star and prime per row (column or -1), star per column (row or -1), covers.
+    Attributes:
+        cost: (N, N) float64, **column first**: one column is contiguous, so that the row minima are
+            taken element by element.
+        row_minimum: (N,) float64, over the uncovered columns.
+        star_in_row: (N,) starred column of each row, or -1.
+        star_in_column: (N,) starred row of each column, or -1.
+        prime_in_row: (N,) primed column of each row, or -1.
+        row_covered: (N,) rows that are covered.
+        column_covered: (N,) columns that are covered.
     """
 
     cost: NDArray[np.float64]
@@ -73,13 +79,13 @@ def assign(scratch: Assignment, size: int) -> None:
     """Assigns every row of `scratch.cost` a column of its own at least total cost; result in
     `scratch.star_in_row`.
 
-    Among equal costs it decides as munkres 1.1.4 does (docs/reference.md, section 3.3), which is part of
-    what the official parser does: the same zeros are starred and primed in the same order, and
-    every cost goes through the same float64 additions. Two things are arranged differently, with
-    the same outcome. Rows and columns know their marks instead of being searched. The minimum of
-    each uncovered row over the uncovered columns is kept up to date, which finds the next zero and
-    the next step's value without a pass over the matrix (subtraction and rounding are monotone, so
-    the minimum stays the minimum).
+    Among equal costs it decides as munkres 1.1.4 does (docs/reference.md, section 3.3), which is
+    part of what the official parser does: the same zeros are starred and primed in the same order,
+    and every cost goes through the same float64 additions. Two things are arranged differently,
+    with the same outcome. Rows and columns know their marks instead of being searched. The minimum
+    of each uncovered row over the uncovered columns is kept up to date, which finds the next zero
+    and the next step's value without a pass over the matrix (subtraction and rounding are monotone,
+    so the minimum stays the minimum).
 
     Costs are finite and overwritten. Cost on one core of an EPYC server: 30 x 30 10 us, 30 x 10
     (padded) 13 us.

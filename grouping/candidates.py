@@ -62,11 +62,17 @@ def take_candidates(
     map_size: tuple[int, int],
     buffer: CandidateBuffer,
 ) -> None:
-    """Fills `buffer` with the first K candidates per joint, K its capacity, less those below
-    `threshold` or not usable.
+    """Fills a buffer with the candidates that a graph picked, the first K per joint, less those
+    below the threshold or not usable.
 
-    map_size: height and width. Raises DataError for arrays of the wrong shape or dtype and for
-    places outside the map.
+    Args:
+        candidates: As the graph gives them.
+        threshold: Least heatmap value.
+        map_size: Height and width of the maps.
+        buffer: Of capacity K; is overwritten.
+
+    Raises:
+        DataError: An array has the wrong shape or dtype, or a place lies outside the map.
     """
     joints, capacity, tag_length = buffer.tag.shape
     offered = candidates.score.shape[1] if candidates.score.ndim == 2 else 0

@@ -28,8 +28,16 @@ class TagMaps(NamedTuple):
 def check_maps(
     heatmaps: NDArray[np.float32], tags: NDArray[np.float32], joints: int, keypoint_set: str
 ) -> None:
-    """Raises DataError unless `heatmaps` is float32 (joints, h, w) and `tags` float32 (joints, h,
-    w, L).
+    """Makes sure that maps can be grouped.
+
+    Args:
+        heatmaps: Must be (joints, h, w) float32.
+        tags: Must be (joints, h, w, L) float32.
+        joints: Number of joints.
+        keypoint_set: Its name; stands in the message.
+
+    Raises:
+        DataError: They are anything else.
     """
     for name, array, axes in (("heatmaps", heatmaps, "(J, h, w)"), ("tags", tags, "(J, h, w, L)")):
         if not isinstance(array, np.ndarray):

@@ -19,11 +19,13 @@ _PADDING_COST = 1e10
 class Groups(NamedTuple):
     """The people that are being put together, in the order in which they were opened.
 
-    key: (capacity,) float32, first component of the tag that opened the group.
-    member: (capacity, J) int64, index of the candidate that is the joint, or -1.
-    tag: (capacity, J, L) float32, tags of the candidates that joined, in that order; tag_count:
-    (capacity,) how many. mean: (N, L) float32 mean tags, distance: (N groups, N candidates) float64
-    tag distances: scratch of one joint.
+    Attributes:
+        key: (capacity,) float32, first component of the tag that opened the group.
+        member: (capacity, J) int64, index of the candidate that is the joint, or -1.
+        tag: (capacity, J, L) float32, tags of the candidates that joined, in that order.
+        tag_count: (capacity,) how many joined.
+        mean: (N, L) float32 mean tags; scratch of one joint.
+        distance: (N groups, N candidates) float64 tag distances; scratch of one joint.
     """
 
     key: NDArray[np.float32]

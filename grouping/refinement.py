@@ -30,13 +30,18 @@ _PASSES = (np.float32(0.1), np.float32(0.02), -_INFINITY)
 class Search(NamedTuple):
     """Scratch of the search for one joint of everybody who misses it, S people.
 
-    person: (S,) who searches; own_tag: (L, S) float32 their mean tags. best_value, best_pixel: (S,)
-    what the best pixel so far is worth and its row-major index. bound: (S,) float32, what the tile
-    at hand is worth at most.
-    lanes: (2, w * L) float32 smallest and largest tags per column of a row of tiles; tag_range: (2,
-    L) of a tile. score, tag: (256,), (L, 256) float32, a tile of the maps, its pixels one after the
-    other whatever the layout of the maps; score is -inf where there is no map or no usable value.
-    value: (256,) float32, what its pixels are worth to one person.
+    Attributes:
+        person: (S,) who searches.
+        own_tag: (L, S) float32, their mean tags.
+        best_value: (S,) what the best pixel so far is worth.
+        best_pixel: (S,) its row-major index.
+        bound: (S,) float32, what the tile at hand is worth at most.
+        lanes: (2, w * L) float32, smallest and largest tags per column of a row of tiles.
+        tag_range: (2, L) the same of a tile.
+        score: (256,) float32, a tile of the heatmap, its pixels one after the other whatever the
+            layout of the maps; -inf where there is no map or no usable value.
+        tag: (L, 256) float32, the same tile of the tags.
+        value: (256,) float32, what its pixels are worth to one person.
     """
 
     person: NDArray[np.int64]

@@ -147,7 +147,7 @@ def measure_tag_range(
     lanes: NDArray[np.float32],
     tag_range: NDArray[np.float32],
 ) -> None:
-    """Fills `tag_range` with the smallest and the largest tags in `columns` columns from `left` on."""
+    """Fills `tag_range` with the smallest and largest tags in `columns` columns from `left` on."""
     tag_length = tag_range.shape[1]
     is_interleaved = strides[2] == tag_length and strides[3] == 1
     step = np.uintp(tag_length if is_interleaved else 1)

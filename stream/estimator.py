@@ -16,11 +16,18 @@ from grouping import Grouper, People
 
 
 class Estimator(Protocol):
-    """Images to maps, with several under way at once; used by one thread. `engine.open_estimator`
-    gives one.
+    """Images to maps, with several under way at once; used by one thread.
 
-    in_flight: batches that may be open at a time. batch_size: images that are worth giving at
-    once, 1 where a batch gains nothing. min_person_score: people below it are mostly ghosts.
+    `engine.open_estimator` gives one.
+
+    Attributes:
+        in_flight: Batches that may be open at a time.
+        batch_size: Images that are worth giving at once; 1 where a batch gains nothing.
+        model: What to call the model.
+        runtime: What executes it.
+        precision: In which precision.
+        keypoint_set: The joints that its maps have.
+        min_person_score: People below it are mostly ghosts.
     """
 
     @property

@@ -57,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
         help="go on from this checkpoint, with its configuration",
     )
     data = ("ANNOTATIONS", "IMAGES")
-    help_text = "COCO keypoint file, and the folders or zip archives with its images; repeat for several sets"
+    help_text = (
+        "COCO keypoint file, and the folders or zip archives with its images; repeat for several "
+        "sets"
+    )
     fit.add_argument("--data", nargs="+", action="append", type=Path, metavar=data, help=help_text)
     help_weights = "how often an epoch shows each set (default: 1)"
     fit.add_argument("--data-weights", nargs="+", type=float, metavar="W", help=help_weights)

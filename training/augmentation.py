@@ -61,11 +61,16 @@ def draw_crop(
     joints: NDArray[np.float64],
     config: AugmentationConfig,
 ) -> Crop:
-    """A crop drawn as the official code does it (docs/reference.md, section 4.3).
+    """A crop drawn as the official code does it (docs/reference.md, section 4.3): its side is a
+    random multiple of the image's short side, and its centre near the image's.
 
-    Its side is a random multiple of the image's short side, and its centre near the image's.
-    joints: (P, J, 3) labelled joints in image pixels, of which one person may become the centre
-    (`centre_on_person`).
+    Args:
+        random: What is drawn from.
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+        joints: (P, J, 3) labelled joints in image pixels, of which one person may become the centre
+            (`centre_on_person`).
+        config: What may be drawn.
     """
     side_px = min(width, height) * random.uniform(config.scale_min, config.scale_max)
     rotation = random.uniform(-config.rotation_degrees, config.rotation_degrees)

@@ -2,7 +2,7 @@
 
 A checkpoint is a file that `torch.load(weights_only=True)` reads: a dictionary with `format`
 ('higherhrnet-stream'), `model` (the network's configuration), `network`, `ema` (averaged weights or
-none), `optimizer`, `training` (the run's configuration), and the run's state: `step`, `elapsed_s`,
+None), `optimizer`, `training` (the run's configuration), and the run's state: `step`, `elapsed_s`,
 `best`, `set_sizes`, `meter`, `rng`.
 """
 
@@ -22,10 +22,15 @@ FORMAT = "higherhrnet-stream"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Writes `content` and `format` to `path`, completely or not at all; what was there before
-    stays until the new is on disk.
+    """Writes a checkpoint whole or not at all; what was there before stays until the new is on
+    disk.
 
-    Raises CheckpointError if it cannot be written.
+    Args:
+        path: The file.
+        content: All keys of the checkpoint but `format`.
+
+    Raises:
+        CheckpointError: It cannot be written.
     """
     buffer = io.BytesIO()  # torch's own writer turns a full disk into an error without a reason
     torch.save({"format": FORMAT, **content}, buffer)
@@ -41,8 +46,10 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_training_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote, on the CPU. Raises CheckpointError if the file is not one of
-    ours.
+    """What `save_checkpoint` wrote, on the CPU.
+
+    Raises:
+        CheckpointError: The file cannot be read, or was not written by a training.
     """
     from engine.checkpoints.reading import read_checkpoint
 
@@ -60,11 +67,15 @@ def read_training_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def export_checkpoint(checkpoint: Path, output: Path) -> None:
-    """Writes the averaged weights of `checkpoint` (the last ones where no average was kept) to
-    `output` as ONNX.
+    """Writes the weights of a checkpoint as the ONNX model that every runtime executes.
 
-    Raises CheckpointError if the file is not one of ours; RuntimeUnavailableError if the package
-    that writes ONNX is missing.
+    Args:
+        checkpoint: Its averaged weights are taken, or the last ones where no average was kept.
+        output: The ONNX file.
+
+    Raises:
+        CheckpointError: The file was not written by a training.
+        RuntimeUnavailableError: The package that writes ONNX is missing.
     """
     from engine import load_checkpoint, load_network
     from engine.onnx.export import export_onnx
@@ -72,5 +83,8 @@ def export_checkpoint(checkpoint: Path, output: Path) -> None:
     state = read_training_checkpoint(checkpoint)
     network = load_network(from_mapping(ModelConfig, state["model"], str(checkpoint)))
     load_checkpoint(network, checkpoint)
-    trained = f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, with preset {state['training']['name']!r}"
+    preset = state["training"]["name"]
+    trained = (
+        f"trained for {state['epoch']:.1f} epochs, {state['step']} steps, with preset {preset!r}"
+    )
     export_onnx(network.eval(), output, fp16_weights=True, weights=trained)

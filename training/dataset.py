@@ -25,8 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 class SampleKey(NamedTuple):
-    """Which image, as which sample of the training (decides what is drawn at random), at which crop
-    side.
+    """What a sample is made from.
+
+    Attributes:
+        image: Number of the image.
+        number: Which sample of the training it is; decides what is drawn at random.
+        size_px: Side of the crop.
     """
 
     image: int
@@ -35,8 +39,13 @@ class SampleKey(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One crop: image (S, S, 3) uint8 BGR, joints_unit (P, J, 3) float64 (see `Labels`), masks (R,
-    R) bool.
+    """One crop with its labels.
+
+    Attributes:
+        image: (S, S, 3) uint8 BGR.
+        joints_unit: (P, J, 3) float64, as in `Labels`.
+        mirrored: Whether it is shown mirrored.
+        masks: One (R, R) bool for every resolution; False where nothing is supervised.
     """
 
     image: NDArray[np.uint8]
@@ -47,7 +56,12 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """images: (N, S, S, 3) uint8 BGR."""
+    """N samples as tensors.
+
+    Attributes:
+        images: (N, S, S, 3) uint8 BGR.
+        labels: What is known of them.
+    """
 
     images: Tensor
     labels: Labels
@@ -120,7 +134,11 @@ class PoseDataset(Dataset[Sample]):
         logger.info("%d images decoded into memory, %.0f MiB", len(self._decoded), size_mib)
 
     def __getitem__(self, key: SampleKey) -> Sample:
-        """Raises DataError if the image cannot be decoded or its size is not the annotated one."""
+"""The crop that `key` stands for, or a mosaic of it and three others.
+
+        Raises:
+            DataError: An image cannot be decoded, or its size is not the annotated one.
+        """
         random = np.random.default_rng((self.seed, key.number))
         config = self.augmentation
         if config is None or not config.mosaic or random.random() >= config.mosaic:
@@ -163,8 +181,10 @@ class PoseDataset(Dataset[Sample]):
         return Sample(np.asarray(picture, np.uint8), joints, mirrored, masks)
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """Image `index`, (H, W, 3) uint8 BGR; not to be written to. Raises DataError as
-        `__getitem__` does.
+        """Image `index`, (H, W, 3) uint8 BGR; not to be written to.
+
+        Raises:
+            DataError: As for a crop.
         """
         if self._decoded is not None:
             return self._decoded[index]

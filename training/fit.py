@@ -29,15 +29,24 @@ _LINE_EVERY_S = 30.0  # where there is no terminal
 
 
 def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
-    """Trains as `config` says and leaves `last.pt`, `best.pt`, scalars, curves and sample pictures
-    in the folder of the run.
+    """Trains, and leaves `last.pt`, `best.pt`, scalars, curves and sample pictures in the folder of
+    the run.
 
-    resume: checkpoint to go on from; the losses are then those of an uninterrupted run. (Exactly so
-    on a CPU and by steps or epochs. On a GPU sums are rounded differently from run to run, and by
-    the clock the learning rate depends on the speed.) Returns None at the end of the training, or
-    the number of the signal (SIGINT, SIGTERM) that ended it early, after a checkpoint. Raises
-    ConfigError, DataError and CheckpointError for what cannot be used, and what `Fit.until_over`
-    raises.
+    Args:
+        config: What to train, and how.
+        resume: Checkpoint to go on from; the losses are then those of an uninterrupted run.
+            (Exactly so on a CPU and by steps or epochs. On a GPU sums are rounded differently from
+            run to run, and by the clock the learning rate depends on the speed.)
+
+    Returns:
+        None at the end of the training, or the number of the signal (SIGINT, SIGTERM) that ended it
+        early, after a checkpoint.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+        DataError: Annotations or an image cannot be used.
+        CheckpointError: Weights cannot be used, or the last checkpoint cannot be written.
+        ExecutionError: The loss is no number any more.
     """
     if config.execution.threads is not None:
         torch.set_num_threads(config.execution.threads)
@@ -51,7 +60,7 @@ def fit(config: TrainingConfig, resume: Path | None = None) -> int | None:
 
 
 class Fit:
-    """A trainer with everything around it that is written and shown; only the main process writes."""
+    """A trainer and all around it that is written and shown; only the main process writes."""
 
     def __init__(self, run: Run, processes: Processes) -> None:
         self.run = run
@@ -62,11 +71,15 @@ class Fit:
         self._validated_step = self.trainer.step
 
     def until_over(self, after_steps: int | None = None) -> int | None:
-        """Trains to the end, until a signal, or for `after_steps` steps; returns the signal.
+        """Trains to the end, until a signal, or for `after_steps` steps.
 
-        Raises DataError for an image that cannot be used and ExecutionError when the loss is no
-        number any more, both after a checkpoint; CheckpointError when the last checkpoint cannot be
-        written.
+        Returns:
+            The signal that ended it, or None.
+
+        Raises:
+            DataError: An image cannot be used; after a checkpoint.
+            ExecutionError: The loss is no number any more; after a checkpoint.
+            CheckpointError: The last checkpoint cannot be written.
         """
         folder, trainer = self.run.folder, self.trainer
         main = self.processes.is_main

@@ -40,10 +40,11 @@ _BEND = 0.5
 class Labels:
     """What is known of a batch of N square crops.
 
-    joints_unit: (N, P, J, 3) float64 x, y in units of the crop side, and visibility; rows without a
-    person are zero. mirrored: (N,) bool, crops that are shown mirrored (`joints_unit` is from
-    before mirroring; joints are already swapped). masks: one (N, R, R) bool for every resolution;
-    False where nothing is supervised.
+    Attributes:
+        joints_unit: (N, P, J, 3) float64 x, y in units of the crop side, and visibility; rows
+            without a person are zero. From before mirroring; left and right are already swapped.
+        mirrored: (N,) bool, crops that are shown mirrored.
+        masks: One (N, R, R) bool for every resolution; False where nothing is supervised.
     """
 
     joints_unit: Tensor
@@ -53,8 +54,13 @@ class Labels:
 
 @dataclass(frozen=True)
 class Losses:
-    """Scalars, already multiplied by their factors; `total` is their sum. heatmaps: one for every
-    resolution.
+    """Scalars, already multiplied by their factors; `total` is their sum.
+
+    Attributes:
+        heatmaps: One for every resolution.
+        push: Between the tags of different people.
+        pull: Of tags to their person's mean.
+        position: Between tags and their person's centre.
     """
 
     heatmaps: tuple[Tensor, ...]
@@ -71,10 +77,16 @@ class Losses:
 def heatmap_loss(
     prediction: Tensor, target: Tensor, mask: Tensor, foreground_weight: float = 1.0
 ) -> Tensor:
-    """Scalar: squared error of (N, J, R, R) heatmaps where the (N, R, R) mask is set, averaged over
-    all of (N, J, R, R).
+    """Squared error of heatmaps, averaged over all of (N, J, R, R). docs/reference.md, section 4.2.
 
-    A pixel counts 1 + (foreground_weight - 1) * target times. docs/reference.md, section 4.2.
+    Args:
+        prediction: (N, J, R, R) heatmaps.
+        target: (N, J, R, R).
+        mask: (N, R, R), where the error counts.
+        foreground_weight: A pixel counts 1 + (foreground_weight - 1) * target times.
+
+    Returns:
+        A scalar.
     """
     loss: Tensor = _HeatmapError.apply(prediction, target, mask, foreground_weight)  # type: ignore[no-untyped-call]
     return loss
@@ -109,13 +121,20 @@ class _HeatmapError(torch.autograd.Function):
 def push_pull_loss(
     tags: Tensor, indices: Tensor, kind: str = "exp", margin: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Scalars push and pull of (N, J, D, R, R) tags at the packed (N, P, J, 2) joint indices,
-    averaged over images.
+    """How far tags are from telling people apart, averaged over images. Images without people add
+    0, and a single person is pushed by nobody.
 
-    pull: mean over people of the mean squared distance of their joints' tags to their mean tag.
-    push: how near the mean tags of different people are, exp(-d^2) (paper and loss.py, AELoss) or,
-    for kind `max`, the hinge max(margin - d, 0), summed over ordered pairs / (2 n (n - 1)). Images
-    without people add 0, and a single person is pushed by nobody.
+    Args:
+        tags: (N, J, D, R, R).
+        indices: (N, P, J, 2) packed joint indices (`targets.joint_indices`).
+        kind: `exp` (paper, section 3.1) or `max`.
+        margin: Of kind `max`.
+
+    Returns:
+        push: How near the mean tags of different people are, exp(-d^2) or the hinge max(margin - d,
+            0), summed over ordered pairs / (2 n (n - 1)); a scalar.
+        pull: Mean over people of the mean squared distance of their joints' tags to their mean tag;
+            a scalar.
     """
     images, joints, dimensions = tags.shape[:3]
     flat = tags.transpose(1, 2).reshape(images, dimensions, -1)
@@ -157,14 +176,21 @@ def position_loss(
     unit_px: float,
     sigma_px: float | Tensor,
 ) -> Tensor:
-    """Scalar: smooth L1 between tags near labelled joints and the centre of the joint's person,
-    averaged over images.
+    """Smooth L1 between tags near labelled joints and the centre of the joint's person, averaged
+    over images.
 
-    tags: (N, J, 2, R, R) x and y of the centre in units of `unit_px` network-input pixels, of which
-    a map pixel covers 4. target: (N, J, R, R) target heatmaps; where joints of two people meet, a
-    pixel belongs to the one whose peak is higher there.
-    joints: (N, P, J, 3) in map pixels; a person's centre is the mean of their labelled joints,
-    those outside the crop too.
+    Args:
+        tags: (N, J, 2, R, R) x and y of the centre in units of `unit_px`.
+        target: (N, J, R, R) target heatmaps; where joints of two people meet, a pixel belongs to
+            the one whose peak is higher there.
+        positions: The joints inside the map.
+        joints: (N, P, J, 3) in map pixels; a person's centre is the mean of their labelled joints,
+            those outside the crop too.
+        config: Radius around a joint.
+        unit_px: Network-input pixels per unit of a tag; a map pixel covers 4 of them.
+
+    Returns:
+        A scalar.
     """
     images, joint_count, _, resolution, _ = tags.shape
     labelled = (joints[..., 2] > 0).to(joints.dtype)
@@ -195,7 +221,7 @@ def position_loss(
 
 
 class PoseLoss:
-    """The whole loss of a network's maps; which tag terms count depends on how far the training is."""
+    """The whole loss of maps; which tag terms count depends on how far the training is."""
 
     def __init__(self, config: LossConfig, model: ModelConfig) -> None:
         if config.position_factor and model.tag_unit_px is None:

@@ -15,7 +15,7 @@ _HEAD = ("final_layers.", "deconv_layers.")
 
 
 def backbone_parameters(network: nn.Module) -> list[nn.Parameter]:
-    """Parameters of the backbone: the submodule of that name, or (HRNet) everything but the head."""
+    """Parameters of the backbone: the submodule of that name, or (HRNet) all but the head's."""
     backbone = getattr(network, "backbone", None)
     if isinstance(backbone, nn.Module):
         return list(backbone.parameters())
@@ -25,11 +25,18 @@ def backbone_parameters(network: nn.Module) -> list[nn.Parameter]:
 
 
 def freeze_parameters(network: nn.Module, prefixes: Sequence[str]) -> None:
-    """Stops the learning of all parameters whose names begin with one of `prefixes`.
+    """Stops the learning of some parameters.
 
     Nothing is propagated back through frozen first layers, which are the costliest: with the stem
     and the first four blocks frozen, `lite` trains on 1.47 times as many images per CPU second
-    (bf16, 320 px). Raises ConfigError for a prefix that no parameter has.
+    (bf16, 320 px).
+
+    Args:
+        network: Whose parameters.
+        prefixes: How their names begin.
+
+    Raises:
+        ConfigError: No parameter begins with one of the prefixes.
     """
     for prefix in prefixes:
         found = [

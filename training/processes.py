@@ -15,7 +15,13 @@ from configs import ConfigError, RuntimeUnavailableError
 
 @dataclass(frozen=True)
 class Processes:
-    """rank: number of this process; count: how many there are; device: where this one computes."""
+    """The processes that train together.
+
+    Attributes:
+        rank: Number of this process.
+        count: How many there are.
+        device: Where this one computes.
+    """
 
     rank: int
     count: int
@@ -50,8 +56,12 @@ def open_processes(device: str) -> Iterator[Processes]:
     """Joins the processes that torchrun started (NCCL on GPUs, gloo on CPUs); alone, it is just
     this process.
 
-    device: `cpu`, `cuda`, `cuda:N` or `auto`. Raises RuntimeUnavailableError if there is no such
-    device.
+    Args:
+        device: `cpu`, `cuda`, `cuda:N` or `auto`.
+
+    Raises:
+        ConfigError: The device is none of these.
+        RuntimeUnavailableError: There is no such device.
     """
     count, rank, local = (
         int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK")

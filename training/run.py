@@ -33,8 +33,17 @@ _FREE = ("execution", "data", "validation", "initial_weights", "initial_backbone
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """state: the checkpoint that the run goes on from, or none. folder: where everything is
-    written.
+    """What a run is made of.
+
+    Attributes:
+        config: The configuration.
+        model: The network's configuration.
+        network: With the weights that the run starts or goes on from.
+        dataset: What is trained on.
+        validation: What is validated on; None validates nothing.
+        stream: Which image comes when.
+        folder: Where everything is written.
+        state: The checkpoint that the run goes on from; None in a new run.
     """
 
     config: TrainingConfig
@@ -48,12 +57,17 @@ class Run:
 
 
 def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
-    """Reads the data and builds the network of `config`, as a new run or as the continuation of the
-    checkpoint `resume`.
+    """Reads the data and builds the network, of a new run or of one that goes on.
 
-    Raises ConfigError if `config` is not what the checkpoint was trained with, if there is no data,
-    or if the folder already holds a run; DataError and CheckpointError for files that cannot be
-    used.
+    Args:
+        config: What to train.
+        resume: The checkpoint to go on from.
+
+    Raises:
+        ConfigError: `config` is not what the checkpoint was trained with, there is no data, or the
+            folder already holds a run.
+        DataError: Annotations or images cannot be used.
+        CheckpointError: Weights cannot be used.
     """
     state = read_training_checkpoint(resume) if resume is not None else None
     folder = config.execution.output or (
@@ -102,8 +116,10 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
 
 
 def resumed_config(resume: Path) -> TrainingConfig:
-    """The configuration that the checkpoint was trained with. Raises CheckpointError if it is not
-    one of ours.
+    """The configuration that a checkpoint was trained with.
+
+    Raises:
+        CheckpointError: It was not written by a training.
     """
     return training_config_from_dict(read_training_checkpoint(resume)["training"], str(resume))
 

@@ -1,4 +1,4 @@
-"""What the network should answer: target heatmaps, and where each person's joints are in the maps."""
+"""What the network should answer: target heatmaps, and where people's joints are in the maps."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ class JointPositions:
     """The M visible joints of a batch that lie in the map, one row each, ordered by image, person
     and joint.
 
-    image, person, joint, x, y: (M,) int64; x and y are whole map pixels. person counts all people
-    of the image.
+    Attributes:
+        image: (M,) int64.
+        person: (M,) int64, counts all people of the image.
+        joint: (M,) int64.
+        x: (M,) int64, column of the map.
+        y: (M,) int64, row of the map.
+        resolution: Side of the map.
     """
 
     image: Tensor
@@ -29,12 +34,17 @@ class JointPositions:
 
 
 def to_map(joints_unit: Tensor, mirrored: Tensor, resolution: int) -> Tensor:
-    """(N, P, J, 3) joints in units of the crop side as (N, P, J, 3) x, y in pixels of a map with
-    that side, and visibility.
+    """Joints of crops in pixels of a map.
 
-    mirrored: (N,) bool, images that are shown mirrored; there x becomes R - x - 1, whatever the
-    resolution R, as the official code does it (docs/reference.md, section 4.3), so positions at
-    two resolutions are not exact multiples of each other.
+    Args:
+        joints_unit: (N, P, J, 3) in units of the crop side, and visibility.
+        mirrored: (N,) bool, crops that are shown mirrored; there x becomes R - x - 1, whatever the
+            resolution R, as the official code does it (docs/reference.md, section 4.3), so
+            positions at two resolutions are not exact multiples of each other.
+        resolution: Side of the map.
+
+    Returns:
+        (N, P, J, 3) x, y in map pixels, and visibility.
     """
     x, y, visible = joints_unit.unbind(-1)
     x, y = x * resolution, y * resolution

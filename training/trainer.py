@@ -39,8 +39,11 @@ class Trainer:
     """Trains the network of a run, step by step; `state` is everything that it needs to go on
     elsewhere.
 
-    step: optimiser steps made. elapsed_s: wall-clock time of training, over all resumptions. best:
-    AP and negative loss of the best validation.
+    Attributes:
+        run: What is trained.
+        step: Optimiser steps made.
+        elapsed_s: Wall-clock time of training, over all resumptions.
+        best: AP and negative loss of the best validation; None before the first.
     """
 
     def __init__(self, run: Run, processes: Processes) -> None:

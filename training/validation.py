@@ -26,8 +26,18 @@ def validation_losses(
     progress: float,
     execution: ExecutionConfig,
 ) -> dict[str, float]:
-    """Mean losses over the whole dataset, each image shown whole in a square; keys as in
-    scalars.csv.
+    """Mean losses over a whole dataset, each image shown whole in a square.
+
+    Args:
+        network: Keeps its mode.
+        dataset: What to validate on.
+        loss: As it is trained with.
+        input_size_px: Side of the square.
+        progress: Of the training, 0 to 1, on which the loss depends.
+        execution: How the network runs.
+
+    Returns:
+        Losses by name, as in scalars.csv.
     """
     device = next(network.parameters()).device
     normalise = Normalise(network, device, execution.channels_last)
@@ -54,11 +64,18 @@ def validation_losses(
 def validation_figures(
     network: nn.Module, source: DataSource, keypoint_set: str, images: int
 ) -> dict[str, float]:
-    """COCO's ten figures (`ap`, `ap50`, ...) on the first `images` images, with reference grouping
-    and without flip.
+    """COCO's ten figures (`ap`, `ap50`, ...) of a network as it is now, with reference grouping and
+    without flip.
 
-    Raises RuntimeUnavailableError where pycocotools is missing, and DataError for images that
-    cannot be read.
+    Args:
+        network: Keeps its mode.
+        source: What to validate on.
+        keypoint_set: Name of the network's.
+        images: How many images, from the first.
+
+    Raises:
+        RuntimeUnavailableError: pycocotools is missing.
+        DataError: Labels or images cannot be used.
     """
     from datasets import ImageStore, load_dataset
     from evaluation import NetworkEstimator, evaluate

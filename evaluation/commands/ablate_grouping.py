@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from basics.atomic import check_writable
 from basics.progress import Advance, progress_bar
 from configs import ConfigError
+from configs.commands import Say
 from configs.flags import option
 from datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
 from engine import PoseMaps
@@ -87,8 +88,11 @@ class AblationConfig(SettingConfig, LabelConfig):
 
 @dataclass
 class Variant:
-    """One grouping over the whole split: its people as COCO results and the milliseconds that each
-    image took.
+    """One grouping over the whole split.
+
+    Attributes:
+        results: The people found, as COCO results.
+        times_ms: Milliseconds of grouping, one per image.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -106,8 +110,16 @@ def compare_groupings(
     dataset: KeypointDataset,
     progress: Advance | None = None,
 ) -> dict[str, Variant]:
-    """What each grouper makes of the maps of every image; the network runs once an image. Raises
-    what `predict` raises.
+    """What several groupers make of the maps of every image; the network runs once per image.
+
+    Args:
+        estimator: Images to maps.
+        groupers: Maps to people, by name.
+        dataset: The images.
+        progress: Is told of each image that is done.
+
+    Raises:
+        PoseStreamError: What `predict` raises.
     """
     variants = {name: Variant() for name in groupers}
 
@@ -136,8 +148,12 @@ def compare_groupings(
     return variants
 
 
-def run_ablation(config: AblationConfig, say: Callable[[str], None]) -> None:
-    """Says one row a variant. Raises what `run_score` of `coco` raises."""
+def run_ablation(config: AblationConfig, say: Say) -> None:
+    """Says one row per variant.
+
+    Raises:
+        PoseStreamError: What `run_score` of `coco` raises.
+    """
     check_writable(config.markdown, config.store)
     groupings = {
         variant.name: group_with([*config.grouping, *variant.changes])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from configs.commands import Say
 from evaluation.commands.scoring import Metric, ScoreConfig, run_score
 from evaluation.metrics.coco import check_areas, score
 from evaluation.report.tables import COCO_COLUMNS
@@ -13,6 +12,6 @@ COCO = Metric(
 )
 
 
-def run_coco(config: ScoreConfig, say: Callable[[str], None]) -> None:
+def run_coco(config: ScoreConfig, say: Say) -> None:
     """Says the figures, and raises, as `run_score` does."""
     run_score(COCO, config, say)

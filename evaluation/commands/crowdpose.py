@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from configs.commands import Say
 from evaluation.commands.scoring import Metric, ScoreConfig, run_score
 from evaluation.metrics.crowdpose import crowding_of, score_crowdpose
 from evaluation.report.tables import CROWDPOSE_COLUMNS
@@ -17,6 +16,6 @@ CROWDPOSE = Metric(
 )
 
 
-def run_crowdpose(config: ScoreConfig, say: Callable[[str], None]) -> None:
+def run_crowdpose(config: ScoreConfig, say: Say) -> None:
     """Says the figures, and raises, as `run_score` does."""
     run_score(CROWDPOSE, config, say)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from basics.atomic import check_writable
 from basics.hardware import describe_hardware
 from basics.progress import Advance, progress_bar
+from configs.commands import Say
 from configs.flags import option
 from datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
 from engine import InputSize, align, parse_input_size
@@ -54,19 +55,25 @@ class ParetoConfig(GridConfig, LabelConfig, FrontConfig):
 
 @dataclass
 class Measured:
-    """One grouping over the whole split: its people as COCO results, and milliseconds from image to
-    people.
+    """One grouping over the whole split.
+
+    Attributes:
+        results: The people found, as COCO results.
+        times_ms: Milliseconds from image to people, one per image.
     """
 
     results: list[Result] = field(default_factory=list)
     times_ms: list[float] = field(default_factory=list)
 
 
-def run_pareto(config: ParetoConfig, say: Callable[[str], None]) -> None:
+def run_pareto(config: ParetoConfig, say: Say) -> None:
     """Says AP and milliseconds of every setting, fastest first, those on the Pareto front marked.
 
-    Raises the errors of `load_dataset` and of opening a model, SinkError for outputs. What cannot
-    run here is named and passed over; its error is raised only if nothing can.
+    What cannot run here is named and passed over.
+
+    Raises:
+        PoseStreamError: What `load_dataset` and opening a model raise if nothing can run here, and
+            SinkError for outputs.
     """
     config.check()
     check_writable(config.store)
@@ -90,7 +97,18 @@ def time_people(
 
     Time runs from the image in memory to its people in pixels of the image. The first image of
     every size of network input is run once before: runtimes prepare for a size when they first see
-    it. Raises DataError for an image that cannot be read.
+    it.
+
+    Args:
+        estimator: Images to maps.
+        groupers: Maps to people, by setting.
+        dataset: The images.
+        input_size: The estimator's.
+        progress: Is told of each image that is done.
+
+    Raises:
+        DataError: An image cannot be read.
+        ExecutionError: The estimator failed.
     """
     measured = {setting: Measured() for setting in groupers}
     prepared: set[tuple[int, int]] = set()

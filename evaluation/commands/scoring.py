@@ -1,4 +1,6 @@
-"""What `coco` and `crowdpose` have in common: a model over a labelled split, its figures as a table."""
+"""What `coco` and `crowdpose` have in common: a model over a labelled split, its figures as a
+table.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from typing import Any
 
 from basics.atomic import check_writable
 from basics.progress import progress_bar
+from configs.commands import Say
 from configs.flags import option
 from datasets import CocoLabels, ImageStore, Result, load_dataset
 from evaluation.measuring.measurements import Kind, Measurement, append, measurement, read
@@ -72,7 +75,7 @@ def split_name(labels: CocoLabels) -> str:
     return f"held-out split {labels.name}, {len(labels)} images"
 
 
-def run_score(metric: Metric, config: ScoreConfig, say: Callable[[str], None]) -> None:
+def run_score(metric: Metric, config: ScoreConfig, say: Say) -> None:
     """Says the figures of a model on a held-out split, as Markdown, and writes what was asked for.
 
     Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from basics.atomic import check_writable
 from configs import ConfigError
+from configs.commands import Say
 from configs.flags import option
 from datasets import ImageStore
 from engine import PoseMaps
@@ -96,11 +97,12 @@ class Speed:
         return {name: round(value, 3) for name, value in figures.items()}
 
 
-def run_speed(config: SpeedConfig, say: Callable[[str], None]) -> None:
-    """Says a table with one row a setting. Raises ConfigError, DataError, SinkError, or what
-    opening a model raises.
+def run_speed(config: SpeedConfig, say: Say) -> None:
+    """Says a table with one row per setting. What cannot run here is named and passed over.
 
-    What cannot run here is named and passed over; its error is raised only if nothing can.
+    Raises:
+        PoseStreamError: What opening a model raises if nothing can run here, DataError for the
+            source, and SinkError for outputs.
     """
     check_writable(config.markdown, config.store)
     for model in config.models:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from configs import DataError
+from configs.commands import Say
 from configs.flags import option
 from evaluation.measuring.measurements import read
 from evaluation.report.pareto_front import FrontConfig, join, newest, report
@@ -21,11 +21,13 @@ class TableConfig(FrontConfig):
     )
 
 
-def run_table(config: TableConfig, say: Callable[[str], None]) -> None:
-    """Says the table, fastest first. Raises DataError if no setting has both figures, SinkError for
-    outputs.
+def run_table(config: TableConfig, say: Say) -> None:
+    """Says the table, fastest first.
 
-    RuntimeUnavailableError if a plot is asked for without matplotlib.
+    Raises:
+        DataError: No setting has both figures.
+        SinkError: An output cannot be written.
+        RuntimeUnavailableError: A plot is asked for without matplotlib.
     """
     config.check()
     rows = [row for path in config.store for row in read(path)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from basics.atomic import check_writable
 from configs import ConfigError, load_keypoint_set
+from configs.commands import Say
 from configs.flags import option
 from evaluation.metrics.tracking import Box, TrackingFigures, compare_tracks
 from evaluation.metrics.tracks import Enlargement, read_tracks
@@ -61,7 +61,7 @@ def parse_region(text: str) -> Box:
     return left, top, width, height
 
 
-def run_track(config: TrackConfig, say: Callable[[str], None]) -> None:
+def run_track(config: TrackConfig, say: Say) -> None:
     """Says how well identities last. Raises DataError, ConfigError, or SinkError for `json`."""
     check_writable(config.json)
     keypoint_set = load_keypoint_set(config.keypoint_set)

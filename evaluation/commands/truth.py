@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from basics.atomic import check_writable
 from configs import load_keypoint_set
+from configs.commands import Say
 from configs.flags import option
 from evaluation.metrics.truth import TruthFigures, compare_with_truth, read_records, read_truth
 from evaluation.report.tables import markdown, percent, write
@@ -24,9 +24,13 @@ class TruthConfig:
     json: Path | None = option(None, help="write the figures", metavar="out.json")
 
 
-def run_truth(config: TruthConfig, say: Callable[[str], None]) -> None:
-    """Says how many of the labelled people a run found. Raises DataError, ConfigError, or SinkError
-    for `json`.
+def run_truth(config: TruthConfig, say: Say) -> None:
+    """Says how many of the labelled people a run found.
+
+    Raises:
+        ConfigError: The keypoint set is not known.
+        DataError: The records or the truth cannot be used.
+        SinkError: `json` cannot be written.
     """
     check_writable(config.json)
     keypoint_set = load_keypoint_set(config.keypoint_set)

@@ -19,12 +19,18 @@ TAG_STEP = 3.0  # between people: far beyond the distance of 1 within which grou
 def draw_maps(
     keypoints: NDArray[np.float64], size: tuple[int, int], *, tag_dimensions: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps (J, h, w) with a Gaussian at every labelled joint, and tags (J, h, w, L) that tell
-    people apart, as planes.
+    """Maps with a Gaussian at every labelled joint and tags that tell people apart.
 
-    keypoints: (P, J, 3) x, y in map pixels, visibility; joints with visibility 0 or off the map are
-    left out. size: height and width of the maps. Grouping adds half a pixel to a peak
-    (docs/reference.md, section 3.4), which is taken off here.
+    Grouping adds half a pixel to a peak (docs/reference.md, section 3.4), which is taken off here.
+
+    Args:
+        keypoints: (P, J, 3) x, y in map pixels, visibility; joints with visibility 0 or off the map
+            are left out.
+        size: Height and width of the maps.
+        tag_dimensions: L.
+
+    Returns:
+        Heatmaps (J, h, w) float32, and tags (J, h, w, L) float32 laid out as planes.
     """
     height, width = size
     people, joints = keypoints.shape[:2]

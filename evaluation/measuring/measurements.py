@@ -50,7 +50,11 @@ def measurement(
 
 
 def append(path: Path, row: Measurement) -> None:
-    """Adds one line; earlier ones are not touched. Raises SinkError if it cannot be written."""
+    """Adds one line; earlier ones are not touched.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
     line = json.dumps({**vars(row), "setting": row.setting.to_json()}, allow_nan=False)
     try:
         with path.open("a", encoding="utf-8") as file:
@@ -60,8 +64,10 @@ def append(path: Path, row: Measurement) -> None:
 
 
 def read(path: Path) -> list[Measurement]:
-    """All rows, oldest first. Raises DataError for a file that cannot be read or was not written by
-    `append`.
+    """All rows, oldest first.
+
+    Raises:
+        DataError: The file cannot be read, or was not written by `append`.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

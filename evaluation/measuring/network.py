@@ -33,7 +33,14 @@ class NetworkEstimator:
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
     ) -> None:
-        """`input_size`: by default the one of the network's configuration."""
+        """Leaves the network as it is.
+
+        Args:
+            network: Made by `engine.load_network`.
+            input_size: By default the one of the network's configuration.
+            scales: Of a multi-scale test.
+            flip: Whether to average with the mirrored image.
+        """
         self._network = network
         own: int = network.config.input_size  # type: ignore[union-attr, assignment]
         self._input_size: InputSize = own if input_size is None else input_size

@@ -55,11 +55,17 @@ def stream(
     images: Iterable[tuple[Key, NDArray[np.uint8]]],
     group: Callable[[PoseMaps], Found],
 ) -> Iterator[tuple[Key, Found]]:
-    """What `group` makes of the maps of each image (H, W, 3) uint8 BGR, under the image's key, in
-    order.
+    """What is made of each image, in order, with network and grouping overlapped.
 
-    `group` runs in a thread of its own and releases the maps; as many images are with the estimator
-    as it takes, so that the network never waits.
+    As many images are with the estimator as it takes, so that the network never waits.
+
+    Args:
+        estimator: Images to maps.
+        images: Any key, and the image (H, W, 3) uint8 BGR.
+        group: What to make of an image's maps; runs in a thread of its own, and releases them.
+
+    Yields:
+        The image's key, and what was made of it.
     """
     with ThreadPoolExecutor(1, "group") as thread:
         submitted: collections.deque[tuple[Key, Any]] = collections.deque()
@@ -161,11 +167,20 @@ def evaluate_crowdpose(
 
 
 def decoded(dataset: KeypointDataset, ahead: int = 4) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Image id and pixels (H, W, 3) uint8 BGR of every image, decoded ahead by a thread.
+    """Every image of a dataset, decoded ahead by a thread.
 
     Images of one shape follow each other, so that a runtime which prepares itself for a shape does
-    so once: the network's input follows the aspect ratio (docs/reference.md, section 2.2). Raises DataError for an
-    image that cannot be read.
+    so once: the network's input follows the aspect ratio (docs/reference.md, section 2.2).
+
+    Args:
+        dataset: The images.
+        ahead: How many are decoded before they are asked for.
+
+    Yields:
+        Image id, and pixels (H, W, 3) uint8 BGR.
+
+    Raises:
+        DataError: An image cannot be read.
     """
     images = sorted(dataset.images, key=lambda image: (image.width / image.height, image.width))
     with ThreadPoolExecutor(1, "decode") as decoder:

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
 from configs import ConfigError, ExecutionError, PoseStreamError, RuntimeUnavailableError
+from configs.commands import Say
 from evaluation.measuring.grid import Combination
 from evaluation.measuring.measurements import Measurement
 from evaluation.measuring.setting import SettingConfig
@@ -50,7 +51,7 @@ def try_each(
 
 
 def measure_apart(
-    work: Callable[[str], Outcome], runtimes: Sequence[str], say: Callable[[str], None]
+    work: Callable[[str], Outcome], runtimes: Sequence[str], say: Say
 ) -> list[Measurement]:
     """The rows of all runtimes, after saying what was not measured.
 

@@ -44,7 +44,7 @@ def parse_change(text: str, name: str) -> GroupingChange:
 
 
 def parse_changes(text: str, name: str) -> tuple[GroupingChange, ...]:
-    """Several changes joined by commas; `default` is none.
+    """Several changes joined by commas; `default` stands for no change.
 
     Raises:
         ConfigError: As `parse_change` does.
@@ -157,13 +157,24 @@ class Setting:
 
     @classmethod
     def from_json(cls, values: dict[str, Any], where: str) -> Setting:
-        """Raises ConfigError for values that are none of a setting's."""
+        """What `to_json` made a dictionary of.
+
+        Raises:
+            ConfigError: The values are not those of a setting.
+        """
         return from_mapping(cls, values, where)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A setting that is ready to run."""
+    """A setting that is ready to run.
+
+    Attributes:
+        setting: What it is.
+        estimator: Images to maps.
+        keypoint_set: Of the model.
+        grouping: The setting's parameters.
+    """
 
     setting: Setting
     estimator: Estimator

@@ -1,4 +1,4 @@
-"""How long a step takes, with the first runs, which compile, allocate and warm caches, kept apart."""
+"""How long a step takes; the first runs, which compile, allocate and warm caches, kept apart."""
 
 from __future__ import annotations
 

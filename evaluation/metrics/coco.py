@@ -86,7 +86,11 @@ def score(labels: CocoLabels, results: Sequence[Result]) -> CocoFigures:
 
 
 def check_areas(labels: CocoLabels) -> None:
-    """Raises DataError for labels that COCO's figures cannot be had of."""
+    """Makes sure that COCO's figures can be had of some labels.
+
+    Raises:
+        DataError: An annotation has no area.
+    """
     for image in labels.images:
         without = image.annotation_ids[np.isnan(image.areas)]
         if len(without):

@@ -14,14 +14,19 @@ Floats = NDArray[np.float64]
 def object_keypoint_similarity(
     found: ArrayLike, labelled: ArrayLike, areas: ArrayLike, sigmas: Sequence[float]
 ) -> Floats:
-    """(P, T) similarity, 0 to 1, of P found people and T labelled ones.
-
-    found: (P, J, 2 or more) x, y in pixels. labelled: (T, J, 3) x, y, visibility; joints with
-    visibility 0 do not count. areas: (T,) area of each labelled person in square pixels. sigmas:
-    (J,) fall-off of each joint, as a keypoint set has them.
+    """How near each of P found people is to each of T labelled ones.
 
     The mean over labelled joints of exp(-d^2 / (2 area (2 sigma)^2)) (COCO keypoint evaluation;
-    docs/reference.md, section 5.1). A person without labelled joints has similarity 0 with everybody.
+    docs/reference.md, section 5.1).
+
+    Args:
+        found: (P, J, 2 or more) x, y in pixels.
+        labelled: (T, J, 3) x, y, visibility; joints with visibility 0 do not count.
+        areas: (T,) area of each labelled person in square pixels.
+        sigmas: (J,) fall-off of each joint, as a keypoint set has them.
+
+    Returns:
+        (P, T) similarity, 0 to 1. A person without labelled joints has similarity 0 with everybody.
     """
     labels = np.asarray(labelled, dtype=np.float64).reshape(-1, len(sigmas), 3)
     points = np.asarray(found, dtype=np.float64)
@@ -38,8 +43,12 @@ def object_keypoint_similarity(
 
 @dataclass(frozen=True)
 class Matches:
-    """Who was found. `found` and `labelled` are indices of the pairs, `similarity` theirs; the rest
-    are ghosts and missed.
+    """Who was found; the rest are ghosts and missed.
+
+    Attributes:
+        found: (N,) index of the found person of each pair.
+        labelled: (N,) index of the labelled one.
+        similarity: (N,) of the two.
     """
 
     found: NDArray[np.intp]
@@ -48,10 +57,15 @@ class Matches:
 
 
 def match_people(similarity: Floats, scores: ArrayLike, *, threshold: float = 0.5) -> Matches:
-    """Pairs of found and labelled people, each used once, whose similarity is at least `threshold`.
+    """Pairs of found and labelled people, each used once.
 
     As in COCO's evaluator, found people choose in descending order of score, each the most similar
     one that is still free.
+
+    Args:
+        similarity: (P, T) of found and labelled people.
+        scores: (P,) of the found ones.
+        threshold: Least similarity of a pair.
     """
     free = np.array(similarity, dtype=np.float64)
     pairs: list[tuple[int, int]] = []

@@ -106,7 +106,8 @@ def read_tracks(
 
 
 def read_mot(path: Path) -> Tracks:
-    """Tracks from MOTChallenge text: frame (from 1), id, left, top, width, height, and more columns.
+    """Tracks from MOTChallenge text: frame (from 1), id, left, top, width, height, and more
+    columns.
 
     The seventh column of a truth is 0, and the eighth neither 1 nor -1, for rows that are not
     scored. A heading is skipped. Raises DataError for anything else.

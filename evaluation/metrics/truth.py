@@ -53,12 +53,16 @@ class Found:
 class TruthFigures(Figures):
     """How the records compare with the truth, at OKS >= 0.5.
 
-    frames: frames compared. frames_absent: frames of the truth that have no record, such as dropped
-    ones; not compared. people: labelled people, one count a frame, with at least one joint inside
-    the frame. found, missed: of those. ghosts: found people that are nobody's.
-    mean_oks: of those found; nan if nobody was.
-    half_visible, half_visible_found: the same for people with at least half of their joints
-    visible.
+    Attributes:
+        frames: Frames compared.
+        frames_absent: Frames of the truth that have no record, such as dropped ones; not compared.
+        people: Labelled people with at least one joint inside the frame, counted in each frame.
+        found: Of those.
+        missed: Of those.
+        ghosts: Found people that are nobody's.
+        mean_oks: Of those found; nan if nobody was.
+        half_visible: People with at least half of their joints visible, counted in each frame.
+        half_visible_found: Of those.
     """
 
     frames: int
@@ -99,7 +103,14 @@ def compare_with_truth(
 ) -> TruthFigures:
     """Matches the people of each recorded frame with the labels of that frame.
 
-    Raises DataError for a record of a frame that the truth does not have.
+    Args:
+        records: Found people by frame.
+        truth: The labels of every frame.
+        keypoint_set: Of both.
+        threshold: OKS from which a labelled person counts as found.
+
+    Raises:
+        DataError: A record is of a frame that the truth does not have.
     """
     beyond = [frame for frame in records if not 0 <= frame < len(truth)]
     if beyond:
@@ -138,10 +149,16 @@ def compare_with_truth(
 
 
 def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
-    """The labels of every frame from JSON (`.gz` or not): a list of frames, each a list of people.
+    """The labels of every frame.
 
-    A person has `keypoints` (J lists of x, y, visibility), `area`, and perhaps `person`, the same
-    whole number in every frame. Raises DataError for anything else.
+    Args:
+        path: JSON, `.gz` or not: a list of frames, each a list of people. A person has `keypoints`
+            (J lists of x, y, visibility), `area`, and perhaps `person`, the same whole number in
+            every frame.
+        keypoint_set: Whose joints these are.
+
+    Raises:
+        DataError: It cannot be read or is anything else.
     """
     content = _json(path)
     if not isinstance(content, list):
@@ -164,10 +181,14 @@ def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
 
 
 def read_records(path: Path, keypoint_set: KeypointSet) -> dict[int, Found]:
-    """Frame index -> found people, from the JSON Lines that `run_stream.py` writes.
+    """The people that a run found, by frame index.
 
-    Raises DataError for a file that cannot be read, is not such a record, or was made with another
-    keypoint set.
+    Args:
+        path: JSON Lines that `run_stream.py` wrote.
+        keypoint_set: Whose joints these are.
+
+    Raises:
+        DataError: It cannot be read, is not such a record, or was made with another keypoint set.
     """
     records: dict[int, Found] = {}
     for number, entry in _json_lines(path):

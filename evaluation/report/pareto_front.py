@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from basics.atomic import check_writable
+from configs.commands import Say
 from configs.flags import option
 from evaluation.measuring.measurements import Measurement
 from evaluation.measuring.setting import Setting
@@ -39,7 +40,11 @@ class FrontConfig:
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
 
     def check(self) -> None:
-        """Raises SinkError for outputs that cannot be written."""
+        """Makes sure that the outputs can be written.
+
+        Raises:
+            SinkError: One cannot.
+        """
         check_writable(self.plot, self.markdown)
 
 
@@ -91,11 +96,19 @@ def report(
     rows: Sequence[Measurement],
     points: Sequence[Point],
     config: FrontConfig,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Says the table, fastest first, and writes what was asked for.
 
-    Raises SinkError for outputs, RuntimeUnavailableError if a plot is asked for without matplotlib.
+    Args:
+        rows: All measurements, which tell the conditions.
+        points: What to tabulate.
+        config: What to write.
+        say: Takes the table.
+
+    Raises:
+        SinkError: An output cannot be written.
+        RuntimeUnavailableError: A plot is asked for without matplotlib.
     """
     conditions = _conditions(rows)
     table = _table(points, config.time, conditions)

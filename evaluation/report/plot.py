@@ -31,10 +31,14 @@ Box = tuple[float, ...]  # left, bottom, right, top in pixels of the picture
 
 @dataclass(frozen=True)
 class Point:
-    """A setting with its AP and its time; `best` if it is on the Pareto front: nothing else is as
-    good and as fast.
+    """A setting with its AP and its time.
 
-    figures: all that was measured of its time, by name.
+    Attributes:
+        setting: The setting.
+        ap: 0 to 1.
+        time_ms: Milliseconds an image.
+        best: Whether it is on the Pareto front: nothing else is as good and as fast.
+        figures: All that was measured of its time, by name.
     """
 
     setting: Setting
@@ -45,11 +49,19 @@ class Point:
 
 
 def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> None:
-    """Writes the plot, in the format that the suffix of `path` names.
+    """Draws AP against milliseconds: one line for every way of running a model, through its input
+    sizes, which stand at the points.
 
-    One line for every way of running a model, through its input sizes, which stand at the points.
-    Raises RuntimeUnavailableError without matplotlib, SinkError if it cannot be written, DataError
-    for an unknown suffix.
+    Args:
+        points: What to draw.
+        path: Where to; the suffix names the format.
+        time: Which milliseconds these are.
+        conditions: What stands above.
+
+    Raises:
+        RuntimeUnavailableError: matplotlib is not installed.
+        DataError: The suffix is not known.
+        SinkError: It cannot be written.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,11 +97,17 @@ def draw(points: Sequence[Point], path: Path, time: str, conditions: str) -> Non
 
 
 def label_points(axes: Axes, points: Sequence[Point]) -> list[Annotation]:
-    """Input sizes at the points, those of the front bold; none lies on another or on a point.
+    """Input sizes at the points, those of the front bold; no label lies on another or on a point.
 
-    A label that finds no room near its point is moved away from it and tied to it by a thin line;
-    one that finds none at all is left out. The limits and scales of `axes` must be what they will
-    be.
+    A label without space near its point is moved away from it and tied to it by a thin line; one
+    without any space is left out.
+
+    Args:
+        axes: Whose limits and scales are what they will be.
+        points: What is labelled.
+
+    Returns:
+        The labels that were drawn.
     """
     from matplotlib.text import Text
 

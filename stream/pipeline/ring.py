@@ -44,9 +44,13 @@ class Lease(Generic[T]):
         self.stamp_ns = stamp_ns
 
     def commit(self, stamp_ns: int | None = None) -> bool:
-        """Publishes the slot; False if the ring was closed meanwhile, and the content is lost.
+        """Publishes the slot.
 
-        stamp_ns: `time.monotonic_ns()` at which the content began to age; now, if not given.
+        Args:
+            stamp_ns: `time.monotonic_ns()` at which the content began to age; now, if not given.
+
+        Returns:
+            False if the ring was closed meanwhile, and the content is lost.
         """
         ring, self._ring = self._ring, None
         if ring is None or not self._writing:
@@ -80,18 +84,23 @@ class RingBuffer(Generic[T]):
 
         superseded  a newer frame came first (latest)
         stale       older than the budget when its turn came (max-age)
-        full        no slot was free: the oldest unread one went (max-age), or the reader held them all (latest, max-age)
+        full        no slot was free: the oldest unread one went (max-age), or the reader held them
+                    all (latest, max-age)
         stopped     unread when the ring was aborted
 
     One Condition guards everything. A lock-free structure would gain nothing that can be measured
     here: a hop costs about 30 us, nearly all of it the wake-up of the other thread
     (docs/reference.md, section 6).
 
-    slots: the objects to hand over, made once by the caller.
-    signal: a Condition to share between rings that one reader waits for together; its own, if not
-    given.
-    on_drop: called with each slot that is given up after it was committed, under the lock: it must
-    be quick and not block.
+    Args:
+        slots: The objects to hand over, made once by the caller.
+        policy: What is given up when the reader is slower than the writer.
+        name: For messages.
+        signal: A Condition to share between rings that one reader waits for together; its own, if
+            not given.
+        on_drop: Called with each slot that is given up after it was committed, under the lock: it
+            must be quick and not block.
+        clock_ns: What the age of slots is measured with.
     """
 
     def __init__(
@@ -121,10 +130,17 @@ class RingBuffer(Generic[T]):
         self._closed: str | None = None
 
     def reserve(self, timeout_s: float | None = None) -> Lease[T] | None:
-        """A slot to write to; with `every-frame` it waits for one, at most `timeout_s`.
+        """A slot to write to; the writer may hold one at a time.
 
-        None: the time is over, or (latest, max-age) the reader holds every slot, which counts as a
-        drop. The writer may hold one lease at a time. Raises Closed once the ring is closed.
+        Args:
+            timeout_s: How long to wait for one with `every-frame`; for ever, if not given.
+
+        Returns:
+            The lease. None if the time is over, or (latest, max-age) the reader holds every slot, which
+            counts as a drop.
+
+        Raises:
+            Closed: The ring is closed.
         """
         with self._signal:
             if self._writing:
@@ -149,9 +165,16 @@ class RingBuffer(Generic[T]):
             )
 
     def acquire(self, timeout_s: float | None = None) -> Lease[T] | None:
-        """The oldest unread slot, waiting at most `timeout_s` for one; None when the time is over.
+        """The oldest unread slot.
 
-        Raises Closed when the ring is closed and nothing is left to read.
+        Args:
+            timeout_s: How long to wait for one; for ever, if not given.
+
+        Returns:
+            The lease; None when the time is over.
+
+        Raises:
+            Closed: The ring is closed and nothing is left to read.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         with self._signal:
@@ -202,7 +225,7 @@ class RingBuffer(Generic[T]):
 
     @property
     def closed(self) -> str | None:
-        """Why nothing more is written; none while the ring is open."""
+        """Why nothing more is written; None while the ring is open."""
         return self._closed
 
     @property

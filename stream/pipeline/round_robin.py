@@ -37,13 +37,21 @@ class RoundRobinReader(Generic[T]):
         window_s: float = 0.0,
         awaited: Callable[[int], bool] = _everyone,
     ) -> list[tuple[int, Lease[T]]]:
-        """The oldest unread slots of up to `limit` rings, one of each, with the number of the ring;
-        none after `timeout_s`.
+        """The oldest unread slots of several rings, one of each, with the number of the ring.
 
-        Once there is one, the other rings have `window_s` to get one too. A ring that is closed, or
-        of which `awaited` says that it is not worth waiting for, is not waited for, nor is anything
-        when `limit` slots are there.
-        Raises Closed when every ring is closed and nothing is left to read.
+        Once there is one, the other rings have `window_s` to get one too.
+
+        Args:
+            limit: How many slots at most; once they are there, nothing is waited for.
+            timeout_s: How long to wait for the first one; for ever, if not given.
+            window_s: How long to wait for the others.
+            awaited: Whether a ring is worth waiting for; one that is closed never is.
+
+        Returns:
+            Number and lease of each; empty after `timeout_s`.
+
+        Raises:
+            Closed: Every ring is closed and nothing is left to read.
         """
         with self._signal:
             found = self._first(limit, timeout_s)

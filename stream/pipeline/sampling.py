@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 class FrameSampler:
     """Which frames of a source are used at all; one that is not wanted is no drop.
 
-    limit: how many frames to use. stride: use every n-th. max_fps: use at most so many in a second
-    of stream time.
+    Attributes:
+        limit: How many frames to use; None for all.
+        stride: Use every n-th.
+        max_fps: Use at most so many per second of stream time; None for all.
     """
 
     limit: int | None = None
@@ -26,7 +28,7 @@ class FrameSampler:
         return self.limit is not None and self._used >= self.limit
 
     def expected(self, count: int | None, duration_s: float | None) -> int | None:
-        """How many frames of a source with `count` frames in `duration_s` will be used; none where
+        """How many frames of a source with `count` frames in `duration_s` will be used; None where
         that is unknown.
         """
         if count is not None:

@@ -178,7 +178,12 @@ class StageTimer:
     ) -> None:
         """Counts work that was timed with `time.perf_counter_ns()`.
 
-        spent_ns: how much of that time the thread spent on it, if it did something else in between.
+        Args:
+            begin_ns: When it began.
+            end_ns: When it ended.
+            index: Number of the frame.
+            source: Number of its source.
+            spent_ns: How much of that time the thread spent on it; all of it, if not given.
         """
         self._series.add(end_ns - begin_ns if spent_ns is None else spent_ns)
         if self._observer is not None:
@@ -197,11 +202,16 @@ class StageTimer:
 class Timings:
     """All that is measured in one run.
 
-    stages: one timer a stage, in the order of the pipeline. parts: of a stage's work, by name.
-    depths: frames waiting in front of a stage, looked at whenever it takes one.
-    latency_ns: from the capture of a frame to the moment when its results are handed to the sinks.
-    observer: is told of everything, for profiles and traces. ranges: where blocks that are measured
-    are marked too.
+    Args:
+        observer: Is told of everything, for profiles and traces.
+        ranges: Where blocks that are measured are marked too.
+
+    Attributes:
+        stages: One timer per stage, in the order of the pipeline.
+        parts: Timers of parts of a stage's work, by name.
+        depths: Frames waiting in front of a stage, looked at whenever it takes one.
+        latency_ns: From the capture of a frame to the moment when its results are handed to the
+            sinks.
     """
 
     def __init__(self, observer: Observer | None = None, ranges: Ranges | None = None) -> None:

@@ -15,7 +15,7 @@ class ProfileConfig:
     """What is measured of a run; nothing but the summary, unless one of these is given.
 
     Attributes:
-        profile: Folder that profile.json, trace.json and report.html are written to; None for none.
+        profile: Folder that profile.json, trace.json and report.html are written to; None for nowhere.
         trace_gzip: Whether the trace is compressed, to trace.json.gz.
         benchmark: Whether the command prints the figures as one line of JSON on standard output.
 

@@ -28,7 +28,7 @@ class NvtxRanges:
 
 
 def nvtx_ranges() -> Ranges | None:
-    """Ranges where the package `nvtx` is installed, none where it is not."""
+    """Ranges where the package `nvtx` is installed, None where it is not."""
     try:
         nvtx = importlib.import_module("nvtx")
     except ImportError:

@@ -12,15 +12,18 @@ from stream.profile.rows import CAPACITY, Rows
 
 
 class Recorder:
-    """An Observer of `stream.pipeline.timing.Timings`. Every stage and every queue has rows of its own, so
-    no thread waits for another.
+    """An Observer of `stream.pipeline.timing.Timings` that remembers.
 
-    works: by stage or part of one: begin and end of the work on every frame.
-    queues: by stage: `value` is how many frames waited in front of it; `index` counts the looks.
-    deliveries: begin is the capture and end the delivery of a frame; `value` is how many people are
-        in it, `drops` what its source had dropped until then.
-    threads: by stage: the thread that does it. Not its number, which the system gives to the next
-        thread as soon as one has ended.
+    Every stage and every queue has rows of its own, so no thread waits for another.
+
+    Attributes:
+        works: By stage or part of one: begin and end of the work on every frame.
+        queues: By stage: `value` is how many frames waited in front of it; `index` counts the
+            looks.
+        deliveries: Begin is the capture and end the delivery of a frame; `value` is how many people
+            are in it, `drops` what its source had dropped until then.
+        threads: By stage: the thread that does it. Not its number, which the system gives to the
+            next thread as soon as one has ended.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:

@@ -21,8 +21,11 @@ _FIRST, _LAST = 32, 126  # printable ASCII
 
 
 class Glyphs(NamedTuple):
-    """masks: (95, height, width) uint8 coverage of the characters 32..126; advances: (95,) int32
-    pixels to the next one.
+    """Every printable ASCII character, drawn once.
+
+    Attributes:
+        masks: (95, height, width) uint8 coverage of the characters 32..126.
+        advances: (95,) int32 pixels to the next character.
     """
 
     masks: NDArray[np.uint8]
@@ -87,7 +90,11 @@ _ZERO, _DOT, _HASH, _SPACE = (int(code) for code in text_codes("0.# "))
 class Status:
     """How the pipeline is doing, for the status line.
 
-    runtime: what computes, such as `lite, openvino bf16`.
+    Attributes:
+        fps: Frames per second.
+        latency_ms: From the capture of the frame until now.
+        drops: Frames lost so far.
+        runtime: What computes, such as `lite, openvino bf16`.
     """
 
     fps: float

@@ -35,16 +35,31 @@ class Tint:
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours as `#rrggbb`, lengths as a share of the person's size or, with `_px`, in pixels of a
-    1080-line image.
+    """What people look like in the image.
 
-    palette: a colour per person, taken in turn.
-    left, right, middle: how that colour changes on the person's left, right, and in the middle.
-    limb_width: diameter of a limb over the height or width of the person, whichever is larger; the
-    limits keep
-        far people visible and near ones from being painted over.
-    joint_width: diameter of a joint over the diameter of a limb.
-    full_score: score from which a joint is opaque; the drawing threshold has `faintest` opacity.
+    Colours are `#rrggbb`, lengths a share of the person's size or, with `_px`, in pixels of a
+    1080-line image, opacities 0..1.
+
+    Attributes:
+        palette: One colour per person, taken in turn.
+        left: How that colour changes on the person's left.
+        right: On the right.
+        middle: In the middle.
+        limb_width: Diameter of a limb over the height or width of the person, whichever is larger.
+        limb_min_px: Keeps far people visible.
+        limb_max_px: Keeps near ones from being painted over.
+        joint_width: Diameter of a joint over the diameter of a limb.
+        opacity: Of limbs and joints with a full score.
+        faintest: Of those at the drawing threshold, as a share of `opacity`.
+        full_score: Score from which a joint is opaque.
+        outline: Colour around limbs and joints.
+        joint_centre: Colour in the middle of joints.
+        outline_px: Width of the outline.
+        outline_opacity: Its opacity.
+        text: Colour of the status line.
+        text_background: Colour behind it.
+        text_background_opacity: Its opacity.
+        warning: Colour of numbers that are no good news.
     """
 
     palette: tuple[str, ...]
@@ -106,8 +121,9 @@ def theme_names() -> tuple[str, ...]:
 def load_theme(name: str) -> Theme:
     """The theme called `name`, or the one in the YAML file at that path.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
-    a theme.
+    Raises:
+        ConfigError: An unknown name (with the nearest known one), or a file that does not hold a
+            theme.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in theme_names():

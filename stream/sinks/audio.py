@@ -61,7 +61,7 @@ class AudioCopy:
         self._advance()
 
     def copy_until(self, container: Any, time_s: Fraction | None) -> None:
-        """Muxes the packets that begin before `time_s`, all that are left where it is none."""
+        """Muxes the packets that begin before `time_s`, all that are left where it is None."""
         while self._next is not None and (
             time_s is None or self._next.dts * self._next.time_base < time_s
         ):

@@ -117,7 +117,7 @@ def add_video_stream(
 
 @cache
 def _refusal(name: str) -> str | None:
-    """Why the encoder cannot compress one small frame, none if it can."""
+    """Why the encoder cannot compress one small frame, None if it can."""
     if name not in av.codecs_available:
         return "not in this FFmpeg"
     try:

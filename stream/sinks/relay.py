@@ -24,15 +24,21 @@ _FINISH_S = (
 
 
 class Relay:
-    """A stream to `target` through a process of its own. Owned by one thread, except for `kill`.
+    """A stream to a server through a process of its own. Owned by one thread, except for `kill`.
 
     PyAV holds the interpreter while it connects to a server, and FFmpeg's RTMP has no time-out for
     that: a server that accepts and never answers would stop the whole program, Ctrl-C included.
     Here it stops a process that can be killed.
 
-    container: takes the streams, and after `start` their packets; raises OSError when the process
-    is gone.
-    reason: after `close`, why the stream was lost; empty where it was not.
+    Args:
+        target: Address of the server.
+        container_format: FFmpeg's name of the format.
+        options: Options of FFmpeg's muxer and protocol.
+
+    Attributes:
+        container: Takes the streams, and after `start` their packets; raises OSError when the
+            process is gone.
+        reason: After `close`, why the stream was lost; empty where it was not.
     """
 
     def __init__(self, target: str, container_format: str, options: dict[str, str]) -> None:

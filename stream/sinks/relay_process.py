@@ -71,7 +71,7 @@ def _first_line() -> bytes:
 
 
 def _add(stream: Any, server: Any) -> Any:
-    """The same stream for the server; none for sound that it cannot carry."""
+    """The same stream for the server; None for sound that it cannot carry."""
     if stream.type == "audio" and stream.codec_context.name not in server.supported_codecs:
         return None
     return server.add_stream_from_template(stream)

@@ -19,13 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 class StreamOut:
-    """Encodes frames into a network stream to `target`.
+    """Encodes frames into a network stream.
 
     A receiver that was reached and is lost ends the run of a file, but not of a live source, whose
     other outputs have to go on: it is asked again, with growing waits, for as long as the run
     lasts. One that was never reached is an error in each case.
 
-    lost: frames that came while there was no receiver.
+    Attributes:
+        lost: Frames that came while there was no receiver.
     """
 
     def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:

@@ -33,10 +33,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
-    """What a video file is made of. `size` is (width, height) of the frames in pixels; odd sides
-    grow by one.
+    """What a video file is made of.
 
-    live: whether it has no end in sight, so that an HLS playlist only keeps what is recent.
+    Attributes:
+        container: FFmpeg's name of the container.
+        size: Width and height of the frames in pixels; odd sides grow by one.
+        time_base: Unit of time stamps, in seconds.
+        fps: Announced frame rate; None where unknown.
+        options: How it is encoded.
+        live: Whether it has no end in sight, so that an HLS playlist only keeps what is recent.
     """
 
     container: str
@@ -140,7 +145,7 @@ class VideoFile:
         return self._end * self._video.time_base
 
     def close(self, *, audio_until_s: Fraction | None) -> None:
-        """Finishes the file: the last frames, the audio until then (all of it where none), an
+        """Finishes the file: the last frames, the audio until then (all of it where None), an
         MP4's index to the front.
         """
         try:

@@ -1,7 +1,11 @@
-"""Time stamps as they come, made into a stream time that only moves forward."""
+"""Time: stamps as they come, made into a stream time that only moves forward, and frames at that
+pace.
+"""
 
 from __future__ import annotations
 
+import threading
+import time
 from fractions import Fraction
 
 # further back than this is a new beginning (a splice, a counter that wrapped), not disorder
@@ -65,3 +69,28 @@ class StreamClock:
         self._origin_s = None
         if self._last_s is not None:
             self._last_s += max(0.0, gap_s - self._period_s)
+
+
+class Pace:
+    """Lets frames through at the times of their stamps, the first one at once; after `stop`, from
+    any thread, all of them.
+    """
+
+    def __init__(self) -> None:
+        self._began_s: float | None = None
+        self._stopped = threading.Event()
+
+    def wait(self, time_s: float) -> int:
+        """Waits until the frame with stream time `time_s` is due; returns how long that was, in
+        nanoseconds.
+        """
+        asked_ns = time.monotonic_ns()
+        if self._began_s is None:
+            self._began_s = asked_ns * 1e-9 - time_s
+        rest_s = self._began_s + time_s - asked_ns * 1e-9
+        if rest_s > 0:
+            self._stopped.wait(rest_s)
+        return time.monotonic_ns() - asked_ns
+
+    def stop(self) -> None:
+        self._stopped.set()

@@ -13,10 +13,10 @@ from av.container import InputContainer
 from configs import SourceError
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
+from stream.sources.clock import Pace
 from stream.sources.config import SourceConfig
 from stream.sources.file_reader import FileReader, open_file
 from stream.sources.guard import Guard
-from stream.sources.pace import Pace
 
 logger = logging.getLogger(__name__)
 

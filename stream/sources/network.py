@@ -37,7 +37,11 @@ _SCHEMES = (
 class LiveInput:
     """Something that FFmpeg can open again and again.
 
-    name: for people to read, without credentials.
+    Attributes:
+        name: For people to read, without credentials.
+        url: What FFmpeg opens; may have a password in it.
+        format: FFmpeg's name of the format; None to find out.
+        options: Options of FFmpeg's demuxer and protocol.
     """
 
     name: str
@@ -46,7 +50,11 @@ class LiveInput:
     options: dict[str, str] = field(default_factory=dict)
 
     def connect(self, config: SourceConfig) -> InputContainer:
-        """Opens it. Raises av.FFmpegError; `stream.sources.reasons` tells what that means."""
+        """Opens it.
+
+        Raises:
+            av.FFmpegError: It cannot be reached; `stream.sources.reasons` tells what that means.
+        """
         # PyAV's time-outs cover every protocol and each phase apart. Its callback was said to take
         # the GIL at every poll (PyAV#1112); in 18.1 a stream beside a busy Python thread is read as
         # fast with them as without.

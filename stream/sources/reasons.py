@@ -37,8 +37,10 @@ _IO_ERROR = 5
 class Reason:
     """Why a source was lost or could not be reached.
 
-    final: whether to try again would change nothing.
-    timed_out: whether it went silent instead of refusing.
+    Attributes:
+        text: For people to read.
+        final: Whether to try again would change nothing.
+        timed_out: Whether it went silent instead of refusing.
     """
 
     text: str

@@ -20,9 +20,9 @@ from configs import SourceError
 from datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, is_image
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
+from stream.sources.clock import Pace
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
-from stream.sources.pace import Pace
 
 logger = logging.getLogger(__name__)
 

@@ -129,15 +129,16 @@ def test_a_damaged_image_or_clip_is_named(tmp_path: Path) -> None:
             next(store.frames("clip.mp4"))
 
 
-def test_a_damaged_member_of_an_archive_is_named(label_file: LabelFile) -> None:
+def test_a_damaged_member_of_an_archive_is_named(tmp_path: Path) -> None:
     """Damage inside compressed data reaches zipfile as an error of zlib."""
-    path = label_file.zipped()
-    with zipfile.ZipFile(path) as archive:
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("val/1.png", b"abcdefgh hgfedcba" * 500)
         start = archive.getinfo("val/1.png").header_offset
     content = bytearray(path.read_bytes())
-    content[start + 45 : start + 60] = b"\xff" * 15
+    content[start + 41 : start + 56] = b"\xff" * 15
     path.write_bytes(content)
-    with ImageStore([path]) as store, pytest.raises(DataError, match=r"cannot read image '1\.png'"):
+    with ImageStore([path]) as store, pytest.raises(DataError, match="decompressing"):
         store.read("1.png")
 
 

@@ -40,10 +40,15 @@ _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """began: UTC, ISO 8601. versions, hardware, power: by name, what is known.
+    """Where a run was measured.
 
-    load_average: processes that wanted a core in the minute before the run; close to 0 on an idle
-    machine. None on Windows.
+    Attributes:
+        began: UTC, ISO 8601.
+        versions: By package, what is installed.
+        hardware: By name, what is known.
+        power: By name, what is known of power modes and clocks.
+        load_average: Processes that wanted a core in the minute before the run; close to 0 on an
+            idle machine. None on Windows.
     """
 
     began: str

@@ -64,7 +64,7 @@ class NvmlProbe:
 
 
 def nvml_probe() -> NvmlProbe | None:
-    """The GPUs of this machine; none without the package, the driver or a GPU."""
+    """The GPUs of this machine; None without the package, the driver or a GPU."""
     try:
         nvml = importlib.import_module("pynvml")
     except ImportError:

@@ -13,7 +13,12 @@ _CLOCK = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class PowerMode:
-    """name: such as MAXN or 15W. number: what `nvpmodel -m` takes; none where it was not told."""
+    """A power mode of a Jetson.
+
+    Attributes:
+        name: Such as MAXN or 15W.
+        number: What `nvpmodel -m` takes; None where it was not told.
+    """
 
     name: str
     number: int | None = None
@@ -23,7 +28,7 @@ class PowerMode:
 
 
 def parse_nvpmodel(text: str) -> PowerMode | None:
-    """The mode in the output of `nvpmodel -q`; none if it is not in there.
+    """The mode in the output of `nvpmodel -q`; None if it is not in there.
 
     NV Power Mode: MAXN
     0
@@ -35,7 +40,7 @@ def parse_nvpmodel(text: str) -> PowerMode | None:
 
 
 def parse_jetson_clocks(text: str) -> bool | None:
-    """Whether the output of `jetson_clocks --show` says that CPU and GPU clocks are pinned; none if
+    """Whether the output of `jetson_clocks --show` says that CPU and GPU clocks are pinned; None if
     it has no clocks.
 
     cpu0:  Online=1 Governor=schedutil MinFreq=729600 MaxFreq=1510400 CurrentFreq=1510400

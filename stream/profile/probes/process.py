@@ -10,8 +10,10 @@ _STATM = Path("/proc/self/statm")
 
 
 class ProcessProbe:
-    """cpu_percent: processor time of all threads since the last reading, 100 for one whole core.
-    resident_mib: memory.
+    """What this process takes.
+
+    It reads `cpu_percent`, processor time of all threads since the last reading, 100 for one whole
+    core, and `resident_mib`, memory.
     """
 
     name = "the process"

@@ -58,7 +58,7 @@ class TegraProbe:
 
 
 def tegra_probe() -> TegraProbe | None:
-    """The Jetson that this is; none anywhere else."""
+    """The Jetson that this is; None anywhere else."""
     command = shutil.which("tegrastats")
     if command is None:
         return None

@@ -39,8 +39,18 @@ _ABSENT_C = -200.0  # an engine that is off reads -256
 class TegraStats:
     """What one line says; None, or nothing in a dict, for what it does not say.
 
-    cores: load in percent and clock in MHz of each core; (None, None) for one that is off.
-    temperatures_c: by sensor. power_mw: by rail: now, and the average since tegrastats began.
+    Attributes:
+        ram_used_mib: Memory in use.
+        ram_total_mib: Memory in all.
+        swap_used_mib: Swap in use.
+        swap_total_mib: Swap in all.
+        cores: Load in percent and clock in MHz of each core; (None, None) for one that is off.
+        gpu_percent: Load of the GPU.
+        gpu_mhz: Its clock.
+        memory_percent: Load of the memory controller.
+        memory_mhz: Its clock.
+        temperatures_c: By sensor.
+        power_mw: By rail: now, and the average since tegrastats began.
     """
 
     ram_used_mib: int | None = None

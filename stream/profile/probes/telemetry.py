@@ -32,7 +32,8 @@ class Probe(Protocol):
 class Telemetry:
     """Reads probes twice a second in a thread of its own, from `start` to `stop`.
 
-    samples: by name of the quantity.
+    Attributes:
+        samples: By name of the quantity.
     """
 
     def __init__(self, *, period_s: float = PERIOD_S) -> None:

@@ -31,9 +31,18 @@ def write_trace(
     sources: Sequence[str],
     details: dict[str, Any],
 ) -> None:
-    """Writes the trace, event by event; compressed if `path` ends in `.gz`. Raises OSError.
+    """Writes the trace, event by event; times count from the beginning of the run.
 
-    Times count from the beginning of the run. details: what is said about the whole trace.
+    Args:
+        path: Where to; compressed if it ends in `.gz`.
+        recorder: What was measured.
+        samples: Readings of sensors, by quantity.
+        began_ns: When the run began, `time.perf_counter_ns()`.
+        sources: Their names.
+        details: What is said about the whole trace.
+
+    Raises:
+        OSError: It cannot be written.
     """
     with _open(path) as file:
         file.write(

@@ -105,7 +105,7 @@ class LiveState:
             self._to_compress.notify()
 
     def next_jpeg(self, after: int, timeout_s: float) -> tuple[int, bytes] | None:
-        """Number and JPEG of the latest image once it is newer than `after`; none when the time
+        """Number and JPEG of the latest image once it is newer than `after`; None when the time
         is over.
         """
         with self._lock:
@@ -113,7 +113,7 @@ class LiveState:
             return (self._jpeg_number, self._jpeg) if self._jpeg_number > after else None
 
     def next_record(self, after: int, timeout_s: float) -> tuple[int, str] | None:
-        """Number and JSON of the latest record once it is newer than `after`; none when the time is
+        """Number and JSON of the latest record once it is newer than `after`; None when the time is
         over.
         """
         with self._lock:

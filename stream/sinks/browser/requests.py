@@ -148,7 +148,7 @@ class PageRequests(BaseHTTPRequestHandler):
         return None, {}
 
     def _body(self) -> dict[str, Any] | None:
-        """The JSON object that was sent; none where the request has been refused already."""
+        """The JSON object that was sent; None where the request has been refused already."""
         length = self.headers.get("Content-Length", "0")
         if self.headers.get("Transfer-Encoding") or not (length.isascii() and length.isdigit()):
             self.send_error(400)

@@ -84,7 +84,12 @@ def test_only_the_finest_heatmaps_are_used_where_the_config_says_so():
 
 @pytest.mark.parametrize(
     "scales, message",
-    [((), "at least one"), ((0,), "above 0"), ((-1.0, 1.0), "above 0"), ((0.5, 2), "include 1")],
+    [
+        ((), "at least one"),
+        ((0,), "0.1 to 4, not 0"),
+        ((-1.0, 1.0), "0.1 to 4, not -1"),
+        ((0.5, 2), "include 1"),
+    ],
 )
 def test_scales_that_cannot_be_used_are_refused(scales, message):
     with pytest.raises(ConfigError, match=message):

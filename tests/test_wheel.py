@@ -1,0 +1,175 @@
+"""The wheel holds what users run, and runs alone; so does the one that is built from the sdist."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import higherhrnet_stream
+
+from configs import model_names
+
+ROOT = Path(__file__).resolve().parents[1]
+INFO = f"higherhrnet_stream-{higherhrnet_stream.__version__}.dist-info"
+
+TOP_LEVEL = {
+    *("basics", "configs", "datasets", "engine", "evaluation", "grouping", "stream", "training"),
+    *("higherhrnet_stream.py", "run_stream.py", "higherhrnet_stream-stubs", INFO),
+}
+DATA = {
+    *(f"{name}/py.typed" for name in TOP_LEVEL if "." not in name and "-" not in name),
+    *(f"configs/keypoint_sets/{name}.yaml" for name in ("coco", "crowdpose")),
+    *(f"configs/models/{name}.yaml" for name in model_names()),
+    *(
+        f"configs/trainings/{name}.yaml"
+        for name in ("ablation_small", "lite", "lite_finish", "lite_polish", "paper", "short")
+    ),
+    "engine/weights/lite.onnx",
+    "higherhrnet_stream-stubs/__init__.pyi",
+    *("stream/data/plaza.mp4", "stream/data/plaza_truth.json.gz"),
+    *("stream/profile/schema.json", "stream/profile/report/page/report.css"),
+    *(f"stream/render/themes/{name}.yaml" for name in ("clear", "contrast", "night", "sides")),
+    "stream/schema/records.schema.json",
+    *(
+        f"stream/sinks/browser/page/{name}"
+        for name in ("index.html", "login.html", "login.js", "page.css", "page.js")
+    ),
+}
+LARGEST_MB = 8  # the weights of `lite` and the demo clip are most of it
+
+
+def run(*words: object, cwd: Path, environment: dict[str, str] | None = None) -> str:
+    """What the command says; without the repository on its path."""
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**clean, **(environment or {})},
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def build_wheel(source: Path, folder: Path) -> Path:
+    """The wheel of the project in `source`, as `pip wheel .` makes it."""
+    run(
+        *(sys.executable, "-m", "pip", "wheel", ".", "--quiet", "--no-deps"),
+        *("--no-build-isolation", "--disable-pip-version-check", "--wheel-dir", folder),
+        cwd=source,
+    )
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def contents(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a fresh clone holds: building leaves files in the folder that it is done in."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(checkout, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that has the wheel alone, and borrows its dependencies."""
+    environment = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", environment, cwd=environment)
+    scripts = "Scripts" if sys.platform == "win32" else "bin"
+    python = environment / scripts / Path(sys.executable).name
+    run(
+        *(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"),
+        *("--disable-pip-version-check", wheel),
+        cwd=environment,
+    )
+    show = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    own = Path(run(python, "-c", show, cwd=environment).strip())
+    # A folder that is named in a .pth file is searched last, and its own .pth files are not read:
+    # this project's development install, if there is one, is not seen.
+    (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def test_the_wheel_holds_what_users_run_and_nothing_else(wheel: Path) -> None:
+    names = contents(wheel)
+    assert {name.split("/")[0] for name in names} == TOP_LEVEL
+    data = {name for name in names if not name.endswith(".py") and not name.startswith(INFO)}
+    assert data == DATA
+    assert {f"{INFO}/licenses/LICENSE", f"{INFO}/licenses/NOTICE"} <= names
+    assert not [name for name in names if "test" in name or "benchmark" in name]
+    assert wheel.stat().st_size < LARGEST_MB << 20
+
+
+def test_the_sdist_builds_the_same_wheel(wheel: Path, checkout: Path, tmp_path: Path) -> None:
+    code = "import sys, setuptools.build_meta as build; build.build_sdist(sys.argv[1])"
+    run(sys.executable, "-c", code, tmp_path, cwd=checkout)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    rebuilt = build_wheel(tmp_path / archive.name.removesuffix(".tar.gz"), tmp_path / "wheel")
+    assert contents(rebuilt) == contents(wheel)
+
+
+def test_the_wheel_alone_runs_the_demo_from_another_folder(python: Path, tmp_path: Path) -> None:
+    command = python.with_name("run-stream")
+    run(command, "demo", "-o", "people.jsonl", "out.mp4", "--frames", 3, cwd=tmp_path)
+    header, *frames = map(json.loads, (tmp_path / "people.jsonl").read_text().splitlines())
+    assert header["source"] == "demo"
+    assert len(frames) == 3 and all(frame["people"] for frame in frames)
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
+    assert run(command, "--version", cwd=tmp_path).strip() == higherhrnet_stream.__version__
+
+
+def test_nothing_heavy_is_imported_with_the_packages(python: Path, tmp_path: Path) -> None:
+    heavy = {"torch", "onnx", "onnxruntime", "openvino", "matplotlib", "pycocotools", "tensorrt"}
+    code = f"""
+import sys
+import higherhrnet_stream, run_stream, training, evaluation, datasets
+print(sorted({heavy!r} & sys.modules.keys()))
+print(sorted({{sys.modules[name].__file__ for name in {sorted(TOP_LEVEL - {INFO})!r}
+               if name in sys.modules}}))
+"""
+    loaded, places = run(python, "-c", code, cwd=tmp_path).splitlines()
+    assert loaded == "[]"
+    assert str(ROOT) not in places, "the wheel's packages are tested, not the repository's"
+    for package in ("training", "evaluation", "engine"):
+        assert "usage:" in run(python, "-m", package, "--help", cwd=tmp_path)
+
+
+def test_a_type_checker_believes_the_public_api(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "user.py").write_text(
+        "from higherhrnet_stream import EstimatorConfig, __version__, run\n"
+        'summary = run("clip.mp4", estimator=EstimatorConfig(flip=True))\n'
+        "reveal_type((summary.frames, __version__))\n"
+    )
+    said = run(
+        *(sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "user.py"),
+        cwd=tmp_path,
+        environment={"MYPY_CACHE_DIR": str(tmp_path)},
+    )
+    assert 'Revealed type is "tuple[int, str]"' in said.replace("builtins.", "")
