@@ -134,7 +134,7 @@ class PoseDataset(Dataset[Sample]):
         logger.info("%d images decoded into memory, %.0f MiB", len(self._decoded), size_mib)
 
     def __getitem__(self, key: SampleKey) -> Sample:
-"""The crop that `key` stands for, or a mosaic of it and three others.
+        """The crop that `key` stands for, or a mosaic of it and three others.
 
         Raises:
             DataError: An image cannot be decoded, or its size is not the annotated one.
