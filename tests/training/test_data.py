@@ -103,7 +103,7 @@ def test_exactly_mirrored_joints_are_on_their_pixels_at_every_resolution(people:
 
 
 def test_a_mosaic_keeps_joints_on_their_pixels_and_drops_those_cut_off(people: People) -> None:
-    data = dot_and_data(people, mosaic=1.0, scale_min=0.5)
+    data = dot_and_data(people, mosaic=1.0, scale_min=0.5, translation=0.6)
     seen, cut_off = 0, 0
     for number in range(40):
         sample = data[SampleKey(0, number, 128)]
