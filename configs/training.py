@@ -181,8 +181,8 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """What is drawn at random for every image; defaults of the geometry are the paper's (docs/reference.md,
-    section 4.3).
+    """What is drawn at random for every image; defaults of the geometry are the paper's
+    (docs/reference.md, section 4.3).
     """
 
     rotation_degrees: float = option(30.0, help="largest rotation to either side")
@@ -324,7 +324,7 @@ def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> Train
 
 
 def training_config_from_dict(values: dict[str, Any], where: str) -> TrainingConfig:
-    """The configuration that `training_config_to_dict` wrote; `where` names its origin in messages."""
+    """The configuration that `training_config_to_dict` wrote; messages name its origin `where`."""
     return from_mapping(TrainingConfig, values, where)
 
 

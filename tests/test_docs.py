@@ -314,10 +314,14 @@ def test_every_place_that_contributors_are_sent_to_is_there() -> None:
 
 
 def test_the_checks_see_commands_and_find_mistakes() -> None:
-    line = "cat clip.mkv | python run_stream.py - --policy latest -o out.mp4 2> log   # a comment with 'quotes' | and pipes"
+    line = (
+        "cat clip.mkv | python run_stream.py - --policy latest -o out.mp4 2> log   "
+        "# a comment with 'quotes' | and pipes"
+    )
     assert list(split_commands(line)) == [
-        ("cat", "clip.mkv"), ("python", "run_stream.py", "-", "--policy", "latest", "-o", "out.mp4"),
-    ]  # fmt: skip
+        ("cat", "clip.mkv"),
+        ("python", "run_stream.py", "-", "--policy", "latest", "-o", "out.mp4"),
+    ]
     with pytest.raises(ConfigError, match="--runtimes"):
         parse_stream(["clip.mp4", "--runtimes", "torch"])
     with pytest.raises(ConfigError, match="--sizs"):

@@ -35,7 +35,7 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def lite_network() -> torch.nn.Module:
-    """The small network with random weights; it has a quarter of the layers of the smallest HRNet."""
+    """The small network, random weights; it has a quarter of the layers of the smallest HRNet."""
     return randomised(load_network(SMALL_LITE))
 
 

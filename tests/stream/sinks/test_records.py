@@ -51,9 +51,17 @@ def ground_truth() -> dict:
             visible = np.where(joints[:, 2] > 0, 2, 0)
             flat = np.column_stack((joints[:, :2], visible)).ravel().tolist()
             annotations.append(
-                {"id": 1 + frame * 2 + person, "image_id": frame, "category_id": 1, "keypoints": flat, "iscrowd": 0,
-                 "num_keypoints": int((visible > 0).sum()), "bbox": [0, 0, WIDTH, HEIGHT], "area": WIDTH * HEIGHT}
-            )  # fmt: skip
+                {
+                    "id": 1 + frame * 2 + person,
+                    "image_id": frame,
+                    "category_id": 1,
+                    "keypoints": flat,
+                    "iscrowd": 0,
+                    "num_keypoints": int((visible > 0).sum()),
+                    "bbox": [0, 0, WIDTH, HEIGHT],
+                    "area": WIDTH * HEIGHT,
+                }
+            )
     images = [{"id": frame, "width": WIDTH, "height": HEIGHT} for frame in range(FRAMES)]
     return {
         "info": {},

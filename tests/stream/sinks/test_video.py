@@ -219,7 +219,9 @@ from configs import load_keypoint_set
 from stream.frame import SourceInfo
 from stream.sinks import RunInfo, make_sinks
 run = RunInfo(model="m", runtime="r", precision="fp32", keypoint_set=load_keypoint_set("coco"))
-source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE, audio_path=sys.argv[1])
+source = SourceInfo(
+    name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE, audio_path=sys.argv[1]
+)
 sinks = make_sinks(sys.argv[2:])
 for sink in sinks:
     sink.open(source, run)

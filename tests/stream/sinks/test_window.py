@@ -85,8 +85,8 @@ def test_keys_take_a_screenshot_toggle_and_quit(tmp_path):
                 lines = iter(process.stdout.readline, "")
                 assert any("showing" in line for line in lines)
                 for key in ("b", "s", "q"):
-                    subprocess.run(["xdotool", "search", "--name", "watched", "key", "--window", "%1", key],
-                                   env=environment, check=True)  # fmt: skip
+                    press = ["xdotool", "search", "--name", "watched", "key", "--window", "%1", key]
+                    subprocess.run(press, env=environment, check=True)
                     time.sleep(0.3)
                 rest, _ = process.communicate(timeout=20)
         finally:

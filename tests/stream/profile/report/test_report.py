@@ -190,10 +190,14 @@ def test_a_browser_shows_it_without_a_complaint(tmp_path: Path, theme: str) -> N
         ink, paper = (sum(map(int, colour)) for colour in colours)
         assert (ink < paper) == (theme == "light")
         outside = page.evaluate(
-            """[...document.querySelectorAll('svg')].flatMap(svg => [...svg.querySelectorAll('text')].filter(text => {
-                const inner = text.getBoundingClientRect(), outer = svg.getBoundingClientRect();
-                return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
-            })).map(text => text.textContent).join()"""
+            """[...document.querySelectorAll('svg')].flatMap(svg => {
+                const outer = svg.getBoundingClientRect();
+                return [...svg.querySelectorAll('text')].filter(text => {
+                    const inner = text.getBoundingClientRect();
+                    return inner.left < outer.left - 1 || inner.right > outer.right + 1
+                        || inner.bottom > outer.bottom + 1;
+                });
+            }).map(text => text.textContent).join()"""
         )
         assert outside == "", "labels that are cut off"
         page.call(
