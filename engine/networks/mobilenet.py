@@ -127,7 +127,7 @@ class MobileNetPyramid(nn.Module):
 
 
 def _scaled(channels: int, width: float) -> int:
-    """`channels` times `width` as a multiple of 8, at most 10 % lower (the rule of the MobileNets)."""
+    """`channels` times `width` as a multiple of 8, at most 10 % lower (as in the MobileNets)."""
     scaled = channels * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * scaled else rounded + 8
