@@ -34,8 +34,7 @@ class WideDepthwiseConv(nn.Conv2d):
     """5x5 depthwise without bias, in single precision also under autocast on a CPU.
 
     PyTorch's backward pass of it in bf16 takes 4 to 10 times as long (2.13, AVX-512 and AMX,
-    channels
-    last: 98 against 21 ms for 8 x 48 x 64 x 64).
+    channels last: 98 against 21 ms for 8 x 48 x 64 x 64).
     """
 
     def __init__(self, channels: int) -> None:
@@ -134,8 +133,7 @@ class RegressedTags(nn.Module):
     the person's joints is. A pixel of joint j belongs to the person whose regressed joint j is
     nearest, relative to that person's size (a Voronoi diagram with a scale for every cell). Its tag
     is that person's centre plus `_SLOPE` times the way from the regressed joint to the pixel: so
-    two
-    peaks in one person's cell have different tags, which the grouping needs to keep both.
+    two peaks in one person's cell have different tags, which the grouping needs to keep both.
 
     All of it is computed at stride 8 and enlarged: a quarter of the work for 0.1 AP.
     """

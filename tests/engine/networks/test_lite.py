@@ -1,4 +1,4 @@
-"""`lite`: tags from where its backbone sees people, and heatmaps that start as the backbone's own."""
+"""`lite`: tags from where its backbone sees people, heatmaps that start as the backbone's own."""
 
 from __future__ import annotations
 
