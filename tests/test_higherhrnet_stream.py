@@ -1,4 +1,4 @@
-"""The public API: its names, their signatures, what is said of them, and whose packages it takes."""
+"""The public API: names, signatures, what is said of them, and whose packages it takes."""
 
 from __future__ import annotations
 
