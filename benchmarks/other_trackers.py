@@ -112,7 +112,8 @@ def norfair(clip: Any) -> Any:
 
     tracker = Tracker(
         distance_function=distance, distance_threshold=0.4, detection_threshold=0.1,
-        hit_counter_max=max(3, round(_LOST_S * rate)), initialization_delay=1, pointwise_hit_counter_max=10,
+        hit_counter_max=max(3, round(_LOST_S * rate)), initialization_delay=1,
+        pointwise_hit_counter_max=10,
     )  # fmt: skip
 
     def update(moment: Any) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """How long do identities last, beside other trackers; what do they cost; what does smoothing do?
 
     python -m benchmarks.tracking identities CLIP TRUTH --threshold 0.3 --ignore 720,0,48,110
-    python -m benchmarks.tracking identities CLIP TRUTH --every 3      two of three frames dropped
-    python -m benchmarks.tracking boxes CLIP TRUTH                     the truth itself as detections
+    python -m benchmarks.tracking identities CLIP TRUTH --every 3      drops two of three frames
+    python -m benchmarks.tracking boxes CLIP TRUTH                    the truth itself as detections
     python -m benchmarks.tracking cost                                 5, 30 and 100 people
     python -m benchmarks.tracking smoothing CLIP TRUTH.json.gz
 
@@ -268,7 +268,7 @@ def main() -> None:
 
         smoothing(clip, options.truth)
         return
-    ignored = [parse_region(region) for region in options.ignore]
+    ignored = [parse_region(region, "ignore") for region in options.ignore]
     identities(clip, truth, options.threshold, ignored, options.every)
 
 

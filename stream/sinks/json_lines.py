@@ -113,7 +113,7 @@ def people_records(people: People) -> list[dict[str, Any]]:
 
 
 def known_ids(people: People) -> list[int | None] | None:
-    """Everybody's identity, None for people who are not known (yet); None where nobody is tracked."""
+    """Everybody's identity, None for people who are not known (yet); None without tracking."""
     if people.ids is None:
         return None
     return [identity if identity >= 0 else None for identity in people.ids.tolist()]

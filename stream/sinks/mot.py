@@ -50,7 +50,8 @@ class MotSink:
             strict=True,
         )
         lines = [
-            f"{frame.index + 1},{identity},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score},-1,-1,-1"
+            f"{frame.index + 1},{identity},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score},"
+            "-1,-1,-1"
             for identity, (left, top, width, height), score in rows
         ]
         if lines:

@@ -50,7 +50,8 @@ class TableSink:
         ids = ["" if identity is None else identity for identity in known_ids(people) or []]
         begin = f"{frame.index},{frame.time_s:.6f}"
         rows = [
-            f"{begin},{person},{ids[person] if ids else ''},{self._names[joint]},{x:.2f},{y:.2f},{score:.4f}"
+            f"{begin},{person},{ids[person] if ids else ''},{self._names[joint]},"
+            f"{x:.2f},{y:.2f},{score:.4f}"
             for person, joint, (x, y, score) in zip(
                 persons.tolist(), joints.tolist(), keypoints[persons, joints].tolist(), strict=True
             )

@@ -20,7 +20,7 @@ _CHROMA = 2.5
 
 
 class ClothedJoints(NamedTuple):
-    """Indices of joints (left, right) between which there are clothes; -1 for one that is not there.
+    """Indices of joints (left, right) between which there are clothes; -1 for one that is missing.
 
     Attributes:
         shoulders: (2,).
@@ -121,7 +121,7 @@ def _add(image: NDArray[np.uint8], x: float, y: float, total: NDArray[np.float64
 
 @kernel
 def _finish(total: NDArray[np.float64], points: int, colour: NDArray[np.float64]) -> None:
-    """The mean as light and two differences of colour (BT.601), if half of the points were inside."""
+    """The mean as light and two differences of colour (BT.601), if half the points were inside."""
     if points == 0 or 2.0 * total[3] < points:
         return
     blue, green, red = total[0] / total[3], total[1] / total[3], total[2] / total[3]

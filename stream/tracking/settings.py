@@ -62,8 +62,8 @@ class Settings(NamedTuple):
     duplicate: float = 0.6
 
 
-# The scores of `Settings` over the score from which people of a model are kept (0.2 for `lite`, which
-# they were chosen with).
+# The scores of `Settings` over the score from which people of a model are kept (0.2 for `lite`,
+# which they were chosen with).
 _SURE, _BIRTH = 1.25, 1.5
 
 

@@ -29,7 +29,7 @@ def similarity(
     traits: JointTraits,
     settings: Settings,
 ) -> float:
-    """Joints near where they are taken to be, the whole body near, of like size, in like clothes."""
+    """Joints near where they are expected, the whole body near, of like size, in like clothes."""
     keypoints, size_px = found.keypoints[person], tracks.size_px[place]
     across, down, weight = displacement(tracks, place, keypoints, traits, settings.joint)
     if weight <= 0.0:

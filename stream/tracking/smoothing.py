@@ -1,8 +1,8 @@
 """Joints that do not jitter: a One Euro filter per joint (Casiez, Roussel and Vogel, CHI 2012).
 
-The filter follows slow joints with a low cutoff frequency, which takes the jitter out, and fast ones
-with a high one, which keeps the lag short. Speed counts in sizes of the person per second, so that
-near and far people are treated alike; a doubtful joint is followed less; time is stream time.
+The filter follows slow joints with a low cutoff frequency, which takes the jitter out, and fast
+ones with a high one, which keeps the lag short. Speed counts in sizes of the person per second, so
+that near and far people are treated alike; a doubtful joint is followed less; time is stream time.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ class Tracker:
         keypoints = people.keypoints.copy()
         owners = self._found.owners[: len(people)]
         smooth_joints(
-            self._smoothed, owners, self._tracks.births, self._tracks.size_px, self._clock_s, self._smoothing,
+            self._smoothed, owners, self._tracks.births, self._tracks.size_px, self._clock_s,
+            self._smoothing,
             keypoints,
         )  # fmt: skip
         return replace(people, keypoints=keypoints, ids=ids)

@@ -26,7 +26,7 @@ FPS = 25.0
 def identities(
     tracker: Tracker, walkers: list[Walker], times_s: np.ndarray, *, hidden: Any = ()
 ) -> list[list[int]]:
-    """For each walker the identities that it had; `hidden` holds (walker, frame) that are missed."""
+    """For each walker the identities it had; `hidden` holds (walker, frame) that are missed."""
     had: list[list[int]] = [[] for _ in walkers]
     for frame, time_s in enumerate(times_s):
         there = [index for index in range(len(walkers)) if (index, frame) not in hidden]
