@@ -24,9 +24,9 @@ def _refuse_strangers() -> None:
         origin = Path("nowhere") if spec is None or spec.origin is None else Path(spec.origin)
         if origin.resolve() != here / name / "__init__.py":
             raise ImportError(
-                f"higherhrnet_stream needs the package {name!r} that is beside it in {str(here)!r}, "
-                f"but Python finds another one first: {str(origin)!r}; rename that one, or take "
-                "its folder off sys.path"
+                f"higherhrnet_stream needs the package {name!r} that is beside it in "
+                f"{str(here)!r}, but Python finds another one first: {str(origin)!r}; "
+                "rename that one, or take its folder off sys.path"
             )
 
 

@@ -78,7 +78,8 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         nargs="+",
         metavar="OUT",
         default=[],
-        help="where results go, by suffix or scheme: out.mp4, people.jsonl, - (JSON Lines on standard output), ...",
+        help="where results go, by suffix or scheme: out.mp4, people.jsonl, "
+        "- (JSON Lines on standard output), ...",
     )
     add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
     found = parser.parse_args(arguments)

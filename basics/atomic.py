@@ -27,7 +27,7 @@ def atomic_path(path: Path, *, durable: bool = False, suffix: str | None = None)
         durable: Wait until the content is on the disk, so that not even a loss of power leaves an
             empty file. Costs up to a second on a busy disk.
         suffix: How the temporary name ends; by default as `path` does, by which many writers choose
-            a format. Another one keeps half a file from programs that watch the folder for `path`'s.
+            a format. Another one hides half a file from programs that watch for `path`'s.
 
     Yields:
         The path to write to.
@@ -172,7 +172,7 @@ def check_folder(folder: Path) -> None:
 
 
 def write_error(path: Path, error: Exception) -> SinkError:
-    """One line that says which file could not be written, and why; `error` of the system or FFmpeg."""
+    """One line: which file could not be written, and why. `error` is the system's or FFmpeg's."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return SinkError(f"cannot write {str(path)!r}: {reason}")
 
@@ -186,7 +186,7 @@ def _make_temporary(path: Path, suffix: str | None = None) -> Path:
     # Part of the name: all of it and more could be longer than names may be.
     name = f".{path.name[:40]}.{secrets.token_hex(4)}{suffix or path.suffix}"
     temporary = path.with_name(name)
-    # Not tempfile.mkstemp, whose files only their owner may read: what is written here is no secret.
+    # Not tempfile.mkstemp, whose files only their owner may read: this is no secret.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return temporary
 

@@ -104,7 +104,7 @@ def _field_value(value: Any, field: dataclasses.Field[Any], hint: Any, name: str
 
 
 def _parsed(value: Any, parse: Callable[[str, str], Any], name: str) -> Any:
-    """Text and plain numbers (`input_size: 384`) go through the parser; the rest is parsed already."""
+    """Text and plain numbers (`input_size: 384`) go through the parser; the rest is parsed."""
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return parse(str(value), name)
     return value

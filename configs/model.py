@@ -20,14 +20,20 @@ class ModelConfig:
 
     backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
     width: channels of HRNet's finest branch (W32, W40, W48).
+    backbone_width: factor of all channels of a `mobilenet_v2`.
     deconvolutions: how many modules double the resolution after stride 4; each adds one output
-    (paper, section 3.3). concat_heatmaps: whether a module also reads the heatmaps and tags
-    predicted before it.
+        (paper, section 3.3).
+    concat_heatmaps: whether a module also reads the heatmaps and tags predicted before it.
     residual_blocks: basic blocks after each deconvolution.
     aggregate_heatmaps: average the heatmaps of all resolutions at inference; otherwise the finest
-    ones alone are used. tag_dimensions: length of one joint's tag; 1 in the paper.
+        ones alone are used.
+    tag_dimensions: length of one joint's tag; 1 in the paper.
     tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the
         position of the person's centre; none for the paper's free tags.
+    tags: `learned` from features, or `regressed`: made, without parameters of their own, from where
+        the heads of a `mobilenet_v2` that knows people see centres and joints.
+    heatmap_exponent: merged heatmaps are raised to this power at inference, which lowers doubtful
+        peaks more than sure ones; 1 is the paper.
     min_person_score: people whose joints score less than this on average are more often ghosts than
         not (measured); what `run_stream.py` leaves out unless told otherwise. Evaluation and
         `Grouper` leave out nobody.
@@ -39,12 +45,15 @@ class ModelConfig:
     description: str
     backbone: Literal["hrnet", "mobilenet_v2"] = "hrnet"
     width: int = 32
+    backbone_width: float = 1.0
     deconvolutions: int = 1
     concat_heatmaps: bool = True
     residual_blocks: int = 4
     aggregate_heatmaps: bool = True
     tag_dimensions: int = 1
     tag_unit_px: float | None = None
+    tags: Literal["learned", "regressed"] = "learned"
+    heatmap_exponent: float = 1.0
     keypoint_set: str = "coco"
     min_person_score: float = 0.0
     input_size: int = 512
@@ -64,6 +73,12 @@ class ModelConfig:
             raise ConfigError(
                 "tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the "
                 "person's centre)"
+            )
+        if self.tags == "regressed" and (self.backbone == "hrnet" or self.tag_unit_px is None):
+            raise ConfigError("tags: regressed needs backbone: mobilenet_v2 and tag_unit_px")
+        if not 0.1 <= self.heatmap_exponent <= 10:
+            raise ConfigError(
+                f"heatmap_exponent must be between 0.1 and 10, not {self.heatmap_exponent}"
             )
         if not 0 <= self.min_person_score < 1:
             raise ConfigError(f"min_person_score must be in [0, 1), not {self.min_person_score}")

@@ -132,6 +132,15 @@ class LossConfig:
     sigma_px: float = option(
         2.0, help="spread of the target peaks in map pixels, the same at every resolution"
     )
+    sigma_growth: float = option(
+        0.0, help="spread of target peaks per extent of the person, instead of sigma_px; 0: off"
+    )
+    sigma_base_px: float = option(
+        2.8, help="with sigma_growth: spread for the smallest people, in network-input pixels"
+    )
+    sigma_most_px: float = option(
+        7.5, help="with sigma_growth: largest spread, in network-input pixels"
+    )
     heatmap_factor: float = option(1.0, help="factor of the heatmap error")
     foreground_weight: float = option(
         1.0, help="weight of a pixel at a target peak relative to background; 1 is the paper"
@@ -161,14 +170,19 @@ class LossConfig:
                 f"position_until ({self.position_until}) must not be below position_from "
                 f"({self.position_from})"
             )
+        if self.sigma_growth and not 0 < self.sigma_base_px <= self.sigma_most_px:
+            raise ConfigError(
+                f"sigma_base_px ({self.sigma_base_px}) must be above 0 and not above sigma_most_px "
+                f"({self.sigma_most_px})"
+            )
         if self.foreground_weight < 1:
             raise ConfigError(f"foreground_weight must be at least 1, not {self.foreground_weight}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """What is drawn at random for every image; defaults of the geometry are the paper's (docs/reference.md,
-    section 4.3).
+    """What is drawn at random for every image; defaults of the geometry are the paper's
+    (docs/reference.md, section 4.3).
     """
 
     rotation_degrees: float = option(30.0, help="largest rotation to either side")
@@ -186,11 +200,22 @@ class AugmentationConfig:
     contrast: float = option(0.0, help="largest relative change of contrast")
     saturation: float = option(0.0, help="largest relative change of saturation")
     hue_degrees: float = option(0.0, help="largest turn of the hue")
+    mosaic: float = option(0.0, help="how often four crops share a picture, at half the size each")
+    mirror: Literal["reference", "exact"] = option(
+        "reference",
+        help="where joints of a mirrored image are: x' = R - x - 1 at every resolution R, as the "
+        "reference has it (up to 3 input pixels off), or exactly on their pixels",
+    )
+    supervise_padding: bool = option(
+        False, help="learn that there is nobody outside the image; the reference masks it"
+    )
     centre_on_person: float = option(
         0.0, help="how often the crop lies around a labelled person, not the image's centre"
     )
 
     def __post_init__(self) -> None:
+        if self.mosaic and self.mirror == "reference":
+            raise ConfigError("mosaic mirrors each quarter by itself, which needs mirror: exact")
         if not 0 < self.scale_min <= self.scale_max:
             raise ConfigError(
                 f"scale_min ({self.scale_min}) must be above 0 and not above scale_max "
@@ -299,7 +324,7 @@ def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> Train
 
 
 def training_config_from_dict(values: dict[str, Any], where: str) -> TrainingConfig:
-    """The configuration that `training_config_to_dict` wrote; `where` names its origin in messages."""
+    """The configuration that `training_config_to_dict` wrote; messages name its origin `where`."""
     return from_mapping(TrainingConfig, values, where)
 
 

@@ -73,8 +73,9 @@ def _mean(values: NDArray[np.float32], count: int, in_blocks: bool) -> np.float3
         while first_single + 8 <= count:
             i = first_single
             sums = (
-                sums[0] + values[i], sums[1] + values[i + 1], sums[2] + values[i + 2], sums[3] + values[i + 3],
-                sums[4] + values[i + 4], sums[5] + values[i + 5], sums[6] + values[i + 6], sums[7] + values[i + 7],
+                sums[0] + values[i], sums[1] + values[i + 1], sums[2] + values[i + 2],
+                sums[3] + values[i + 3], sums[4] + values[i + 4], sums[5] + values[i + 5],
+                sums[6] + values[i + 6], sums[7] + values[i + 7],
             )  # fmt: skip
             first_single += 8
         total = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + (

@@ -50,8 +50,8 @@ class ClipConfig:
         if self.size.width % 2 or self.size.height % 2:
             raise ConfigError(f"size must be even both ways for H.264, not {self.size}")
         limits = (
-            ("seconds", 0.04, 3600), ("fps", 1, 240), ("actors", 1, 24), ("seed", 0, 2**63), ("supersampling", 1, 4),
-            ("quality", 0, 51),
+            ("seconds", 0.04, 3600), ("fps", 1, 240), ("actors", 1, 24), ("seed", 0, 2**63),
+            ("supersampling", 1, 4), ("quality", 0, 51),
         )  # fmt: skip
         for name, low, high in limits:
             if not low <= getattr(self, name) <= high:

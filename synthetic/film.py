@@ -72,7 +72,7 @@ def _expose(
 
 @lru_cache(maxsize=64)
 def _curve(contrast: float) -> Floats:
-    """(4096,): linear light to a byte; highlights roll off softly, contrast pivots on middle grey."""
+    """(4096,): linear light to a byte; highlights roll off, contrast pivots on middle grey."""
     light = np.linspace(0, 1, _STEPS)
     tone = light ** (1 / GAMMA)
     return np.asarray(255 * np.clip(0.46 + (tone - 0.46) * contrast, 0, 1), np.float32)

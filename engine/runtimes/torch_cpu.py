@@ -11,7 +11,7 @@ from engine.runtimes.base import Background, Runtime, Slot, allocate_slot
 
 
 class TorchCpu(Runtime):
-    """Runs the graph of the network that the exported file holds, eagerly and in single precision."""
+    """Runs the graph of the network that the exported file holds, eagerly, in single precision."""
 
     name = "torch_cpu"
     device = "cpu"

@@ -175,7 +175,7 @@ def measure_parity(
 def _pairs(
     runtime: Runtime, reference: Runtime, images: Iterable[NDArray[np.uint8]], input_size: InputSize
 ) -> Iterator[tuple[Alignment, Slot, Slot]]:
-    """For every image its alignment, and the slots of both runtimes with its maps until the next."""
+    """For every image its alignment, and both runtimes' slots with its maps, until the next one."""
     kept: dict[tuple[int, int], tuple[Slot, Slot]] = {}  # a slot may hold a lot of a GPU's memory
     for image in images:
         alignment = align(image.shape[:2], input_size)

@@ -149,8 +149,8 @@ def _check_sources(claim: Claim, sources: Sequence[Reader]) -> None:
             if path is not None and is_own_video(path) and source.leave_out(file):
                 continue
             raise SinkError(
-                f"cannot write {claim.output!r}: it is the source itself, or a file that the source "
-                f"{source.name!r} reads; choose another name"
+                f"cannot write {claim.output!r}: it is the source itself, or a file that the "
+                f"source {source.name!r} reads; choose another name"
             )
 
 
@@ -168,8 +168,8 @@ def _check_strangers(claim: Claim) -> None:
     for path in claim.existing():
         if path.suffix.lower() in FORMATS and _is_video(path) and not is_own_video(path):
             raise ConfigError(
-                f"{str(path)!r} is a video that this program did not write: if it is a source, name "
-                "it before -o; to replace it, add --overwrite"
+                f"{str(path)!r} is a video that this program did not write: if it is a source, "
+                "name it before -o; to replace it, add --overwrite"
             )
 
 

@@ -40,7 +40,7 @@ class StreamClock:
         self.bad_stamps = 0
 
     def stamp(self, pts: int | None) -> tuple[float, bool]:
-        """Stream time in seconds of a frame stamped `pts`, and whether the stamp itself was used."""
+        """Stream time in seconds of a frame stamped `pts`; whether the stamp itself was used."""
         expected_s = 0.0 if self._last_s is None else self._last_s + self._period_s
         raw_s = None if pts is None else float(pts * self._time_base)
         if raw_s is not None and self._origin_s is None:

@@ -1,4 +1,4 @@
-"""Kernels run without the GIL, are kept on disk where that is possible, and are never out of date."""
+"""Kernels run without the GIL, are kept on disk where that is possible, and never out of date."""
 
 from __future__ import annotations
 

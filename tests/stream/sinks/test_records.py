@@ -21,8 +21,15 @@ from stream.sinks.arrays import ArraysSink, assemble, columns_folder
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.openpose import COCO_18, OpenPoseSink, as_coco_18, coco_18_columns
 from stream.sinks.table import TableSink
-from tests.stream.sinks.samples import HEIGHT, WIDTH, make_frames, make_people, vfr_stamps
-from tests.stream.sinks.test_video import FULL_DISK, REPOSITORY
+from tests.stream.sinks.samples import (
+    FULL_DISK,
+    HEIGHT,
+    REPOSITORY,
+    WIDTH,
+    make_frames,
+    make_people,
+    vfr_stamps,
+)
 
 FRAMES = 12
 
@@ -51,9 +58,17 @@ def ground_truth() -> dict:
             visible = np.where(joints[:, 2] > 0, 2, 0)
             flat = np.column_stack((joints[:, :2], visible)).ravel().tolist()
             annotations.append(
-                {"id": 1 + frame * 2 + person, "image_id": frame, "category_id": 1, "keypoints": flat, "iscrowd": 0,
-                 "num_keypoints": int((visible > 0).sum()), "bbox": [0, 0, WIDTH, HEIGHT], "area": WIDTH * HEIGHT}
-            )  # fmt: skip
+                {
+                    "id": 1 + frame * 2 + person,
+                    "image_id": frame,
+                    "category_id": 1,
+                    "keypoints": flat,
+                    "iscrowd": 0,
+                    "num_keypoints": int((visible > 0).sum()),
+                    "bbox": [0, 0, WIDTH, HEIGHT],
+                    "area": WIDTH * HEIGHT,
+                }
+            )
     images = [{"id": frame, "width": WIDTH, "height": HEIGHT} for frame in range(FRAMES)]
     return {
         "info": {},

@@ -108,7 +108,10 @@ def test_the_test_pattern_comes_at_its_own_pace() -> None:
 
 def test_a_video_can_be_piped_in(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.ts", frames=40)
-    code = "from stream.sources import open_source\nwith open_source('-') as source: print(sum(1 for _ in source), source.name)"
+    code = (
+        "from stream.sources import open_source\n"
+        "with open_source('-') as source: print(sum(1 for _ in source), source.name)"
+    )
     for content, expected in ((clip.read_bytes(), "40 standard input"), (b"text\n" * 500, "")):
         command = [sys.executable, "-c", code]
         result = subprocess.run(
