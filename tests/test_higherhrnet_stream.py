@@ -58,7 +58,8 @@ SIGNATURES = {
 }
 # What users write classes of their own against, or are given: methods and attributes.
 MEMBERS = {
-    "Source": "close, grab, info, interrupt, live, name, open, read_into, retrieve",
+    "Source": "close, files, grab, info, interrupt, leave_out, live, name, open, read_into, "
+    "retrieve",
     "Sink": "close, needs_image, open, write",
     "Stage": "",
     "Estimator": "close, in_flight, result, submit, submit_batch",
