@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A name that goes, or an argument that goes or changes its place, is a new major version.
 SIGNATURES = {
-    "run": "sources, outputs, *, estimator, people, tracking, source, pipeline, output, render, video, "
-    "browser, profile, grouper, stages, on_start, on_progress, on_end",
+    "run": "sources, outputs, *, estimator, people, tracking, source, pipeline, output, render, "
+    "video, browser, profile, grouper, stages, on_start, on_progress, on_end",
     "iterate": "sources, outputs, *, model, weights, runtime, precision, input_size, estimator, "
     "people, tracking, source, pipeline, output, render, video, browser, grouper, stages",
     "annotate": "image, *, estimator, people, render",
