@@ -55,7 +55,7 @@ class MotSink:
             for identity, (left, top, width, height), score in rows
         ]
         if lines:
-            self._file.write_line("\n".join(lines))
+            self._file.write_frame("\n".join(lines))
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
