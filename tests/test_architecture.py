@@ -72,7 +72,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "stream": (
         ("frame", "backoff", "estimator"),
-        ("sources", "render"),
+        ("sources", "tracking", "render"),
         ("sinks",),
         ("pipeline",),
         ("profile",),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim
 from stream.sinks.files import LineFile
 from stream.sinks.json_lines import clean_keypoints, clean_scores
 
@@ -25,6 +26,14 @@ class MotSink:
 
     def __init__(self, path: str) -> None:
         self._file = LineFile(path)
+
+    def claims(self) -> list[Claim]:
+        """The file. Raises SinkError if it could not be written."""
+        return self._file.claims()
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._file.discard()
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file. Raises SinkError if that cannot be done."""
