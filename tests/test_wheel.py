@@ -31,7 +31,7 @@ DATA = {
     *(f"configs/models/{name}.yaml" for name in model_names()),
     *(
         f"configs/trainings/{name}.yaml"
-        for name in ("ablation_small", "lite", "lite_finish", "lite_polish", "paper", "short")
+        for name in ("ablation_small", "lite", "paper", "short")
     ),
     "engine/weights/lite.onnx",
     "higherhrnet_stream-stubs/__init__.pyi",
