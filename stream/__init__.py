@@ -14,7 +14,7 @@ from stream.pipeline.timing import StageStatistics, Timings
 from stream.profile import ProfileConfig
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
-from stream.sinks import BrowserConfig, RunInfo, Sink, VideoConfig, make_sinks
+from stream.sinks import BrowserConfig, OutputConfig, RunInfo, Sink, VideoConfig, make_sinks
 from stream.sources import Source, SourceConfig, SourceHealth, open_source, open_sources
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "BrowserConfig",
     "Frame",
     "FrameStamp",
+    "OutputConfig",
     "PeopleConfig",
     "PerSource",
     "Pipeline",

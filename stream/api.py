@@ -28,7 +28,16 @@ from stream.profile import ProfileConfig, Profiler, RunFacts, nvtx_ranges
 from stream.profile.command import shown_command
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
-from stream.sinks import BrowserConfig, Output, Sink, VideoConfig, make_sinks, plan_outputs
+from stream.sinks import (
+    BrowserConfig,
+    Output,
+    OutputConfig,
+    Sink,
+    VideoConfig,
+    check_claims,
+    make_sinks,
+    plan_outputs,
+)
 from stream.sources import Source, SourceConfig, make_source, opened, source_labels
 
 Input = str | Path | Source
@@ -46,6 +55,7 @@ def run(
     people: PeopleConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
+    output: OutputConfig | None = None,
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
@@ -70,6 +80,7 @@ def run(
         people: Which people are kept.
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
+        output: What may be replaced.
         render: What is drawn into the images that outputs show.
         video: How video files and streams are encoded.
         browser: Whom the browser page is served to.
@@ -102,6 +113,7 @@ def run(
         people=people,
         source=source,
         pipeline=pipeline,
+        output=output,
         render=render,
         video=video,
         browser=browser,
@@ -121,7 +133,7 @@ def run(
         finally:
             try:
                 if profile is not None:
-                    configs = (estimator, people, source, pipeline, render, video, browser)
+                    configs = (estimator, people, source, pipeline, output, render, video, browser)
                     command = shown_command(inputs, chosen, configs)
                     profile.finish(
                         _facts(command, parts, pipeline, failure), parts.pipeline.summary()
@@ -144,6 +156,7 @@ def iterate(
     people: PeopleConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
+    output: OutputConfig | None = None,
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
@@ -168,6 +181,7 @@ def iterate(
         people: Which people are kept.
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
+        output: What may be replaced.
         render: What is drawn.
         video: How video files and streams are encoded.
         browser: Whom the browser page is served to.
@@ -195,6 +209,7 @@ def iterate(
         people=people,
         source=source,
         pipeline=pipeline,
+        output=output,
         render=render,
         video=video,
         browser=browser,
@@ -255,6 +270,7 @@ def _open_run(
     people: PeopleConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
+    output: OutputConfig | None = None,
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
@@ -275,6 +291,12 @@ def _open_run(
     )
     configs = [config for config in (video, browser) if config is not None]
     sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    check_claims(
+        made,
+        [sink for group in sinks for sink in group],
+        used=_used_files(estimator, render),
+        overwrite=output is not None and output.overwrite,
+    )
     with ExitStack() as stack:
         stack.enter_context(opened([item for item in made if not item.live]))
         engine = _enter_estimator(estimator, stack)
@@ -290,6 +312,16 @@ def _open_run(
             timings=timings,
         )
         yield _Run(stack.enter_context(opened_pipeline), made, engine)
+
+
+def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
+    """What the run reads beside its sources."""
+    named: list[str | Path | None] = [None if render is None else render.theme]
+    if isinstance(estimator, EstimatorConfig):
+        named += [estimator.model, estimator.weights]
+    elif isinstance(estimator, (str, Path)):
+        named.append(estimator)
+    return [Path(name) for name in named if name is not None]
 
 
 def _enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:

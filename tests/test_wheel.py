@@ -35,7 +35,7 @@ DATA = {
     ),
     "engine/weights/lite.onnx",
     "higherhrnet_stream-stubs/__init__.pyi",
-    *("basics/data/plaza.mp4", "stream/data/plaza_truth.json.gz"),
+    *("basics/data/plaza.mp4", "basics/data/plaza_truth.json.gz"),
     *("stream/profile/schema.json", "stream/profile/report/page/report.css"),
     *(f"stream/render/themes/{name}.yaml" for name in ("clear", "contrast", "night", "sides")),
     "stream/schema/records.schema.json",

@@ -10,11 +10,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.atomic import atomic_path
+from basics.atomic import atomic_path, check_writable
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim, claim_file, claim_names
 from stream.sinks.files import check_output, sink_error
 from stream.sinks.json_lines import header
 
@@ -47,6 +48,13 @@ class ArraysSink:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
         self._files: dict[str, BinaryIO] = {}
+        self._complete = False
+
+    def claims(self) -> list[Claim]:
+        """The file, and its columns. Raises SinkError if it could not be written."""
+        check_writable(self._path)
+        columns = columns_folder(self._path)
+        return [claim_file(self._path), claim_names(columns, ".*", str(self._path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the folder of columns. Raises SinkError if that cannot be done."""
@@ -80,6 +88,7 @@ class ArraysSink:
             "latency_ms": latency_ms,
             "frame": frame.index,  # last: a frame counts once it is here
         }
+        self._complete = False
         try:
             for name, row in rows.items():
                 content = np.ascontiguousarray(row, _COLUMNS[name]).tobytes()
@@ -87,16 +96,33 @@ class ArraysSink:
                     raise OSError("No space left on device")
         except OSError as error:
             raise sink_error(self._path, error) from error
+        self._complete = True
 
     def close(self) -> None:
         """Makes the file from the columns. Raises SinkError if that does not work; the columns then
         stay.
         """
+        if not self._give_back():
+            return
+        if self._complete or not self._path.exists():
+            assemble(self._path)
+        else:
+            self._remove_columns()  # an older file stays until this one is complete
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._give_back()
+        self._remove_columns()
+
+    def _give_back(self) -> bool:
+        """Closes the columns; whether there were any."""
         files, self._files = self._files, {}
         for file in files.values():
             file.close()
-        if files:
-            assemble(self._path)
+        return bool(files)
+
+    def _remove_columns(self) -> None:
+        shutil.rmtree(columns_folder(self._path), ignore_errors=True)
 
 
 def columns_folder(path: Path) -> Path:

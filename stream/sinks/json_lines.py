@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim
 from stream.sinks.files import LineFile
 
 SCHEMA = "higherhrnet-stream/records/1"
@@ -33,10 +34,13 @@ class JsonLinesSink:
     def __init__(self, path: str) -> None:
         self._file = LineFile(path)
 
+    def claims(self) -> list[Claim]:
+        """The file, if it is one. Raises SinkError if it could not be written."""
+        return self._file.claims()
+
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file and writes the header. Raises SinkError if that cannot be done."""
-        self._file.open(source)
-        self._file.write_line(to_json(header(source, run)))
+        self._file.open(source, to_json(header(source, run)))
 
     def write(
         self,
@@ -48,13 +52,17 @@ class JsonLinesSink:
         drops: int,
     ) -> None:
         """Appends the object of one frame. Raises SinkError if it did not go in completely."""
-        self._file.write_line(
+        self._file.write_frame(
             to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
         )
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
+        """Finishes the file; a second call does nothing."""
         self._file.close()
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._file.discard()
 
 
 def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim
 from stream.sinks.files import LineFile
 from stream.sinks.json_lines import clean_keypoints
 
@@ -27,11 +28,14 @@ class TableSink:
         self._file = LineFile(path)
         self._names: tuple[str, ...] = ()
 
+    def claims(self) -> list[Claim]:
+        """The file, if it is one. Raises SinkError if it could not be written."""
+        return self._file.claims()
+
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file and writes the column names. Raises SinkError if that cannot be done."""
         self._names = run.keypoint_set.names
-        self._file.open(source)
-        self._file.write_line(",".join(COLUMNS))
+        self._file.open(source, ",".join(COLUMNS))
 
     def write(
         self,
@@ -54,9 +58,12 @@ class TableSink:
                 persons.tolist(), joints.tolist(), keypoints[persons, joints].tolist(), strict=True
             )
         ]
-        if rows:
-            self._file.write_line("\n".join(rows))
+        self._file.write_frame("\n".join(rows))
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
+        """Finishes the file; a second call does nothing."""
         self._file.close()
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._file.discard()
