@@ -29,10 +29,7 @@ DATA = {
     *(f"{name}/py.typed" for name in TOP_LEVEL if "." not in name and "-" not in name),
     *(f"configs/keypoint_sets/{name}.yaml" for name in ("coco", "crowdpose")),
     *(f"configs/models/{name}.yaml" for name in model_names()),
-    *(
-        f"configs/trainings/{name}.yaml"
-        for name in ("ablation_small", "lite", "lite_finish", "lite_polish", "paper", "short")
-    ),
+    *(f"configs/trainings/{name}.yaml" for name in ("ablation_small", "lite", "paper", "short")),
     "engine/weights/lite.onnx",
     "higherhrnet_stream-stubs/__init__.pyi",
     *("basics/data/plaza.mp4", "basics/data/plaza_truth.json.gz"),
