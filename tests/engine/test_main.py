@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from basics.demo import DEMO_CLIP
 from engine import load_network
 from engine.__main__ import main
 from engine.onnx.metadata import read_metadata
@@ -65,12 +66,12 @@ def test_export_and_inspect(checkpoint, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["model"]["name"] == "lite"
 
 
-def test_verify_compares_with_torch(lite_onnx, shared, capsys):
+def test_verify_compares_with_torch(lite_onnx, capsys):
     options = [
         "--runtime",
         "onnxruntime",
         "--images",
-        str(shared / "media" / "vtest.avi"),
+        str(DEMO_CLIP),
         "--input-size",
         "64",
     ]
@@ -80,14 +81,14 @@ def test_verify_compares_with_torch(lite_onnx, shared, capsys):
     assert "lite on onnxruntime in fp32: images 4" in capsys.readouterr().out
 
 
-def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, shared, tmp_path, capsys):
+def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, tmp_path, capsys):
     options = [
         "--input-size",
         "64",
         "-o",
         str(tmp_path / "built"),
         "--images",
-        str(shared / "media" / "vtest.avi"),
+        str(DEMO_CLIP),
     ]
 
     assert main(["build", "--model", str(lite_onnx), "--runtime", "onnxruntime", *options]) == 0
@@ -189,9 +190,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(command, message, lite_onnx, tmp_
     assert message in errors[0]
 
 
-def test_weights_that_are_out_of_tolerance_fail_the_verification(
-    lite_onnx, shared, monkeypatch, capsys
-):
+def test_weights_that_are_out_of_tolerance_fail_the_verification(lite_onnx, monkeypatch, capsys):
     monkeypatch.setattr(
         "engine.verify.maps.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9"
     )
@@ -199,7 +198,7 @@ def test_weights_that_are_out_of_tolerance_fail_the_verification(
         "--runtime",
         "onnxruntime",
         "--images",
-        str(shared / "media" / "vtest.avi"),
+        str(DEMO_CLIP),
         "--input-size",
         "64",
     ]

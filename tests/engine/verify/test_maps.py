@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from basics.demo import DEMO_CLIP
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import open_runtime
 from engine.verify.maps import TOLERANCES, measure_parity
@@ -60,9 +61,9 @@ def test_a_lower_precision_is_seen(lite_onnx, reference):
     assert "heatmaps differ by" in TOLERANCES["fp32"].exceeded_by(parity)
 
 
-def test_on_real_images_no_peak_is_lost(lite_onnx, reference, shared):
+def test_on_real_images_no_peak_is_lost(lite_onnx, reference):
     cv2 = pytest.importorskip("cv2")
-    capture = cv2.VideoCapture(str(shared / "media" / "vtest.avi"))
+    capture = cv2.VideoCapture(str(DEMO_CLIP))
     seen, frame = capture.read()
     assert seen
     with open_runtime(lite_onnx, reference.metadata, "onnxruntime") as runtime:
