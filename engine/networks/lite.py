@@ -170,7 +170,7 @@ class RegressedTags(nn.Module):
         way = at_centres(self.regression(features)).reshape(-1, self.joints, 2, _PEOPLE)
         joint_y, joint_x = row[:, None] + way[:, :, 0], column[:, None] + way[:, :, 1]  # (N, J, K)
         area = at_centres(self.box_size(features)).clamp(min=1).prod(dim=1)[:, None, :, None]
-        nobody = torch.where(score > _LEAST_CENTRE, 0.0, 1e6).to(score.dtype)[:, None, :, None]
+        nobody = torch.where(score > _LEAST_CENTRE, 0.0, 3e4).to(score.dtype)[:, None, :, None]
 
         y = torch.arange(height // 2, device=score.device, dtype=score.dtype) * 2 + 0.5
         x = torch.arange(width // 2, device=score.device, dtype=score.dtype) * 2 + 0.5

@@ -89,9 +89,9 @@ def test_a_lower_precision_is_seen(lite_onnx, reference):
     assert "heatmaps differ by" in TOLERANCES["fp32"].exceeded_by(parity)
 
 
-def test_on_real_images_no_peak_is_lost(shared):
+def test_on_real_images_no_peak_is_lost():
     cv2 = pytest.importorskip("cv2")
-    capture = cv2.VideoCapture(str(shared / "media" / "vtest.avi"))
+    capture = cv2.VideoCapture(str(DEMO_CLIP))
     seen, frame = capture.read()
     assert seen
     source = find_model("lite")
