@@ -65,7 +65,7 @@ def test_closeness_falls_with_the_distance_for_the_persons_size() -> None:
     _, large = seen(((8, 12), (8, 12), 24))
 
     assert small[12, 8] > 0.8
-    assert small[12, 16] < 0.01  # the side of the box away
+    assert small[12, 16] < 0.02  # the side of the box away
     assert large[12, 16] > 0.4  # a third of it
     assert (small.diff(dim=1)[12, 9:20] <= 0).all()
 
