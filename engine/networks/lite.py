@@ -41,7 +41,7 @@ class WideDepthwiseConv(nn.Conv2d):
         super().__init__(channels, channels, 5, padding=2, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype == torch.float32:
+        if x.device.type != "cpu" or x.dtype == self.weight.dtype:
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float())
