@@ -21,8 +21,8 @@ T = TypeVar("T")
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping that the YAML file holds.
 
-    Raises ConfigError if the file cannot be read, is not YAML, or holds something other than a
-    mapping.
+    Raises:
+        ConfigError: The file cannot be read, is not YAML, or holds something other than a mapping.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

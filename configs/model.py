@@ -18,27 +18,32 @@ SIZE_MULTIPLE_PX = 32  # the coarsest feature map of every backbone is at stride
 class ModelConfig:
     """One network: backbone, head, and the input size that it is used at.
 
-    backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
-    width: channels of HRNet's finest branch (W32, W40, W48).
-    backbone_width: factor of all channels of a `mobilenet_v2`.
-    deconvolutions: how many modules double the resolution after stride 4; each adds one output
-        (paper, section 3.3).
-    concat_heatmaps: whether a module also reads the heatmaps and tags predicted before it.
-    residual_blocks: basic blocks after each deconvolution.
-    aggregate_heatmaps: average the heatmaps of all resolutions at inference; otherwise the finest
-        ones alone are used.
-    tag_dimensions: length of one joint's tag; 1 in the paper.
-    tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the
-        position of the person's centre; none for the paper's free tags.
-    tags: `learned` from features, or `regressed`: made, without parameters of their own, from where
-        the heads of a `mobilenet_v2` that knows people see centres and joints.
-    heatmap_exponent: merged heatmaps are raised to this power at inference, which lowers doubtful
-        peaks more than sure ones; 1 is the paper.
-    min_person_score: people whose joints score less than this on average are more often ghosts than
-        not (measured); what `run_stream.py` leaves out unless told otherwise. Evaluation and
-        `Grouper` leave out nobody.
-    input_size: short side of the network input in pixels, at training and by default at inference.
-    weights: file in `engine/weights` that ships with the package, if one does.
+    Attributes:
+        name: What it is called in tables, and how its file is named.
+        description: One line about it.
+        backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
+        width: Channels of HRNet's finest branch (W32, W40, W48).
+        backbone_width: Factor of all channels of a `mobilenet_v2`.
+        deconvolutions: How many modules double the resolution after stride 4; each adds one output
+            (paper, section 3.3).
+        concat_heatmaps: Whether a module also reads the heatmaps and tags predicted before it.
+        residual_blocks: Basic blocks after each deconvolution.
+        aggregate_heatmaps: Average the heatmaps of all resolutions at inference; otherwise the
+            finest ones alone are used.
+        tag_dimensions: Length of one joint's tag; 1 in the paper.
+        tag_unit_px: Pixels of network input that make a tag distance of 1, for tags that start as
+            the position of the person's centre; None for the paper's free tags.
+        tags: `learned` from features, or `regressed`: made, without parameters of their own, from
+            where the heads of a `mobilenet_v2` that knows people see centres and joints.
+        heatmap_exponent: Merged heatmaps are raised to this power at inference, which lowers
+            doubtful peaks more than sure ones; 1 is the paper.
+        keypoint_set: Which joints it finds, as a preset of keypoint sets has them.
+        min_person_score: People whose joints score less than this on average are more often ghosts
+            than not (measured); what `run_stream.py` leaves out unless told otherwise. Evaluation
+            and `Grouper` leave out nobody.
+        input_size: Short side of the network input in pixels, at training and by default at
+            inference.
+        weights: File in `engine/weights` that ships with the package, if one does.
     """
 
     name: str
@@ -88,8 +93,14 @@ class ModelConfig:
 
 
 def check_input_side(side_px: int, name: str) -> None:
-    """Raises ConfigError unless `side_px` is a positive multiple of 32; names the nearest sizes
-    that are.
+    """Refuses a side of the network input that the network cannot have.
+
+    Args:
+        side_px: The side in pixels.
+        name: What it is the side of; begins the message.
+
+    Raises:
+        ConfigError: It is no positive multiple of 32; the nearest ones are named.
     """
     if side_px <= 0 or side_px % SIZE_MULTIPLE_PX:
         below = max(side_px // SIZE_MULTIPLE_PX, 1) * SIZE_MULTIPLE_PX
@@ -108,8 +119,8 @@ def model_names() -> tuple[str, ...]:
 def load_model_config(name: str) -> ModelConfig:
     """The preset called `name`, or the one in the YAML file at that path.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
-    a preset.
+    Raises:
+        ConfigError: No preset has that name (the nearest one is named), or the file holds none.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in model_names():

@@ -21,12 +21,13 @@ _FOLDER = Path(__file__).parent / "trainings"
 class DataSource:
     """One set of labelled images.
 
-    annotations: COCO keypoint file (`person_keypoints_*.json`).
-    images: folders and zip archives that hold the images, searched in this order.
-    weight: how often an epoch shows each image of the set; 0.5 shows another half of it every
-    epoch.
-    mask_unlabelled: supervise nothing where people without keypoints and crowds are (COCO).
-    CrowdPose is trained without.
+    Attributes:
+        annotations: COCO keypoint file (`person_keypoints_*.json`).
+        images: Folders and zip archives that hold the images, searched in this order.
+        weight: How often an epoch shows each image of the set; 0.5 shows another half of it every
+            epoch.
+        mask_unlabelled: Supervise nothing where people without keypoints and crowds are (COCO).
+            CrowdPose is trained without.
     """
 
     annotations: Path
@@ -303,8 +304,8 @@ def load_training_config(name: str) -> TrainingConfig:
     """The preset called `name`, or the one in the YAML file at that path; relative paths in a file
     are relative to it.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
-    a preset.
+    Raises:
+        ConfigError: No preset has that name (the nearest one is named), or the file holds none.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in training_names():
@@ -315,7 +316,13 @@ def load_training_config(name: str) -> TrainingConfig:
 def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> TrainingConfig:
     """`config` with `values` laid over it: keys, and sections as dictionaries of their keys.
 
-    where: origin of the values in messages. Raises ConfigError for values that do not fit.
+    Args:
+        config: What is changed; it stays as it is.
+        values: By name.
+        where: Their origin in messages.
+
+    Raises:
+        ConfigError: Values that do not fit.
     """
     merged = training_config_to_dict(config)
     for key, value in values.items():

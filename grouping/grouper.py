@@ -221,7 +221,7 @@ class Grouper:
         )
         collect_people(candidates, groups, people.keypoints, people.scores, people.tags)
         return (
-            _only(people, people.scores >= config.min_person_score)
+            people.only(people.scores >= config.min_person_score)
             if config.min_person_score > 0
             else people
         )
@@ -252,12 +252,7 @@ class Grouper:
         """`people` without those who were found twice."""
         kept = np.empty(len(people), np.bool_)
         find_duplicates(people.keypoints, people.scores, self.config.duplicate_distance_px, kept)
-        return _only(people, kept)
-
-
-def _only(people: People, kept: NDArray[np.bool_]) -> People:
-    """The people for whom `kept` (P,) is true."""
-    return People(people.keypoints[kept], people.scores[kept], people.tags[kept])
+        return people.only(kept)
 
 
 def _smallest_above(threshold: float) -> np.float32:

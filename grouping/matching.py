@@ -175,13 +175,23 @@ def match_by_tag(
     groups: Groups,
     scratch: Assignment,
 ) -> int:
-    """Puts candidates together into `groups`, joint by joint; returns how many there are.
+    """Puts candidates together into groups, joint by joint.
 
-    The official parser's match_by_tag (lib/core/group.py; docs/reference.md, section 3.2):
-    cost is the rounded distance to the group's mean tag times 100 less the score, and a pair counts
-    only below `tag_threshold`. reweight_by_distance: before rounding, distances below the threshold
-    grow with the distance in pixels to the group's centre, relative to the nearest candidate
-    (OpenVINO Open Model Zoo, dist_reweight).
+    The official parser's match_by_tag (lib/core/group.py; docs/reference.md, section 3.2): cost is
+    the rounded distance to the group's mean tag times 100 less the score.
+
+    Args:
+        candidates: What is put together.
+        visiting_order: The joints, in the order in which they are looked at.
+        tag_threshold: A pair counts only below this distance.
+        reweight_by_distance: Whether distances below the threshold, before rounding, grow with the
+            distance in pixels to the group's centre, relative to the nearest candidate
+            (docs/reference.md, section 3.7).
+        groups: Written to.
+        scratch: Memory for the assignment.
+
+    Returns:
+        How many groups there are.
     """
     count = 0
     max_people = groups.mean.shape[0]

@@ -68,7 +68,7 @@ class _Geometry:
 
 
 def render(scene: Scene) -> Rendering:
-    """The scene as its camera sees it, before film (see `film.develop`)."""
+    """The scene as its camera sees it, before the sensor (`synthetic.sensor.expose`)."""
     geometry, camera = _gather(scene), scene.camera
     screen = camera.project(geometry.vertices)
     nearness = np.zeros((camera.height, camera.width), np.float32)

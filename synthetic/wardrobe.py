@@ -41,7 +41,7 @@ _PATTERNS = (Pattern.STRIPES, Pattern.PINSTRIPES, Pattern.CHECKS, Pattern.DOTS, 
 def random_person(
     library: BodyLibrary, prints: list[int], rng: np.random.Generator
 ) -> tuple[Figure, Palette]:
-    """A random body in random clothes; `prints` are the atlas slots whose pictures may appear on
+    """A random body in random clothes; `prints` are the atlas slots whose images may appear on
     cloth.
     """
     body = library.sample(rng)

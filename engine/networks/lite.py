@@ -26,7 +26,7 @@ _NECK_CHANNELS = (48, 64, 96)  # at strides 4, 8 and 16
 _PEOPLE = 20
 _LEAST_CENTRE = 0.1
 _SLOPE = 0.2
-_DOUBT = 6.7
+_DOUBT = 5.0
 _DECONVOLVED = 24  # of the features at stride 4, as many as the deconvolution reads
 
 
@@ -270,18 +270,21 @@ class LiteHigherHRNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         pyramid = self.backbone(x)
-        heatmaps = pyramid.logits.sigmoid()
-        features = None
+        own = pyramid.logits.sigmoid()
+        maps, features = [own], None
         if self.neck is not None:
             features = self.neck(pyramid)
-            heatmaps = self.final_layers[0](torch.cat((features, heatmaps), dim=1))
-        maps = [heatmaps]
-        if features is not None and self.config.deconvolutions:
-            fine = functional.relu(self.narrow(features))
-            if self.config.concat_heatmaps:
-                fine = torch.cat((fine, heatmaps), dim=1)
-            fine = self.residual_blocks(functional.relu(self.deconv_layers[0](fine)))
-            maps.append(self.final_layers[1](fine))
+            heatmaps = self.final_layers[0](torch.cat((features, own), dim=1))
+            if self.config.tags == "learned":
+                maps = [heatmaps]
+            # Otherwise what is averaged at stride 4 are the backbone's own: with corrected ones in
+            # their place AP is 39.2 instead of 39.9, for they err where the fine ones err.
+            if self.config.deconvolutions:
+                fine = functional.relu(self.narrow(features))
+                if self.config.concat_heatmaps:
+                    fine = torch.cat((fine, heatmaps), dim=1)
+                fine = self.residual_blocks(functional.relu(self.deconv_layers[0](fine)))
+                maps.append(self.final_layers[1](fine))
         if isinstance(self.tags, RegressedTags):
             tags, closeness = self.tags(pyramid.pyramid[0])
             for level in range(len(maps)):

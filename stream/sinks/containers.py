@@ -12,6 +12,7 @@ import av
 
 from basics.atomic import atomic_path
 
+MARK = "written by higherhrnet-stream"  # the comment of every video file that is ours
 OUTPUT_ERRORS = (av.FFmpegError, OSError)
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -62,7 +63,10 @@ def open_container(
             }
         else:
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
-    return av.open(target, "w", format=container_format, options=options)
+    container = av.open(target, "w", format=container_format, options=options)
+    if container_format in FORMATS.values():
+        container.metadata["comment"] = MARK
+    return container
 
 
 def move_index_to_front(path: Path, time_base: Fraction) -> None:

@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import Successor
+from configs.errors import SinkError
+from stream.sinks.containers import FORMATS
+from stream.sinks.files import sink_error
 from stream.sinks.video_file import VideoFile, VideoFormat
 
 
@@ -16,7 +20,7 @@ class VideoSeries:
     name a segment length.
 
     Every segment begins with a key frame at time 0, plays by itself, and is finished as soon as the
-    next one begins.
+    next one begins. An older file of that name stays until the new one is finished.
     """
 
     def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:
@@ -24,8 +28,10 @@ class VideoSeries:
         self._video = video
         self._audio_path = audio_path
         self._file: VideoFile | None = None
+        self._successor: Successor | None = None
         self._started = 0
         self._count = 0
+        self._failed = False
 
     def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
         """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
@@ -34,20 +40,40 @@ class VideoSeries:
         segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
-            file, self._file = self._file, None
-            file.close(audio_until_s=since_s)
+            self._finish(audio_until_s=since_s)
         if self._file is None:
             self._file = self._open_next(pts, origin_s)
-        self._file.encode(image, pts - self._started)
+        try:
+            self._file.encode(image, pts - self._started)
+        except SinkError:
+            self._failed = True
+            raise
 
     def close(self, *, all_audio: bool) -> bool:
         """Finishes the last file, with the audio until its last frame or all that is left; tells
         whether there was a file.
         """
-        file, self._file = self._file, None
-        if file is not None:
-            file.close(audio_until_s=None if all_audio else file.end_s)
+        if self._file is not None:
+            self._finish(audio_until_s=None if all_audio else self._file.end_s)
         return self._count > 0
+
+    def _finish(self, *, audio_until_s: Fraction | None) -> None:
+        """Finishes the file, which takes the place of an older one if it is complete."""
+        file, self._file = self._file, None
+        successor, self._successor = self._successor, None
+        complete = False
+        try:
+            if file is not None:
+                file.close(audio_until_s=audio_until_s)
+                complete = not self._failed
+        finally:
+            if successor is not None and not complete:
+                successor.keep_older()
+        if successor is not None and complete:
+            try:
+                successor.commit()
+            except OSError as error:
+                raise sink_error(self._target, error) from error
 
     def _open_next(self, pts: int, origin_s: Fraction) -> VideoFile:
         target, begin_s = self._target, None
@@ -58,12 +84,25 @@ class VideoSeries:
             if self._count:
                 begin_s = origin_s + pts * self._video.time_base
         started_s = self._started * self._video.time_base
-        file = VideoFile(
-            target,
-            self._video,
-            audio_path=self._audio_path,
-            origin_s=origin_s + started_s,
-            begin_s=begin_s,
-        )
+        name = target
+        if self._video.container in FORMATS.values():
+            try:
+                self._successor = Successor(Path(target))
+            except OSError as error:
+                raise sink_error(target, error) from error
+            target = str(self._successor.path)
+        try:
+            file = VideoFile(
+                target,
+                self._video,
+                audio_path=self._audio_path,
+                origin_s=origin_s + started_s,
+                begin_s=begin_s,
+                name=name,
+            )
+        except BaseException:
+            if self._successor is not None:
+                self._successor.discard()
+            raise
         self._count += 1
         return file

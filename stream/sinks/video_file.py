@@ -64,7 +64,7 @@ class VideoFile:
     `audio_path`.
 
     Owned by one thread. Raises SinkError whenever the output cannot be written; what was written so
-    far stays playable.
+    far stays playable. `name` is what messages call it; `target` without credentials by default.
     """
 
     def __init__(
@@ -75,8 +75,10 @@ class VideoFile:
         audio_path: str | None = None,
         origin_s: Fraction = Fraction(0),
         begin_s: Fraction | None = None,
+        name: str | None = None,
     ) -> None:
         self._target = target
+        self._name = shown_target(target) if name is None else name
         self._video = video
         width, height = video.size
         even_width, even_height = width + width % 2, height + height % 2
@@ -225,7 +227,7 @@ class VideoFile:
         except OUTPUT_ERRORS as error:
             logger.warning(
                 "%r stays a fragmented MP4 (it plays, but is slower to seek in): %s",
-                self._target,
+                self._name,
                 error,
             )
 
@@ -234,4 +236,4 @@ class VideoFile:
         if self._relay is not None:
             self._relay.close()
             reason = self._relay.reason or reason
-        return SinkError(f"cannot write {shown_target(self._target)!r}: {reason}")
+        return SinkError(f"cannot write {self._name!r}: {reason}")

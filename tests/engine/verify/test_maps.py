@@ -12,19 +12,8 @@ from datasets.images import load_images
 from engine.model_source import find_model
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import open_runtime
-from engine.verify.maps import TOLERANCES, Parity, measure_parity
-
-PERFECT = Parity(
-    images=1,
-    heatmap_max=0,
-    heatmap_mean=0,
-    tag_max=0,
-    tag_mean=0,
-    peaks=100,
-    peaks_lost=0,
-    peaks_gained=0,
-    peak_drift_px=0,
-)
+from engine.verify.maps import TOLERANCES, measure_parity
+from tests.engine.verify.samples import PERFECT
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from configs.errors import ConfigError, SinkError
 from stream.render.config import RenderConfig
 from stream.sinks import BrowserConfig, Controls, make_sinks
 from stream.sinks.browser import BrowserSink
-from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
+from tests.stream.sinks.samples import VALIDATOR, make_frames, make_people, read_index, video_times
 from tests.support.chromium import browser
 
 TOKEN = "0123456789abcdef-token"
@@ -156,8 +156,6 @@ def next_image(reply):
 
 
 def test_records_come_as_events_in_the_format_of_json_lines(serve):
-    from tests.stream.sinks.test_json_lines import VALIDATOR
-
     with asked(serve(), "/api/records") as reply:
         assert reply.headers["Content-Type"] == "text/event-stream"
         lines = (reply.readline() for _ in range(20))

@@ -13,8 +13,7 @@ import pytest
 from stream.render.config import OVERLAYS
 from stream.sinks import make_sinks
 from stream.sinks.window import OVERLAY_KEYS, WindowSink
-from tests.stream.sinks.samples import make_frames, make_people, vfr_stamps
-from tests.stream.sinks.test_video import REPOSITORY
+from tests.stream.sinks.samples import REPOSITORY, make_frames, make_people, vfr_stamps
 
 
 def test_without_a_display_it_is_off_and_says_so(

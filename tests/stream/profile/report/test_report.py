@@ -11,9 +11,9 @@ from stream.profile.report.charts import charts
 from stream.profile.report.html import report
 from stream.profile.report.terminal import profile_tables
 from stream.profile.report.verdicts import verdicts
-from tests.stream.app.test_console import terminal
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
 from tests.support.chromium import browser
+from tests.support.console import terminal
 
 
 def figures_of(
