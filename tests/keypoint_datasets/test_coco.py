@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet, load_keypoint_set
-from datasets import ImageStore, load_dataset, read_labels, with_images
-from tests.datasets.conftest import HEIGHT, WIDTH, LabelFile, annotation
+from keypoint_datasets import ImageStore, load_dataset, read_labels, with_images
+from tests.keypoint_datasets.conftest import HEIGHT, WIDTH, LabelFile, annotation
 
 
 def test_what_is_annotated_is_what_is_read(label_file: LabelFile) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet
-from datasets.masks import Region, draw_mask, is_segmentation
+from keypoint_datasets.masks import Region, draw_mask, is_segmentation
 
 logger = logging.getLogger(__name__)
 
