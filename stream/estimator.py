@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -11,8 +14,10 @@ from numpy.typing import NDArray
 
 from configs import ConfigError, GroupingConfig, KeypointSet
 from configs.flags import option
-from engine import Candidates, PoseMaps
+from engine import Candidates, DeviceList, EstimatorConfig, PoseMaps, open_estimator
 from grouping import Grouper, People
+
+logger = logging.getLogger(__name__)
 
 
 class Estimator(Protocol):
@@ -52,6 +57,17 @@ class Estimator(Protocol):
 
     def result(self, ticket: Any, /) -> PoseMaps:
         """Waits for the maps. Tickets are taken in the order in which they were given."""
+
+
+Model = str | Path | EstimatorConfig | Estimator
+"""A preset or a file; all that can be chosen about it; or an estimator that is open already."""
+
+
+def device_of(estimator: Estimator) -> str:
+    """What computes: `cpu`, or number and name of the GPU; empty for an estimator of one's own that
+    does not say.
+    """
+    return str(getattr(estimator, "device", ""))
 
 
 class Group(Protocol):
@@ -115,3 +131,27 @@ def suitable_grouper(
     return Grouper(
         estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least)
     )
+
+
+def enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
+    """One that was named is opened here, and closed with the stack."""
+    if isinstance(estimator, (str, Path, EstimatorConfig)):
+        return stack.enter_context(open_estimator(estimator))
+    return estimator
+
+
+def enter_estimators(estimator: Model, sources: int, stack: ExitStack) -> list[Estimator]:
+    """One for each device that is named and has a source to work for."""
+    if not isinstance(estimator, EstimatorConfig):
+        return [enter_estimator(estimator, stack)]
+    devices = list(estimator.device)[: max(1, sources)]
+    if len(devices) < len(estimator.device):
+        logger.warning(
+            "only %s of the devices %s has a source: a source stays on one device",
+            ", ".join(map(str, devices)),
+            estimator.device,
+        )
+    return [
+        enter_estimator(replace(estimator, device=DeviceList((device,))), stack)
+        for device in devices
+    ]
