@@ -36,7 +36,7 @@ SIGNATURES = {
     "Size": "width, height",
     "People": "keypoints, scores, tags, ids",
     "PoseMaps": "heatmaps, tags, alignment, candidates, _give_back",
-    "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales",
+    "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
     "OutputConfig": "*, overwrite",
