@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.sinks.audio import AudioReader
 from stream.sinks.video_file import VideoFile, VideoFormat
 
 
@@ -17,27 +18,30 @@ class VideoSeries:
 
     Every segment begins with a key frame at time 0, plays by itself, and is finished as soon as the
     next one begins.
+
+    Args:
+        target: Path of the file, or what the names of segments are made from.
+        video: What the files are made of.
+        audio: The sound that belongs to the frames; closed here.
     """
 
-    def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:
+    def __init__(self, target: str, video: VideoFormat, audio: AudioReader) -> None:
         self._target = target
         self._video = video
-        self._audio_path = audio_path
+        self._audio = audio
         self._file: VideoFile | None = None
         self._started = 0
         self._count = 0
 
-    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
-        """
+    def encode(self, image: NDArray[np.uint8], pts: int) -> None:
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
         segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
             file, self._file = self._file, None
             file.close(audio_until_s=since_s)
         if self._file is None:
-            self._file = self._open_next(pts, origin_s)
+            self._file = self._open_next(pts)
         self._file.encode(image, pts - self._started)
 
     def close(self, *, all_audio: bool) -> bool:
@@ -45,25 +49,21 @@ class VideoSeries:
         whether there was a file.
         """
         file, self._file = self._file, None
-        if file is not None:
-            file.close(audio_until_s=None if all_audio else file.end_s)
+        try:
+            if file is not None:
+                file.close(audio_until_s=None if all_audio else file.end_s)
+        finally:
+            self._audio.close()
         return self._count > 0
 
-    def _open_next(self, pts: int, origin_s: Fraction) -> VideoFile:
-        target, begin_s = self._target, None
+    def _open_next(self, pts: int) -> VideoFile:
+        target = self._target
         if self._video.options.segment is not None:
             path = Path(self._target)
             target = str(path.with_name(f"{path.stem}-{self._count:04d}{path.suffix}"))
-            self._started = pts
             if self._count:
-                begin_s = origin_s + pts * self._video.time_base
-        started_s = self._started * self._video.time_base
-        file = VideoFile(
-            target,
-            self._video,
-            audio_path=self._audio_path,
-            origin_s=origin_s + started_s,
-            begin_s=begin_s,
-        )
+                self._started = pts
+        begin_s = Fraction(self._started * self._video.time_base)
+        file = VideoFile(target, self._video, audio=self._audio, begin_s=begin_s)
         self._count += 1
         return file
