@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 from contextlib import suppress
 from pathlib import Path
@@ -148,6 +149,8 @@ class VideoSink:
             ended = encoder.join(stalled_s)
         self._dropped = _dropped(opened)
         if not ended:
+            for part in self._parts():
+                part.unlink(missing_ok=True)
             raise SinkError(
                 f"cannot finish {self.label!r}: nothing was written for {stalled_s:g} s"
             )
@@ -174,11 +177,16 @@ class VideoSink:
     ) -> None:
         self.close()
 
+    def _parts(self) -> list[Path]:
+        """Files beside the target that are to take its place."""
+        path = Path(self._target)
+        return list(path.parent.glob(f".{glob.escape(path.name)}.*"))
+
     def _written(self) -> list[tuple[int, int]]:
         """Sizes and times of the files that are being written: a slow disk is not a dead one."""
         path = Path(self._target)
         found = []
-        for file in (*path.parent.glob(f"{path.stem}*"), *path.parent.glob(f".{path.name}.*")):
+        for file in (*path.parent.glob(f"{glob.escape(path.stem)}*"), *self._parts()):
             with suppress(OSError):
                 status = file.stat()
                 found.append((status.st_size, status.st_mtime_ns))

@@ -31,6 +31,12 @@ from stream.sinks.video_config import VideoConfig
 logger = logging.getLogger(__name__)
 
 
+# MP4 counts how long a frame is shown in 31 bits: 6.6 hours in ticks of a transport stream, which a
+# camera may well be away for, and then FFmpeg gives up. The frame is encoded once more in between.
+_SHORT_STEPS = ("mp4", "mov")
+_LONGEST_STEP = 1 << 28  # a frame may be decoded some frames before it is shown
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
     """What a video file is made of.
@@ -88,7 +94,7 @@ class VideoFile:
         )
         self._yuv: NDArray[np.uint8] = np.empty((even_height * 3 // 2, even_width), np.uint8)
         self._failed = False
-        self._end = 0
+        self._last: int | None = None
         fps = Fraction(video.fps or 30.0).limit_denominator(1001)
         self._period = max(1, round(1 / (fps * video.time_base)))
         try:
@@ -110,16 +116,23 @@ class VideoFile:
             right, bottom = (self._even.shape[axis] - image.shape[axis] for axis in (1, 0))
             cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE, dst=self._even)
             image = self._even
-        # 0.6 ms at 1080p on one core; swscale needs 1.6.
-        cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
-        frame = av.VideoFrame.from_numpy_buffer(self._yuv, "yuv420p")
-        frame.pts, frame.time_base = pts, self._video.time_base
-        self._end = pts + self._period
         try:
-            self._mux(self._parts.stream.encode(frame))
+            if self._video.container in _SHORT_STEPS:
+                while self._last is not None and pts - self._last > _LONGEST_STEP:
+                    self._encode_converted(self._last + _LONGEST_STEP)
+            # 0.6 ms at 1080p on one core; swscale needs 1.6.
+            cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
+            self._encode_converted(pts)
         except OUTPUT_ERRORS as error:
             self._failed = True
             raise self._error(error) from error
+
+    def _encode_converted(self, pts: int) -> None:
+        """Encodes the image that was converted last."""
+        frame = av.VideoFrame.from_numpy_buffer(self._yuv, "yuv420p")
+        frame.pts, frame.time_base = pts, self._video.time_base
+        self._last = pts
+        self._mux(self._parts.stream.encode(frame))
 
     @property
     def connected(self) -> bool:
@@ -135,7 +148,9 @@ class VideoFile:
     @property
     def end_s(self) -> Fraction:
         """When the last frame ends, going by the frame rate."""
-        return self._end * self._video.time_base
+        return Fraction(0 if self._last is None else self._last + self._period) * (
+            self._video.time_base
+        )
 
     def close(self, *, audio_until_s: Fraction | None) -> None:
         """Finishes the file: the last frames, the audio until then (all of it where None), an

@@ -4,8 +4,10 @@ that of what was recorded.
 
 from __future__ import annotations
 
+import os
 import random
 import struct
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -172,3 +174,80 @@ def test_250_files_with_time_stamps_that_are_wrong_repeated_or_put_back(folder: 
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {stamps} {times_s}") from error
     assert put_back > 20
+
+
+def test_frames_of_an_avi_with_b_frames_are_evenly_spaced_and_none_is_missed(
+    tmp_path: Path,
+) -> None:
+    """AVI says when a frame is decoded, not when it is shown; and counts packets without a frame."""
+    clip = make_clip(tmp_path / "clip.avi", frames=60, options={"bf": "3", "b-adapt": "0"})
+    with open_source(str(clip)) as source:
+        frames = list(source)
+    assert [read_number(frame.image) for frame in frames] == list(range(60))
+    steps_s = [after.time_s - before.time_s for before, after in pairwise(frames)]
+    assert steps_s == pytest.approx([PERIOD_S] * 59)
+    assert source.health.message == ""
+
+
+def test_frames_that_an_edit_list_hides_are_no_damage(tmp_path: Path) -> None:
+    """As a trim without loss leaves them: from the key frame before the cut."""
+    whole = make_clip(tmp_path / "whole.mp4", frames=60, gop=12, options={"bf": "0"})
+    with av.open(str(whole)) as container, av.open(str(tmp_path / "cut.mp4"), "w") as target:
+        stream = target.add_stream_from_template(container.streams.video[0])
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        begin = packets[20].pts
+        for packet in packets[12:]:
+            packet.pts -= begin
+            packet.dts -= begin
+            packet.stream = stream
+            target.mux(packet)
+    with open_source(str(tmp_path / "cut.mp4")) as source:
+        frames = list(source)
+    assert [read_number(frame.image) for frame in frames] == list(range(20, 60))
+    assert source.health.hidden_frames == 8
+    assert source.health.message == ""
+
+
+def test_a_video_that_begins_after_its_sound_has_one_time_for_record_and_player(
+    tmp_path: Path,
+) -> None:
+    stamps = [20 + index for index in range(30)]  # 0.8 s
+    clip = make_clip(tmp_path / "late.mp4", stamps=stamps, audio=True)
+    with av.open(str(clip)) as container:
+        shown_s = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    assert shown_s[0] == pytest.approx(0.8)
+    assert [frame.time_s for frame in read(clip)] == pytest.approx(shown_s)
+
+
+def test_a_transport_stream_has_its_first_frame_or_sound_at_0(tmp_path: Path) -> None:
+    stamps = [500 + index for index in range(30)]
+    with_sound = make_clip(tmp_path / "sound.ts", stamps=stamps, audio=False)
+    assert read(with_sound)[0].time_s == 0
+
+
+def test_a_clock_that_jumps_is_no_damage(folder: Path, group: list[bytes]) -> None:
+    steps = [3600] * 5
+    path = folder / "jump.ts"
+    first = piece(path, group, 3600 * 90_000, steps)
+    path.write_bytes(first + piece(folder / "second.ts", group, 0, steps))
+    with open_source(str(path)) as source:
+        frames = list(source)
+    assert_one_clock(frames, 12, 12 * PERIOD_S)
+    assert "cut off" not in source.health.message
+
+
+def test_what_can_be_read_only_once_is_read_only_once(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=40, audio=True)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(clip.read_bytes()), daemon=True)
+    writer.start()
+    with open_source(str(pipe)) as source:
+        frames = list(source)
+        assert source.info is not None
+        assert (source.info.audio_path, source.info.silent_because) == (
+            None,
+            "it can be read only once",
+        )
+    writer.join(5)
+    assert [read_number(frame.image) for frame in frames] == list(range(40))
