@@ -24,9 +24,9 @@ def _refuse_strangers() -> None:
         origin = Path("nowhere") if spec is None or spec.origin is None else Path(spec.origin)
         if origin.resolve() != here / name / "__init__.py":
             raise ImportError(
-                f"higherhrnet_stream needs the package {name!r} that is beside it in {str(here)!r}, "
-                f"but Python finds another one first: {str(origin)!r}; rename that one, or take "
-                "its folder off sys.path"
+                f"higherhrnet_stream needs the package {name!r} that is beside it in "
+                f"{str(here)!r}, but Python finds another one first: {str(origin)!r}; "
+                "rename that one, or take its folder off sys.path"
             )
 
 
@@ -56,6 +56,7 @@ from stream import (
     BrowserConfig,
     Frame,
     FrameStamp,
+    OutputConfig,
     PeopleConfig,
     PerSource,
     Pipeline,
@@ -76,6 +77,7 @@ from stream import (
     StageStatistics,
     Statistics,
     Summary,
+    TrackingConfig,
     VideoConfig,
     annotate,
     iterate,
@@ -101,6 +103,7 @@ __all__ = [
     "GroupingConfig",
     "KeypointSet",
     "ModelError",
+    "OutputConfig",
     "People",
     "PeopleConfig",
     "PerSource",
@@ -129,6 +132,7 @@ __all__ = [
     "StageStatistics",
     "Statistics",
     "Summary",
+    "TrackingConfig",
     "VideoConfig",
     "__version__",
     "annotate",

@@ -78,14 +78,19 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         nargs="+",
         metavar="OUT",
         default=[],
-        help="where results go, by suffix or scheme: out.mp4, people.jsonl, - (JSON Lines on standard output), ...",
+        help="where results go, by suffix or scheme: out.mp4, people.jsonl, "
+        "- (JSON Lines on standard output), ...",
     )
     add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
     found = parser.parse_args(arguments)
-    if not found.sources and len(found.output) > 1:
+    if not found.sources and len(found.output) == 2:
         found.sources.append(found.output.pop())  # run_stream.py -o out.mp4 clip.mp4
     if not found.sources:
-        parser.error("no SOURCE given; try demo")
+        parser.error(
+            "no SOURCE given; name sources before -o, whose words are outputs"
+            if found.output
+            else "no SOURCE given; try demo"
+        )
     options = {name: from_namespace(cls, found) for name, cls in _GROUPS.items()}
     terminal = from_namespace(TerminalConfig, found)
     return Command(found.sources, _outputs(found.output, options, terminal), options, terminal)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +27,7 @@ def atomic_path(path: Path, *, durable: bool = False, suffix: str | None = None)
         durable: Wait until the content is on the disk, so that not even a loss of power leaves an
             empty file. Costs up to a second on a busy disk.
         suffix: How the temporary name ends; by default as `path` does, by which many writers choose
-            a format. Another one keeps half a file from programs that watch the folder for `path`'s.
+            a format. Another one hides half a file from programs that watch for `path`'s.
 
     Yields:
         The path to write to.
@@ -36,12 +38,9 @@ def atomic_path(path: Path, *, durable: bool = False, suffix: str | None = None)
     if _is_special(path):
         yield path
         return
+    path = _linked(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Part of the name: all of it and more could be longer than names may be.
-    name = f".{path.name[:40]}.{secrets.token_hex(4)}{suffix or path.suffix}"
-    temporary = path.with_name(name)
-    # Not tempfile.mkstemp, whose files only their owner may read: what is written here is no secret.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    temporary = _make_temporary(path, suffix)
     try:
         yield temporary
         if durable:
@@ -50,6 +49,57 @@ def atomic_path(path: Path, *, durable: bool = False, suffix: str | None = None)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+class Successor:
+    """A file that grows during a run, and takes the place of an older one only when it is complete.
+
+    Where there is no older one, the file has its own name from the beginning, so that it can be
+    read meanwhile and is there after a crash. A device or a pipe is written itself. A link stays
+    one: what it leads to is replaced.
+
+    Args:
+        path: Where the file is to be.
+
+    Attributes:
+        path: What to write to.
+        replaces: Whether something older is at stake.
+
+    Raises:
+        OSError: The file cannot be created.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = self._final = _linked(path)
+        special = _is_special(path)
+        self.replaces = path.exists() and not special
+        self._is_file = not special
+        if self.replaces:
+            self.path = _make_spare(self._final)
+        elif self._is_file:
+            self.path.open("wb").close()
+
+    def commit(self) -> None:
+        """The file is complete: it takes its place. Raises OSError if that cannot be done."""
+        if not self.replaces:
+            return
+        try:
+            self.path.replace(self._final)
+        except OSError:  # a file that is mounted by itself, or whose folder may not be written
+            shutil.copyfile(self.path, self._final)
+            self.path.unlink()
+        self.replaces = False
+
+    def discard(self) -> None:
+        """The file is not wanted: what was there before stays, and nothing else."""
+        if self._is_file:
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+
+    def keep_older(self) -> None:
+        """The file is incomplete: an older one stays, and only where there is none does it."""
+        if self.replaces:
+            self.discard()
 
 
 @contextmanager
@@ -97,10 +147,62 @@ def check_writable(*paths: Path | None) -> None:
             raise SinkError(f"cannot write {str(path)!r}: {problem}")
 
 
+def check_folder(folder: Path) -> None:
+    """Finds out now whether files could be written into a folder, which may not be there yet;
+    creates nothing.
+
+    Args:
+        folder: Where files will be written.
+
+    Raises:
+        SinkError: It is a file, or it may not be made or written.
+    """
+    try:
+        place = folder
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise SinkError(f"cannot write into {str(folder)!r}: {str(place)!r} is not a folder")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise SinkError(f"cannot write into {str(folder)!r}: permission denied")
+    except SinkError:
+        raise
+    except OSError as error:
+        raise write_error(folder, error) from error
+
+
 def write_error(path: Path, error: Exception) -> SinkError:
-    """One line that says which file could not be written, and why; `error` of the system or FFmpeg."""
+    """One line: which file could not be written, and why. `error` is the system's or FFmpeg's."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return SinkError(f"cannot write {str(path)!r}: {reason}")
+
+
+def _linked(path: Path) -> Path:
+    """What a link leads to; `path` itself where it is none."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def _make_temporary(path: Path, suffix: str | None = None) -> Path:
+    # Part of the name: all of it and more could be longer than names may be.
+    name = f".{path.name[:40]}.{secrets.token_hex(4)}{suffix or path.suffix}"
+    temporary = path.with_name(name)
+    # Not tempfile.mkstemp, whose files only their owner may read: this is no secret.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temporary
+
+
+def _make_spare(older: Path) -> Path:
+    """A temporary file beside an older one, with its rights; elsewhere if its folder is shut."""
+    try:
+        spare = _make_temporary(older)
+    except OSError:
+        if not os.access(older, os.W_OK):
+            raise
+        handle, name = tempfile.mkstemp(suffix=older.suffix)
+        os.close(handle)
+        spare = Path(name)
+    shutil.copymode(older, spare)
+    return spare
 
 
 def _find_problem(path: Path) -> str | None:

@@ -20,7 +20,7 @@ def describe_hardware() -> str:
 
 
 def processor_name() -> str:
-    """The processor's model as the operating system has it, such as `Intel(R) Xeon(R) Gold 6338`."""
+    """The processor's model as the system has it, such as `Intel(R) Xeon(R) Gold 6338`."""
     named = re.search(r"^model name\s*:\s*(.+)$", read_system_file(_PROCESSOR), re.MULTILINE)
     return named[1].strip() if named else platform.processor() or platform.machine()
 
@@ -55,7 +55,7 @@ def nvidia_gpus() -> list[str]:
 
 
 def read_system_file(path: Path) -> str:
-    """The text of a file of the operating system; empty where there is none or it is not allowed."""
+    """The text of a file of the system; empty where there is none or it may not be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -90,7 +90,7 @@ def _version(dispatcher: Dispatcher) -> str:
 
 @cache
 def _read(path: str) -> bytes:
-    """The file's content; nothing for code without a file, whose text Numba does not keep either."""
+    """The file's content; nothing for code without a file, which Numba does not keep either."""
     try:
         return Path(path).read_bytes()
     except OSError:

@@ -13,7 +13,7 @@ def import_package(name: str, install: str, purpose: str = "") -> Any:
 
     Args:
         name: What to import, such as `openvino`.
-        install: What pip is to be given where it is missing, such as `higherhrnet-stream[openvino]`.
+        install: What pip is to be given for it, such as `higherhrnet-stream[openvino]`.
         purpose: What needs it; stands in the message.
 
     Returns:

@@ -2,12 +2,12 @@
 length and stray peaks?
 
     python -m benchmarks.grouping                        the whole table
-    python -m benchmarks.grouping --background people    between people, maps like those of a trained network
+    python -m benchmarks.grouping --background people    maps like a trained network's
     python -m benchmarks.grouping --people 5 --repeats 500
 
 One row a case: p50 and p99 in ms of a whole call and of each stage, and how many times longer the
-official decoder written in NumPy with munkres takes (tests/support/reference_decoder.py; the best of
-`--baseline-repeats` on the same maps, same process).
+official decoder written in NumPy with munkres takes (tests/support/reference_decoder.py; the best
+of `--baseline-repeats` on the same maps, same process).
 
 The maps are drawn, not from a network: see tests/support/pose_maps.py.
 """

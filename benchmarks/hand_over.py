@@ -1,5 +1,5 @@
-"""How long does it take to hand a frame to another thread, and what does Python's switch interval do
-to it?
+"""How long does it take to hand a frame to another thread, and what does Python's switch interval
+do to it?
 
     python -m benchmarks.hand_over
     python -m benchmarks.hand_over --hops 5000

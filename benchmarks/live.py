@@ -1,11 +1,11 @@
 """Do live sources stay live and stay up? Against GStreamer's RTSP server on loopback, at 30 frames
 a second.
 
-    python -m benchmarks.live kills --times 20        the server is killed and restarted: reconnects, order, memory, threads
-    python -m benchmarks.live pair                    two cameras, one killed: frame intervals of the other
-    python -m benchmarks.live latency --seconds 300   capture-to-sink latency and drift, an engine that keeps up, and a slow one
+    python -m benchmarks.live kills --times 20        a server killed and restarted: what is lost
+    python -m benchmarks.live pair                    two cameras, one killed: the other's pace
+    python -m benchmarks.live latency --seconds 300   with an engine that keeps up, and a slow one
                         [--engine slow]               only one of them
-    python -m benchmarks.live batch-window            two cameras, one engine: what the batch window gains and costs
+    python -m benchmarks.live batch-window            two cameras, one engine: what it gains
 
 Pictures carry their number. Drift compares when a picture was handed to the sink with when its
 number was due, in the first 30 s and in the last 30 s; what it cannot see is the constant part,

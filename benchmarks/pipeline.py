@@ -1,7 +1,7 @@
 """Does the pipeline run as fast as its slowest stage, and does its memory stay flat?
 
-    python -m benchmarks.pipeline                  every stage in its turn as the slowest, against that stage alone
-    python -m benchmarks.pipeline --memory 10000   the demo clip over and over, with real grouping, rendering and outputs
+    python -m benchmarks.pipeline                  each stage as the slowest, against it alone
+    python -m benchmarks.pipeline --memory 10000   the demo over and over, all but the network real
 
 Stages are stand-ins of known length that release the GIL, as the real ones do. Ratio = throughput
 of the pipeline / throughput of its slowest stage alone in a loop, measured in turns in one process;

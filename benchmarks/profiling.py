@@ -1,9 +1,9 @@
 """What profiling costs, and whether its figures are true.
 
-    python -m benchmarks.profiling cost                 one event in ns; FPS with and without, in alternating rounds
-    python -m benchmarks.profiling cost --work-ms 0     stages that do nothing: the processor time that is added, by itself
-    python -m benchmarks.profiling cost --engine lite   the same with the network that ships, on the demo clip
-    python -m benchmarks.profiling truth                stages of known length against a clock of their own; aim: within 2 %
+    python -m benchmarks.profiling cost                 one event in ns; FPS with and without
+    python -m benchmarks.profiling cost --work-ms 0     stages that do nothing: what is added
+    python -m benchmarks.profiling cost --engine lite   the network that ships, on the demo clip
+    python -m benchmarks.profiling truth                stages of known length, own clocks; aim: 2 %
 
 cost: "without" is a run as it always is, whose timings have no observer; "with" is `--profile`
 until the files are written: every event recorded, the machine watched twice a second. Rounds go

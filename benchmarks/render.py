@@ -139,7 +139,8 @@ def encoding(sizes: list[int], frames: int) -> None:
     options = VideoConfig()
     name = choose_encoder(options.video_codec, options.video_encoder)
     print(
-        f"\n{'encoding':<14}{'encoder':>10}{'ms/frame':>10}{'CPU ms':>9}{'FPS':>8}{'Mbit/s':>8}{'JPEG ms':>9}"
+        f"\n{'encoding':<14}{'encoder':>10}{'ms/frame':>10}{'CPU ms':>9}{'FPS':>8}"
+        f"{'Mbit/s':>8}{'JPEG ms':>9}"
     )
     for height in sizes:
         size = WIDTHS[height], height
@@ -163,7 +164,8 @@ def encoding(sizes: list[int], frames: int) -> None:
         jpeg = times_ms(partial(compress, pictures[0]), 20)
         per_frame_ms = 1000 * spent_s / len(pictures)
         print(
-            f"{WIDTHS[height]}x{height:<9}{name:>10}{per_frame_ms:>10.2f}{cpu_ms:>9.2f}{1000 / per_frame_ms:>8.1f}"
+            f"{WIDTHS[height]}x{height:<9}{name:>10}{per_frame_ms:>10.2f}{cpu_ms:>9.2f}"
+            f"{1000 / per_frame_ms:>8.1f}"
             f"{rate:>8.2f}{np.median(jpeg):>9.2f}"
         )
 

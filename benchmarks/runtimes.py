@@ -228,7 +228,10 @@ def _picture(height: int, width: int) -> NDArray[np.uint8]:
 def _describe(parity: dict[str, Any] | None) -> str:
     if parity is None:
         return ""
-    numbers = "{people_lost}/{people_gained} of {people}; {people_drift_median_px:.2f}, {people_drift_p95_px:.2f}"
+    numbers = (
+        "{people_lost}/{people_gained} of {people}; "
+        "{people_drift_median_px:.2f}, {people_drift_p95_px:.2f}"
+    )
     return "{heatmap_max:11.2g} {tag_max:8.2g}  ".format(**parity) + numbers.format(**parity)
 
 

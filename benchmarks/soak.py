@@ -7,8 +7,8 @@ real, for as long as asked.
 are looked at every second. The slope of a straight line through the second half, times 24, is what
 a day is expected to add; the interval is two standard errors wide to either side. The first half is
 left out: buffers, pools and tables reach their size within some 2,000 frames
-(python -m benchmarks.pipeline --memory 8000: 305 MiB after 800 frames, 306.2 after 2,400, 306.3 after
-7,200), and a line through that would promise growth for ever.
+(python -m benchmarks.pipeline --memory 8000: 305 MiB after 800 frames, 306.2 after 2,400, 306.3
+after 7,200), and a line through that would promise growth for ever.
 """
 
 from __future__ import annotations

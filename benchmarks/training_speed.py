@@ -1,7 +1,7 @@
 """How many images a second a network trains at: number formats and memory layouts, against fp32 in
 the default layout.
 
-    python -m benchmarks.training_speed [--model lite] [--size 256] [--batch 8] [--steps 3] [--threads N]
+    python -m benchmarks.training_speed [--model lite] [--size 256] [--batch 8] [--threads N]
 
 Random images with two labelled people each; forward, loss, backward, optimiser. Ratios are of CPU
 time, which other programs on the machine disturb less than the wall clock. Preparing images is

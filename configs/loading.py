@@ -21,8 +21,8 @@ T = TypeVar("T")
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping that the YAML file holds.
 
-    Raises ConfigError if the file cannot be read, is not YAML, or holds something other than a
-    mapping.
+    Raises:
+        ConfigError: The file cannot be read, is not YAML, or holds something other than a mapping.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def _field_value(value: Any, field: dataclasses.Field[Any], hint: Any, name: str
 
 
 def _parsed(value: Any, parse: Callable[[str, str], Any], name: str) -> Any:
-    """Text and plain numbers (`input_size: 384`) go through the parser; the rest is parsed already."""
+    """Text and plain numbers (`input_size: 384`) go through the parser; the rest is parsed."""
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         return parse(str(value), name)
     return value

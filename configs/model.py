@@ -18,33 +18,47 @@ SIZE_MULTIPLE_PX = 32  # the coarsest feature map of every backbone is at stride
 class ModelConfig:
     """One network: backbone, head, and the input size that it is used at.
 
-    backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
-    width: channels of HRNet's finest branch (W32, W40, W48).
-    deconvolutions: how many modules double the resolution after stride 4; each adds one output
-    (paper, section 3.3). concat_heatmaps: whether a module also reads the heatmaps and tags
-    predicted before it.
-    residual_blocks: basic blocks after each deconvolution.
-    aggregate_heatmaps: average the heatmaps of all resolutions at inference; otherwise the finest
-    ones alone are used. tag_dimensions: length of one joint's tag; 1 in the paper.
-    tag_unit_px: pixels of network input that make a tag distance of 1, for tags that start as the
-        position of the person's centre; none for the paper's free tags.
-    min_person_score: people whose joints score less than this on average are more often ghosts than
-        not (measured); what `run_stream.py` leaves out unless told otherwise. Evaluation and
-        `Grouper` leave out nobody.
-    input_size: short side of the network input in pixels, at training and by default at inference.
-    weights: file in `engine/weights` that ships with the package, if one does.
+    Attributes:
+        name: What it is called in tables, and how its file is named.
+        description: One line about it.
+        backbone: `hrnet`, or `mobilenet_v2` (a MobileNetV2 feature pyramid, for CPUs).
+        width: Channels of HRNet's finest branch (W32, W40, W48).
+        backbone_width: Factor of all channels of a `mobilenet_v2`.
+        deconvolutions: How many modules double the resolution after stride 4; each adds one output
+            (paper, section 3.3).
+        concat_heatmaps: Whether a module also reads the heatmaps and tags predicted before it.
+        residual_blocks: Basic blocks after each deconvolution.
+        aggregate_heatmaps: Average the heatmaps of all resolutions at inference; otherwise the
+            finest ones alone are used.
+        tag_dimensions: Length of one joint's tag; 1 in the paper.
+        tag_unit_px: Pixels of network input that make a tag distance of 1, for tags that start as
+            the position of the person's centre; None for the paper's free tags.
+        tags: `learned` from features, or `regressed`: made, without parameters of their own, from
+            where the heads of a `mobilenet_v2` that knows people see centres and joints.
+        heatmap_exponent: Merged heatmaps are raised to this power at inference, which lowers
+            doubtful peaks more than sure ones; 1 is the paper.
+        keypoint_set: Which joints it finds, as a preset of keypoint sets has them.
+        min_person_score: People whose joints score less than this on average are more often ghosts
+            than not (measured); what `run_stream.py` leaves out unless told otherwise. Evaluation
+            and `Grouper` leave out nobody.
+        input_size: Short side of the network input in pixels, at training and by default at
+            inference.
+        weights: File in `engine/weights` that ships with the package, if one does.
     """
 
     name: str
     description: str
     backbone: Literal["hrnet", "mobilenet_v2"] = "hrnet"
     width: int = 32
+    backbone_width: float = 1.0
     deconvolutions: int = 1
     concat_heatmaps: bool = True
     residual_blocks: int = 4
     aggregate_heatmaps: bool = True
     tag_dimensions: int = 1
     tag_unit_px: float | None = None
+    tags: Literal["learned", "regressed"] = "learned"
+    heatmap_exponent: float = 1.0
     keypoint_set: str = "coco"
     min_person_score: float = 0.0
     input_size: int = 512
@@ -65,6 +79,12 @@ class ModelConfig:
                 "tag_unit_px must be positive and goes with tag_dimensions: 2 (x and y of the "
                 "person's centre)"
             )
+        if self.tags == "regressed" and (self.backbone == "hrnet" or self.tag_unit_px is None):
+            raise ConfigError("tags: regressed needs backbone: mobilenet_v2 and tag_unit_px")
+        if not 0.1 <= self.heatmap_exponent <= 10:
+            raise ConfigError(
+                f"heatmap_exponent must be between 0.1 and 10, not {self.heatmap_exponent}"
+            )
         if not 0 <= self.min_person_score < 1:
             raise ConfigError(f"min_person_score must be in [0, 1), not {self.min_person_score}")
         if self.tag_dimensions < 1:
@@ -73,8 +93,14 @@ class ModelConfig:
 
 
 def check_input_side(side_px: int, name: str) -> None:
-    """Raises ConfigError unless `side_px` is a positive multiple of 32; names the nearest sizes
-    that are.
+    """Refuses a side of the network input that the network cannot have.
+
+    Args:
+        side_px: The side in pixels.
+        name: What it is the side of; begins the message.
+
+    Raises:
+        ConfigError: It is no positive multiple of 32; the nearest ones are named.
     """
     if side_px <= 0 or side_px % SIZE_MULTIPLE_PX:
         below = max(side_px // SIZE_MULTIPLE_PX, 1) * SIZE_MULTIPLE_PX
@@ -93,8 +119,8 @@ def model_names() -> tuple[str, ...]:
 def load_model_config(name: str) -> ModelConfig:
     """The preset called `name`, or the one in the YAML file at that path.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
-    a preset.
+    Raises:
+        ConfigError: No preset has that name (the nearest one is named), or the file holds none.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in model_names():

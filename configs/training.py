@@ -21,12 +21,13 @@ _FOLDER = Path(__file__).parent / "trainings"
 class DataSource:
     """One set of labelled images.
 
-    annotations: COCO keypoint file (`person_keypoints_*.json`).
-    images: folders and zip archives that hold the images, searched in this order.
-    weight: how often an epoch shows each image of the set; 0.5 shows another half of it every
-    epoch.
-    mask_unlabelled: supervise nothing where people without keypoints and crowds are (COCO).
-    CrowdPose is trained without.
+    Attributes:
+        annotations: COCO keypoint file (`person_keypoints_*.json`).
+        images: Folders and zip archives that hold the images, searched in this order.
+        weight: How often an epoch shows each image of the set; 0.5 shows another half of it every
+            epoch.
+        mask_unlabelled: Supervise nothing where people without keypoints and crowds are (COCO).
+            CrowdPose is trained without.
     """
 
     annotations: Path
@@ -132,6 +133,15 @@ class LossConfig:
     sigma_px: float = option(
         2.0, help="spread of the target peaks in map pixels, the same at every resolution"
     )
+    sigma_growth: float = option(
+        0.0, help="spread of target peaks per extent of the person, instead of sigma_px; 0: off"
+    )
+    sigma_base_px: float = option(
+        2.8, help="with sigma_growth: spread for the smallest people, in network-input pixels"
+    )
+    sigma_most_px: float = option(
+        7.5, help="with sigma_growth: largest spread, in network-input pixels"
+    )
     heatmap_factor: float = option(1.0, help="factor of the heatmap error")
     foreground_weight: float = option(
         1.0, help="weight of a pixel at a target peak relative to background; 1 is the paper"
@@ -161,14 +171,19 @@ class LossConfig:
                 f"position_until ({self.position_until}) must not be below position_from "
                 f"({self.position_from})"
             )
+        if self.sigma_growth and not 0 < self.sigma_base_px <= self.sigma_most_px:
+            raise ConfigError(
+                f"sigma_base_px ({self.sigma_base_px}) must be above 0 and not above sigma_most_px "
+                f"({self.sigma_most_px})"
+            )
         if self.foreground_weight < 1:
             raise ConfigError(f"foreground_weight must be at least 1, not {self.foreground_weight}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """What is drawn at random for every image; defaults of the geometry are the paper's (docs/reference.md,
-    section 4.3).
+    """What is drawn at random for every image; defaults of the geometry are the paper's
+    (docs/reference.md, section 4.3).
     """
 
     rotation_degrees: float = option(30.0, help="largest rotation to either side")
@@ -186,11 +201,22 @@ class AugmentationConfig:
     contrast: float = option(0.0, help="largest relative change of contrast")
     saturation: float = option(0.0, help="largest relative change of saturation")
     hue_degrees: float = option(0.0, help="largest turn of the hue")
+    mosaic: float = option(0.0, help="how often four crops share a picture, at half the size each")
+    mirror: Literal["reference", "exact"] = option(
+        "reference",
+        help="where joints of a mirrored image are: x' = R - x - 1 at every resolution R, as the "
+        "reference has it (up to 3 input pixels off), or exactly on their pixels",
+    )
+    supervise_padding: bool = option(
+        False, help="learn that there is nobody outside the image; the reference masks it"
+    )
     centre_on_person: float = option(
         0.0, help="how often the crop lies around a labelled person, not the image's centre"
     )
 
     def __post_init__(self) -> None:
+        if self.mosaic and self.mirror == "reference":
+            raise ConfigError("mosaic mirrors each quarter by itself, which needs mirror: exact")
         if not 0 < self.scale_min <= self.scale_max:
             raise ConfigError(
                 f"scale_min ({self.scale_min}) must be above 0 and not above scale_max "
@@ -278,8 +304,8 @@ def load_training_config(name: str) -> TrainingConfig:
     """The preset called `name`, or the one in the YAML file at that path; relative paths in a file
     are relative to it.
 
-    Raises ConfigError for an unknown name (with the nearest known one) or a file that does not hold
-    a preset.
+    Raises:
+        ConfigError: No preset has that name (the nearest one is named), or the file holds none.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else _FOLDER / f"{name}.yaml"
     if path.parent == _FOLDER and path.stem not in training_names():
@@ -290,7 +316,13 @@ def load_training_config(name: str) -> TrainingConfig:
 def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> TrainingConfig:
     """`config` with `values` laid over it: keys, and sections as dictionaries of their keys.
 
-    where: origin of the values in messages. Raises ConfigError for values that do not fit.
+    Args:
+        config: What is changed; it stays as it is.
+        values: By name.
+        where: Their origin in messages.
+
+    Raises:
+        ConfigError: Values that do not fit.
     """
     merged = training_config_to_dict(config)
     for key, value in values.items():
@@ -299,7 +331,7 @@ def overlay(config: TrainingConfig, values: dict[str, Any], where: str) -> Train
 
 
 def training_config_from_dict(values: dict[str, Any], where: str) -> TrainingConfig:
-    """The configuration that `training_config_to_dict` wrote; `where` names its origin in messages."""
+    """The configuration that `training_config_to_dict` wrote; messages name its origin `where`."""
     return from_mapping(TrainingConfig, values, where)
 
 

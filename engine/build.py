@@ -193,8 +193,8 @@ def _quantise(
 def _copy_model(
     source: ModelSource, config: BuildConfig, input_size: InputSize
 ) -> tuple[EngineDescription, Path]:
-    """OpenVINO and ONNX Runtime take the exported model as it is: the engine is a copy with what was
-    measured.
+    """OpenVINO and ONNX Runtime take the exported model as it is: the engine is a copy with
+    what was measured.
     """
     RUNTIMES[config.runtime].check()
     key = EngineKey(

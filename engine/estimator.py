@@ -43,7 +43,7 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An image that was submitted: its alignment at scale 1, and where it travels in which batch."""
+    """An image that was submitted: its alignment at scale 1, and its place in which batch."""
 
     alignment: Alignment
     batch: _Batch

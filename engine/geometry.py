@@ -166,7 +166,7 @@ def align(
 
 
 def check_input_size(input_size: InputSize, name: str = "input size") -> None:
-    """Raises ConfigError, which begins with `name`, unless every side is a positive multiple of 32."""
+    """Raises ConfigError (it begins with `name`) unless every side is a positive multiple of 32."""
     for side in input_size if isinstance(input_size, tuple) else (input_size,):
         check_input_side(side, name)
 

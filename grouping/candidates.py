@@ -110,7 +110,8 @@ def keep_usable(candidates: CandidateBuffer, threshold: np.float32, height: int,
     """Takes out, in place and keeping the order, what is below `threshold`, not finite or beyond
     LARGEST_VALUE.
 
-    Returns -1, or joint * capacity + place of the first candidate outside the map, where it stops.
+    Returns:
+        -1, or joint * capacity + place of the first candidate outside the map, where it stops.
     """
     for joint in range(candidates.x.shape[0]):
         kept = 0

@@ -201,8 +201,8 @@ class Grouper:
         """The second stage: NMS, top-K and tags at the peaks, into `frame.buffers.candidates`."""
         buffers, found = frame.buffers, frame.buffers.candidates
         find_peaks(
-            frame.heatmaps, self._threshold, self.config.nms_kernel_px // 2, buffers.column_maxima, buffers.tile_maxima,
-            found.x, found.y, found.score, found.counts,
+            frame.heatmaps, self._threshold, self.config.nms_kernel_px // 2, buffers.column_maxima,
+            buffers.tile_maxima, found.x, found.y, found.score, found.counts,
         )  # fmt: skip
         gather_tags(frame.tags, frame.tag_strides, found)
         keep_usable(found, self._threshold, *frame.heatmaps.shape[1:])
@@ -211,8 +211,8 @@ class Grouper:
         """The third stage: people at whole pixels, before adjustment and refinement."""
         candidates, groups, config = frame.buffers.candidates, frame.buffers.groups, self.config
         count = match_by_tag(
-            candidates, self._visiting_order, config.tag_threshold, config.reweight_by_distance, groups,
-            frame.buffers.assignment,
+            candidates, self._visiting_order, config.tag_threshold, config.reweight_by_distance,
+            groups, frame.buffers.assignment,
         )  # fmt: skip
         people = People(
             keypoints=np.empty((count, len(self.keypoint_set), 3), np.float32),
@@ -221,7 +221,7 @@ class Grouper:
         )
         collect_people(candidates, groups, people.keypoints, people.scores, people.tags)
         return (
-            _only(people, people.scores >= config.min_person_score)
+            people.only(people.scores >= config.min_person_score)
             if config.min_person_score > 0
             else people
         )
@@ -244,20 +244,15 @@ class Grouper:
             missed = (people.keypoints[:, :, 2] == 0).any(axis=0)
             measure_tiles(frame.heatmaps, missed, buffers.column_maxima, buffers.tile_maxima)
         fill_missing_joints(
-            frame.heatmaps, frame.tags, frame.tag_strides, buffers.tile_maxima, buffers.candidates, people.tags,
-            self.config.refine_floor, buffers.search, people.keypoints,
+            frame.heatmaps, frame.tags, frame.tag_strides, buffers.tile_maxima, buffers.candidates,
+            people.tags, self.config.refine_floor, buffers.search, people.keypoints,
         )  # fmt: skip
 
     def _without_duplicates(self, people: People) -> People:
         """`people` without those who were found twice."""
         kept = np.empty(len(people), np.bool_)
         find_duplicates(people.keypoints, people.scores, self.config.duplicate_distance_px, kept)
-        return _only(people, kept)
-
-
-def _only(people: People, kept: NDArray[np.bool_]) -> People:
-    """The people for whom `kept` (P,) is true."""
-    return People(people.keypoints[kept], people.scores[kept], people.tags[kept])
+        return people.only(kept)
 
 
 def _smallest_above(threshold: float) -> np.float32:

@@ -73,8 +73,9 @@ def _mean(values: NDArray[np.float32], count: int, in_blocks: bool) -> np.float3
         while first_single + 8 <= count:
             i = first_single
             sums = (
-                sums[0] + values[i], sums[1] + values[i + 1], sums[2] + values[i + 2], sums[3] + values[i + 3],
-                sums[4] + values[i + 4], sums[5] + values[i + 5], sums[6] + values[i + 6], sums[7] + values[i + 7],
+                sums[0] + values[i], sums[1] + values[i + 1], sums[2] + values[i + 2],
+                sums[3] + values[i + 3], sums[4] + values[i + 4], sums[5] + values[i + 5],
+                sums[6] + values[i + 6], sums[7] + values[i + 7],
             )  # fmt: skip
             first_single += 8
         total = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + (
@@ -174,13 +175,23 @@ def match_by_tag(
     groups: Groups,
     scratch: Assignment,
 ) -> int:
-    """Puts candidates together into `groups`, joint by joint; returns how many there are.
+    """Puts candidates together into groups, joint by joint.
 
-    The official parser's match_by_tag (lib/core/group.py; docs/reference.md, section 3.2):
-    cost is the rounded distance to the group's mean tag times 100 less the score, and a pair counts
-    only below `tag_threshold`. reweight_by_distance: before rounding, distances below the threshold
-    grow with the distance in pixels to the group's centre, relative to the nearest candidate
-    (OpenVINO Open Model Zoo, dist_reweight).
+    The official parser's match_by_tag (lib/core/group.py; docs/reference.md, section 3.2): cost is
+    the rounded distance to the group's mean tag times 100 less the score.
+
+    Args:
+        candidates: What is put together.
+        visiting_order: The joints, in the order in which they are looked at.
+        tag_threshold: A pair counts only below this distance.
+        reweight_by_distance: Whether distances below the threshold, before rounding, grow with the
+            distance in pixels to the group's centre, relative to the nearest candidate
+            (docs/reference.md, section 3.7).
+        groups: Written to.
+        scratch: Memory for the assignment.
+
+    Returns:
+        How many groups there are.
     """
     count = 0
     max_people = groups.mean.shape[0]

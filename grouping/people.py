@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -26,11 +26,14 @@ class People:
         scores: (P,) float32, mean joint score over all J joints, taken before missing joints are
             filled.
         tags: (P, L) float32, mean tag of each person's detected joints.
+        ids: (P,) int64, who each person is from frame to frame; -1 for people who are not known
+            (yet), None where nobody is tracked.
     """
 
     keypoints: NDArray[np.float32]
     scores: NDArray[np.float32]
     tags: NDArray[np.float32]
+    ids: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -53,4 +56,9 @@ class People:
         Args:
             alignment: Of the maps that these people were found in, `maps.alignment`.
         """
-        return People(alignment.to_image(self.keypoints), self.scores, self.tags)
+        return replace(self, keypoints=alignment.to_image(self.keypoints))
+
+    def only(self, kept: NDArray[np.bool_]) -> People:
+        """The people for whom `kept` (P,) is true."""
+        ids = None if self.ids is None else self.ids[kept]
+        return People(self.keypoints[kept], self.scores[kept], self.tags[kept], ids)

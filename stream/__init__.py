@@ -14,8 +14,9 @@ from stream.pipeline.timing import StageStatistics, Timings
 from stream.profile import ProfileConfig
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
-from stream.sinks import BrowserConfig, RunInfo, Sink, VideoConfig, make_sinks
+from stream.sinks import BrowserConfig, OutputConfig, RunInfo, Sink, VideoConfig, make_sinks
 from stream.sources import Source, SourceConfig, SourceHealth, open_source, open_sources
+from stream.tracking import TrackingConfig
 
 __all__ = [
     "EVERY_FRAME",
@@ -23,6 +24,7 @@ __all__ = [
     "BrowserConfig",
     "Frame",
     "FrameStamp",
+    "OutputConfig",
     "PeopleConfig",
     "PerSource",
     "Pipeline",
@@ -44,6 +46,7 @@ __all__ = [
     "Statistics",
     "Summary",
     "Timings",
+    "TrackingConfig",
     "VideoConfig",
     "annotate",
     "iterate",

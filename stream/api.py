@@ -15,7 +15,7 @@ from configs import redact_url
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
 from grouping import People
-from stream.estimator import Estimator, Group, PeopleConfig, suitable_grouper
+from stream.estimator import Estimator, Group, PeopleConfig, least_score, suitable_grouper
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
@@ -28,8 +28,18 @@ from stream.profile import ProfileConfig, Profiler, RunFacts, nvtx_ranges
 from stream.profile.command import shown_command
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
-from stream.sinks import BrowserConfig, Output, Sink, VideoConfig, make_sinks, plan_outputs
+from stream.sinks import (
+    BrowserConfig,
+    Output,
+    OutputConfig,
+    Sink,
+    VideoConfig,
+    check_claims,
+    make_sinks,
+    plan_outputs,
+)
 from stream.sources import Source, SourceConfig, make_source, opened, source_labels
+from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
 
 Input = str | Path | Source
 """What `make_source` understands, or a source of one's own, not opened yet."""
@@ -44,8 +54,10 @@ def run(
     *,
     estimator: Model = "lite",
     people: PeopleConfig | None = None,
+    tracking: TrackingConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
+    output: OutputConfig | None = None,
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
@@ -68,8 +80,10 @@ def run(
             source.
         estimator: The model, and what executes it; or an estimator that is open, and stays so.
         people: Which people are kept.
+        tracking: Whether and how people get identities that last; on by default.
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
+        output: What may be replaced.
         render: What is drawn into the images that outputs show.
         video: How video files and streams are encoded.
         browser: Whom the browser page is served to.
@@ -100,8 +114,10 @@ def run(
         chosen,
         estimator=estimator,
         people=people,
+        tracking=tracking,
         source=source,
         pipeline=pipeline,
+        output=output,
         render=render,
         video=video,
         browser=browser,
@@ -121,7 +137,17 @@ def run(
         finally:
             try:
                 if profile is not None:
-                    configs = (estimator, people, source, pipeline, render, video, browser)
+                    configs = (
+                        estimator,
+                        people,
+                        tracking,
+                        source,
+                        pipeline,
+                        output,
+                        render,
+                        video,
+                        browser,
+                    )
                     command = shown_command(inputs, chosen, configs)
                     profile.finish(
                         _facts(command, parts, pipeline, failure), parts.pipeline.summary()
@@ -142,8 +168,10 @@ def iterate(
     input_size: InputSize | str | None = None,
     estimator: EstimatorConfig | Estimator | None = None,
     people: PeopleConfig | None = None,
+    tracking: TrackingConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
+    output: OutputConfig | None = None,
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
@@ -166,8 +194,10 @@ def iterate(
         estimator: Takes the place of the five before: all that can be chosen, or an estimator that
             is open, and stays so.
         people: Which people are kept.
+        tracking: Whether and how people get identities that last; on by default.
         source: How cameras and network streams are opened and kept open.
         pipeline: Which frames are used, and how they go through.
+        output: What may be replaced.
         render: What is drawn.
         video: How video files and streams are encoded.
         browser: Whom the browser page is served to.
@@ -193,8 +223,10 @@ def iterate(
         _as_list(outputs),
         estimator=estimator or from_mapping(EstimatorConfig, chosen, "iterate"),
         people=people,
+        tracking=tracking,
         source=source,
         pipeline=pipeline,
+        output=output,
         render=render,
         video=video,
         browser=browser,
@@ -253,8 +285,10 @@ def _open_run(
     *,
     estimator: Model,
     people: PeopleConfig | None = None,
+    tracking: TrackingConfig | None = None,
     source: SourceConfig | None = None,
     pipeline: PipelineConfig | None = None,
+    output: OutputConfig | None = None,
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
@@ -275,21 +309,39 @@ def _open_run(
     )
     configs = [config for config in (video, browser) if config is not None]
     sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    check_claims(
+        made,
+        [sink for group in sinks for sink in group],
+        used=_used_files(estimator, render),
+        overwrite=output is not None and output.overwrite,
+    )
     with ExitStack() as stack:
         stack.enter_context(opened([item for item in made if not item.live]))
         engine = _enter_estimator(estimator, stack)
         stack.enter_context(opened([item for item in made if item.live]))
+        tracker = _tracker(engine, people, tracking or TrackingConfig(), len(made))
+        share = 1.0 if tracker is None else DOUBTFUL_SHARE
         opened_pipeline = Pipeline(
             made,
             engine,
-            suitable_grouper(engine, people) if grouper is None else grouper,
+            suitable_grouper(engine, people, share=share) if grouper is None else grouper,
             sinks=sinks,
             renderers=_renderers(engine, render, sinks),
-            stages=stages,
+            stages=stages if tracker is None else (tracker, *stages),
             options=pipeline,
             timings=timings,
         )
         yield _Run(stack.enter_context(opened_pipeline), made, engine)
+
+
+def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
+    """What the run reads beside its sources."""
+    named: list[str | Path | None] = [None if render is None else render.theme]
+    if isinstance(estimator, EstimatorConfig):
+        named += [estimator.model, estimator.weights]
+    elif isinstance(estimator, (str, Path)):
+        named.append(estimator)
+    return [Path(name) for name in named if name is not None]
 
 
 def _enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
@@ -297,6 +349,17 @@ def _enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
     if isinstance(estimator, (str, Path, EstimatorConfig)):
         return stack.enter_context(open_estimator(estimator))
     return estimator
+
+
+def _tracker(
+    estimator: Estimator, people: PeopleConfig | None, config: TrackingConfig, sources: int
+) -> TrackingStage | None:
+    """The first stage behind grouping; None with `track` off."""
+    if config.track == "off":
+        return None
+    return TrackingStage(
+        estimator.keypoint_set, config, min_score=least_score(estimator, people), sources=sources
+    )
 
 
 def _renderers(

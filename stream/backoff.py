@@ -7,7 +7,7 @@ LONGEST_WAIT_S = 15.0
 
 
 def backoff_s(attempt: int, jitter: float) -> float:
-    """How long to wait before asking again: doubled each time, at most 15 s, half of it left to chance.
+    """How long to wait before asking again: doubled each time, at most 15 s, half of it chance.
 
     Cameras behind one switch come back together; they should not all be asked at the same moment.
 

@@ -91,19 +91,27 @@ class PeopleConfig:
             raise ConfigError(f"min_score must be 0..1, not {self.min_score:g}")
 
 
-def suitable_grouper(estimator: Estimator, config: PeopleConfig | None = None) -> Grouper:
+def least_score(estimator: Estimator, config: PeopleConfig | None = None) -> float:
+    """The score from which people are kept: what was asked for, else what suits the model."""
+    least = None if config is None else config.min_score
+    return estimator.min_person_score if least is None else least
+
+
+def suitable_grouper(
+    estimator: Estimator, config: PeopleConfig | None = None, *, share: float = 1.0
+) -> Grouper:
     """The reference decoder for what an estimator computes.
 
     Args:
         estimator: Tells the joints, and below which score people are mostly ghosts.
         config: Which people are kept.
+        share: Factor on that score, below 1 where a stage behind it tells doubtful people from
+            ghosts.
 
     Raises:
         ConfigError: The keypoint set is not known.
     """
-    least = None if config is None else config.min_score
-    if least is None:
-        least = estimator.min_person_score
+    least = share * least_score(estimator, config)
     return Grouper(
         estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least)
     )

@@ -1,4 +1,4 @@
-"""Synthetic people: rendered images and clips with exact COCO-17 keypoints; `python -m synthetic`."""
+"""Rendered images and clips of people, with exact COCO-17 keypoints; `python -m synthetic`."""
 
 from synthetic.images import ImageMaker, ImagesConfig, write_images
 

@@ -46,22 +46,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = FlagParser(prog="python -m synthetic", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="images|clip|bodies")
 
-    images = commands.add_parser("images", help="random pictures with people, and a COCO file")
+    images = commands.add_parser("images", help="random images with people, and a COCO file")
     add_flags(images, ImagesConfig)
     images.add_argument(
         "-o",
         "--output",
         type=Path,
         required=True,
-        help="folder for the pictures and annotations.json",
+        help="folder for the images and annotations.json",
         metavar="DIR",
     )
 
     clip = commands.add_parser(
-        "clip", help="a film of people who walk about, and where their keypoints are"
+        "clip", help="a clip of people who walk about, and where their keypoints are"
     )
     add_flags(clip, ClipConfig)
-    clip.add_argument("-o", "--output", type=Path, required=True, help="the film", metavar="MP4")
+    clip.add_argument("-o", "--output", type=Path, required=True, help="the clip", metavar="MP4")
     clip.add_argument("--truth", type=Path, help="where the keypoints go", metavar="JSON.GZ")
 
     bodies = commands.add_parser(

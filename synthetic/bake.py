@@ -35,8 +35,9 @@ def bake_bodies(path: Path) -> None:
     """Writes `path`: rest meshes of all phenotypes scaled to a height of 1 m, bones, skin weights
     and keypoint regressors.
 
-    Raises RuntimeUnavailableError if `anny` is not installed and SinkError if the file cannot be
-    written.
+    Raises:
+        RuntimeUnavailableError: `anny` is not installed.
+        SinkError: The file cannot be written.
     """
     with _anny() as anny:
         arrays = _bake(anny)
@@ -167,13 +168,13 @@ def _read_obj(
 
 
 def _texture_at(path: Path, texture: NDArray[np.float64]) -> NDArray[np.float64]:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
         raise DataError(
             f"the package anny lacks {path.name!r}; install version 0.6.2, which this was written "
             "for"
         )
-    image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.float64)
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.float64)
     height, width = image.shape[:2]
     row = np.clip(np.round((1 - texture[:, 1]) * (height - 1)), 0, height - 1).astype(int)
     column = np.clip(np.round(texture[:, 0] * (width - 1)), 0, width - 1).astype(int)

@@ -117,7 +117,8 @@ class BodyLibrary:
 def load_bodies(path: Path = BODIES) -> BodyLibrary:
     """The library in a file that `python -m synthetic bodies` wrote; loaded once per process.
 
-    Raises DataError if the file cannot be read or was not written by this program.
+    Raises:
+        DataError: The file cannot be read, or was not written by this program.
     """
     try:
         with np.load(path) as stored:

@@ -14,7 +14,7 @@ _NEAR_M = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """`pitch` is positive upwards, `roll` positive clockwise as seen in the picture (radians); x is
+    """`pitch` is positive upwards, `roll` positive clockwise as seen in the image (radians); x is
     to the right.
     """
 

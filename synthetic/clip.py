@@ -1,4 +1,4 @@
-"""Films of people who walk about, with the truth about every frame."""
+"""Clips of people who walk about, with the truth about every frame."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from configs.errors import ConfigError
 from configs.flags import option
 from configs.units import Size
 from synthetic.bodies import BODIES, load_bodies
-from synthetic.film import Film
-from synthetic.images import parse_picture_size
+from synthetic.capture import capture
+from synthetic.images import parse_image_size
 from synthetic.labels import Label
 from synthetic.photos import PhotoLibrary
 from synthetic.plaza import Plaza, open_plaza
-from synthetic.shot import take
+from synthetic.sensor import Sensor
 
-_FILM = Film(exposure=0.95, contrast=1.05, grain=0.006)
+_SENSOR = Sensor(exposure=0.95, contrast=1.05, grain=0.006)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class ClipConfig:
         Size(640, 480),
         help="of the frames in pixels, both sides even",
         metavar="WIDTHxHEIGHT",
-        parse=parse_picture_size,
+        parse=parse_image_size,
     )
     actors: int = option(5, help="how many people take part")
     seed: int = option(0, help="the same seed gives the same frames and truth")
@@ -50,8 +50,8 @@ class ClipConfig:
         if self.size.width % 2 or self.size.height % 2:
             raise ConfigError(f"size must be even both ways for H.264, not {self.size}")
         limits = (
-            ("seconds", 0.04, 3600), ("fps", 1, 240), ("actors", 1, 24), ("seed", 0, 2**63), ("supersampling", 1, 4),
-            ("quality", 0, 51),
+            ("seconds", 0.04, 3600), ("fps", 1, 240), ("actors", 1, 24), ("seed", 0, 2**63),
+            ("supersampling", 1, 4), ("quality", 0, 51),
         )  # fmt: skip
         for name, low, high in limits:
             if not low <= getattr(self, name) <= high:
@@ -91,7 +91,7 @@ class ClipMaker:
         """Frame (h, w, 3) uint8 BGR and a label for every player."""
         scene = self._plaza.scene(frame / self._config.fps)
         rng = np.random.default_rng([self._config.seed, frame])
-        return take(scene, _FILM, rng, self._config.supersampling)
+        return capture(scene, _SENSOR, rng, self._config.supersampling)
 
 
 def write_clip(
@@ -100,12 +100,22 @@ def write_clip(
     truth_path: Path | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Writes an H.264 film and, if wanted, its truth as gzipped JSON.
+    """Writes an H.264 clip and, if wanted, its truth as gzipped JSON; each appears whole.
 
-    The truth is a list with one list of people a frame: `person` (the same number for the same
-    person throughout), `keypoints` (17 of x, y, v with v = 0 outside the picture, 1 hidden, 2
-    visible), `bbox` and `area` of what is seen, `amodal_bbox` of all of the person. Files appear
-    when they are complete. Raises SinkError if one cannot be written.
+    The truth is a list with one list of people per frame: `person` (the same number for the same
+    person throughout), `keypoints` (17 of x, y, v with v = 0 outside the image, 1 hidden, 2
+    visible), `bbox` and `area` of what is seen, `amodal_bbox` of all of the person.
+
+    Args:
+        config: What the clip is like.
+        path: The clip.
+        truth_path: The truth; None for none.
+        progress: Called with the number of frames that are done.
+
+    Raises:
+        SinkError: One of the files cannot be written; found out before the first frame where the
+            file system tells.
+        DataError: Backgrounds or bodies cannot be used.
     """
     import av
 

@@ -26,7 +26,7 @@ class CocoFile:
         self._annotations: list[dict[str, Any]] = []
 
     def add(self, file_name: str, width: int, height: int, labels: list[Label]) -> None:
-        """One picture and its people; those of whom next to nothing is seen are left out."""
+        """One image and its people; those of whom next to nothing is seen are left out."""
         image_id = len(self._images) + 1
         self._images.append(
             {"id": image_id, "file_name": file_name, "width": width, "height": height}

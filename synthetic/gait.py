@@ -131,7 +131,7 @@ class Stride:
         return cls(gait, np.concatenate([[0.0], np.cumsum(speed)]))
 
     def distance_m(self, time_s: float) -> float:
-        """How far the person has walked since time 0, so that the standing foot stays where it is."""
+        """How far the person has walked since time 0; the standing foot stays where it is."""
         return self._along(self.gait.phase + time_s * self.gait.cadence_hz) - self._along(
             self.gait.phase
         )

@@ -42,8 +42,8 @@ def lay_ground(
         slot, lit = ground.texture, (level * np.asarray(ground.tint, np.float32)).astype(np.float32)
     hidden = np.zeros(image.shape[:2], np.float32)
     _ground(
-        image, hidden, camera.axes, camera.height_m, camera.focal_px, shadows.nearness, shadows.matrix, atlas, slot, lit,
-        ground.tile_m, ground.reach_m,
+        image, hidden, camera.axes, camera.height_m, camera.focal_px, shadows.nearness,
+        shadows.matrix, atlas, slot, lit, ground.tile_m, ground.reach_m,
     )  # fmt: skip
     hidden = np.asarray(cv2.GaussianBlur(hidden, (0, 0), light.blur_px), np.float32)
     for channel in range(3):

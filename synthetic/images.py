@@ -1,4 +1,4 @@
-"""Folders of random pictures with COCO labels."""
+"""Folders of random images with COCO labels."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from configs.errors import ConfigError, SinkError
 from configs.flags import option
 from configs.units import Size, parse_size
 from synthetic.bodies import BODIES, load_bodies
+from synthetic.capture import capture
 from synthetic.coco import CocoFile
 from synthetic.labels import Label
 from synthetic.photos import PhotoLibrary
-from synthetic.shot import take
-from synthetic.staging import Backgrounds, random_film, random_scene
+from synthetic.random_scene import Backgrounds, random_scene, random_sensor
 
 ANNOTATIONS = "annotations.json"
 
 
-def parse_picture_size(text: str, name: str) -> Size:
-    """The size of a picture that can be rendered, from WIDTHxHEIGHT.
+def parse_image_size(text: str, name: str) -> Size:
+    """The size of an image that can be rendered, from WIDTHxHEIGHT.
 
     Raises:
         ConfigError: It is anything else, or a side is not 64 to 4096 pixels long.
@@ -37,14 +37,14 @@ def parse_picture_size(text: str, name: str) -> Size:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagesConfig:
-    count: int = option(100, help="how many pictures")
+    count: int = option(100, help="how many images")
     size: tuple[Size, ...] = option(
         (Size(640, 480),),
-        help="of the pictures in pixels; of several, one at random",
+        help="of the images in pixels; of several, one at random",
         metavar="WIDTHxHEIGHT",
-        parse=parse_picture_size,
+        parse=parse_image_size,
     )
-    seed: int = option(0, help="picture i depends on the seed and on i alone")
+    seed: int = option(0, help="image i depends on the seed and on i alone")
     backgrounds: tuple[str, ...] = option(
         (), help="folders, zip archives or files with photographs to stand people before"
     )
@@ -77,7 +77,7 @@ class ImagesConfig:
 
 
 class ImageMaker:
-    """Random labelled pictures, any of which can be made at any time; a context manager, because it
+    """Random labelled images, any of which can be made at any time; a context manager, because it
     reads photographs.
     """
 
@@ -97,23 +97,32 @@ class ImageMaker:
             self._backgrounds.photos.close()
 
     def make(self, index: int) -> tuple[NDArray[np.uint8], list[Label]]:
-        """Picture `index` (h, w, 3) uint8 BGR, and a label for everybody in it (see
+        """Image `index` (h, w, 3) uint8 BGR, and a label for everybody in it (see
         `labels.label_people`).
         """
         rng = np.random.default_rng([self._config.seed, index])
         size = self._config.size[int(rng.integers(len(self._config.size)))]
         scene = random_scene(size.width, size.height, self._library, self._backgrounds, rng)
-        return take(scene, random_film(rng), rng, self._config.supersampling)
+        return capture(scene, random_sensor(rng), rng, self._config.supersampling)
 
 
 def write_images(
     config: ImagesConfig, folder: Path, progress: Callable[[int], None] = lambda _: None
 ) -> Path:
-    """Writes `folder`/000000.jpg ... and the COCO file `folder`/annotations.json, whose path it
-    returns.
+    """Writes `folder`/000000.jpg ... and the COCO file `folder`/annotations.json.
 
-    What was finished before an error or an interrupt is labelled all the same. Raises SinkError if
-    the folder cannot be written, DataError for unusable backgrounds or bodies.
+    Args:
+        config: What the images are like.
+        folder: Where they go; made if it is not there.
+        progress: Called with the number of images that are done.
+
+    Returns:
+        The path of the COCO file. What was finished before an error or an interrupt is labelled all
+        the same.
+
+    Raises:
+        SinkError: The folder or a file cannot be written.
+        DataError: Backgrounds or bodies cannot be used.
     """
     coco = CocoFile(f"synthetic people, seed {config.seed}")
     annotations = folder / ANNOTATIONS
@@ -138,7 +147,7 @@ def _write_jpeg(path: Path, image: NDArray[np.uint8], quality: int) -> None:
     encoded, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     try:
         if not encoded:
-            raise OSError(None, "the picture cannot be encoded")
+            raise OSError(None, "the image cannot be encoded")
         path.write_bytes(content.tobytes())
     except OSError as error:
         raise SinkError(f"cannot write {str(path)!r}: {error.strerror}") from error

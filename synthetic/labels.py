@@ -44,9 +44,9 @@ _TOLERANCE_M = np.array(
 
 @dataclass(frozen=True)
 class Label:
-    """One person in a picture, in its pixels (the centre of the first pixel is 0, 0).
+    """One person in an image, in its pixels (the centre of the first pixel is 0, 0).
 
-    keypoints (17, 3): x, y and 0 outside the picture, 1 hidden, 2 visible; box (x, y, width,
+    keypoints (17, 3): x, y and 0 outside the image, 1 hidden, 2 visible; box (x, y, width,
     height) and area belong to what is seen of the person, full_box to all of it.
     """
 

@@ -26,7 +26,7 @@ class Light:
     sky_colour: tuple[float, float, float] = (0.34, 0.38, 0.44)
     ground_colour: tuple[float, float, float] = (0.16, 0.14, 0.11)
     blur_px: float = 1.2
-    """How soft shadows on the ground are, in pixels of the picture."""
+    """How soft shadows on the ground are, in pixels of the image."""
 
     @cached_property
     def table(self) -> Floats:

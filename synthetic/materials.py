@@ -30,9 +30,9 @@ class Pattern(IntEnum):
     DOTS = 4
     BLOTCHES = 5
     PRINT = 6
-    """A picture from the atlas on the chest."""
+    """An image from the atlas on the chest."""
     FABRIC = 7
-    """A picture from the atlas all over."""
+    """An image from the atlas all over."""
 
 
 class Column(IntEnum):

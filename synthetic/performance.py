@@ -24,7 +24,7 @@ class Moment:
 @dataclass(frozen=True, kw_only=True)
 class Walk:
     """From (x, y) in the direction of `heading` (0 towards the camera, positive to the right of the
-    picture).
+    image).
     """
 
     stride: Stride

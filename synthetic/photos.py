@@ -106,7 +106,8 @@ class PhotoLibrary:
         """A random, perhaps mirrored part of a random photograph without people, resized to
         (height, width, 3) RGB.
 
-        Raises DataError if no photograph has enough room beside its people.
+        Raises:
+            DataError: No photograph has enough room beside its people.
         """
         for _ in range(_TRIES):
             index = int(rng.integers(len(self)))

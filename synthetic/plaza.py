@@ -59,8 +59,8 @@ class Plaza:
             )
         still = self.still
         return Scene(
-            camera=still.camera, actors=actors, props=still.props, light=still.light, ground=still.ground,
-            backdrop=still.backdrop, atlas=still.atlas,
+            camera=still.camera, actors=actors, props=still.props, light=still.light,
+            ground=still.ground, backdrop=still.backdrop, atlas=still.atlas,
         )  # fmt: skip
 
 

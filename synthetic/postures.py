@@ -46,17 +46,17 @@ _GESTURES: dict[str, Arm] = {
     "across": Arm(upper=(-0.3, 0.8, -0.1), fore=(-0.8, 0.5, 0.2), curl=0.9),
 }
 _STANDING_GESTURES = (
-    "hanging", "hanging", "loose", "loose", "pocket", "hand on hip", "wave", "raised", "reach forward", "reach up",
-    "reach down", "reach aside", "point", "behind back", "telephone", "hold phone", "hold cup", "eat", "face", "behind head",
-    "swing", "across",
+    "hanging", "hanging", "loose", "loose", "pocket", "hand on hip", "wave", "raised",
+    "reach forward", "reach up", "reach down", "reach aside", "point", "behind back", "telephone",
+    "hold phone", "hold cup", "eat", "face", "behind head", "swing", "across",
 )  # fmt: skip
 _SITTING_GESTURES = (
-    "lap", "lap", "lap", "lean on", "lean on", "hold phone", "hold cup", "eat", "face", "telephone", "reach forward",
-    "hanging", "wave", "behind head", "point",
+    "lap", "lap", "lap", "lean on", "lean on", "hold phone", "hold cup", "eat", "face", "telephone",
+    "reach forward", "hanging", "wave", "behind head", "point",
 )  # fmt: skip
 _PAIRS = (
-    "crossed", "folded", "hold phone", "raised", "spread", "boxing", "hand on hip", "behind head", "reach forward",
-    "reach up", "reach down", "face", "behind back", "hold cup",
+    "crossed", "folded", "hold phone", "raised", "spread", "boxing", "hand on hip", "behind head",
+    "reach forward", "reach up", "reach down", "face", "behind back", "hold cup",
 )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ class _Geometry:
 
 
 def render(scene: Scene) -> Rendering:
-    """The scene as its camera sees it, before film (see `film.develop`)."""
+    """The scene as its camera sees it, before the sensor (`synthetic.sensor.expose`)."""
     geometry, camera = _gather(scene), scene.camera
     screen = camera.project(geometry.vertices)
     nearness = np.zeros((camera.height, camera.width), np.float32)
@@ -79,9 +79,10 @@ def render(scene: Scene) -> Rendering:
     image = scene.backdrop.copy()
     lay_ground(image, scene.ground, camera, scene.light, shadows, scene.atlas)
     shade(
-        image, front, screen, geometry.vertices, geometry.normals, geometry.texture_points, geometry.marks, geometry.faces,
-        geometry.face_materials, geometry.materials, scene.atlas, noise_table(), scene.light.table, shadows.nearness,
-        shadows.matrix, camera.position, camera.focal_px,
+        image, front, screen, geometry.vertices, geometry.normals, geometry.texture_points,
+        geometry.marks, geometry.faces, geometry.face_materials, geometry.materials, scene.atlas,
+        noise_table(), scene.light.table, shadows.nearness, shadows.matrix, camera.position,
+        camera.focal_px,
     )  # fmt: skip
     _darken_hollows(image, nearness)
     covered = front >= 0
@@ -125,8 +126,8 @@ def _gather(scene: Scene) -> _Geometry:
         np.concatenate(column) for column in zip(*columns, strict=True)
     )
     return _Geometry(
-        vertices, normals, texture_points, marks, np.concatenate(faces), np.concatenate(face_materials),
-        np.concatenate(face_owners), material_table(materials),
+        vertices, normals, texture_points, marks, np.concatenate(faces),
+        np.concatenate(face_materials), np.concatenate(face_owners), material_table(materials),
     )  # fmt: skip
 
 

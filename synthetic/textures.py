@@ -1,4 +1,4 @@
-"""Pictures as textures: an atlas of square, repeating, linear-light images with smaller copies for
+"""Images as textures: an atlas of square, repeating, linear-light images with smaller copies for
 the distance.
 """
 
@@ -20,12 +20,12 @@ _TO_LINEAR: Floats = np.asarray((np.arange(256) / 255) ** GAMMA, np.float32)
 
 
 def to_linear(image: NDArray[np.uint8]) -> Floats:
-    """An 8-bit picture in linear light, 0 to 1."""
+    """An 8-bit image in linear light, 0 to 1."""
     return np.asarray(_TO_LINEAR[image], np.float32)
 
 
 def build_atlas(images: list[NDArray[np.uint8]]) -> Floats:
-    """(number of images, texels, 3) float32 from RGB pictures of any size; level after level, rows
+    """(number of images, texels, 3) float32 from RGB images of any size; level after level, rows
     first.
     """
     atlas = np.empty((len(images), _TEXELS, 3), np.float32)

@@ -14,12 +14,13 @@ Palette = dict[Part, Material]
 
 # Light to dark; real complexions lie on a curve, not in a cube.
 _SKINS: tuple[Colour, ...] = (
-    (0.93, 0.78, 0.70), (0.88, 0.70, 0.59), (0.82, 0.62, 0.49), (0.75, 0.54, 0.40), (0.65, 0.45, 0.32), (0.53, 0.35, 0.24),
-    (0.42, 0.27, 0.18), (0.30, 0.20, 0.15),
+    (0.93, 0.78, 0.70), (0.88, 0.70, 0.59), (0.82, 0.62, 0.49), (0.75, 0.54, 0.40),
+    (0.65, 0.45, 0.32), (0.53, 0.35, 0.24), (0.42, 0.27, 0.18), (0.30, 0.20, 0.15),
 )  # fmt: skip
 _HAIRS: tuple[Colour, ...] = (
-    (0.06, 0.05, 0.05), (0.10, 0.07, 0.05), (0.20, 0.13, 0.08), (0.32, 0.21, 0.12), (0.48, 0.33, 0.18), (0.68, 0.52, 0.30),
-    (0.55, 0.26, 0.12), (0.55, 0.54, 0.52), (0.80, 0.79, 0.76),
+    (0.06, 0.05, 0.05), (0.10, 0.07, 0.05), (0.20, 0.13, 0.08), (0.32, 0.21, 0.12),
+    (0.48, 0.33, 0.18), (0.68, 0.52, 0.30), (0.55, 0.26, 0.12), (0.55, 0.54, 0.52),
+    (0.80, 0.79, 0.76),
 )  # fmt: skip
 _HAIR_SHARES = np.array([5, 5, 4, 3, 2, 1.5, 0.7, 1.2, 0.6]) / 23
 _IRISES: tuple[Colour, ...] = (
@@ -40,7 +41,7 @@ _PATTERNS = (Pattern.STRIPES, Pattern.PINSTRIPES, Pattern.CHECKS, Pattern.DOTS, 
 def random_person(
     library: BodyLibrary, prints: list[int], rng: np.random.Generator
 ) -> tuple[Figure, Palette]:
-    """A random body in random clothes; `prints` are the atlas slots whose pictures may appear on
+    """A random body in random clothes; `prints` are the atlas slots whose images may appear on
     cloth.
     """
     body = library.sample(rng)

@@ -1,6 +1,4 @@
-"""The layers of packages and of modules inside packages (docs/design.md): an import goes down, or
-stays inside its package.
-"""
+"""The layers of docs/design.md: an import goes down, or stays inside its package."""
 
 from __future__ import annotations
 
@@ -13,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from setuptools import find_packages
+
+from tests.support.sources import imports
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER_OF = {
@@ -72,7 +72,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "stream": (
         ("frame", "backoff", "estimator"),
-        ("sources", "render"),
+        ("sources", "tracking", "render"),
         ("sinks",),
         ("pipeline",),
         ("profile",),
@@ -106,18 +106,6 @@ def modules() -> list[Path]:
 
 def package_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
-
-
-def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = ast.iter_child_nodes(tree) if top_level_only else ast.walk(tree)
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names.update(alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module.split(".")[0])
-    return names
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import imports
+from tests.support.sources import imports
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = sorted(

@@ -30,7 +30,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 PERFORMANCE = ROOT / "docs" / "performance.md"
-ROOMS = ("engine", "training", "evaluation", "synthetic")
+PACKAGES = ("engine", "training", "evaluation", "synthetic")
 ELIDED = "..."  # the rest of a command that running text does not repeat
 
 
@@ -103,8 +103,8 @@ def is_stream(words: tuple[str, ...]) -> bool:
     )
 
 
-def is_room(words: tuple[str, ...]) -> bool:
-    return len(words) > 3 and words[:2] == ("python", "-m") and words[2] in ROOMS
+def is_package(words: tuple[str, ...]) -> bool:
+    return len(words) > 3 and words[:2] == ("python", "-m") and words[2] in PACKAGES
 
 
 def is_benchmark(words: tuple[str, ...]) -> bool:
@@ -130,7 +130,7 @@ def parse(command: Command) -> None:
         if is_stream(words):
             parse_stream(words[2 if words[0] == "python" else 1 :])
         else:
-            parse_room(words[2], words[3:])
+            parse_package(words[2], words[3:])
     except SystemExit as left:
         assert left.code == 0  # --help
     except ConfigError as error:
@@ -142,10 +142,10 @@ def parse_stream(arguments: Sequence[str]) -> None:
     run_stream.parse(arguments)
 
 
-def parse_room(room: str, arguments: Sequence[str]) -> None:
-    module = importlib.import_module(f"{room}.__main__")
+def parse_package(package: str, arguments: Sequence[str]) -> None:
+    module = importlib.import_module(f"{package}.__main__")
     if hasattr(module, "COMMANDS"):
-        parsed = command_parser(room, "", module.COMMANDS).parse_args(arguments)
+        parsed = command_parser(package, "", module.COMMANDS).parse_args(arguments)
         from_namespace(module.COMMANDS[parsed.command].config, parsed)
     else:
         module._parser().parse_args(arguments)
@@ -170,7 +170,7 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", every(lambda words: is_stream(words) or is_room(words)), ids=str
+    "command", every(lambda words: is_stream(words) or is_package(words)), ids=str
 )
 def test_every_command_parses(command: Command) -> None:
     parse(command)
@@ -246,10 +246,10 @@ def test_every_figure_has_its_hardware_its_command_and_its_day() -> None:
             assert (cells["figure"] == "TO-MEASURE") == (cells["date"] == "TO-MEASURE"), row
             named = [words for code in inline(cells["command"]) for words in split_commands(code)]
             assert any(
-                is_stream(words) or is_room(words) or is_benchmark(words) for words in named
+                is_stream(words) or is_package(words) or is_benchmark(words) for words in named
             ), row
             for words in named:
-                if is_stream(words) or is_room(words):
+                if is_stream(words) or is_package(words):
                     parse(Command(PERFORMANCE.name, words, whole=True))
     assert counted > 10
 
@@ -314,12 +314,16 @@ def test_every_place_that_contributors_are_sent_to_is_there() -> None:
 
 
 def test_the_checks_see_commands_and_find_mistakes() -> None:
-    line = "cat clip.mkv | python run_stream.py - --policy latest -o out.mp4 2> log   # a comment with 'quotes' | and pipes"
+    line = (
+        "cat clip.mkv | python run_stream.py - --policy latest -o out.mp4 2> log   "
+        "# a comment with 'quotes' | and pipes"
+    )
     assert list(split_commands(line)) == [
-        ("cat", "clip.mkv"), ("python", "run_stream.py", "-", "--policy", "latest", "-o", "out.mp4"),
-    ]  # fmt: skip
+        ("cat", "clip.mkv"),
+        ("python", "run_stream.py", "-", "--policy", "latest", "-o", "out.mp4"),
+    ]
     with pytest.raises(ConfigError, match="--runtimes"):
         parse_stream(["clip.mp4", "--runtimes", "torch"])
     with pytest.raises(ConfigError, match="--sizs"):
-        parse_room("evaluation", ["speed", "--source", "clip.mp4", "--sizs", "256"])
-    assert len(every(is_stream)) > 10 and len(every(is_room)) > 10
+        parse_package("evaluation", ["speed", "--source", "clip.mp4", "--sizs", "256"])
+    assert len(every(is_stream)) > 10 and len(every(is_package)) > 10

@@ -1,4 +1,4 @@
-"""The public API: its names, their signatures, what is said of them, and whose packages it takes."""
+"""The public API: names, signatures, what is said of them, and whose packages it takes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A name that goes, or an argument that goes or changes its place, is a new major version.
 SIGNATURES = {
-    "run": "sources, outputs, *, estimator, people, source, pipeline, render, video, browser, "
-    "profile, grouper, stages, on_start, on_progress, on_end",
+    "run": "sources, outputs, *, estimator, people, tracking, source, pipeline, output, render, "
+    "video, browser, profile, grouper, stages, on_start, on_progress, on_end",
     "iterate": "sources, outputs, *, model, weights, runtime, precision, input_size, estimator, "
-    "people, source, pipeline, render, video, browser, grouper, stages",
+    "people, tracking, source, pipeline, output, render, video, browser, grouper, stages",
     "annotate": "image, *, estimator, people, render",
     "open_source": "spec, config",
     "open_sources": "specs, config",
@@ -34,10 +34,12 @@ SIGNATURES = {
     "PerSource": "make, name",
     "Policy": "*, kind, max_age_s",
     "Size": "width, height",
-    "People": "keypoints, scores, tags",
+    "People": "keypoints, scores, tags, ids",
     "PoseMaps": "heatmaps, tags, alignment, candidates, _give_back",
     "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales",
     "PeopleConfig": "*, min_score",
+    "TrackingConfig": "*, track, lost_after_s, smooth",
+    "OutputConfig": "*, overwrite",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
     "camera_fps, camera_format, deinterlace, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
@@ -57,7 +59,8 @@ SIGNATURES = {
 }
 # What users write classes of their own against, or are given: methods and attributes.
 MEMBERS = {
-    "Source": "close, grab, info, interrupt, live, name, open, read_into, retrieve",
+    "Source": "close, files, grab, info, interrupt, leave_out, live, name, open, read_into, "
+    "retrieve",
     "Sink": "close, needs_image, open, write",
     "Stage": "",
     "Estimator": "close, in_flight, result, submit, submit_batch",

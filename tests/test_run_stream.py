@@ -3,59 +3,27 @@ engine of the tests stands in.
 """
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import run_stream
+from tests.support.commands import (
+    ENVIRONMENT,
+    ROOT,
+    assert_one_line_error,
+    command,
+    read_record,
+    run,
+)
 from tests.support.media import cut, make_clip, read_numbers
 from tests.support.plaza_engine import similarity_of_record
 from tests.support.servers import tcp_server
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def command(*arguments: object, engine: str | None = None) -> list[str]:
-    """The command line; with `engine`, that engine of the tests instead of a network."""
-    start = ["run_stream.py"] if engine is None else ["-m", "tests.support.fixture_command", engine]
-    return [sys.executable, *start, *(str(argument) for argument in arguments)]
-
-
-def run(*arguments: object, engine: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments, engine=engine),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env=ENVIRONMENT,
-    )
-
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-
-
-def read_record(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    header, *frames = [json.loads(line) for line in path.read_text().splitlines()]
-    return header, frames
-
-
-def assert_one_line_error(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert result.returncode == 2, result
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("error: ")
-    for word in words:
-        assert word in lines[0]
 
 
 def test_the_demo_becomes_a_video_and_a_record(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -134,41 +134,51 @@ class PoseDataset(Dataset[Sample]):
         logger.info("%d images decoded into memory, %.0f MiB", len(self._decoded), size_mib)
 
     def __getitem__(self, key: SampleKey) -> Sample:
-        """The crop that `key` stands for.
+        """The crop that `key` stands for, or a mosaic of it and three others.
 
         Raises:
-            DataError: The image cannot be decoded, or its size is not the annotated one.
+            DataError: An image cannot be decoded, or its size is not the annotated one.
         """
-        labelled = self.images[key.image]
-        image = self.image(key.image)
         random = np.random.default_rng((self.seed, key.number))
+        config = self.augmentation
+        if config is None or not config.mosaic or random.random() >= config.mosaic:
+            return self._crop(key.image, random, key.size_px)
+        indices = [key.image, *random.integers(len(self.images), size=3).tolist()]
+        return _mosaic([self._crop(index, random, key.size_px // 2) for index in indices])
+
+    def _crop(self, index: int, random: np.random.Generator, side: int) -> Sample:
+        """A crop of one image, `side` pixels wide."""
+        labelled, config = self.images[index], self.augmentation
+        image = self.image(index)
         colours = None
-        if self.augmentation is None:
+        if config is None:
             crop = whole_image(labelled.width, labelled.height)
         else:
-            crop = draw_crop(
-                random, labelled.width, labelled.height, labelled.joints, self.augmentation
-            )
-            colours = draw_colours(random, self.augmentation)
-        side = key.size_px
+            crop = draw_crop(random, labelled.width, labelled.height, labelled.joints, config)
+            colours = draw_colours(random, config)
         picture = cv2.warpAffine(image, crop.to_map(side), (side, side), flags=cv2.INTER_LINEAR)
         if colours is not None:
             picture = cv2.transform(picture, colours)
         mask = labelled.mask()
         if mask is None:
             mask = np.full((labelled.height, labelled.width), 255, np.uint8)
+        outside = 255 if config is not None and config.supervise_padding else 0
         masks = []
         for level in range(self.outputs):
             resolution = side // STRIDE_PX * 2**level
-            masks.append(
-                cv2.warpAffine(mask, crop.to_map(resolution), (resolution, resolution)) > 127
-            )
+            size = (resolution, resolution)
+            warped = cv2.warpAffine(mask, crop.to_map(resolution), size, borderValue=outside)
+            masks.append(warped > 127)
         joints = labelled.joints.copy()
         affine = crop.to_unit()
         joints[..., :2] = joints[..., :2] @ affine[:, :2].T + affine[:, 2]
-        if crop.mirrored:
+        mirrored = crop.mirrored
+        if mirrored:
             joints = joints[:, self._flip]
-        return Sample(np.asarray(picture, np.uint8), joints, crop.mirrored, masks)
+            if config is not None and config.mirror == "exact":
+                joints[..., 0] = (side - 1) / side - joints[..., 0]
+                mirrored = False
+        return Sample(np.asarray(picture, np.uint8), joints, mirrored, masks)
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Image `index`, (H, W, 3) uint8 BGR; not to be written to.
@@ -179,6 +189,27 @@ class PoseDataset(Dataset[Sample]):
         if self._decoded is not None:
             return self._decoded[index]
         return self._sets[self._set_of[index]].read(self.images[index])
+
+
+def _mosaic(quarters: Sequence[Sample]) -> Sample:
+    """Four crops as the quarters of one; joints outside their own quarter are unlabelled."""
+    joints = []
+    for number, quarter in enumerate(quarters):
+        row, column = divmod(number, 2)
+        placed = quarter.joints_unit.copy()
+        inside = ((placed[..., :2] >= 0) & (placed[..., :2] < 1)).all(axis=-1)
+        placed[~inside, 2] = 0
+        placed[..., :2] = (placed[..., :2] + (column, row)) / 2
+        joints.append(placed[(placed[..., 2] > 0).any(axis=1)])
+    masks = [_joined(level) for level in zip(*(each.masks for each in quarters), strict=True)]
+    image = _joined([each.image for each in quarters])
+    return Sample(image, np.concatenate(joints), False, masks)
+
+
+def _joined(quarters: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Four squares as one, in reading order."""
+    top, bottom = np.concatenate(quarters[:2], axis=1), np.concatenate(quarters[2:], axis=1)
+    return np.concatenate((top, bottom), axis=0)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -22,6 +22,7 @@ from training.targets import (
     joint_indices,
     locate,
     peak_height,
+    size_aware_sigma,
     square_offsets,
     to_map,
 )
@@ -173,6 +174,7 @@ def position_loss(
     joints: Tensor,
     config: LossConfig,
     unit_px: float,
+    sigma_px: float | Tensor,
 ) -> Tensor:
     """Smooth L1 between tags near labelled joints and the centre of the joint's person, averaged
     over images.
@@ -203,7 +205,8 @@ def position_loss(
     column, row = column.clamp(0, resolution - 1), row.clamp(0, resolution - 1)
     plane = (positions.image * joint_count + positions.joint)[:, None]
     index = (plane * resolution + row) * resolution + column
-    own = peak_height(dx, dy, config.sigma_px) >= target.flatten()[index]
+    spread = sigma_px[:, None] if isinstance(sigma_px, Tensor) else sigma_px
+    own = peak_height(dx, dy, spread) >= target.flatten()[index]
     used = (inside & own).to(tags.dtype)  # (M, K)
 
     predicted = tags.permute(0, 1, 3, 4, 2).reshape(-1, 2)[index]
@@ -241,12 +244,13 @@ class PoseLoss:
             resolution = output.shape[-1]
             joints = to_map(labels.joints_unit, labels.mirrored, resolution)
             positions = locate(joints, resolution)
-            target = heatmap_targets(positions, images, self.joints, config.sigma_px)
+            sigma_px = self._sigma_px(joints, positions, STRIDE_PX / 2**level)
+            target = heatmap_targets(positions, images, self.joints, sigma_px)
             if level == 0:
-                first = (target, positions, joints)
+                first = (target, positions, joints, sigma_px)
             error = heatmap_loss(output[:, : self.joints], target, mask, config.foreground_weight)
             heatmap_losses.append(config.heatmap_factor * error)
-        target, positions, joints = first
+        target, positions, joints, sigma_px = first
         tags = outputs[0][:, self.joints :].float()
         tags = tags.reshape(images, self.joints, self.tag_dimensions, *tags.shape[-2:])
         share = self.position_share(progress)
@@ -255,12 +259,29 @@ class PoseLoss:
             indices = joint_indices(positions, images, self.joints)
             push, pull = push_pull_loss(tags, indices, config.push, config.push_margin)
         if share > 0 and self.unit_px is not None:
-            position = position_loss(tags, target, positions, joints, config, self.unit_px)
+            position = position_loss(
+                tags, target, positions, joints, config, self.unit_px, sigma_px
+            )
         return Losses(
             heatmaps=tuple(heatmap_losses),
             push=(1 - share) * config.push_factor * push,
             pull=(1 - share) * config.pull_factor * pull,
             position=share * config.position_factor * position,
+        )
+
+    def _sigma_px(
+        self, joints: Tensor, positions: JointPositions, stride_px: float
+    ) -> float | Tensor:
+        """The spread of target peaks in pixels of a map of that stride."""
+        config = self.config
+        if not config.sigma_growth:
+            return config.sigma_px
+        return size_aware_sigma(
+            joints,
+            positions,
+            base_px=config.sigma_base_px / stride_px,
+            growth=config.sigma_growth,
+            most_px=config.sigma_most_px / stride_px,
         )
 
     def position_share(self, progress: float) -> float:

@@ -66,15 +66,23 @@ def locate(joints: Tensor, resolution: int) -> JointPositions:
     return JointPositions(image, person, joint, x, y, resolution)
 
 
-def heatmap_targets(positions: JointPositions, images: int, joints: int, sigma_px: float) -> Tensor:
+def heatmap_targets(
+    positions: JointPositions, images: int, joints: int, sigma_px: float | Tensor
+) -> Tensor:
     """(images, joints, R, R) float32: a Gaussian peak of height 1 at each joint, the larger value
     where peaks meet.
 
-    The Gaussian is cut to a square of 6 sigma + 3 pixels. Section 3.1 of the paper; sigma is the
-    same at every resolution.
+    sigma_px: in map pixels, one for all (the paper, section 3.1: the same at every resolution) or
+    one per position (M,). The Gaussian is cut to a square of 6 sigma + 3 pixels, of the largest
+    sigma.
     """
     resolution = positions.resolution
-    dx, dy, height = _kernel(sigma_px, positions.x.device)
+    if isinstance(sigma_px, Tensor):
+        widest = float(sigma_px.max()) if len(sigma_px) else 1.0
+        dx, dy = square_offsets(int(3 * widest + 1), positions.x.device)
+        height = peak_height(dx, dy, sigma_px[:, None])
+    else:
+        dx, dy, height = _kernel(sigma_px, positions.x.device)
     column, row = positions.x[:, None] + dx, positions.y[:, None] + dy
     inside = (column >= 0) & (column < resolution) & (row >= 0) & (row < resolution)
     plane = (positions.image * joints + positions.joint)[:, None] * resolution
@@ -84,6 +92,23 @@ def heatmap_targets(positions: JointPositions, images: int, joints: int, sigma_p
     return target.reshape(images, joints, resolution, resolution)
 
 
+def size_aware_sigma(
+    joints: Tensor, positions: JointPositions, *, base_px: float, growth: float, most_px: float
+) -> Tensor:
+    """(M,) spread of each position's peak in map pixels: base + growth * extent of the person, at
+    most `most_px`.
+
+    joints: (N, P, J, 3) in map pixels; the extent is the longer side of the box of a person's
+    labelled joints. All lengths are map pixels.
+    """
+    labelled = joints[..., 2:] > 0
+    high = torch.where(labelled, joints[..., :2], -torch.inf).amax(dim=2)
+    low = torch.where(labelled, joints[..., :2], torch.inf).amin(dim=2)
+    extent = (high - low).amax(dim=-1).clamp(min=0)
+    sigma = (base_px + growth * extent).clamp(max=most_px)
+    return sigma[positions.image, positions.person].float()
+
+
 def square_offsets(radius_px: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """dx, dy (K,) int64 of the pixels of a square around its centre."""
     offset = torch.arange(-radius_px, radius_px + 1, device=device)
@@ -91,7 +116,7 @@ def square_offsets(radius_px: int, device: torch.device) -> tuple[Tensor, Tensor
     return dx.flatten(), dy.flatten()
 
 
-def peak_height(dx: Tensor, dy: Tensor, sigma_px: float) -> Tensor:
+def peak_height(dx: Tensor, dy: Tensor, sigma_px: float | Tensor) -> Tensor:
     """Float32 height of a target peak at an offset from its centre."""
     return torch.exp(-(dx**2 + dy**2).double() / (2 * sigma_px**2)).float()
 

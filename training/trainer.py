@@ -187,7 +187,7 @@ class Trainer:
         set_learning_rate(self.optimizer, learning_rate)
         logged = (self.step + 1) % config.execution.log_steps == 0
         outputs, losses = self._forward(batch)
-        if logged:
+        if logged and outputs[0].requires_grad:  # not where all that makes it is frozen
             outputs[0].retain_grad()
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Checkpoint files: what is in them, in every form that HigherHRNet weights are found in.
 
-Bare state dicts; `{'state_dict': ...}` and `{'model': ...}` around them; half-precision tensors; and
-this project's training checkpoints.
+Bare state dicts; `{'state_dict': ...}` and `{'model': ...}` around them; half-precision tensors;
+and this project's training checkpoints.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Maps to people for `build` and `verify`: they hand grouping to the engine, which does not know it."""
+"""Maps to people for `build` and `verify`, which hand grouping to the engine."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def infer_maps(
         input_size: Short side, or (height, width), of scale 1.
         scales: Of a multi-scale test; several hold 1.
         flip: Whether the mirrored image is looked at, too.
-        map_stride: Input pixels per map pixel: 1 is the official evaluation's, 2 what the deployable
-            graph gives by default.
+        map_stride: Input pixels per map pixel: 1 is the official evaluation's, 2 what the
+            deployable graph gives by default.
 
     Returns:
         Maps at the size of the network input of scale 1, divided by `map_stride`; no candidates.

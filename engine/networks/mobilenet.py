@@ -1,17 +1,15 @@
 """MobileNetV2 with a feature pyramid: the backbone of `lite`.
 
-Layer for layer the network of Google's MoveNet SinglePose Lightning v4 (Apache-2.0) up to its
-keypoint heatmaps, so that its published weights are a warm start: it was trained for one person,
-but its heatmaps already show several. Batch normalisation is folded into the convolutions, as in
-the published file. References: Sandler et al., "MobileNetV2", CVPR 2018; Lin et al., "Feature
-Pyramid Networks", CVPR 2017.
+Layer for layer the network of Google's MoveNet (Apache-2.0) up to its keypoint heatmaps, so that
+its published weights are a warm start: MultiPose Lightning at a width of 1.5, SinglePose Lightning
+at 1.0. Batch normalisation is folded into the convolutions, as in the published files. References:
+Sandler et al., "MobileNetV2", CVPR 2018; Lin et al., "Feature Pyramid Networks", CVPR 2017.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,17 +18,19 @@ _BLOCKS = (
     *((16, 1), (24, 2), (24, 1), (32, 2), (32, 1), (32, 1), (64, 2), (64, 1), (64, 1), (64, 1)),
     *((96, 1), (96, 1), (96, 1), (160, 2), (160, 1), (160, 1), (320, 1)),
 )
-_STRIDE_4_BLOCK, _STRIDE_8_BLOCK, _STRIDE_16_BLOCK = 2, 5, 9
+_TAPS = (2, 5, 9)  # the last blocks at strides 4, 8 and 16
+_LAST_CHANNELS = 1280  # of the last convolution; not scaled below 1.0, nor in MoveNet at 1.5
 
 
 class Pyramid(NamedTuple):
-    """What the head reads, NCHW: features at strides 4, 8 and 16, and keypoint logits at stride 4
-    in COCO order.
+    """What the head reads, NCHW.
+
+    backbone: maps of MobileNetV2 at strides 4, 8, 16 and 32. pyramid: of the feature pyramid, at
+    strides 4, 8 and 16. logits: keypoint logits at stride 4, in COCO order.
     """
 
-    stride_4: Tensor
-    stride_8: Tensor
-    stride_16: Tensor
+    backbone: tuple[Tensor, Tensor, Tensor, Tensor]
+    pyramid: tuple[Tensor, Tensor, Tensor]
     logits: Tensor
 
 
@@ -83,52 +83,56 @@ class MobileNetPyramid(nn.Module):
     warm-start file.
     """
 
-    stride_4_channels = 24
-    stride_8_channels = 24
-    stride_16_channels = 32
     joints = 17
+    pyramid_channels = (24, 24, 32)
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.stem = Conv3x3(3, 32, stride=2)
-        blocks, inputs = [], 32
+        stem = _scaled(32, width)
+        self.stem = Conv3x3(3, stem, stride=2)
+        blocks, inputs, channels = [], stem, []
         for index, (outputs, stride) in enumerate(_BLOCKS):
+            outputs = _scaled(outputs, width)
             blocks.append(
                 InvertedResidual(inputs, outputs, stride=stride, expansion=6 if index else 1)
             )
             inputs = outputs
+            if index in _TAPS:
+                channels.append(outputs)
         self.blocks = nn.ModuleList(blocks)
-        self.last = nn.Conv2d(320, 1280, 1)
-        self.lateral5 = nn.Conv2d(1280, 64, 1)
-        self.lateral4 = nn.Conv2d(64, 64, 1)
-        self.lateral3 = nn.Conv2d(32, 32, 1)
-        self.lateral2 = nn.Conv2d(24, 24, 1)
+        self.last = nn.Conv2d(inputs, _LAST_CHANNELS, 1)
+        self.backbone_channels = (*channels, _LAST_CHANNELS)
+        self.lateral5 = nn.Conv2d(_LAST_CHANNELS, 64, 1)
+        self.lateral4 = nn.Conv2d(channels[2], 64, 1)
+        self.lateral3 = nn.Conv2d(channels[1], 32, 1)
+        self.lateral2 = nn.Conv2d(channels[0], 24, 1)
         self.smooth4 = SeparableConv(64, 32)
         self.smooth3 = SeparableConv(32, 24)
         self.smooth2 = SeparableConv(24, 24)
-        self.heatmap = nn.Sequential(SeparableConv(24, 96), nn.Conv2d(96, 17, 1))
+        self.heatmap = nn.Sequential(SeparableConv(24, 96), nn.Conv2d(96, self.joints, 1))
 
     def forward(self, x: Tensor) -> Pyramid:
         x = functional.relu6(self.stem(x))
-        taps: dict[int, Tensor] = {}
+        taps = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in (_STRIDE_4_BLOCK, _STRIDE_8_BLOCK, _STRIDE_16_BLOCK):
-                taps[index] = x
-        top = functional.relu6(self.last(x))
-        stride_16 = self.smooth4(double(self.lateral5(top)) + self.lateral4(taps[_STRIDE_16_BLOCK]))
-        stride_8 = self.smooth3(double(stride_16) + self.lateral3(taps[_STRIDE_8_BLOCK]))
-        stride_4 = self.smooth2(double(stride_8) + self.lateral2(taps[_STRIDE_4_BLOCK]))
-        return Pyramid(stride_4, stride_8, stride_16, self.heatmap(stride_4))
+            if index in _TAPS:
+                taps.append(x)
+        c2, c3, c4 = taps
+        c5 = functional.relu6(self.last(x))
+        p4 = self.smooth4(double(self.lateral5(c5)) + self.lateral4(c4))
+        p3 = self.smooth3(double(p4) + self.lateral3(c3))
+        p2 = self.smooth2(double(p3) + self.lateral2(c2))
+        return Pyramid((c2, c3, c4, c5), (p2, p3, p4), self.heatmap(p2))
+
+
+def _scaled(channels: int, width: float) -> int:
+    """`channels` times `width` as a multiple of 8, at most 10 % lower (as in the MobileNets)."""
+    scaled = channels * width
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * scaled else rounded + 8
 
 
 def double(x: Tensor) -> Tensor:
     """`x` bilinearly enlarged to twice its height and width (half-pixel centres)."""
     return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-def load_warm_start(backbone: MobileNetPyramid, state: dict[str, Tensor]) -> None:
-    """Copies MoveNet's published parameters (any float type) into `backbone`; raises RuntimeError
-    where keys differ.
-    """
-    backbone.load_state_dict({name: value.to(torch.float32) for name, value in state.items()})

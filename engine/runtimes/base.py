@@ -215,16 +215,21 @@ def allocate_slot(metadata: ModelMetadata, height: int, width: int, batch: int) 
     return Slot(np.zeros((batch, height, width, 3), np.uint8), **outputs)
 
 
-class Background:
-    """One thread that runs what is submitted, in order: makes a runtime that blocks into one that
-    does not.
-    """
+class BlockingRuntime(Runtime):
+    """A runtime whose library blocks: a thread of its own runs what is submitted, in order."""
 
-    def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.name)
 
-    def submit(self, function: Any, *arguments: Any) -> Future[Any]:
-        return self._executor.submit(function, *arguments)
+    def submit(self, slot: Slot) -> Future[Slot]:
+        return self._executor.submit(self._run, slot)
+
+    def result(self, ticket: Future[Slot]) -> Slot:
+        return ticket.result()
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+    @abstractmethod
+    def _run(self, slot: Slot) -> Slot:
+        """Computes the outputs of a slot; raises ExecutionError if the library fails."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from pathlib import Path
 
 from basics.hardware import usable_cores
 from configs import ExecutionError, ModelError, one_line
 from engine.onnx.metadata import INPUT_NAME, ModelMetadata
-from engine.runtimes.base import Background, Runtime, Slot, allocate_slot
+from engine.runtimes.base import BlockingRuntime, Slot, allocate_slot
 
 
-class OnnxRuntime(Runtime):
+class OnnxRuntime(BlockingRuntime):
     """Runs the exported graph in single precision. Slots' buffers are bound to it, so nothing is
     copied.
     """
@@ -22,6 +21,7 @@ class OnnxRuntime(Runtime):
     def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
         import onnxruntime
 
+        super().__init__()
         self.precision = precision
         self.metadata = metadata
         options = onnxruntime.SessionOptions()
@@ -36,7 +36,6 @@ class OnnxRuntime(Runtime):
             )
         except Exception as error:  # its exceptions have no common base that is public
             raise ModelError(f"onnxruntime cannot load {str(path)!r}: {one_line(error)}") from error
-        self._background = Background(self.name)
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         slot = allocate_slot(self.metadata, height, width, batch)
@@ -48,15 +47,6 @@ class OnnxRuntime(Runtime):
             binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         slot.handle = binding
         return slot
-
-    def submit(self, slot: Slot) -> Future[Slot]:
-        return self._background.submit(self._run, slot)
-
-    def result(self, ticket: Future[Slot]) -> Slot:
-        return ticket.result()
-
-    def close(self) -> None:
-        self._background.close()
 
     def _run(self, slot: Slot) -> Slot:
         try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from pathlib import Path
 
 from configs import ExecutionError, one_line
 from engine.onnx.metadata import ModelMetadata
-from engine.runtimes.base import Background, Runtime, Slot, allocate_slot
+from engine.runtimes.base import BlockingRuntime, Slot, allocate_slot
 
 
-class TorchCpu(Runtime):
-    """Runs the graph of the network that the exported file holds, eagerly and in single precision."""
+class TorchCpu(BlockingRuntime):
+    """Runs the graph of the network that the exported file holds, eagerly, in single precision."""
 
     name = "torch_cpu"
     device = "cpu"
@@ -22,23 +21,14 @@ class TorchCpu(Runtime):
         from engine.onnx.graph import PoseGraph
         from engine.onnx.weights import load_exported_network
 
+        super().__init__()
         self.precision = precision
         self.metadata = metadata
         self._torch = torch
         self._graph = PoseGraph(load_exported_network(path), metadata.map_stride)
-        self._background = Background(self.name)
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         return allocate_slot(self.metadata, height, width, batch)
-
-    def submit(self, slot: Slot) -> Future[Slot]:
-        return self._background.submit(self._run, slot)
-
-    def result(self, ticket: Future[Slot]) -> Slot:
-        return ticket.result()
-
-    def close(self) -> None:
-        self._background.close()
 
     def _run(self, slot: Slot) -> Slot:
         try:

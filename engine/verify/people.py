@@ -54,7 +54,7 @@ class PeopleComparison:
         self._drifts: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
 
     def add(self, found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-        """Compares keypoints (P, J, 3) of one image; people are paired by the nearest joints first."""
+        """Compares keypoints (P, J, 3) of one image; people are paired by nearest joints first."""
         both = (found[None, :, :, 2] > 0) & (expected[:, None, :, 2] > 0)
         distances = np.where(
             both, np.linalg.norm(found[None, :, :, :2] - expected[:, None, :, :2], axis=3), 0

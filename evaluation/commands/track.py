@@ -15,6 +15,39 @@ from evaluation.metrics.tracks import Enlargement, read_tracks
 from evaluation.report.tables import markdown, percent, write
 
 
+def parse_enlargement(text: str, name: str) -> Enlargement:
+    """The enlargement that SIDE,UP,DOWN names.
+
+    Args:
+        text: `0.35,0.12,0.08`: shares of width, height and height.
+        name: What it was written for; stands in the message.
+
+    Raises:
+        ConfigError: It is anything else.
+    """
+    side, up, down = _parse_numbers(text, name, "SIDE,UP,DOWN", "0.35,0.12,0.08")
+    return Enlargement(side=side, up=up, down=down)
+
+
+def format_enlargement(enlargement: Enlargement) -> str:
+    """The inverse of `parse_enlargement`."""
+    return f"{enlargement.side:g},{enlargement.up:g},{enlargement.down:g}"
+
+
+def parse_region(text: str, name: str) -> Box:
+    """The region that LEFT,TOP,WIDTH,HEIGHT names.
+
+    Args:
+        text: `720,0,48,110` in pixels.
+        name: What it was written for; stands in the message.
+
+    Raises:
+        ConfigError: It is anything else.
+    """
+    left, top, width, height = _parse_numbers(text, name, "LEFT,TOP,WIDTH,HEIGHT", "720,0,48,110")
+    return left, top, width, height
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrackConfig:
     """Flags of `track`."""
@@ -29,14 +62,19 @@ class TrackConfig:
     threshold: float = option(
         0.5, help="similarity (IoU; OKS where both have joints) of a person found", metavar="0..1"
     )
-    enlarge: str = option(
-        "0.35,0.12,0.08",
+    enlarge: Enlargement = option(
+        Enlargement(),
         help="what boxes around joints gain to each side (of their width), up and down (of their "
         "height), where the truth has boxes around bodies",
         metavar="SIDE,UP,DOWN",
+        parse=parse_enlargement,
+        show=format_enlargement,
     )
-    ignore: tuple[str, ...] = option(
-        (), help="regions in which the truth is not complete", metavar="LEFT,TOP,WIDTH,HEIGHT"
+    ignore: tuple[Box, ...] = option(
+        (),
+        help="regions in which the truth is not complete",
+        metavar="LEFT,TOP,WIDTH,HEIGHT",
+        parse=parse_region,
     )
     keypoint_set: str = option("coco", help="keypoint set of records and labels", metavar="NAME")
     json: Path | None = option(None, help="write the figures", metavar="out.json")
@@ -44,44 +82,35 @@ class TrackConfig:
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
             raise ConfigError(f"threshold must be between 0 and 1, not {self.threshold}")
-        parse_enlargement(self.enlarge)
-        for region in self.ignore:
-            parse_region(region)
-
-
-def parse_enlargement(text: str) -> Enlargement:
-    """`0.35,0.12,0.08` as shares of width, height and height. Raises ConfigError."""
-    side, up, down = _parse_numbers(text, 3, "enlarge must be SIDE,UP,DOWN")
-    return Enlargement(side=side, up=up, down=down)
-
-
-def parse_region(text: str) -> Box:
-    """`720,0,48,110` as left, top, width, height in pixels. Raises ConfigError."""
-    left, top, width, height = _parse_numbers(text, 4, "ignore must be LEFT,TOP,WIDTH,HEIGHT")
-    return left, top, width, height
 
 
 def run_track(config: TrackConfig, say: Say) -> None:
-    """Says how well identities last. Raises DataError, ConfigError, or SinkError for `json`."""
+    """Says how well identities last.
+
+    Raises:
+        ConfigError: The keypoint set is not known.
+        DataError: The records or the truth cannot be used.
+        RuntimeUnavailableError: trackeval is not installed.
+        SinkError: `json` cannot be written.
+    """
     check_writable(config.json)
     keypoint_set = load_keypoint_set(config.keypoint_set)
     truth = read_tracks(config.truth, keypoint_set)
-    found = read_tracks(config.records, keypoint_set, parse_enlargement(config.enlarge))
-    regions = [parse_region(region) for region in config.ignore]
+    found = read_tracks(config.records, keypoint_set, config.enlarge)
     figures = compare_tracks(
-        found, truth, keypoint_set, threshold=config.threshold, ignored=regions
+        found, truth, keypoint_set, threshold=config.threshold, ignored=config.ignore
     )
     say(_table(figures))
     write(config.json, json.dumps(figures.to_json(), indent=2) + "\n")
 
 
-def _parse_numbers(text: str, count: int, rule: str) -> list[float]:
+def _parse_numbers(text: str, name: str, rule: str, example: str) -> list[float]:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
-    if len(values) != count:
-        raise ConfigError(f"{rule}, {count} numbers, not {text!r}")
+    if len(values) != rule.count(",") + 1:
+        raise ConfigError(f"{name} must be {rule}, such as {example}, not {text!r}")
     return values
 
 

@@ -42,7 +42,8 @@ class PipelineConfig:
 
     policy: Policy | None = option(
         None,
-        help="every-frame, latest or max-age=300ms; default: latest for live sources, else every-frame",
+        help="every-frame, latest or max-age=300ms; default: latest for live sources, "
+        "else every-frame",
         metavar="NAME",
         parse=parse_policy,
     )

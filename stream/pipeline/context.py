@@ -50,7 +50,7 @@ class RunContext:
     outcome: Outcome = field(default_factory=Outcome)
 
     def deliver(self, lane: Lane, frame: Frame, people: People) -> Delivery:
-        """Counts a frame as finished, in the thread that hands its results to whoever wants them."""
+        """Counts a frame as finished, in the thread that hands its results on."""
         drops = lane.ring.dropped
         latency_ns = self.timings.delivered(
             frame.index,

@@ -1,4 +1,4 @@
-"""What the stages behind the decoder hand to each other: one frame, and what was made of it so far."""
+"""What the stages behind the decoder hand on: one frame, and what was made of it so far."""
 
 from __future__ import annotations
 

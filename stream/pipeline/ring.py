@@ -58,7 +58,7 @@ class Lease(Generic[T]):
         return ring._commit(self.index, stamp_ns)
 
     def release(self) -> None:
-        """Gives the slot back, unread if it was written to and not committed. May be called twice."""
+        """Gives the slot back, unread if it was written and not committed. May be called twice."""
         ring, self._ring = self._ring, None
         if ring is not None:
             ring._release(self.index, writing=self._writing)
@@ -136,8 +136,8 @@ class RingBuffer(Generic[T]):
             timeout_s: How long to wait for one with `every-frame`; for ever, if not given.
 
         Returns:
-            The lease. None if the time is over, or (latest, max-age) the reader holds every slot, which
-            counts as a drop.
+            The lease. None if the time is over, or (latest, max-age) the reader holds every slot,
+            which counts as a drop.
 
         Raises:
             Closed: The ring is closed.

@@ -1,7 +1,7 @@
 """The stages around the engine: decode, group, render, write.
 
-`stream.pipeline.inference` has the one between decode and group, `stream.pipeline.stages` those that
-a user inserts behind group.
+`stream.pipeline.inference` has the one between decode and group, `stream.pipeline.stages` those
+that a user inserts behind group.
 """
 
 from __future__ import annotations

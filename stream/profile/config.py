@@ -15,7 +15,7 @@ class ProfileConfig:
     """What is measured of a run; nothing but the summary, unless one of these is given.
 
     Attributes:
-        profile: Folder that profile.json, trace.json and report.html are written to; None for nowhere.
+        profile: Folder for profile.json, trace.json and report.html; None for nowhere.
         trace_gzip: Whether the trace is compressed, to trace.json.gz.
         benchmark: Whether the command prints the figures as one line of JSON on standard output.
 
@@ -31,7 +31,8 @@ class ProfileConfig:
     trace_gzip: bool = option(False, help="with --profile: compress the trace, to trace.json.gz")
     benchmark: bool = option(
         False,
-        help="print the figures as one line of JSON on standard output; without -o nothing is drawn or written",
+        help="print the figures as one line of JSON on standard output; "
+        "without -o nothing is drawn or written",
     )
 
     def __post_init__(self) -> None:

@@ -1,5 +1,5 @@
-"""What a run came to as JSON values: what profile.json, the tables, the report and the benchmark line
-all show. `schema.json` beside this file says it in JSON Schema.
+"""What a run came to as JSON values: what profile.json, the tables, the report and the benchmark
+line all show. `schema.json` beside this file says it in JSON Schema.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def _rates(summary: Summary, recorder: Recorder) -> RateFigures:
 
 
 def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[PartFigures]:
-    """Parts of stages, and how long the engine has an image, which may overlap with the next one."""
+    """Parts of stages, and how long the engine has an image (the next one may overlap)."""
     found = [timer.statistics(elapsed_s) for timer in timings.parts.values()]
     parts: list[PartFigures] = [
         {

@@ -94,7 +94,7 @@ class Profiler:
         )
 
     def write(self, figures: ProfileDocument) -> None:
-        """Writes profile.json, the trace and report.html, if a folder was given. Raises SinkError."""
+        """Writes profile.json, trace and report.html, if a folder was given. Raises SinkError."""
         if self._folder is None:
             return
         try:

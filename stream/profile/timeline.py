@@ -17,7 +17,8 @@ _STEPS = 240
 _FRAMES = 6  # delivered in a step, on average: fewer have no percentiles worth drawing
 # fmt: off
 _STEP_S = (
-    0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400,
+    0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200,
+    86400,
 )
 # fmt: on
 

@@ -10,7 +10,6 @@ from configs import KeypointSet
 from grouping import People
 from stream.render.config import RenderConfig
 from stream.render.heatmaps import Maps, draw_maps
-from stream.render.identity import PersonIds
 from stream.render.privacy import blur_background, head_joints, mosaic_heads
 from stream.render.skeleton import Skeleton, Style, draw_boxes, draw_people, person_size
 from stream.render.text import Status, TextPainter
@@ -53,7 +52,6 @@ class Renderer:
         self._keypoint_set = keypoint_set
         self._skeleton = make_skeleton(keypoint_set)
         self._heads = head_joints(keypoint_set)
-        self._ids = PersonIds(len(keypoint_set))
         self._trails = Trails(keypoint_set)
         self._text_painters: dict[int, TextPainter] = {}
 
@@ -62,7 +60,9 @@ class Renderer:
         waiting.
         """
         keypoints = np.ones((1, len(self._keypoint_set), 3), np.float32)
-        people = People(keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32))
+        people = People(
+            keypoints, np.ones(1, np.float32), np.zeros((1, 1), np.float32), np.zeros(1, np.int64)
+        )
         status = Status(fps=0.0, latency_ms=0.0, drops=0)
         everything = RenderConfig(boxes=True, scores=True, ids=True, trails=2, blur_faces=True)
         spare = Renderer(self._keypoint_set, self.theme, everything)  # these people are nobody's
@@ -91,7 +91,7 @@ class Renderer:
         if maps is not None and options.maps != "none":
             draw_maps(image, maps, options.maps)
         if len(people) or options.trails:
-            self._draw_people(image, keypoints, people.scores)
+            self._draw_people(image, keypoints, people)
         if status is not None and options.status:
             self._text(image).draw_status(image, status, len(people))
 
@@ -99,16 +99,19 @@ class Renderer:
         self,
         image: NDArray[np.uint8],
         keypoints: NDArray[np.float64],
-        scores: NDArray[np.float32],
+        people: People,
     ) -> None:
         options = self.options
         style = make_style(self.theme, image.shape[0], options.joint_threshold)
-        ids = self._ids.assign(keypoints, options.joint_threshold)
+        # who is not known (yet) has the last colour; where nobody is tracked, colours go by order
+        ids = np.arange(len(people)) if people.ids is None else people.ids
         colours = self._shades[ids % len(self._shades)]
         boxes, sizes = _boxes(keypoints, options.joint_threshold)
         order = np.argsort(sizes)  # near people are drawn over far ones
-        if options.trails:
-            self._trails.draw(image, keypoints, ids, self._shades, style, length=options.trails)
+        if options.trails and people.ids is not None:
+            self._trails.draw(
+                image, keypoints, people.ids, self._shades, style, length=options.trails
+            )
         if options.boxes:
             draw_boxes(image, boxes, order, colours, 0.4 * style.limb_min_px, 0.9)
         if options.skeletons:
@@ -128,8 +131,8 @@ class Renderer:
                 boxes,
                 order,
                 colours,
-                ids if options.ids else None,
-                scores if options.scores else None,
+                people.ids if options.ids else None,
+                people.scores if options.scores else None,
             )
 
     def _text(self, image: NDArray[np.uint8]) -> TextPainter:

@@ -192,7 +192,7 @@ def _draw_labels(
         if boxes[person, 2] <= 0 and boxes[person, 3] <= 0:
             continue
         count = 0
-        if ids.shape[0] > 0:
+        if ids.shape[0] > 0 and ids[person] >= 0:
             codes[0] = _HASH
             count = _put_number(codes, 1, ids[person])
         if scores.shape[0] > 0:
@@ -200,6 +200,8 @@ def _draw_labels(
                 codes[count] = _SPACE
                 count += 1
             count = _put_score(codes, count, scores[person])
+        if count == 0:
+            continue
         width = 0
         for place in range(count):
             width += glyphs.advances[codes[place]]

@@ -33,12 +33,14 @@ class Trails:
         *,
         length: int,
     ) -> None:
-        """Remembers the people (P, J, 3) with numbers `ids`, and draws where they were in the last
-        `length` frames.
+        """Remembers the people (P, J, 3) with numbers `ids` (below 0: nobody known), and draws
+        where they were in the last `length` frames.
         """
         if self._places.shape[1] != length + 1:
             self._places = np.zeros((_SLOTS, length + 1, len(self._ends), 3))
         self._newest = (self._newest + 1) % (length + 1)
+        known = ids >= 0
+        keypoints, ids = keypoints[known], ids[known]
         slots = ids % _SLOTS
         changed = slots[self._owners[slots] != ids]
         self._places[changed] = 0

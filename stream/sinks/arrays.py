@@ -10,11 +10,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.atomic import atomic_path
+from basics.atomic import atomic_path, check_writable
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim, claim_file, claim_names
 from stream.sinks.files import check_output, sink_error
 from stream.sinks.json_lines import header
 
@@ -26,6 +27,7 @@ _COLUMNS: dict[str, str] = {
     "people": "<i4",
     "keypoints": "<f4",
     "scores": "<f4",
+    "ids": "<i8",
 }
 
 
@@ -35,8 +37,8 @@ class ArraysSink:
 
     frame (N,) int64, time_s (N,) float64, latency_ms (N,) float32, people (N,) int32 people in the
     frame,
-    keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, and header () a
-    JSON text.
+    keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, ids (M,)
+    int64 (-1 for people who are not known, and where nobody is tracked), and header () a JSON text.
 
     Until then the columns grow in the folder `.NAME.columns` beside it; `assemble` makes the file
     from those of a killed run.
@@ -47,6 +49,13 @@ class ArraysSink:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
         self._files: dict[str, BinaryIO] = {}
+        self._complete = False
+
+    def claims(self) -> list[Claim]:
+        """The file, and its columns. Raises SinkError if it could not be written."""
+        check_writable(self._path)
+        columns = columns_folder(self._path)
+        return [claim_file(self._path), claim_names(columns, ".*", str(self._path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the folder of columns. Raises SinkError if that cannot be done."""
@@ -75,11 +84,13 @@ class ArraysSink:
         rows: dict[str, Any] = {
             "keypoints": people.keypoints,
             "scores": people.scores,
+            "ids": np.full(len(people), -1) if people.ids is None else people.ids,
             "people": len(people),
             "time_s": frame.time_s,
             "latency_ms": latency_ms,
             "frame": frame.index,  # last: a frame counts once it is here
         }
+        self._complete = False
         try:
             for name, row in rows.items():
                 content = np.ascontiguousarray(row, _COLUMNS[name]).tobytes()
@@ -87,16 +98,33 @@ class ArraysSink:
                     raise OSError("No space left on device")
         except OSError as error:
             raise sink_error(self._path, error) from error
+        self._complete = True
 
     def close(self) -> None:
         """Makes the file from the columns. Raises SinkError if that does not work; the columns then
         stay.
         """
+        if not self._give_back():
+            return
+        if self._complete or not self._path.exists():
+            assemble(self._path)
+        else:
+            self._remove_columns()  # an older file stays until this one is complete
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._give_back()
+        self._remove_columns()
+
+    def _give_back(self) -> bool:
+        """Closes the columns; whether there were any."""
         files, self._files = self._files, {}
         for file in files.values():
             file.close()
-        if files:
-            assemble(self._path)
+        return bool(files)
+
+    def _remove_columns(self) -> None:
+        shutil.rmtree(columns_folder(self._path), ignore_errors=True)
 
 
 def columns_folder(path: Path) -> Path:
@@ -118,7 +146,8 @@ def assemble(path: Path) -> None:
         columns["keypoints"] = columns["keypoints"][: people * joints * 3].reshape(
             people, joints, 3
         )
-        columns["scores"] = columns["scores"][:people]
+        for name in ("scores", "ids"):
+            columns[name] = columns[name][:people]
         for name in ("frame", "time_s", "latency_ms", "people"):
             columns[name] = columns[name][:frames]
         with atomic_path(path) as part, part.open("wb") as file:

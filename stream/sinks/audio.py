@@ -21,8 +21,8 @@ from stream.sources.packet_times import PacketTimes
 logger = logging.getLogger(__name__)
 
 _UNREADABLE_IN_A_ROW = 64
-# Transport streams repeat the configuration of AAC in every packet (ADTS); these want it once. FFmpeg
-# would convert it by itself, but not while it writes an MP4 in fragments.
+# Transport streams repeat the configuration of AAC in every packet (ADTS); these want it once.
+# FFmpeg would convert it by itself, but not while it writes an MP4 in fragments.
 _RAW_AAC = frozenset({"mp4", "mov", "matroska"})
 _NO_FRAMED_AAC = frozenset({"rtsp"})  # the description of the stream needs it beforehand
 

@@ -84,7 +84,7 @@ class BackgroundEncoder:
         self._thread.start()
 
     def put(self, image: NDArray[np.uint8], pts: int, *, index: int) -> None:
-        """Takes a copy of `image` (H, W, 3) uint8 BGR, unless the thread has failed: see `error`."""
+        """Takes a copy of `image` (H, W, 3) uint8 BGR, unless the thread failed: see `error`."""
         slot = self._take_slot()
         if slot is None:
             return

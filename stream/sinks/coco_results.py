@@ -8,22 +8,25 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import Successor, check_writable
 from configs.errors import SinkError
 from datasets.results import to_results
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim, claim_file
 from stream.sinks.files import check_output, sink_error
-from stream.sinks.json_lines import to_json
+from stream.sinks.json_lines import known_ids, to_json
 
 _END = b"\n]\n"
 
 
 class CocoResultsSink:
-    """Writes one person per line, as `datasets.to_results` has them; `image_id` is the frame.
+    """Writes one person per line, as `datasets.to_results` has them; `image_id` is the frame, and
+    people who are known have a `track_id`.
 
     The bracket that closes the array is there after every frame, so that the file is valid JSON at
-    any moment.
+    any moment. An older file of that name stays until this one is closed with frames in it.
     """
 
     needs_image = False
@@ -31,14 +34,22 @@ class CocoResultsSink:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
         self._file: BinaryIO | None = None
+        self._successor: Successor | None = None
         self._end = 0
         self._first = True
+        self._complete = False
+
+    def claims(self) -> list[Claim]:
+        """The file. Raises SinkError if it could not be written."""
+        check_writable(self._path)
+        return [claim_file(self._path)]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file with an empty array. Raises SinkError if that cannot be done."""
         check_output(self._path, source)
         try:
-            self._file = self._path.open("wb", buffering=0)
+            self._successor = Successor(self._path)
+            self._file = self._successor.path.open("wb", buffering=0)
             self._file.write(b"[" + _END)
         except OSError as error:
             raise sink_error(self._path, error) from error
@@ -59,9 +70,14 @@ class CocoResultsSink:
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
         results = to_results(people.keypoints, people.scores, frame.index)
+        for result, identity in zip(results, known_ids(people) or (), strict=False):
+            if identity is not None:
+                result["track_id"] = identity
         lines = ",\n".join(map(to_json, results)).encode()
         if not lines:
+            self._complete = True
             return
+        self._complete = False
         addition = (b"\n" if self._first else b",\n") + lines
         rest = memoryview(addition + _END)
         try:
@@ -75,9 +91,26 @@ class CocoResultsSink:
             raise sink_error(self._path, error) from error
         self._end += len(addition)
         self._first = False
+        self._complete = True
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Finishes the file; a second call does nothing."""
+        file, self._file = self._file, None
+        if file is None or self._successor is None:
+            return
+        file.close()
+        try:
+            if self._complete:
+                self._successor.commit()
+            else:
+                self._successor.keep_older()
+        except OSError as error:
+            raise sink_error(self._path, error) from error
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+        if self._successor is not None:
+            self._successor.discard()

@@ -13,6 +13,7 @@ import av
 
 from basics.atomic import atomic_path
 
+MARK = "written by higherhrnet-stream"  # the comment of every video file that is ours
 OUTPUT_ERRORS = (av.FFmpegError, OSError)
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -65,11 +66,14 @@ def open_container(
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
     if container_format == "hls":
         return _CheckedHls(target, options)
-    return av.open(target, "w", format=container_format, options=options)
+    container = av.open(target, "w", format=container_format, options=options)
+    if container_format in FORMATS.values():
+        container.metadata["comment"] = MARK
+    return container
 
 
 class _CheckedHls:
-    """FFmpeg's HLS muxer takes no notice of a full disk; its files are opened, and watched, here."""
+    """FFmpeg's HLS muxer takes no notice of a full disk; its files are opened and watched here."""
 
     def __init__(self, target: str, options: dict[str, str]) -> None:
         self._errors: list[OSError] = []

@@ -8,8 +8,10 @@ import os
 import sys
 from pathlib import Path
 
+from basics.atomic import Successor, check_writable
 from configs.errors import SinkError, redact_url
 from stream.frame import SourceInfo
+from stream.sinks.claims import Claim, claim_file
 
 
 def check_output(path: Path, source: SourceInfo) -> None:
@@ -48,43 +50,86 @@ def sink_error(path: Path | str, error: OSError) -> SinkError:
 class LineFile:
     """A text file that holds complete lines at any moment, even after SIGKILL or on a full disk.
 
-    Each line is one unbuffered `write`; a line that only went in half is taken out again. `-` is
-    standard output.
+    Each call is one unbuffered `write`; what only went in half is taken out again. `-` is standard
+    output. An older file of that name stays until this one is closed with frames in it.
     """
 
     def __init__(self, path: str) -> None:
         self._name = path
         self._file: int | None = None
+        self._successor: Successor | None = None
         self._length = 0
+        self._complete = False
 
-    def open(self, source: SourceInfo) -> None:
-        """Creates the file, empty. Raises SinkError if that cannot be done."""
+    def claims(self) -> list[Claim]:
+        """The file, if it is one. Raises SinkError if it could not be written."""
+        if self._name == "-":
+            return []
+        check_writable(Path(self._name))
+        return [claim_file(Path(self._name))]
+
+    def open(self, source: SourceInfo, header: str | None = None) -> None:
+        """Creates the file, with its first line if it has one. Raises SinkError if that cannot be
+        done.
+        """
         if self._name == "-":
             self._file = os.dup(sys.stdout.fileno())
-            return
-        check_output(Path(self._name), source)
-        try:
-            self._file = os.open(self._name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        except OSError as error:
-            raise sink_error(self._name, error) from error
+        else:
+            check_output(Path(self._name), source)
+            try:
+                self._successor = Successor(Path(self._name))
+                self._file = os.open(self._successor.path, os.O_WRONLY | os.O_TRUNC)
+            except OSError as error:
+                raise sink_error(self._name, error) from error
+        if header is not None:
+            self._append(header)
 
-    def write_line(self, line: str) -> None:
-        """Appends `line` and a line end. Raises SinkError if it did not go in completely."""
+    def write_frame(self, lines: str) -> None:
+        """Appends the lines of a frame, which may be none. Raises SinkError if they did not go in
+        completely.
+        """
         if self._file is None:
             raise SinkError(f"cannot write {self._name!r}: it is not open")
-        rest = memoryview(line.encode() + b"\n")
+        self._complete = False
+        if lines:
+            self._append(lines)
+        self._complete = True
+
+    def close(self) -> None:
+        """Finishes the file; a second call does nothing. Raises SinkError if it cannot take the
+        place of an older one.
+        """
+        if self._file is None:
+            return
+        self._give_back()
+        if self._successor is not None and self._complete:
+            try:
+                self._successor.commit()
+            except OSError as error:
+                raise sink_error(self._name, error) from error
+        elif self._successor is not None:
+            self._successor.keep_older()
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._give_back()
+        if self._successor is not None:
+            self._successor.discard()
+
+    def _append(self, lines: str) -> None:
+        assert self._file is not None
+        rest = memoryview(lines.encode() + b"\n")
         total = len(rest)
         try:
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
-            if self._name != "-" and len(rest) < total:
+            if self._successor is not None and len(rest) < total:
                 os.ftruncate(self._file, self._length)
             raise sink_error(self._name, error) from error
         self._length += total
 
-    def close(self) -> None:
-        """Gives the file back; a second call does nothing."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+    def _give_back(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim
 from stream.sinks.files import LineFile
 
-SCHEMA = "higherhrnet-stream/records/1"
+SCHEMA = "higherhrnet-stream/records/2"
 
 # A hundredth of a pixel and a ten-thousandth of a score are far below what a network resolves, and
 # halve the file.
@@ -33,10 +34,13 @@ class JsonLinesSink:
     def __init__(self, path: str) -> None:
         self._file = LineFile(path)
 
+    def claims(self) -> list[Claim]:
+        """The file, if it is one. Raises SinkError if it could not be written."""
+        return self._file.claims()
+
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file and writes the header. Raises SinkError if that cannot be done."""
-        self._file.open(source)
-        self._file.write_line(to_json(header(source, run)))
+        self._file.open(source, to_json(header(source, run)))
 
     def write(
         self,
@@ -48,13 +52,17 @@ class JsonLinesSink:
         drops: int,
     ) -> None:
         """Appends the object of one frame. Raises SinkError if it did not go in completely."""
-        self._file.write_line(
+        self._file.write_frame(
             to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
         )
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
+        """Finishes the file; a second call does nothing."""
         self._file.close()
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._file.discard()
 
 
 def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
@@ -88,18 +96,35 @@ def frame_record(frame: Frame, people: People, *, latency_ms: float, drops: int)
 
 
 def people_records(people: People) -> list[dict[str, Any]]:
-    """One object a person: score, box [x, y, width, height] and keypoints [x, y, score]; a missing
-    joint is [0, 0, 0].
+    """One object per person: id, score, box [x, y, width, height] and keypoints [x, y, score].
+
+    A missing joint is [0, 0, 0]. The id is null for people who are not known (yet), and left out
+    where nobody is tracked.
     """
     keypoints = clean_keypoints(people)
     boxes = People(keypoints.astype(np.float32), people.scores, people.tags).boxes
+    ids = known_ids(people)
+    names: list[dict[str, Any]] = (
+        [{}] * len(people) if ids is None else [{"id": identity} for identity in ids]
+    )
     rows = zip(
+        names,
         clean_scores(people).tolist(),
         np.round(boxes.astype(np.float64), _PIXEL_DECIMALS).tolist(),
         keypoints.tolist(),
         strict=True,
     )
-    return [{"score": score, "box": box, "keypoints": joints} for score, box, joints in rows]
+    return [
+        {**name, "score": score, "box": box, "keypoints": joints}
+        for name, score, box, joints in rows
+    ]
+
+
+def known_ids(people: People) -> list[int | None] | None:
+    """Everybody's identity, None for people who are not known (yet); None without tracking."""
+    if people.ids is None:
+        return None
+    return [identity if identity >= 0 else None for identity in people.ids.tolist()]
 
 
 def clean_keypoints(people: People) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from stream.sinks.browser import BrowserConfig, BrowserSink
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.containers import FORMATS, STREAM_FORMATS
 from stream.sinks.json_lines import JsonLinesSink
+from stream.sinks.mot import MotSink
 from stream.sinks.openpose import OpenPoseSink
 from stream.sinks.table import TableSink
 from stream.sinks.video import VideoSink
@@ -72,6 +73,7 @@ _BY_SUFFIX: dict[str, _Maker] = {
 _BY_PREFIX: dict[str, _Maker] = {
     "jsonl": _record(JsonLinesSink),
     "coco": _record(CocoResultsSink),
+    "mot": _record(MotSink),
     "openpose": _record(OpenPoseSink),
     "csv": _record(TableSink),
     "npz": _record(ArraysSink),

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.atomic import atomic_path
+from basics.atomic import atomic_path, check_folder
 from configs import KeypointSet
 from configs.errors import SinkError, redact_url
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim, claim_names
 from stream.sinks.files import sink_error
 from stream.sinks.json_lines import clean_keypoints, to_json
 
 # OpenPose's COCO model (doc/02_output.md in its repository), in our names.
 COCO_18 = (
-    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "right_hip",
-    "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow",
+    "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+    "right_eye", "left_eye", "right_ear", "left_ear",
 )  # fmt: skip
 _VERSION = 1.3
 _OTHER_PARTS = (
@@ -43,6 +45,11 @@ class OpenPoseSink:
         self._name = ""
         self._columns = np.empty(0, np.int64)
         self._shoulders: tuple[int, int] | None = None
+
+    def claims(self) -> list[Claim]:
+        """A file for every frame. Raises SinkError if the folder could not be made or written."""
+        check_folder(self._folder)
+        return [claim_names(self._folder, r".*_\d{12}_keypoints\.json")]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the folder. Raises SinkError if that cannot be done."""
@@ -83,12 +90,13 @@ class OpenPoseSink:
         flat = as_coco_18(clean_keypoints(people), self._columns, self._shoulders).reshape(
             len(people), 3 * len(COCO_18)
         )
+        ids = [-1] * len(people) if people.ids is None else people.ids.tolist()
         rest: dict[str, list[float]] = {part: [] for part in _OTHER_PARTS}
         return {
             "version": _VERSION,
             "people": [
-                {"person_id": [-1], "pose_keypoints_2d": keypoints, **rest}
-                for keypoints in flat.tolist()
+                {"person_id": [identity], "pose_keypoints_2d": keypoints, **rest}
+                for identity, keypoints in zip(ids, flat.tolist(), strict=True)
             ],
         }
 

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from configs.errors import ConfigError, redact_url
+from configs.flags import option
 from stream.sinks.base import Sink
 
 Output = str | Path | Sink | Callable[[str], Sink]
 """A path or an address, `{source}` in it for the source's label; a sink of one's own; or what makes
 one from the source's label."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """What outputs may do to files that are there.
+
+    Attributes:
+        overwrite: Whether videos that this program did not write may be replaced.
+    """
+
+    TITLE: ClassVar[str] = "outputs"
+
+    overwrite: bool = option(
+        False, help="let outputs replace videos that were not written by this program"
+    )
+
 
 _SHARED = ("window:",)  # each source has a window of its own under the same name
 

@@ -8,7 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import Successor
+from configs.errors import SinkError
 from stream.sinks.audio import AudioReader
+from stream.sinks.containers import FORMATS
+from stream.sinks.files import sink_error
 from stream.sinks.video_file import VideoFile, VideoFormat
 
 
@@ -17,7 +21,7 @@ class VideoSeries:
     name a segment length.
 
     Every segment begins with a key frame at time 0, plays by itself, and is finished as soon as the
-    next one begins.
+    next one begins. An older file of that name stays until the new one is finished.
 
     Args:
         target: Path of the file, or what the names of segments are made from.
@@ -30,31 +34,53 @@ class VideoSeries:
         self._video = video
         self._audio = audio
         self._file: VideoFile | None = None
+        self._successor: Successor | None = None
         self._started = 0
         self._count = 0
+        self._failed = False
 
     def encode(self, image: NDArray[np.uint8], pts: int) -> None:
         """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
         segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
-            file, self._file = self._file, None
-            file.close(audio_until_s=since_s)
+            self._finish(audio_until_s=since_s)
         if self._file is None:
             self._file = self._open_next(pts)
-        self._file.encode(image, pts - self._started)
+        try:
+            self._file.encode(image, pts - self._started)
+        except SinkError:
+            self._failed = True
+            raise
 
     def close(self, *, all_audio: bool) -> bool:
         """Finishes the last file, with the audio until its last frame or all that is left; tells
         whether there was a file.
         """
-        file, self._file = self._file, None
         try:
-            if file is not None:
-                file.close(audio_until_s=None if all_audio else file.end_s)
+            if self._file is not None:
+                self._finish(audio_until_s=None if all_audio else self._file.end_s)
         finally:
             self._audio.close()
         return self._count > 0
+
+    def _finish(self, *, audio_until_s: Fraction | None) -> None:
+        """Finishes the file, which takes the place of an older one if it is complete."""
+        file, self._file = self._file, None
+        successor, self._successor = self._successor, None
+        complete = False
+        try:
+            if file is not None:
+                file.close(audio_until_s=audio_until_s)
+                complete = not self._failed
+        finally:
+            if successor is not None and not complete:
+                successor.keep_older()
+        if successor is not None and complete:
+            try:
+                successor.commit()
+            except OSError as error:
+                raise sink_error(self._target, error) from error
 
     def _open_next(self, pts: int) -> VideoFile:
         target = self._target
@@ -64,6 +90,18 @@ class VideoSeries:
             if self._count:
                 self._started = pts
         begin_s = Fraction(self._started * self._video.time_base)
-        file = VideoFile(target, self._video, audio=self._audio, begin_s=begin_s)
+        name = target
+        if self._video.container in FORMATS.values():
+            try:
+                self._successor = Successor(Path(target))
+            except OSError as error:
+                raise sink_error(target, error) from error
+            target = str(self._successor.path)
+        try:
+            file = VideoFile(target, self._video, audio=self._audio, begin_s=begin_s, name=name)
+        except BaseException:
+            if self._successor is not None:
+                self._successor.discard()
+            raise
         self._count += 1
         return file

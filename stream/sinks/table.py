@@ -9,15 +9,16 @@ from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim
 from stream.sinks.files import LineFile
-from stream.sinks.json_lines import clean_keypoints
+from stream.sinks.json_lines import clean_keypoints, known_ids
 
-COLUMNS = ("frame", "time_s", "person", "joint", "x", "y", "score")
+COLUMNS = ("frame", "time_s", "person", "id", "joint", "x", "y", "score")
 
 
 class TableSink:
-    """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0 and is not
-    an identity.
+    """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0; `id` is who
+    it is from frame to frame, empty for people who are not known (yet).
     """
 
     needs_image = False
@@ -27,11 +28,14 @@ class TableSink:
         self._file = LineFile(path)
         self._names: tuple[str, ...] = ()
 
+    def claims(self) -> list[Claim]:
+        """The file, if it is one. Raises SinkError if it could not be written."""
+        return self._file.claims()
+
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file and writes the column names. Raises SinkError if that cannot be done."""
         self._names = run.keypoint_set.names
-        self._file.open(source)
-        self._file.write_line(",".join(COLUMNS))
+        self._file.open(source, ",".join(COLUMNS))
 
     def write(
         self,
@@ -47,16 +51,21 @@ class TableSink:
             raise SinkError(f"cannot write {self._path!r}: it is not open")
         keypoints = clean_keypoints(people)
         persons, joints = np.nonzero(keypoints[..., 2] > 0)
+        ids = ["" if identity is None else identity for identity in known_ids(people) or []]
         begin = f"{frame.index},{frame.time_s:.6f}"
         rows = [
-            f"{begin},{person},{self._names[joint]},{x:.2f},{y:.2f},{score:.4f}"
+            f"{begin},{person},{ids[person] if ids else ''},{self._names[joint]},"
+            f"{x:.2f},{y:.2f},{score:.4f}"
             for person, joint, (x, y, score) in zip(
                 persons.tolist(), joints.tolist(), keypoints[persons, joints].tolist(), strict=True
             )
         ]
-        if rows:
-            self._file.write_line("\n".join(rows))
+        self._file.write_frame("\n".join(rows))
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
+        """Finishes the file; a second call does nothing."""
         self._file.close()
+
+    def discard(self) -> None:
+        """Leaves everything as it was before `open`."""
+        self._file.discard()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import re
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import check_folder, check_writable
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.audio import AudioReader
 from stream.sinks.background_encoder import BackgroundEncoder
 from stream.sinks.base import RunInfo
+from stream.sinks.claims import Claim, claim_file, claim_names
 from stream.sinks.containers import FORMATS, RELAYED
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.files import check_output, shown_target, sink_error
@@ -78,6 +81,24 @@ class VideoSink:
     def label(self) -> str:
         """The target, without credentials."""
         return shown_target(self._target)
+
+    def claims(self) -> list[Claim]:
+        """The file, its segments, or those of a playlist; none where it is sent somewhere.
+
+        Raises SinkError if it could not be written, and ConfigError if there is no such encoder.
+        """
+        choose_encoder(self._options.video_codec, self._options.video_encoder)
+        path = Path(self._target)
+        if self._container == "hls":
+            check_folder(path.parent)
+            return [claim_names(path.parent, r"index(\.m3u8|\d+\.ts)(\.tmp)?", str(path.parent))]
+        if self._container is not None:
+            return []
+        check_writable(path)
+        if self._options.segment is None:
+            return [claim_file(path)]
+        names = re.escape(path.stem) + r"-\d{4,}" + re.escape(path.suffix)
+        return [claim_names(path.parent, names, str(path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is
@@ -162,9 +183,6 @@ class VideoSink:
             )
         if encoder.error is not None and not self._told:
             raise encoder.error
-        if encoder.error is None and not encoder.wrote and self._container is None:
-            # not a single frame came: an empty file would only look like a video
-            Path(self._target).unlink(missing_ok=True)
 
     def __enter__(self) -> VideoSink:
         return self
@@ -180,7 +198,8 @@ class VideoSink:
     def _parts(self) -> list[Path]:
         """Files beside the target that are to take its place."""
         path = Path(self._target)
-        return list(path.parent.glob(f".{glob.escape(path.name)}.*"))
+        found = path.parent.glob(f"*{glob.escape(path.name)}*")
+        return [file for file in found if file.name.startswith(".")]
 
     def _written(self) -> list[tuple[int, int]]:
         """Sizes and times of the files that are being written: a slow disk is not a dead one."""
@@ -199,8 +218,6 @@ class VideoSink:
                 path.parent.mkdir(parents=True, exist_ok=True)
             elif self._container is None:
                 check_output(path, source)
-                if self._options.segment is None:
-                    path.write_bytes(b"")
         except OSError as error:
             raise error if isinstance(error, SinkError) else sink_error(path, error) from error
 

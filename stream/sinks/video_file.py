@@ -75,15 +75,23 @@ class VideoFile:
         video: What it is made of.
         audio: The sound, from where it is now.
         begin_s: Stream time at which the file's own time begins.
+        name: What messages call it; `target` without credentials by default.
 
     Raises:
         SinkError: The output cannot be written, here and in all that follows.
     """
 
     def __init__(
-        self, target: str, video: VideoFormat, *, audio: AudioReader, begin_s: Fraction
+        self,
+        target: str,
+        video: VideoFormat,
+        *,
+        audio: AudioReader,
+        begin_s: Fraction,
+        name: str | None = None,
     ) -> None:
         self._target = target
+        self._name = shown_target(target) if name is None else name
         self._video = video
         width, height = video.size
         even_width, even_height = width + width % 2, height + height % 2
@@ -106,7 +114,7 @@ class VideoFile:
                 audio.give_up("this output cannot carry it")
                 self._parts = _open_parts(target, video, audio, begin_s)
         except OUTPUT_ERRORS as error:
-            raise _sink_error(target, error, None) from error
+            raise _sink_error(self._name, error, None) from error
 
     def encode(self, image: NDArray[np.uint8], pts: int) -> None:
         """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on, in units of the time
@@ -202,12 +210,12 @@ class VideoFile:
         except OUTPUT_ERRORS as error:
             logger.warning(
                 "%r stays a fragmented MP4 (it plays, but is slower to seek in): %s",
-                self._target,
+                self._name,
                 error,
             )
 
     def _error(self, error: Exception) -> SinkError:
-        return _sink_error(self._target, error, self._parts.relay)
+        return _sink_error(self._name, error, self._parts.relay)
 
 
 class _Parts(NamedTuple):
@@ -255,9 +263,9 @@ def _open_parts(target: str, video: VideoFormat, reader: AudioReader, begin_s: F
     return _Parts(container, stream, audio, relay)
 
 
-def _sink_error(target: str, error: Exception, relay: Relay | None) -> SinkError:
+def _sink_error(name: str, error: Exception, relay: Relay | None) -> SinkError:
     reason = getattr(error, "strerror", None) or str(error)
     if relay is not None:
         relay.close()
         reason = relay.reason or reason
-    return SinkError(f"cannot write {shown_target(target)!r}: {reason}")
+    return SinkError(f"cannot write {name!r}: {reason}")

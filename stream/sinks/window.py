@@ -18,7 +18,10 @@ from stream.sinks.base import Controls, RunInfo
 
 logger = logging.getLogger(__name__)
 
-KEYS = "space pause, . step, s screenshot, k skeletons, b boxes, i numbers, t trails, h heatmaps, g tags, l status line, q quit"
+KEYS = (
+    "space pause, . step, s screenshot, k skeletons, b boxes, i numbers, t trails, h heatmaps, "
+    "g tags, l status line, q quit"
+)
 OVERLAY_KEYS: dict[str, Overlay] = {
     "k": "skeletons",
     "b": "boxes",

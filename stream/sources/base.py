@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
 
@@ -74,6 +75,22 @@ class Source(ABC):
             SourceError: A file cannot be used.
         """
         self.health.state = "running"
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Files on disk that it may read, which no output may write."""
+        return ()
+
+    def leave_out(self, path: Path) -> bool:
+        """Does without a file that it merely found, in a folder for instance.
+
+        Args:
+            path: One of `files`.
+
+        Returns:
+            Whether that is possible.
+        """
+        return False
 
     @abstractmethod
     def grab(self) -> FrameStamp | None:

@@ -18,6 +18,7 @@ from stream.sources.clock import Pace
 from stream.sources.config import SourceConfig
 from stream.sources.file_reader import FileReader, open_file
 from stream.sources.guard import Guard
+from stream.sources.playlists import playlist_files
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,13 @@ class FileSource(Source):
     @property
     def info(self) -> SourceInfo | None:
         return self._info
+
+    @property
+    def files(self) -> list[Path]:
+        """The file, and those that it names if it is a playlist."""
+        if self._connect is None:
+            return [Path(self._path), *playlist_files(Path(self._path))]
+        return [Path("/dev/stdin")] if self._path == "-" else []
 
     def open(self) -> None:
         """Opens the file and decodes its first frame. Raises SourceError if it has none."""

@@ -106,7 +106,7 @@ class FileReader:
         return self._times.jumped
 
     def next(self) -> FrameStamp | None:
-        """Moves to the next frame; None at the end. Raises av.FFmpegError if it cannot be read on."""
+        """Moves to the next frame; None at the end. Raises av.FFmpegError if it cannot be read."""
         found = self._ahead.popleft() if self._ahead else next(self._frames, None)
         if found is None:
             return None
@@ -211,7 +211,10 @@ def content(path: str) -> str:
     with Path(path).open("rb") as file:
         head = file.read(4096)
     if head[4:8] == b"ftyp":
-        return "an MP4 without its index, as when a recording or a download was cut off, or without frames"
+        return (
+            "an MP4 without its index, as when a recording or a download was cut off, "
+            "or without frames"
+        )
     if head and not head.translate(None, bytes((*range(32, 256), 7, 8, 9, 10, 12, 13, 27))):
         return "it looks like text" if head.isascii() else "unknown content"
     return "unknown or damaged content"

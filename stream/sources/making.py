@@ -66,7 +66,7 @@ def make_source(spec: str, config: SourceConfig | None = None) -> Source:
 def _open_path(spec: str, config: SourceConfig) -> Source:
     path = Path(spec)
     if path.is_dir() or (glob.has_magic(spec) and not path.exists()):
-        return SequenceSource(spec, find_files(spec), config)
+        return SequenceSource(spec, find_files(spec), config, found=True)
     if path.suffix.lower() in PLAYLIST_SUFFIXES and path.is_file() and _is_list(path):
         return SequenceSource(spec, read_playlist(spec), config)
     if is_image(spec):

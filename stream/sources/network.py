@@ -110,7 +110,14 @@ def is_camera(spec: str) -> bool:
 
 
 def display_name(url: str) -> str:
-    """`url` without user, password and query, any of which may be a secret."""
+    """`url` without user, password and query, any of which may be a secret.
+
+    A `#`, `?` or `/` in a password, which should be percent-encoded, hides none of it.
+    """
     scheme, _, rest = url.partition("://")
-    rest = rest.split("?", 1)[0].split("#", 1)[0]
-    return f"{scheme}://{after_credentials(rest)}"
+    head = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority, slash, _ = head.partition("/")
+    _, colon, port = authority.rpartition(":")
+    if not slash or "@" in head or (colon and not port.isdigit() and not port.endswith("]")):
+        rest = after_credentials(rest)  # what looks like a query may be part of a password
+    return f"{scheme}://{re.split(r'[?#]', rest, maxsplit=1)[0]}"

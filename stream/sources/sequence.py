@@ -44,15 +44,24 @@ class SequenceSource(Source):
         name: What to call the source.
         paths: The files.
         config: As for FileSource; `realtime` counts through all of them.
+        found: Whether the files were found in a folder or by a pattern, rather than named.
     """
 
-    def __init__(self, name: str, paths: Sequence[str], config: SourceConfig | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        paths: Sequence[str],
+        config: SourceConfig | None = None,
+        *,
+        found: bool = False,
+    ) -> None:
         super().__init__()
         config = config or SourceConfig()
         self.name = name
         self.live = config.realtime
         self._paths = list(paths)
         self._left = deque(paths)
+        self._found = found
         self._config = replace(config, realtime=False)  # of each file
         self._pace = Pace()
         self._part: _Image | FileSource | None = None
@@ -67,6 +76,19 @@ class SequenceSource(Source):
     @property
     def info(self) -> SourceInfo | None:
         return self._info
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them, and the list that names them."""
+        return [*map(Path, self._paths), *([] if self._found else [Path(self.name)])]
+
+    def leave_out(self, path: Path) -> bool:
+        if not self._found or self._part is not None:
+            return False
+        self._paths = [item for item in self._paths if Path(item) != path]
+        self._left = deque(self._paths)
+        logger.info("left out of %r, because this run writes it: %s", self.name, path)
+        return True
 
     def open(self) -> None:
         """Opens the first file that can be read. Raises SourceError if none can."""

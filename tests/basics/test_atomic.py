@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from basics.atomic import atomic_path, check_writable, replacing
+from basics.atomic import Successor, atomic_path, check_writable, replacing
 from configs import SinkError
 
 
@@ -102,3 +102,78 @@ def test_a_folder_that_may_not_be_written_is_refused_before_the_work(tmp_path: P
     tmp_path.chmod(0o500)
     with pytest.raises(SinkError, match="permission denied"):
         check_writable(tmp_path / "new.json")
+
+
+def test_a_file_that_is_new_has_its_own_name_from_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    successor = Successor(path)
+    assert successor.path == path and path.exists() and not successor.replaces
+    path.write_text("half")
+    successor.keep_older()
+    assert path.read_text() == "half", "there is no older one"
+    successor.commit()
+    assert path.read_text() == "half"
+
+
+def test_an_older_file_stays_until_its_successor_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    path.write_text("older")
+    path.chmod(0o640)
+    for end in (Successor.discard, Successor.keep_older):
+        successor = Successor(path)
+        successor.path.write_text("half")
+        assert path.read_text() == "older"
+        end(successor)
+        assert list(tmp_path.iterdir()) == [path] and path.read_text() == "older"
+    successor = Successor(path)
+    successor.path.write_text("whole")
+    successor.commit()
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "whole"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_what_is_not_wanted_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
+    Successor(tmp_path / "people.jsonl").discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    there, link = tmp_path / "disk" / "people.jsonl", tmp_path / "people.jsonl"
+    there.write_text("older")
+    link.symlink_to(there)
+    successor = Successor(link)
+    successor.path.write_text("whole")
+    successor.commit()
+    assert link.is_symlink() and there.read_text() == "whole"
+    with atomic_path(link) as temporary:
+        temporary.write_text("again")
+    assert link.is_symlink() and there.read_text() == "again"
+    link.unlink()
+    link.symlink_to(tmp_path / "disk" / "new.jsonl")
+    Successor(link).commit()
+    assert (tmp_path / "disk" / "new.jsonl").exists() and link.is_symlink()
+
+
+def test_a_device_is_written_itself() -> None:
+    successor = Successor(Path(os.devnull))
+    assert successor.path == Path(os.devnull)
+    successor.discard()
+    assert Path(os.devnull).exists()
+
+
+def test_a_file_that_cannot_be_renamed_over_is_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a single file that is mounted into a container."""
+    path = tmp_path / "people.jsonl"
+    path.write_text("older")
+    successor = Successor(path)
+    successor.path.write_text("whole")
+
+    def busy(self: Path, target: Path) -> Path:
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "replace", busy)
+    successor.commit()
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "whole"

@@ -1,8 +1,9 @@
-"""Kernels run without the GIL, are kept on disk where that is possible, and are never out of date."""
+"""Kernels run without the GIL, are kept on disk where that is possible, and never out of date."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -134,3 +135,13 @@ def test_a_package_that_cannot_be_written_to_is_cached_at_home_or_not_at_all(
     result, log = run(folder, homeless)
     assert result == "20 0"
     assert log.count("set NUMBA_CACHE_DIR to a writable folder") == 1
+
+
+def test_every_kernel_of_the_project_is_compiled_this_way() -> None:
+    """Numba's own decorators would bring stale caches back."""
+    other = re.compile(r"@(numba\.)?(njit|jit|vectorize|guvectorize)\b|\bnjit\(")
+    packages = [file.parent for file in ROOT.glob("*/py.typed")]
+    files = [path for package in packages for path in package.rglob("*.py")]
+    assert len(files) > 200
+    found = [path for path in files if other.search(path.read_text(encoding="utf-8"))]
+    assert found == [ROOT / "basics" / "kernels.py"]

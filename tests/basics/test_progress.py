@@ -7,11 +7,7 @@ import io
 from rich.console import Console
 
 from basics.progress import make_progress, progress_bar
-
-
-def terminal() -> tuple[Console, io.StringIO]:
-    text = io.StringIO()
-    return Console(file=text, force_terminal=True, width=100), text
+from tests.support.console import terminal
 
 
 def test_a_bar_counts_what_was_done() -> None:

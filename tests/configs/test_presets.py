@@ -113,6 +113,9 @@ def test_whole_numbers_serve_as_floats() -> None:
 
 
 def test_a_keypoint_set_must_visit_every_joint(tmp_path: Path) -> None:
-    text = "name: a\nnames: [x, y]\nflip_pairs: []\nsigmas: [0.1, 0.1]\nlinks: [[0, 1]]\nvisiting_order: [0, 0]\n"
+    text = (
+        "name: a\nnames: [x, y]\nflip_pairs: []\nsigmas: [0.1, 0.1]\nlinks: [[0, 1]]\n"
+        "visiting_order: [0, 0]\n"
+    )
     with pytest.raises(ConfigError, match="visiting_order must name every joint"):
         load_keypoint_set(write(tmp_path, text))

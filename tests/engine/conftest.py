@@ -10,7 +10,7 @@ import torch
 
 from engine import load_network
 from engine.onnx.export import export_onnx
-from tests.engine.golden import VARIANTS, load_weights, randomised, variant_config
+from tests.engine.golden import SMALL_LITE, VARIANTS, load_weights, randomised, variant_config
 
 GoldenNetwork = Callable[[str], torch.nn.Module]
 
@@ -35,8 +35,8 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def lite_network() -> torch.nn.Module:
-    """The small network with random weights; it has a quarter of the layers of the smallest HRNet."""
-    return randomised(load_network("lite"))
+    """The small network, random weights; it has a quarter of the layers of the smallest HRNet."""
+    return randomised(load_network(SMALL_LITE))
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs import ModelConfig
+from configs import ModelConfig, load_model_config
 
 TINY = ModelConfig(name="tiny", description="W4, to test with", width=4, input_size=128)
+# `lite` with narrow layers and learned tags: random weights make regressed tags, which choose the
+# nearest of several people, a matter of the last bit. What ships is tested with its own weights.
+SMALL_LITE = dataclasses.replace(
+    load_model_config("lite"),
+    backbone_width=0.5,
+    deconvolutions=1,
+    residual_blocks=1,
+    tags="learned",
+    tag_unit_px=48.0,
+    heatmap_exponent=1.0,
+)
 VARIANTS: dict[str, dict[str, Any]] = {
     "w4": {},
     "w4_no_deconv": {"deconvolutions": 0},

@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from basics.demo import DEMO_CLIP
 from engine import load_network
 from engine.__main__ import main
 from engine.onnx.metadata import read_metadata
@@ -15,9 +16,9 @@ from tests.engine.golden import TINY
 
 
 @pytest.fixture
-def checkpoint(tmp_path, lite_network):
+def checkpoint(tmp_path):
     path = tmp_path / "lite.pth"
-    torch.save(lite_network.state_dict(), path)
+    torch.save(load_network("lite").state_dict(), path)
     return path
 
 
@@ -65,32 +66,32 @@ def test_export_and_inspect(checkpoint, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["model"]["name"] == "lite"
 
 
-def test_verify_compares_with_torch(lite_onnx, shared, capsys):
+def test_verify_compares_with_torch(capsys):
     options = [
         "--runtime",
         "onnxruntime",
         "--images",
-        str(shared / "media" / "vtest.avi"),
+        str(DEMO_CLIP),
         "--input-size",
         "64",
     ]
 
-    assert main(["verify", "--model", str(lite_onnx), *options]) == 0
+    assert main(["verify", "--model", "lite", *options]) == 0
 
     assert "lite on onnxruntime in fp32: images 4" in capsys.readouterr().out
 
 
-def test_build_for_a_cpu_measures_parity_and_latency(lite_onnx, shared, tmp_path, capsys):
+def test_build_for_a_cpu_measures_parity_and_latency(tmp_path, capsys):
     options = [
         "--input-size",
         "64",
         "-o",
         str(tmp_path / "built"),
         "--images",
-        str(shared / "media" / "vtest.avi"),
+        str(DEMO_CLIP),
     ]
 
-    assert main(["build", "--model", str(lite_onnx), "--runtime", "onnxruntime", *options]) == 0
+    assert main(["build", "--model", "lite", "--runtime", "onnxruntime", *options]) == 0
 
     description = EngineFile(tmp_path / "built").read_description()
     assert description.parity["images"] == 4
@@ -189,9 +190,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(command, message, lite_onnx, tmp_
     assert message in errors[0]
 
 
-def test_weights_that_are_out_of_tolerance_fail_the_verification(
-    lite_onnx, shared, monkeypatch, capsys
-):
+def test_weights_that_are_out_of_tolerance_fail_the_verification(lite_onnx, monkeypatch, capsys):
     monkeypatch.setattr(
         "engine.verify.maps.Tolerance.exceeded_by", lambda self, parity: "heatmaps differ by 9"
     )
@@ -199,12 +198,12 @@ def test_weights_that_are_out_of_tolerance_fail_the_verification(
         "--runtime",
         "onnxruntime",
         "--images",
-        str(shared / "media" / "vtest.avi"),
+        str(DEMO_CLIP),
         "--input-size",
         "64",
     ]
 
-    assert main(["verify", "--model", str(lite_onnx), *options]) == 2
+    assert main(["verify", "--model", "lite", *options]) == 2
     assert (
         "error: lite on onnxruntime is out of tolerance for fp32: heatmaps differ by 9"
         in capsys.readouterr().err

@@ -29,7 +29,7 @@ def label(
     area: float | None = None,
     crowd: int = 0,
 ) -> dict[str, Any]:
-    """A COCO annotation for (J, 3) x, y, visibility; its box is the extent of the labelled joints."""
+    """A COCO annotation for (J, 3) x, y, visibility; its box is the extent of labelled joints."""
     seen = keypoints[keypoints[:, 2] > 0]
     low, high = (
         (seen[:, :2].min(0), seen[:, :2].max(0)) if len(seen) else (np.zeros(2), np.full(2, 10.0))

@@ -1,4 +1,4 @@
-"""Recorded cases, candidates as an engine hands them over, and what it means to be the same people."""
+"""Recorded cases, candidates as an engine hands them over, and what the same people are."""
 
 from __future__ import annotations
 

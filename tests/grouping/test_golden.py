@@ -1,4 +1,4 @@
-"""What the official decoder recorded is found again: stage by stage, from maps and from candidates."""
+"""What the official decoder recorded is found again: in stages, from maps and from candidates."""
 
 from __future__ import annotations
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import threading
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from grouping import (
-    Grouper,
-    adjustment,
-    assignment,
-    candidates,
-    matching,
-    peaks,
-    refinement,
-    suppression,
-    tiles,
-)
+import grouping
+from grouping import Grouper
 from tests.grouping.support import assert_same_people
 from tests.support.pose_maps import draw_maps
 
-MODULES = (adjustment, assignment, candidates, matching, peaks, refinement, suppression, tiles)
+MODULES = [
+    importlib.import_module(f"grouping.{module.name}")
+    for module in pkgutil.iter_modules(grouping.__path__)
+]
 
 
 def test_every_kernel_of_the_package_is_made_that_way() -> None:

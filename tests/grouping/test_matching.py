@@ -66,7 +66,7 @@ def test_groups_are_those_of_the_official_parser(
 @given(values=arrays(np.float32, st.integers(1, 40), elements=st.floats(-100, 100, width=32)))
 @settings(deadline=None)
 def test_means_are_rounded_like_numpy_rounds_them(values: NDArray[np.float32]) -> None:
-    """Along a contiguous axis (one tag dimension) NumPy adds in another order than along any other."""
+    """Along a contiguous axis (one tag dimension) NumPy adds in another order than elsewhere."""
     assert _mean(values, len(values), True) == np.mean(list(values[:, None]), axis=0)[0]
     assert (
         _mean(values, len(values), False)

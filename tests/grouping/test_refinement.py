@@ -1,4 +1,4 @@
-"""Missing joints are found where a scan of the whole map, one person after the other, finds them."""
+"""Missing joints are found where a scan of the whole map, person after person, finds them."""
 
 from __future__ import annotations
 

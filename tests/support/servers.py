@@ -115,7 +115,7 @@ def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
 
 
 def self_signed() -> ssl.SSLContext:
-    """What a server needs for TLS, made by the openssl command; skips the test where there is none."""
+    """What a server needs for TLS, made by the openssl command; skips the test without it."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("needs the openssl command, to make a certificate")

@@ -80,7 +80,10 @@ def test_baking_without_anny_names_the_package(
 
 
 def test_rendering_needs_neither_torch_nor_anny() -> None:
-    program = "import sys, synthetic.images, synthetic.clip; print({'torch', 'anny', 'skimage'} & set(sys.modules))"
+    program = (
+        "import sys, synthetic.images, synthetic.clip; "
+        "print({'torch', 'anny', 'skimage'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )

@@ -11,7 +11,7 @@ import pytest
 
 from configs.errors import ConfigError, SinkError
 from configs.units import Size
-from synthetic.images import ImageMaker, ImagesConfig, parse_picture_size, write_images
+from synthetic.images import ImageMaker, ImagesConfig, parse_image_size, write_images
 from tests.synthetic.conftest import SIZE
 
 
@@ -84,12 +84,12 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
 )
 def test_sizes_that_are_none_are_refused(size: str) -> None:
     with pytest.raises(ConfigError, match=r"^--size must be .+, such as 640x480, not ") as caught:
-        parse_picture_size(size, "--size")
+        parse_image_size(size, "--size")
     assert repr(size) in str(caught.value)
 
 
 def test_a_size_is_width_before_height() -> None:
-    config = ImagesConfig(size=(parse_picture_size("96x64", "--size"),))
+    config = ImagesConfig(size=(parse_image_size("96x64", "--size"),))
     with ImageMaker(config) as maker:
         assert maker.make(0)[0].shape == (64, 96, 3)
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from synthetic.actor import Actor
-from synthetic.film import Film
+from synthetic.capture import capture
 from synthetic.images import ImageMaker
 from synthetic.labels import HIDDEN, OUTSIDE, VISIBLE, label_people
 from synthetic.materials import Kind, Material
 from synthetic.pose import Pose
 from synthetic.props import box
 from synthetic.scene import Scene, render
-from synthetic.shot import take
+from synthetic.sensor import Sensor
 
 _GREY = Material(kind=Kind.LEATHER, colour=(0.5, 0.5, 0.5))
 
@@ -76,9 +76,9 @@ def test_keypoints_outside_the_picture_say_so(standing: Scene) -> None:
 
 
 def test_supersampling_changes_edges_and_not_labels(standing: Scene) -> None:
-    film = Film(grain=0)
-    coarse, (label,) = take(standing, film, np.random.default_rng(0), 1)
-    fine, (fine_label,) = take(standing, film, np.random.default_rng(0), 3)
+    sensor = Sensor(grain=0)
+    coarse, (label,) = capture(standing, sensor, np.random.default_rng(0), 1)
+    fine, (fine_label,) = capture(standing, sensor, np.random.default_rng(0), 3)
     assert fine.shape == coarse.shape
     assert np.abs(fine.astype(int) - coarse).mean() < 4
     assert fine_label.keypoints[:, :2] == pytest.approx(label.keypoints[:, :2], abs=0.01)

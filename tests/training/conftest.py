@@ -27,7 +27,7 @@ def people(tmp_path: Path) -> People:
 
 @pytest.fixture
 def config(tmp_path: Path, people: People) -> TrainingConfig:
-    """Six steps of a width-4 HigherHRNet with position code, at 64 pixels, into `tmp_path / "run"`."""
+    """Six steps of a width-4 HigherHRNet with position code, at 64 px, into `tmp_path / "run"`."""
     model = tmp_path / "tiny.yaml"
     keys = {
         "name": "tiny",

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs import DataError, load_keypoint_set
+from configs import ConfigError, DataError, load_keypoint_set
 from configs.training import AugmentationConfig, DataSource
 from datasets import read_labels
 from tests.training.drawn import HEIGHT, WIDTH, People, annotation
@@ -63,6 +63,75 @@ def test_joints_stay_on_their_pixels_whatever_the_augmentation(people: People) -
         assert (weight * columns).sum() / weight.sum() == pytest.approx(x, abs=0.3)
         assert (weight * rows).sum() / weight.sum() == pytest.approx(y, abs=0.3)
     assert 5 < mirrored < 35
+
+
+def dot_and_data(people: People, **changes: Any) -> PoseDataset:
+    """One image, black but for a bright dot at (70, 50), where joint 5 of its person is."""
+    joints = np.zeros((17, 3))
+    joints[5] = (70, 50, 2)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    cv2.circle(image, (70, 50), 2, (255, 255, 255), -1)
+    cv2.imwrite(str(people.folder / "0000.png"), image)
+    people.content["images"] = people.content["images"][:1]
+    people.content["annotations"] = [annotation(1, 1, joints)]
+    return dataset(people, AugmentationConfig(**{"scale_min": 1.2, "mirror": "exact", **changes}))
+
+
+def centre_of_mass(image: np.ndarray) -> tuple[float, float]:
+    weight = image[..., 0].astype(float)
+    rows, columns = np.indices(weight.shape)
+    return (weight * columns).sum() / weight.sum(), (weight * rows).sum() / weight.sum()
+
+
+def test_exactly_mirrored_joints_are_on_their_pixels_at_every_resolution(people: People) -> None:
+    """A map pixel covers whole input pixels, so a joint on input pixel x is on x / 4 at stride 4;
+    the reference's mirrored joints are 0.75 map pixels off there.
+    """
+    data = dot_and_data(people)
+    sides = set()
+    for number in range(40):
+        labels = collate([sample := data[SampleKey(0, number, 128)]]).labels
+        assert not sample.mirrored
+        side = int(labels.joints_unit[0, 0, 6, 2] > 0)
+        joint = to_map(labels.joints_unit, labels.mirrored, 128)[0, 0, 5 + side]
+        coarse = to_map(labels.joints_unit, labels.mirrored, 32)[0, 0, 5 + side]
+        torch.testing.assert_close(coarse[:2], joint[:2] / 4)
+        if 4 < joint[0] < 124 and 4 < joint[1] < 124:
+            sides.add(side)
+            assert joint[:2].tolist() == pytest.approx(centre_of_mass(sample.image), abs=0.3)
+    assert sides == {0, 1}
+
+
+def test_a_mosaic_keeps_joints_on_their_pixels_and_drops_those_cut_off(people: People) -> None:
+    data = dot_and_data(people, mosaic=1.0, scale_min=0.5, translation=0.6)
+    seen, cut_off = 0, 0
+    for number in range(40):
+        sample = data[SampleKey(0, number, 128)]
+        assert sample.image.shape == (128, 128, 3)
+        assert [mask.shape for mask in sample.masks] == [(32, 32), (64, 64)]
+        cut_off += 4 - len(sample.joints_unit)
+        for person in sample.joints_unit:
+            ((x, y, _),) = person[person[:, 2] > 0] * (128, 128, 1)
+            left, top = int(x) // 64 * 64, int(y) // 64 * 64
+            if 4 < x - left < 60 and 4 < y - top < 60:
+                seen += 1
+                quarter = sample.image[top : top + 64, left : left + 64]
+                found = centre_of_mass(quarter)
+                assert (x - left, y - top) == pytest.approx(found, abs=0.5)
+    assert seen > 60
+    assert cut_off
+
+
+def test_padding_is_supervised_only_where_asked(people: People) -> None:
+    for supervised in (False, True):
+        data = dot_and_data(people, supervise_padding=supervised, scale_max=3.0)
+        masks = [data[SampleKey(0, number, 128)].masks[0] for number in range(10)]
+        assert all(mask.all() for mask in masks) == supervised
+
+
+def test_a_mosaic_of_inexact_mirrors_is_refused() -> None:
+    with pytest.raises(ConfigError, match="needs mirror: exact"):
+        AugmentationConfig(mosaic=0.5)
 
 
 ANYWHERE = st.floats(-50, 400)

@@ -65,6 +65,8 @@ def test_a_resumed_run_has_the_losses_of_an_unbroken_one(
             )
 
 
+# torch says so where there is one core: slow, but the same batches.
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_workers_prepare_the_same_batches(config: TrainingConfig, tmp_path: Path) -> None:
     config = overlay(config, {"schedule": {"steps": 2}}, "test")
     fit(to_folder(config, tmp_path / "alone"))

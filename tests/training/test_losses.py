@@ -14,7 +14,14 @@ import torch
 from configs import ConfigError, ModelConfig
 from configs.training import LossConfig
 from training.losses import Labels, PoseLoss, heatmap_loss, position_loss, push_pull_loss
-from training.targets import MAX_PEOPLE, heatmap_targets, joint_indices, locate, to_map
+from training.targets import (
+    MAX_PEOPLE,
+    heatmap_targets,
+    joint_indices,
+    locate,
+    size_aware_sigma,
+    to_map,
+)
 
 CASES = range(5)
 
@@ -133,12 +140,12 @@ def test_the_position_code_is_free_of_loss_exactly_at_the_centres() -> None:
     positions = locate(joints, resolution)
     target = heatmap_targets(positions, 1, 17, config.sigma_px)
     tags = perfect_position_tags(joints, resolution, 32.0)
-    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(
-        0, abs=1e-6
-    )
-    assert position_loss(tags + 3, target, positions, joints, config, 32.0).item() == pytest.approx(
-        5.5, rel=1e-3
-    )
+    assert position_loss(
+        tags, target, positions, joints, config, 32.0, config.sigma_px
+    ).item() == pytest.approx(0, abs=1e-6)
+    assert position_loss(
+        tags + 3, target, positions, joints, config, 32.0, config.sigma_px
+    ).item() == pytest.approx(5.5, rel=1e-3)
 
 
 def test_a_pixel_between_two_people_belongs_to_the_nearer_one() -> None:
@@ -152,9 +159,9 @@ def test_a_pixel_between_two_people_belongs_to_the_nearer_one() -> None:
     tags[0, 0, 1] = 30 / 8
     tags[0, 0, 0, :, :22] = 20 / 8
     tags[0, 0, 0, :, 22:] = 23 / 8
-    assert position_loss(tags, target, positions, joints, config, 32.0).item() == pytest.approx(
-        0, abs=1e-6
-    )
+    assert position_loss(
+        tags, target, positions, joints, config, 32.0, config.sigma_px
+    ).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_position_code_gives_way_to_push_and_pull() -> None:
@@ -170,6 +177,30 @@ def test_the_position_code_gives_way_to_push_and_pull() -> None:
 def test_a_position_code_without_a_unit_is_refused() -> None:
     with pytest.raises(ConfigError, match="tag_unit_px"):
         PoseLoss(LossConfig(position_factor=0.5), ModelConfig(name="free", description=""))
+
+
+def test_a_peak_is_as_wide_as_its_person_is_large() -> None:
+    joints = torch.zeros(1, 2, 17, 3, dtype=torch.float64)
+    joints[0, 0, :2] = torch.tensor([[20, 20, 2], [20, 30, 1]])  # 10 map pixels from end to end
+    joints[0, 1, :2] = torch.tensor([[90, 10, 2], [30, 110, 2]])  # 100
+    positions = locate(joints, 128)
+
+    sigma = size_aware_sigma(joints, positions, base_px=1.0, growth=0.02, most_px=2.5)
+
+    assert sigma.tolist() == pytest.approx([1.2, 1.2, 2.5, 2.5])
+    target = heatmap_targets(positions, 1, 17, sigma)
+    assert target[0, 0, 20, 20] == target[0, 0, 10, 90] == 1
+    assert target[0, 0, 20, 22].item() == pytest.approx(np.exp(-4 / (2 * 1.2**2)))
+    assert target[0, 0, 10, 92].item() == pytest.approx(np.exp(-4 / (2 * 2.5**2)))
+
+
+def test_one_spread_for_all_and_the_same_spread_for_each_make_the_same_targets() -> None:
+    joints = to_map(crowd(4), torch.zeros(1, dtype=torch.bool), 64)
+    positions = locate(joints, 64)
+    each = torch.full((len(positions.x),), 2.0)
+    torch.testing.assert_close(
+        heatmap_targets(positions, 1, 17, each), heatmap_targets(positions, 1, 17, 2.0)
+    )
 
 
 def test_the_gradient_of_weighted_heatmaps_is_that_of_the_written_out_loss() -> None:

@@ -37,7 +37,7 @@ def rewrite_for_cpu(model: Any, single_precision: bool = True) -> list[str]:
 
 
 def _fold_channel_order(model: Any) -> bool:
-    """BGR stays BGR: the first convolution's weights change places instead of the pixels. 1.5 ms."""
+    """BGR stays BGR: the first convolution's weights change places instead. Saves 1.5 ms."""
     from openvino import opset13 as ops
 
     image = model.input(INPUT_NAME).get_node()

@@ -56,7 +56,7 @@ class Profile:
 
     @classmethod
     def for_run(cls, workload: Workload) -> Profile:
-        """The profile that takes whatever a run may meet, upright video too; it is fastest at 16:9."""
+        """The profile for all that a run may meet, upright video too; it is fastest at 16:9."""
         inputs = [each.input_size for image in _EXTREMES for each in workload.alignments(image)]
         heights, widths = zip(*inputs, strict=True)
         scale = 1.0 if 1.0 in workload.scales else min(workload.scales)
@@ -88,7 +88,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What TensorRT made of a node: its name, the kind of layer, and the type of its first output."""
+    """What TensorRT made of a node: name, kind of layer, and type of its first output."""
 
     name: str
     kind: str

@@ -53,8 +53,8 @@ class Library:
 
     @property
     def capabilities(self) -> list[Any]:
-        """The kinds of GPU that an engine of TensorRT-RTX can be built for; none for TensorRT, whose
-        engines are for the GPU that is there.
+        """The kinds of GPU that an engine of TensorRT-RTX can be built for; none for TensorRT,
+        whose engines are for the GPU that is there.
         """
         if self.name != "tensorrt_rtx":
             return []

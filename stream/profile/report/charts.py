@@ -29,7 +29,7 @@ def _latency(document: ProfileDocument) -> Chart | None:
     )
     return Chart(
         title="Latency over time",
-        note="From the capture of a frame to its delivery to the sinks. A column of dots is a stall.",
+        note="From the capture of a frame to its delivery. A column of dots is a stall.",
         plot=plot,
         legend=(
             ("frame", "a frame"),
@@ -105,7 +105,10 @@ def _stack(document: ProfileDocument) -> Chart | None:
     legend = [(stage_style(name), name) for name, _ in series] + [
         ("stage-waiting", "waiting between stages")
     ]
-    note = "What a frame spends in each stage, on average. infer counts from submitting an image to its result."
+    note = (
+        "What a frame spends in each stage, on average. "
+        "infer counts from submitting an image to its result."
+    )
     return Chart(title="Where the time goes", note=note, plot=plot, legend=tuple(legend))
 
 
@@ -140,7 +143,10 @@ def _queues(document: ProfileDocument) -> Chart | None:
     for name, values in line["queues"].items():
         plot.line(line["t_s"], values, stage_style(name))
     legend = tuple((stage_style(name), f"for {name}") for name in line["queues"])
-    note = "Frames that wait in front of a stage when it takes one. A queue that is always full stands before the slowest."
+    note = (
+        "Frames that wait in front of a stage when it takes one. "
+        "A queue that is always full stands before the slowest."
+    )
     return Chart(title="Queues", note=note, plot=plot, legend=legend)
 
 
@@ -176,7 +182,10 @@ def _grouping(document: ProfileDocument) -> Chart | None:
         for entry in found
     ]
     plot.dots(people, [entry["p50"] for entry in found], "stage-group", radius=3.2, titles=titles)
-    note = "What grouping takes: the dot is the median of the frames with so many people, the line reaches up to p95."
+    note = (
+        "What grouping takes: the dot is the median of the frames with so many people, "
+        "the line reaches up to p95."
+    )
     return Chart(title="People against grouping time", note=note, plot=plot)
 
 

@@ -22,7 +22,8 @@ def report(document: ProfileDocument) -> str:
         [
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+            '<meta http-equiv="Content-Security-Policy" '
+            "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             f"<title>Profile of {title}</title>",
             f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head><body><main>",
             f"<header><p>Profile</p><h1>{title}</h1><p>{escape(_run(document))}</p></header>",
@@ -32,7 +33,9 @@ def report(document: ProfileDocument) -> str:
                 for found in verdicts(document)
             ),
             *(_figure(chart) for chart in plots if chart.wide),
-            f'<div class="pair">{"".join(_figure(chart) for chart in plots if not chart.wide)}</div>',
+            '<div class="pair">',
+            *(_figure(chart) for chart in plots if not chart.wide),
+            "</div>",
             tables(document),
             "</main></body></html>\n",
         ]

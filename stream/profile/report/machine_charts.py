@@ -9,7 +9,10 @@ from stream.profile.report.svg import Plot, axis_for
 
 def _processor(document: ProfileDocument) -> Chart | None:
     cores = document["environment"]["hardware"].get("cores", "1")
-    note = f"Processor time of all threads of this process; {int(cores) * 100} % is all of the {cores} cores."
+    note = (
+        f"Processor time of all threads of this process; "
+        f"{int(cores) * 100} % is all of the {cores} cores."
+    )
     return _sensors(
         document, "Processor", note, "% of a core", {"cpu_percent": ("stage-decode", "")}
     )
@@ -21,7 +24,10 @@ def _memory(document: ProfileDocument) -> Chart | None:
 
 
 def _gpu(document: ProfileDocument) -> Chart | None:
-    note = "Share of the time in which the GPU had something to do, which says nothing of how much of it was used."
+    note = (
+        "Share of the time in which the GPU had something to do, "
+        "which says nothing of how much of it was used."
+    )
     wanted = {
         "gpu_percent": ("stage-infer", "GPU"),
         "memory_percent": ("stage-group", "memory controller"),
@@ -30,7 +36,10 @@ def _gpu(document: ProfileDocument) -> Chart | None:
 
 
 def _clocks(document: ProfileDocument) -> Chart | None:
-    note = "A clock that falls while the work stays the same is throttled, by heat or by the power mode."
+    note = (
+        "A clock that falls while the work stays the same is throttled, "
+        "by heat or by the power mode."
+    )
     wanted = {
         "gpu_mhz": ("stage-infer", "GPU"),
         "memory_mhz": ("stage-group", "memory"),

@@ -135,7 +135,8 @@ class Plot:
             top = self._row(height)
             title = f"<title>{escape(titles[index])}</title>" if titles else ""
             self._marks.append(
-                f'<rect class="bar {style}" x="{left:.1f}" y="{top:.1f}" width="{max(right - left - 1, 0.8):.1f}" '
+                f'<rect class="bar {style}" x="{left:.1f}" y="{top:.1f}" '
+                f'width="{max(right - left - 1, 0.8):.1f}" '
                 f'height="{floor - top:.1f}">{title}</rect>'
             )
         return self
@@ -151,7 +152,8 @@ class Plot:
         """A vertical line with a label at its top, `row` lines down."""
         column, end = self._column(x), self._column(x) > self._width * 0.8
         self._marks.append(
-            f'<line class="marker" x1="{column:.1f}" x2="{column:.1f}" y1="{TOP}" y2="{self._height - BOTTOM}"/>'
+            f'<line class="marker" x1="{column:.1f}" x2="{column:.1f}" '
+            f'y1="{TOP}" y2="{self._height - BOTTOM}"/>'
             f'<text class="marker" x="{column + (-4 if end else 4):.1f}" y="{TOP + 10 + 13 * row}" '
             f'text-anchor="{"end" if end else "start"}">{escape(label)}</text>'
         )
@@ -160,7 +162,8 @@ class Plot:
     def __str__(self) -> str:
         right, floor = self._width - RIGHT, self._height - BOTTOM
         parts = [
-            f'<svg viewBox="0 0 {self._width} {self._height}" role="img" aria-label="{escape(self._title)}">'
+            f'<svg viewBox="0 0 {self._width} {self._height}" role="img" '
+            f'aria-label="{escape(self._title)}">'
         ]
         for tick in self._y.ticks():
             row = self._row(tick)
@@ -168,16 +171,19 @@ class Plot:
                 f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{row:.1f}" y2="{row:.1f}"/>'
             )
             parts.append(
-                f'<text class="tick" x="{LEFT - 6}" y="{row + 3.5:.1f}" text-anchor="end">{number(tick)}</text>'
+                f'<text class="tick" x="{LEFT - 6}" y="{row + 3.5:.1f}" '
+                f'text-anchor="end">{number(tick)}</text>'
             )
         for tick in self._x.ticks(self._width // 100):
             column = self._column(tick)
             parts.append(
-                f'<text class="tick" x="{column:.1f}" y="{floor + 15}" text-anchor="middle">{number(tick)}</text>'
+                f'<text class="tick" x="{column:.1f}" y="{floor + 15}" '
+                f'text-anchor="middle">{number(tick)}</text>'
             )
         parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>')
         parts.append(
-            f'<text class="name" x="{right}" y="{floor + 30}" text-anchor="end">{escape(self._x.name)}</text>'
+            f'<text class="name" x="{right}" y="{floor + 30}" '
+            f'text-anchor="end">{escape(self._x.name)}</text>'
         )
         parts += self._marks
         parts.append(f'<text class="name" x="{LEFT}" y="{TOP - 11}">{escape(self._y.name)}</text>')

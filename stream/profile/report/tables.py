@@ -49,9 +49,13 @@ def _stage_row(figures: StageFigures | PartFigures, queue: str, *, kind: str = "
     share, busy = figures["busy_share"], ""
     if share is not None:
         width = f"width:{min(share, 1):.1%}"
-        busy = f'<span class="share"><i class="{stage_style(figures["name"])}" style="{width}"></i></span>{share:.0%}'
+        style = stage_style(figures["name"])
+        busy = f'<span class="share"><i class="{style}" style="{width}"></i></span>{share:.0%}'
     name = escape(figures["name"].split(": ")[-1])
-    return f'<tr{kind}><th>{name}</th><td>{figures["n"]}</td>{cells}<td class="left">{busy}</td><td>{queue}</td></tr>'
+    return (
+        f"<tr{kind}><th>{name}</th><td>{figures['n']}</td>{cells}"
+        f'<td class="left">{busy}</td><td>{queue}</td></tr>'
+    )
 
 
 def _slowest(document: ProfileDocument) -> str:
@@ -64,7 +68,8 @@ def _slowest(document: ProfileDocument) -> str:
         parts = list(frame["stages_ms"].items())
         waiting = max(0.0, frame["latency_ms"] - sum(length for _, length in parts))
         bar = "".join(
-            f'<i class="{stage_style(name)}" style="width:{length / longest:.2%}" title="{escape(name)} {length:.1f} ms"></i>'
+            f'<i class="{stage_style(name)}" style="width:{length / longest:.2%}" '
+            f'title="{escape(name)} {length:.1f} ms"></i>'
             for name, length in [*parts, ("waiting", waiting)]
         )
         source = (
@@ -75,9 +80,13 @@ def _slowest(document: ProfileDocument) -> str:
         rows.append(
             f"<tr><th>{escape(source)}frame "
             f"{frame['frame']}</th><td>{frame['t_s']:.2f}</td><td>{frame['latency_ms']:.1f}</td>"
-            f'<td>{frame["people"]}</td><td class="left wide"><span class="stack">{bar}</span></td></tr>'
+            f"<td>{frame['people']}</td>"
+            f'<td class="left wide"><span class="stack">{bar}</span></td></tr>'
         )
-    note = "When they were delivered, in seconds since the run began, and where their time went, in the colours of the plots."
+    note = (
+        "When they were delivered, in seconds since the run began, and where their time went, "
+        "in the colours of the plots."
+    )
     names = ("", "at s", "ms", "people", "in the stages, and waiting")
     return _section("Slowest frames", note, names, rows, left=names[-1:])
 
@@ -124,7 +133,8 @@ def _environment(document: ProfileDocument) -> str:
 
 
 def _row(name: str, cells: Iterable[object]) -> str:
-    return f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(str(cell))}</td>' for cell in cells)}</tr>"
+    rest = "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
+    return f"<tr><th>{escape(name)}</th>{rest}</tr>"
 
 
 def _section(
@@ -140,5 +150,6 @@ def _section(
     head = f"<thead><tr>{cells}</tr></thead>" if names else ""
     return (
         f"<section><h2>{title}</h2><p>{note}</p>"
-        f'<div class="scroll"><table class="{kind}">{head}<tbody>{"".join(rows)}</tbody></table></div></section>'
+        f'<div class="scroll"><table class="{kind}">{head}<tbody>{"".join(rows)}</tbody></table>'
+        "</div></section>"
     )

@@ -36,7 +36,10 @@ def _slowest(document: ProfileDocument) -> Verdict | None:
     if not document["stages"]:
         return None
     stage = max(document["stages"], key=lambda stage: stage["busy_share"])
-    takes = f"{stage['name']} takes {stage['mean']:.1f} ms a frame and is at work {stage['busy_share']:.0%} of the time"
+    takes = (
+        f"{stage['name']} takes {stage['mean']:.1f} ms a frame and is at work "
+        f"{stage['busy_share']:.0%} of the time"
+    )
     if stage["busy_share"] >= _BUSY:
         return Verdict(
             f"{takes}: it limits the frame rate, and no other stage is worth making faster first."

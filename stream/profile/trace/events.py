@@ -37,8 +37,10 @@ def slices(
     for row in _shown(rows, every):
         index, begin_ns, end_ns, source = row[0], row[1], row[2], row[3]
         yield (
-            f'{{"ph":"X","pid":{_PROCESS},"tid":{thread},"cat":"stage","name":{name},"ts":{(begin_ns - began_ns) / 1000},'
-            f'"dur":{(end_ns - begin_ns) / 1000},"args":{{"frame":{index},"source":{_label(labels, source)}}}}}'
+            f'{{"ph":"X","pid":{_PROCESS},"tid":{thread},"cat":"stage","name":{name},'
+            f'"ts":{(begin_ns - began_ns) / 1000},'
+            f'"dur":{(end_ns - begin_ns) / 1000},'
+            f'"args":{{"frame":{index},"source":{_label(labels, source)}}}}}'
         )
 
 
@@ -50,7 +52,10 @@ def under_way(
     labels = [json.dumps(source) for source in sources]
     for row in _shown(rows, every):
         index, begin_ns, end_ns, source = row[0], row[1], row[2], row[3]
-        common = f'"pid":{_PROCESS},"tid":{thread},"cat":{name},"name":{name},"id2":{{"local":"{_identity(source, index):#x}"}}'
+        common = (
+            f'"pid":{_PROCESS},"tid":{thread},"cat":{name},"name":{name},'
+            f'"id2":{{"local":"{_identity(source, index):#x}"}}'
+        )
         arguments = f'"args":{{"frame":{index},"source":{_label(labels, source)}}}'
         yield f'{{"ph":"b",{common},"ts":{(begin_ns - began_ns) / 1000},{arguments}}}'
         yield f'{{"ph":"e",{common},"ts":{(end_ns - began_ns) / 1000}}}'
@@ -109,7 +114,7 @@ def counter(
 
 
 def sampled(name: str, track: Samples, began_ns: int) -> Iterator[str]:
-    """Readings over time; `name` ends in their unit, before the name of the sensor if it has one."""
+    """Readings over time; `name` ends in their unit, before the sensor's name if it has one."""
     quantity, _, sensor = name.partition(".")
     words, _, unit = quantity.rpartition("_")
     head = f'{{"ph":"C","pid":{_PROCESS},"name":{json.dumps(f"{words} {sensor}".rstrip())},"ts":'

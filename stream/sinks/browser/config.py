@@ -33,7 +33,8 @@ class BrowserConfig:
         None,
         metavar="TEXT",
         secret=True,
-        help=f"what browsers must show before the page is served; needed beyond 127.0.0.1; better in ${_TOKEN_VARIABLE}",
+        help="what browsers must show before the page is served; needed beyond 127.0.0.1; "
+        f"better in ${_TOKEN_VARIABLE}",
     )
     record_folder: Path = option(
         Path("recordings"), metavar="FOLDER", help="where the page's record button puts videos"

@@ -221,7 +221,10 @@ class PageRequests(BaseHTTPRequestHandler):
                 latest = shown.live.next_jpeg(number, 1.0)
                 if latest is not None:
                     number, jpeg = latest
-                    head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    head = (
+                        f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
+                        f"Content-Length: {len(jpeg)}\r\n\r\n"
+                    )
                     self.wfile.write(head.encode() + jpeg + b"\r\n")
         finally:
             shown.live.watch(-1)

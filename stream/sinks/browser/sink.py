@@ -99,7 +99,7 @@ class BrowserSink:
         self._opened.recording.write(frame, people, image, latency_ms=latency_ms, drops=drops)
 
     def close(self) -> None:
-        """Finishes a recording and takes the source off; the last source takes the server with it."""
+        """Finishes a recording and takes the source off; the last source ends the server, too."""
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.recording.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,8 +41,10 @@ def test_outputs_equal_those_of_the_official_code(variant, golden_network, golde
 
 
 @pytest.mark.parametrize("file, preset", FULL_SIZE.items())
-def test_parameters_have_the_official_names_shapes_and_order(file, preset, shared: Path):
-    official = json.loads((shared / "reference" / f"state_dict_{file}.json").read_text())
+def test_parameters_have_the_official_names_shapes_and_order(file, preset, golden):
+    official = json.loads(
+        gzip.decompress(golden(f"network/state_dict_{file}.json.gz").read_bytes())
+    )
     with torch.device("meta"):
         network = load_network(preset)
 

@@ -17,7 +17,7 @@ from engine.onnx.export import export_onnx, hash_weights
 from engine.onnx.graph import PoseGraph
 from engine.onnx.metadata import read_metadata
 from engine.onnx.weights import load_exported_network
-from tests.engine.golden import TINY, randomised
+from tests.engine.golden import SMALL_LITE, TINY, randomised
 
 NAMES = ["heatmaps", "tags", "x", "y", "score", "tag"]
 
@@ -27,7 +27,7 @@ def network() -> nn.Module:
     """`lite`, which has a quarter of HRNet's layers, with weights that make maps with distinct
     peaks.
     """
-    return randomised(load_network("lite"))
+    return randomised(load_network(SMALL_LITE))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_metadata_of_another_version_is_refused(exported, tmp_path):
 
 
 @pytest.mark.parametrize("fp16_weights", [False, True])
-@pytest.mark.parametrize("model", [TINY, "lite"], ids=["hrnet", "lite"])
+@pytest.mark.parametrize("model", [TINY, SMALL_LITE], ids=["hrnet", "lite"])
 def test_the_network_can_be_taken_back_out(model, fp16_weights, tmp_path):
     network = load_network(model)  # fresh weights: many are equal, and stored once
     export_onnx(network, tmp_path / "model.onnx", fp16_weights=fp16_weights)

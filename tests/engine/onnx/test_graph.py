@@ -13,7 +13,7 @@ from configs import ConfigError
 from engine import infer_maps, load_network
 from engine.maps import MAX_CANDIDATES
 from engine.onnx.graph import PoseGraph, pick_candidates
-from tests.engine.golden import TINY, VARIANTS, randomised
+from tests.engine.golden import SMALL_LITE, TINY, VARIANTS, randomised
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -68,7 +68,7 @@ def test_candidates_are_the_highest_5x5_maxima_with_their_tags():
 
 
 def test_images_of_a_batch_do_not_touch_each_other():
-    graph = PoseGraph(randomised(load_network("lite")))
+    graph = PoseGraph(randomised(load_network(SMALL_LITE)))
     images = torch.randint(0, 255, (3, 64, 96, 3), dtype=torch.uint8)
 
     with torch.inference_mode():

@@ -111,7 +111,8 @@ from pathlib import Path
 print("ready", flush=True)
 while True:
     for letter in b"ab":
-        EngineFile(Path({str(tmp_path / "engine")!r})).write(KEY, bytes([letter]) * 3_000_000, "lite.onnx")
+        file = EngineFile(Path({str(tmp_path / "engine")!r}))
+        file.write(KEY, bytes([letter]) * 3_000_000, "lite.onnx")
 """
     seen = set()
     for delay_s in (0.0, 0.004, 0.011, 0.023, 0.031):

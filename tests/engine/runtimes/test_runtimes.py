@@ -11,9 +11,10 @@ import types
 import numpy as np
 import pytest
 import torch
-from engine.pictures import load_images
 
+from basics.demo import DEMO_CLIP
 from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
+from datasets.images import load_images
 from engine.model_source import find_model
 from engine.onnx.graph import PoseGraph
 from engine.onnx.metadata import read_metadata
@@ -148,7 +149,9 @@ def test_gpu_runtimes_agree_with_torch_on_the_cpu(name):
     except RuntimeUnavailableError as error:
         pytest.skip(str(error))
     with runtime, open_runtime(source.path, source.metadata, "torch_cpu") as reference:
-        parity = measure_parity(runtime, reference, load_images(), source.metadata.input_size)
+        parity = measure_parity(
+            runtime, reference, load_images([DEMO_CLIP]), source.metadata.input_size
+        )
         assert not TOLERANCES[runtime.precision].exceeded_by(parity)
 
 
@@ -158,7 +161,9 @@ def test_half_precision_of_the_shipped_weights_is_within_its_tolerance():
     halved = open_runtime(source.path, source.metadata, "torch_cpu")
     halved._graph = PoseGraph(load_exported_network(source.path).half(), 2)
     with reference, halved:
-        parity = measure_parity(halved, reference, load_images()[:1], source.metadata.input_size)
+        parity = measure_parity(
+            halved, reference, load_images([DEMO_CLIP])[:1], source.metadata.input_size
+        )
     assert parity.heatmap_max > 1e-4
     assert not TOLERANCES["fp16"].exceeded_by(parity)
 

@@ -7,21 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from basics.demo import DEMO_CLIP
+from datasets.images import load_images
+from engine.model_source import find_model
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import open_runtime
-from engine.verify.maps import TOLERANCES, Parity, measure_parity
-
-PERFECT = Parity(
-    images=1,
-    heatmap_max=0,
-    heatmap_mean=0,
-    tag_max=0,
-    tag_mean=0,
-    peaks=100,
-    peaks_lost=0,
-    peaks_gained=0,
-    peak_drift_px=0,
-)
+from engine.verify.maps import TOLERANCES, measure_parity
+from tests.engine.verify.samples import PERFECT
 
 
 @pytest.fixture
@@ -36,16 +28,42 @@ def images(count):
     ]
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
-def test_single_precision_runtimes_are_within_tolerance_of_torch(name, lite_onnx, reference):
+# The shipped weights on photographs: tolerances are those of heatmaps in 0..1.
+@pytest.mark.parametrize(
+    ("name", "precision"), [("onnxruntime", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")]
+)
+def test_runtimes_are_within_the_tolerance_of_their_precision(name, precision):
     pytest.importorskip(name)
-    with open_runtime(lite_onnx, reference.metadata, name, "fp32") as runtime:
-        parity = measure_parity(runtime, reference, images(3), 64)
+    source = find_model("lite")
+    with (
+        open_runtime(source.path, source.metadata, name, precision) as runtime,
+        open_runtime(source.path, source.metadata, "torch_cpu") as reference,
+    ):
+        photographs = load_images([DEMO_CLIP])
+        parity = measure_parity(runtime, reference, photographs, source.metadata.input_size)
 
-    assert parity.images == 3
+    assert parity.images == 4
     assert parity.peaks > 100
     assert parity.heatmap_mean > 0  # it was not torch that ran twice
-    assert not TOLERANCES["fp32"].exceeded_by(parity), parity
+    assert not TOLERANCES[precision].exceeded_by(parity), parity
+
+
+def test_tags_are_compared_where_they_are_read(lite_onnx, reference):
+    with open_runtime(lite_onnx, reference.metadata, "torch_cpu") as other:
+        result = other.result
+
+        def with_another_tag(ticket):
+            slot = result(ticket)
+            seen = slot.score[0, 3] > 0.1
+            slot.tags[0, 3, 0] += shift[0]
+            slot.tags[0, 3, 0][slot.y[0, 3][seen], slot.x[0, 3][seen]] += shift[1]
+            return slot
+
+        other.result = with_another_tag
+        shift = (5.0, -5.0)  # everywhere but at peaks
+        assert measure_parity(other, reference, images(1), 64).tag_max < 1e-3
+        shift = (0.0, 0.5)  # at peaks alone
+        assert measure_parity(other, reference, images(1), 64).tag_max == pytest.approx(0.5, 1e-3)
 
 
 def test_images_of_one_size_share_a_slot(lite_onnx, reference, monkeypatch):
@@ -71,14 +89,19 @@ def test_a_lower_precision_is_seen(lite_onnx, reference):
     assert "heatmaps differ by" in TOLERANCES["fp32"].exceeded_by(parity)
 
 
-def test_on_real_images_no_peak_is_lost(lite_onnx, reference, shared):
+def test_on_real_images_no_peak_is_lost():
     cv2 = pytest.importorskip("cv2")
-    capture = cv2.VideoCapture(str(shared / "media" / "vtest.avi"))
+    capture = cv2.VideoCapture(str(DEMO_CLIP))
     seen, frame = capture.read()
     assert seen
-    with open_runtime(lite_onnx, reference.metadata, "onnxruntime") as runtime:
+    source = find_model("lite")
+    with (
+        open_runtime(source.path, source.metadata, "onnxruntime") as runtime,
+        open_runtime(source.path, source.metadata, "torch_cpu") as reference,
+    ):
         parity = measure_parity(runtime, reference, [frame], 256)
 
+    assert parity.peaks > 20
     assert parity.peaks_lost == parity.peaks_gained == 0
     assert parity.peak_drift_px == 0
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.verify.maps import TOLERANCES
 from engine.verify.people import PeopleComparison, PeopleParity
-from tests.engine.verify.test_maps import PERFECT
+from tests.engine.verify.samples import PERFECT
 
 
 def person(x, y, size=100.0, joints=5):

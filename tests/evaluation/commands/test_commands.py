@@ -321,9 +321,9 @@ def test_bad_input_is_one_line_and_exit_code_2(
     without_area = tmp_path / "without_area.json"
     without_area.write_text(json.dumps(content))
     places = {
-        "without_area": without_area,
-        "labels": written.annotations, "images": written.images, "preset": preset, "weights": weights,
-        "crowd": crowd, "crowdweights": crowdweights, "tmp": tmp_path,
+        "without_area": without_area, "labels": written.annotations, "images": written.images,
+        "preset": preset, "weights": weights, "crowd": crowd, "crowdweights": crowdweights,
+        "tmp": tmp_path,
     }  # fmt: skip
     assert main([argument.format(**places) for argument in arguments.split()]) == 2
     said = capsys.readouterr()

@@ -159,9 +159,8 @@ def test_the_table_and_the_plot_are_made_from_stored_rows(tmp_path: Path) -> Non
         said.append,
     )
     assert said[0] == (tmp_path / "t.md").read_text()
-    assert [line.endswith("| best   |") for line in said[0].splitlines() if line.startswith("| ") and "384" in line] == [
-        True, True, False,
-    ]  # fmt: skip
+    rows = [line for line in said[0].splitlines() if line.startswith("| ") and "384" in line]
+    assert [row.endswith("| best   |") for row in rows] == [True, True, False]
     picture = cv2.imread(str(tmp_path / "p.png"))
     assert picture is not None
     assert picture.std() > 5
@@ -269,9 +268,7 @@ def _die_unless_alone(runtime: str) -> Outcome:
     return Outcome([row("speed", setting(runtime=runtime))], able=1)
 
 
-def test_several_runtimes_get_processes_of_their_own_and_one_that_dies_costs_the_others_nothing() -> (
-    None
-):
+def test_runtimes_get_processes_of_their_own_and_one_that_dies_costs_the_others_nothing() -> None:
     said: list[str] = []
     rows = measure_apart(_die_unless_alone, ["tensorrt", "openvino"], said.append)
     assert [of.setting.runtime for of in rows] == ["openvino"]

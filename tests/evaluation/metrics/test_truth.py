@@ -74,7 +74,7 @@ def write_lines(path: Path, *entries: Any) -> Path:
     return path
 
 
-HEADER = {"schema": "higherhrnet-stream/records/1", "keypoint_set": "coco"}
+HEADER = {"schema": "higherhrnet-stream/records/2", "keypoint_set": "coco"}
 
 
 def test_files_are_read_as_they_are_written(

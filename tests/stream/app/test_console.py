@@ -9,11 +9,7 @@ from stream.pipeline.progress import Progress
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import StageStatistics
 from stream.sources import SourceHealth
-
-
-def terminal() -> tuple[Console, io.StringIO]:
-    text = io.StringIO()
-    return Console(file=text, force_terminal=True, width=100), text
+from tests.support.console import terminal
 
 
 def tell(frames: int, elapsed_s: float, *, expected: int | None = 100, drops: int = 0) -> Progress:

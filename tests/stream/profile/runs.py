@@ -26,14 +26,14 @@ FACTS = RunFacts(
     sources=(SourceInfo(name="clip.mp4", width=640, height=480, fps=25.0),),
 )
 ENVIRONMENT = Environment(
-    began="2026-11-22T20:00:00+00:00", versions={"python": "3.11"}, hardware={"cpu": "a <fast> one", "cores": "2"}, power={},
-    load_average=0.1,
+    began="2026-11-22T20:00:00+00:00", versions={"python": "3.11"},
+    hardware={"cpu": "a <fast> one", "cores": "2"}, power={}, load_average=0.1,
 )  # fmt: skip
 
 
 @dataclass
 class KnownRun:
-    """Frames that go through decode, infer, group and write, each in the time that `spend` is told."""
+    """Frames that go through decode, infer, group and write, each as long as `spend` is told."""
 
     capacity: int = 1 << 16
     recorder: Recorder = field(init=False)

@@ -22,8 +22,8 @@ from stream import LATEST, PipelineConfig
 from stream.profile.command import shown_command
 from stream.profile.config import ProfileConfig
 from stream.sinks import BrowserConfig, VideoConfig
+from tests.support.commands import ENVIRONMENT, assert_one_line_error, command, run
 from tests.support.media import make_clip
-from tests.test_run_stream import ENVIRONMENT, assert_one_line_error, command, run
 
 SCHEMA = json.loads(
     resources.files("stream.profile").joinpath("schema.json").read_text(encoding="utf-8")

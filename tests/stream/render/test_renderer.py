@@ -14,7 +14,6 @@ from hypothesis.extra import numpy as hnp
 from configs import load_keypoint_set
 from configs.errors import ConfigError
 from grouping import People
-from stream.render.identity import PersonIds
 from stream.render.renderer import RenderConfig, Renderer, Status, make_skeleton
 from stream.render.skeleton import capsule
 from stream.render.text import draw_glyphs, text_codes
@@ -175,39 +174,21 @@ def test_the_same_person_keeps_the_colour_when_the_order_changes():
     images = []
     for order in ((0, 1), (1, 0)):
         images.append(np.full((HEIGHT, WIDTH, 3), 128, np.uint8))
-        renderer.draw(images[-1], people_of(*(places[index] for index in order)))
+        people = people_of(*(places[index] for index in order))
+        renderer.draw(images[-1], replace(people, ids=np.array(order) + 7))
     assert (images[0] == images[1]).all()
 
 
-def test_numbers_follow_people_who_walk_past_each_other():
-    ids = PersonIds(17)
-    seen = []
-    for step in range(60):
-        left, right = standing(60 + 3.4 * step, 60), standing(260 - 3.4 * step, 75, height=120)
-        pair = (left, right) if step % 2 else (right, left)
-        numbers = ids.assign(np.stack(pair), 0.2)
-        seen.append(tuple(numbers if step % 2 else numbers[::-1]))
-    assert set(seen) == {seen[0]}
-
-
-def test_somebody_new_gets_a_new_number_and_absence_is_forgiven():
-    ids = PersonIds(17)
-    [first] = ids.assign(standing(80)[None], 0.2)
-    for _ in range(10):
-        assert len(ids.assign(np.zeros((0, 17, 3), np.float32), 0.2)) == 0
-    again, new = ids.assign(np.stack((standing(84), standing(250))), 0.2)
-    assert again == first
-    assert new != first
-
-
-def test_many_people_over_a_long_time_never_share_a_number():
-    ids = PersonIds(17)
-    generator = np.random.default_rng(1)
-    for _ in range(200):
-        numbers = ids.assign(
-            generator.random((150, 17, 3), np.float32) * np.float32([4000, 4000, 1]), 0.2
-        )
-        assert len(set(numbers.tolist())) == 150
+def test_somebody_unknown_has_no_number_and_leaves_no_trail():
+    options = RenderConfig(skeletons=False, boxes=False, ids=True, trails=3, status=False)
+    renderer = Renderer(COCO, options=options)
+    people = replace(people_of(standing(80)), ids=np.array([-1]))
+    image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    for _ in range(4):
+        renderer.draw(image, people)
+    assert not changed(image).any()
+    renderer.draw(image, replace(people, ids=np.array([1])))
+    assert changed(image).any()
 
 
 def test_a_black_background_shows_nothing_of_the_image():
@@ -262,7 +243,7 @@ def test_trails_show_where_hands_and_feet_were():
     renderer = Renderer(COCO, options=RenderConfig(trails=10, skeletons=False))
     for step in range(10):
         image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
-        renderer.draw(image, people_of(standing(60 + 15 * step)))
+        renderer.draw(image, replace(people_of(standing(60 + 15 * step)), ids=np.array([3])))
     seen = changed(image)
     ankle_row = round(float(standing(0)[15, 1]))
     assert seen[ankle_row - 2 : ankle_row + 3, 90:190].any(axis=0).mean() > 0.9

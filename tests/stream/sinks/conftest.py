@@ -35,7 +35,7 @@ def source_info() -> SourceInfo:
 
 @pytest.fixture
 def write_all() -> Callable[..., None]:
-    """Writes frames to a sink the way the pipeline does: open, write each, close whatever happened."""
+    """Writes frames to a sink as the pipeline does: open, write each, close whatever happened."""
 
     def write(
         sink: Sink, source: SourceInfo, run: RunInfo, frames: Iterator[Frame], people: int = 2

@@ -23,7 +23,7 @@ from configs.errors import ConfigError, SinkError
 from stream.render.config import RenderConfig
 from stream.sinks import BrowserConfig, Controls, make_sinks
 from stream.sinks.browser import BrowserSink
-from tests.stream.sinks.samples import make_frames, make_people, read_index, video_times
+from tests.stream.sinks.samples import VALIDATOR, make_frames, make_people, read_index, video_times
 from tests.support.chromium import browser
 
 TOKEN = "0123456789abcdef-token"
@@ -156,8 +156,6 @@ def next_image(reply):
 
 
 def test_records_come_as_events_in_the_format_of_json_lines(serve):
-    from tests.stream.sinks.test_json_lines import VALIDATOR
-
     with asked(serve(), "/api/records") as reply:
         assert reply.headers["Content-Type"] == "text/event-stream"
         lines = (reply.readline() for _ in range(20))
@@ -301,9 +299,20 @@ def test_other_names_of_this_machine_are_not_answered(serve, host):
 
 
 @pytest.mark.parametrize(
-    "path", ["/../options.py", "/page/../../sink.py", "/..%2f..%2fsink.py", "//etc/passwd", "/page.js/", "/video?source=-1",
-             "/video?source=9", "/video?source=1e9", "/video?source=%00", "/image?source=9999999999999999"],
-)  # fmt: skip
+    "path",
+    [
+        "/../config.py",
+        "/page/../../sink.py",
+        "/..%2f..%2fsink.py",
+        "//etc/passwd",
+        "/page.js/",
+        "/video?source=-1",
+        "/video?source=9",
+        "/video?source=1e9",
+        "/video?source=%00",
+        "/image?source=9999999999999999",
+    ],
+)
 def test_only_what_is_listed_is_served(serve, path):
     assert status_of(serve(run=False), path) in (404, 400)
 
@@ -328,10 +337,11 @@ def test_bodies_that_make_no_sense_are_refused(serve, body, headers, expected):
 
 
 WORDS = (
-    b"GET ", b"POST ", b"HEAD ", b"/ ", b"/video?source=", b"/api/login ", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/9.9", b"\r\n",
-    b"Host: 127.0.0.1", b"Content-Length: 5", b"Content-Length: 99999999999", b"Cookie: pose_stream=", b"Expect: 100-continue",
-    b"\x00", b"\xff\xfe", b": ", b"A" * 70_000, b"%", b"?", b"#", b"//[", b"{}", b"Upgrade: x", b"Authorization: Bearer ",
-    b"\n",
+    b"GET ", b"POST ", b"HEAD ", b"/ ", b"/video?source=", b"/api/login ",
+    b"HTTP/1.1", b"HTTP/1.0", b"HTTP/9.9", b"\r\n", b"Host: 127.0.0.1",
+    b"Content-Length: 5", b"Content-Length: 99999999999", b"Cookie: pose_stream=",
+    b"Expect: 100-continue", b"\x00", b"\xff\xfe", b": ", b"A" * 70_000, b"%", b"?", b"#", b"//[",
+    b"{}", b"Upgrade: x", b"Authorization: Bearer ", b"\n",
 )  # fmt: skip
 
 

@@ -15,8 +15,7 @@ import cv2
 import pytest
 
 from stream.sinks import make_sinks
-from tests.stream.sinks.samples import TIME_BASE, make_frames, read_index, vfr_stamps
-from tests.stream.sinks.test_video import frames_of
+from tests.stream.sinks.samples import TIME_BASE, frames_of, make_frames, read_index, vfr_stamps
 from tests.support.chromium import browser
 
 needs_ffprobe = pytest.mark.skipif(

@@ -21,8 +21,15 @@ from stream.sinks.arrays import ArraysSink, assemble, columns_folder
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.openpose import COCO_18, OpenPoseSink, as_coco_18, coco_18_columns
 from stream.sinks.table import TableSink
-from tests.stream.sinks.samples import HEIGHT, WIDTH, make_frames, make_people, vfr_stamps
-from tests.stream.sinks.test_video import FULL_DISK, REPOSITORY
+from tests.stream.sinks.samples import (
+    FULL_DISK,
+    HEIGHT,
+    REPOSITORY,
+    WIDTH,
+    make_frames,
+    make_people,
+    vfr_stamps,
+)
 
 FRAMES = 12
 
@@ -51,9 +58,17 @@ def ground_truth() -> dict:
             visible = np.where(joints[:, 2] > 0, 2, 0)
             flat = np.column_stack((joints[:, :2], visible)).ravel().tolist()
             annotations.append(
-                {"id": 1 + frame * 2 + person, "image_id": frame, "category_id": 1, "keypoints": flat, "iscrowd": 0,
-                 "num_keypoints": int((visible > 0).sum()), "bbox": [0, 0, WIDTH, HEIGHT], "area": WIDTH * HEIGHT}
-            )  # fmt: skip
+                {
+                    "id": 1 + frame * 2 + person,
+                    "image_id": frame,
+                    "category_id": 1,
+                    "keypoints": flat,
+                    "iscrowd": 0,
+                    "num_keypoints": int((visible > 0).sum()),
+                    "bbox": [0, 0, WIDTH, HEIGHT],
+                    "area": WIDTH * HEIGHT,
+                }
+            )
     images = [{"id": frame, "width": WIDTH, "height": HEIGHT} for frame in range(FRAMES)]
     return {
         "info": {},
@@ -139,7 +154,7 @@ def test_a_table_has_a_row_for_every_joint_found(tmp_path, source_info, run_info
     write_all(TableSink(str(path)), source_info, run_info, make_frames(vfr_stamps(FRAMES)))
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "time_s", "person", "joint", "x", "y", "score"]
+    assert list(rows[0]) == ["frame", "time_s", "person", "id", "joint", "x", "y", "score"]
     people = [make_people(2, seed=frame) for frame in range(FRAMES)]
     assert len(rows) == sum(int((item.keypoints[..., 2] > 0.00005).sum()) for item in people)
     for row in rows[::17]:
@@ -229,7 +244,7 @@ def test_a_full_disk_leaves_records_that_parse(tmp_path, output):
     if output.endswith(".json"):
         assert len(json.loads(path.read_text())) > 100
     else:
-        assert all(len(row) == 7 for row in csv.reader(path.read_text().splitlines()))
+        assert all(len(row) == 8 for row in csv.reader(path.read_text().splitlines()))
         assert path.read_text().endswith("\n")
 
 

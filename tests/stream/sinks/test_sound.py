@@ -1,5 +1,5 @@
-"""Sound never stops frames: whatever its packets do, every frame is in the output at its time, and the
-sound that can be there is there in step.
+"""Sound never stops frames: whatever its packets do, every frame is in the output at its time, and
+the sound that can be there is there in step.
 """
 
 from __future__ import annotations

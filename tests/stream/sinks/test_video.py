@@ -23,18 +23,21 @@ from stream.sinks import VideoConfig
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video import VideoSink
 from tests.stream.sinks.samples import (
+    FULL_DISK,
     HEIGHT,
+    REPOSITORY,
     TIME_BASE,
     WIDTH,
     audio_packets,
+    frames_of,
     make_frames,
     make_people,
     read_index,
+    replace_time,
     vfr_stamps,
     video_times,
 )
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 # Matroska knows milliseconds and nothing finer (FFmpeg's muxer), everything else the source's own
 # ticks.
 TICK = {".mp4": Fraction(0), ".mov": Fraction(0), ".mkv": Fraction(1, 1000)}
@@ -65,11 +68,6 @@ def test_odd_time_bases_are_kept(tmp_path, source_info, run_info, write_all, tim
     ]
     write_all(VideoSink(str(path)), replace(source_info, time_base=time_base), run_info, frames)
     assert video_times(path) == [pts * time_base for pts in stamps]
-
-
-def replace_time(frame, pts, time_base):
-    frame.pts, frame.time_base, frame.time_s = pts, time_base, float(pts * time_base)
-    return frame
 
 
 def test_an_arbitrary_clock_is_taken_off(tmp_path, source_info, run_info, write_all):
@@ -140,11 +138,6 @@ def test_audio_ends_with_the_video_when_the_run_stops_early(
             if packet.pts is not None
         ][-1]
     assert Fraction(35, 100) < last < Fraction(40, 100)
-
-
-def frames_of(source, count):
-    for index, frame in enumerate(make_frames([index * 3600 for index in range(count)])):
-        yield replace_time(frame, index * 512, source.time_base)
 
 
 def test_audio_that_the_container_refuses_does_not_cost_the_video(
@@ -219,7 +212,9 @@ from configs import load_keypoint_set
 from stream.frame import SourceInfo
 from stream.sinks import RunInfo, make_sinks
 run = RunInfo(model="m", runtime="r", precision="fp32", keypoint_set=load_keypoint_set("coco"))
-source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE, audio_path=sys.argv[1])
+source = SourceInfo(
+    name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE, audio_path=sys.argv[1]
+)
 sinks = make_sinks(sys.argv[2:])
 for sink in sinks:
     sink.open(source, run)
@@ -250,32 +245,6 @@ def test_a_killed_run_leaves_a_video_that_plays(tmp_path, clip_with_audio, suffi
     assert times == [Fraction(index, 25) for index in range(len(times))]
     assert len(audio_packets(paths[0])) > 50
     assert Path(paths[1]).read_bytes().endswith(b"}\n")
-
-
-FULL_DISK = """
-import resource, sys
-from tests.stream.sinks.samples import *
-from configs import load_keypoint_set
-from configs.errors import SinkError
-from stream.frame import SourceInfo
-from stream.sinks import RunInfo, make_sinks
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
-run = RunInfo(model="m", runtime="r", precision="fp32", keypoint_set=load_keypoint_set("coco"))
-source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT, fps=25.0, time_base=TIME_BASE)
-[sink] = make_sinks(sys.argv[1:])
-sink.open(source, run)
-try:
-    for frame in make_frames([3600 * index for index in range(3000)]):
-        sink.write(frame, make_people(3), frame.image, latency_ms=1.0, drops=0)
-except SinkError as error:
-    print(error)
-else:
-    print("no error")
-try:
-    sink.close()
-except SinkError:
-    pass
-"""
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".jsonl"])

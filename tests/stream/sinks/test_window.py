@@ -13,8 +13,7 @@ import pytest
 from stream.render.config import OVERLAYS
 from stream.sinks import make_sinks
 from stream.sinks.window import OVERLAY_KEYS, WindowSink
-from tests.stream.sinks.samples import make_frames, make_people, vfr_stamps
-from tests.stream.sinks.test_video import REPOSITORY
+from tests.stream.sinks.samples import REPOSITORY, make_frames, make_people, vfr_stamps
 
 
 def test_without_a_display_it_is_off_and_says_so(
@@ -85,8 +84,8 @@ def test_keys_take_a_screenshot_toggle_and_quit(tmp_path):
                 lines = iter(process.stdout.readline, "")
                 assert any("showing" in line for line in lines)
                 for key in ("b", "s", "q"):
-                    subprocess.run(["xdotool", "search", "--name", "watched", "key", "--window", "%1", key],
-                                   env=environment, check=True)  # fmt: skip
+                    press = ["xdotool", "search", "--name", "watched", "key", "--window", "%1", key]
+                    subprocess.run(press, env=environment, check=True)
                     time.sleep(0.3)
                 rest, _ = process.communicate(timeout=20)
         finally:

@@ -183,7 +183,7 @@ def test_a_file_that_is_cut_off_gives_what_came_before_and_says_so(
     assert found[:-1] == list(range(len(found) - 1))  # the image at the cut itself may be damaged
     if (
         name != "clip.ts"
-        # a transport stream announces no length and has no end: it cannot be told that it was longer
+        # a transport stream announces no length and has no end: who knows that it was longer?
     ):
         assert "ends early" in caplog.text or "damaged" in caplog.text
 

@@ -42,7 +42,7 @@ QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 seconds at 30 fps with a key frame every half second, as cameras send them: no B-frames."""
+    """60 seconds at 30 fps with a key frame every half second, as cameras send: no B-frames."""
     path = tmp_path_factory.mktemp("camera") / "clip.mp4"
     return make_clip(
         path, frames=1800, fps=30, gop=15, options={"tune": "zerolatency", "preset": "ultrafast"}

@@ -108,7 +108,10 @@ def test_the_test_pattern_comes_at_its_own_pace() -> None:
 
 def test_a_video_can_be_piped_in(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.ts", frames=40)
-    code = "from stream.sources import open_source\nwith open_source('-') as source: print(sum(1 for _ in source), source.name)"
+    code = (
+        "from stream.sources import open_source\n"
+        "with open_source('-') as source: print(sum(1 for _ in source), source.name)"
+    )
     for content, expected in ((clip.read_bytes(), "40 standard input"), (b"text\n" * 500, "")):
         command = [sys.executable, "-c", code]
         result = subprocess.run(
@@ -116,3 +119,17 @@ def test_a_video_can_be_piped_in(tmp_path: Path) -> None:
         )
         assert result.stdout.decode().strip() == expected, result.stderr.decode()
         assert expected or b"standard input" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "password", ["hunter2", "hunter2#x", "a?b", "a/b", "p@ss", "a/b#c", "#?@:"]
+)
+@pytest.mark.parametrize("rest", ["127.0.0.1/live", "camera:554/1?token=s3cret", "[::1]:554/x#y"])
+def test_no_character_of_a_password_is_shown(password: str, rest: str) -> None:
+    shown = display_name(f"rtsp://admin:{password}@{rest}")
+    assert shown == f"rtsp://{rest.split('?')[0].split('#')[0]}"
+
+
+def test_a_query_with_an_at_sign_is_left_out() -> None:
+    assert display_name("http://host:80/live?mail=a@b") == "http://host:80/live"
+    assert display_name("http://[::1]:80/live?mail=a@b") == "http://[::1]:80/live"

@@ -78,7 +78,7 @@ def test_a_clock_that_starts_again_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_stream_joined_between_key_frames_begins_with_the_next_one(tmp_path: Path) -> None:
-    """As a camera does that is joined in mid-stream, or a transport stream that was cut somewhere."""
+    """As a camera does that is joined in mid-stream, or a transport stream that was cut."""
     whole = make_clip(tmp_path / "whole.ts", frames=60, gop=10, options={"bf": "0"})
     with av.open(str(whole)) as source, av.open(str(tmp_path / "joined.ts"), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])

@@ -38,7 +38,7 @@ def group(folder: Path) -> list[bytes]:
 
 
 def piece(path: Path, group: list[bytes], start: int, steps: list[int]) -> bytes:
-    """A transport stream of one group that begins at `start` ticks; `steps` are from frame to frame."""
+    """A transport stream of one group that begins at `start` ticks; `steps`: between frames."""
     with (
         av.open(str(path.parent / "group.mkv")) as template,
         av.open(str(path), "w", format="mpegts", options={"mpegts_copyts": "1"}) as container,
@@ -179,7 +179,7 @@ def test_250_files_with_time_stamps_that_are_wrong_repeated_or_put_back(folder: 
 def test_frames_of_an_avi_with_b_frames_are_evenly_spaced_and_none_is_missed(
     tmp_path: Path,
 ) -> None:
-    """AVI says when a frame is decoded, not when it is shown; and counts packets without a frame."""
+    """AVI says when a frame is decoded, not when it is shown, and counts packets without one."""
     clip = make_clip(tmp_path / "clip.avi", frames=60, options={"bf": "3", "b-adapt": "0"})
     with open_source(str(clip)) as source:
         frames = list(source)

@@ -1,4 +1,4 @@
-"""The TensorRT engine that is there is taken if it fits; otherwise another is built, and said aloud."""
+"""The TensorRT engine that is there is taken if it fits; otherwise one is built, and said aloud."""
 
 from __future__ import annotations
 

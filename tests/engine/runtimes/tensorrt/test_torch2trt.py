@@ -28,7 +28,8 @@ def library(name, version):
         (
             "tensorrt",
             "11.4.1",
-            r"builder flags that TensorRT 11\.4\.1 no longer has: take --builder parser, or TensorRT 10",
+            r"builder flags that TensorRT 11\.4\.1 no longer has: "
+            r"take --builder parser, or TensorRT 10",
         ),
         (
             "tensorrt_rtx",

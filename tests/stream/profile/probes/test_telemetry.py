@@ -15,7 +15,7 @@ from stream.profile.probes.nvml import nvml_probe
 from stream.profile.probes.process import ProcessProbe
 from stream.profile.probes.tegra import tegra_probe
 from stream.profile.probes.telemetry import Probe, Telemetry
-from tests.stream.profile.probes.test_tegrastats import AGX_ORIN, ORIN_NANO
+from tests.stream.profile.probes.boards import AGX_ORIN, ORIN_NANO
 
 
 class CountingProbe:

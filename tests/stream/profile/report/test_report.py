@@ -11,9 +11,9 @@ from stream.profile.report.charts import charts
 from stream.profile.report.html import report
 from stream.profile.report.terminal import profile_tables
 from stream.profile.report.verdicts import verdicts
-from tests.stream.app.test_console import terminal
 from tests.stream.profile.runs import ENVIRONMENT, FACTS, KnownRun, a_run, machine
 from tests.support.chromium import browser
+from tests.support.console import terminal
 
 
 def figures_of(
@@ -190,10 +190,14 @@ def test_a_browser_shows_it_without_a_complaint(tmp_path: Path, theme: str) -> N
         ink, paper = (sum(map(int, colour)) for colour in colours)
         assert (ink < paper) == (theme == "light")
         outside = page.evaluate(
-            """[...document.querySelectorAll('svg')].flatMap(svg => [...svg.querySelectorAll('text')].filter(text => {
-                const inner = text.getBoundingClientRect(), outer = svg.getBoundingClientRect();
-                return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
-            })).map(text => text.textContent).join()"""
+            """[...document.querySelectorAll('svg')].flatMap(svg => {
+                const outer = svg.getBoundingClientRect();
+                return [...svg.querySelectorAll('text')].filter(text => {
+                    const inner = text.getBoundingClientRect();
+                    return inner.left < outer.left - 1 || inner.right > outer.right + 1
+                        || inner.bottom > outer.bottom + 1;
+                });
+            }).map(text => text.textContent).join()"""
         )
         assert outside == "", "labels that are cut off"
         page.call(

@@ -51,9 +51,9 @@ class PerfettoPage:
         self.page.evaluate(
             f"""window.answer = null; (async () => {{
                 const found = await window.ctx.engine.query({json.dumps(sql)});
-                const rows = [];
+                const rows = [], names = found.columns();
                 for (const it = found.iter({{}}); it.valid(); it.next())
-                    rows.push(Object.fromEntries(found.columns().map(name => [name, String(it.get(name))])));
+                    rows.push(Object.fromEntries(names.map(name => [name, String(it.get(name))])));
                 window.answer = JSON.stringify(rows);
             }})().catch(error => window.answer = JSON.stringify([{{error: String(error)}}]))"""
         )

@@ -1,4 +1,4 @@
-"""One picture of a scene with its labels, supersampled if wanted."""
+"""One image of a scene with its labels, supersampled if wanted."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from synthetic.film import Film, develop
 from synthetic.labels import Label, label_people
 from synthetic.scene import Scene, render
+from synthetic.sensor import Sensor, expose
 
 
-def take(
-    scene: Scene, film: Film, rng: np.random.Generator, supersampling: int = 1
+def capture(
+    scene: Scene, sensor: Sensor, rng: np.random.Generator, supersampling: int = 1
 ) -> tuple[NDArray[np.uint8], list[Label]]:
-    """The picture (h, w, 3) uint8 BGR of the size that the camera says, and a label for every
+    """The image (h, w, 3) uint8 BGR of the size that the camera says, and a label for every
     actor.
     """
     if supersampling == 1:
         rendering = render(scene)
         labels = label_people(rendering, scene.actors)
-        return develop(rendering, film, rng), labels
+        return expose(rendering, sensor, rng), labels
     width, height = scene.camera.width, scene.camera.height
     large = (width * supersampling, height * supersampling)
     fine = replace(
@@ -39,4 +39,4 @@ def take(
     smooth = replace(
         rendering, image=np.asarray(small, np.float32), edges=np.zeros((height, width), np.uint8)
     )
-    return develop(smooth, film, rng), labels
+    return expose(smooth, sensor, rng), labels

@@ -10,7 +10,6 @@ from synthetic.actor import Actor
 from synthetic.bodies import BodyLibrary
 from synthetic.camera import Camera
 from synthetic.clothes import Figure
-from synthetic.film import Film
 from synthetic.ground import Ground
 from synthetic.light import Light
 from synthetic.materials import Kind, Material
@@ -19,12 +18,13 @@ from synthetic.photos import Image, PhotoLibrary
 from synthetic.postures import Posture, random_posture
 from synthetic.props import Prop, ball, box, chair, cylinder
 from synthetic.scene import Scene
+from synthetic.sensor import Sensor
 from synthetic.textures import SIZE_PX, build_atlas, to_linear
 from synthetic.wardrobe import Palette, random_colour, random_person
 
 _PEOPLE = np.array(
     [0.24, 0.22, 0.17, 0.13, 0.09, 0.07, 0.05, 0.03]
-)  # shares of pictures with 1 to 8 people
+)  # shares of images with 1 to 8 people
 _CLEARANCE_M = 0.5
 _PLACING_TRIES = 30
 _GROUND_SLOT, _PRINT_SLOTS = 0, (1, 2)
@@ -81,9 +81,9 @@ def random_scene(
     )
 
 
-def random_film(rng: np.random.Generator) -> Film:
+def random_sensor(rng: np.random.Generator) -> Sensor:
     tint = rng.normal(0, 0.04, 3)
-    return Film(
+    return Sensor(
         exposure=float(np.exp(rng.normal(0, 0.18))),
         balance=(1 + float(tint[0]), 1 + float(tint[1]), 1 + float(tint[2])),
         contrast=float(rng.uniform(0.85, 1.2)),
@@ -109,7 +109,7 @@ def _frame(width: int, height: int, rng: np.random.Generator) -> tuple[Camera, l
     largest = 1.7 if count < 4 else 0.9
     share = float(
         np.exp(rng.uniform(np.log(0.28), np.log(largest)))
-    )  # of the picture's height, for a standing adult
+    )  # of the image's height, for a standing adult
     distance_m = float(np.clip(view.focal_px * 1.7 / (share * height), 0.9, 25))
     aim_m = rng.uniform(0.9, 1.5) if share > 0.9 else rng.uniform(0.5, 1.4)
     camera = replace(
@@ -147,7 +147,7 @@ def _photo(width: int, height: int, backgrounds: Backgrounds, rng: np.random.Gen
 
 
 def _surfaces(backgrounds: Backgrounds, rng: np.random.Generator) -> list[Image]:
-    """Pictures of the ground and of two kinds of cloth."""
+    """Images of the ground and of two kinds of cloth."""
     slots = [backgrounds.textures.crop(SIZE_PX, SIZE_PX, rng)]
     for _ in _PRINT_SLOTS:
         source = (

@@ -1,4 +1,4 @@
-"""From light to an 8-bit picture: antialiasing, lens blur, exposure, noise."""
+"""From light to an 8-bit image: antialiasing, lens blur, exposure, noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MINIMUM_BLUR_PX = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
+class Sensor:
     exposure: float = 1.0
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
     contrast: float = 1.0
@@ -29,22 +29,22 @@ class Film:
     blur_px: float = 0.0
 
 
-def develop(rendering: Rendering, film: Film, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture (h, w, 3) uint8 BGR. Edges of surfaces are softened, because the z-buffer has one
+def expose(rendering: Rendering, sensor: Sensor, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The image (h, w, 3) uint8 BGR. Edges of surfaces are softened, because the z-buffer has one
     sample per pixel.
     """
     image = rendering.image
     soft = cv2.GaussianBlur(image, (3, 3), 0.75)
     cv2.copyTo(soft, rendering.edges, image)
-    if film.blur_px > _MINIMUM_BLUR_PX:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), film.blur_px), np.float32)
-    picture = np.empty(image.shape, np.uint8)
+    if sensor.blur_px > _MINIMUM_BLUR_PX:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sensor.blur_px), np.float32)
+    pixels = np.empty(image.shape, np.uint8)
     starts = rng.integers(0, _GRAINS, size=(image.shape[0], 2))
-    gain = np.asarray(film.balance, np.float32) * np.float32(film.exposure)
+    gain = np.asarray(sensor.balance, np.float32) * np.float32(sensor.exposure)
     _expose(
-        image, gain, _curve(round(film.contrast, 2)), _grain(), starts, 255 * film.grain, picture
+        image, gain, _curve(round(sensor.contrast, 2)), _grain(), starts, 255 * sensor.grain, pixels
     )
-    return picture
+    return pixels
 
 
 @kernel(fastmath=True)
@@ -55,7 +55,7 @@ def _expose(
     grain: Floats,
     starts: NDArray[np.int64],
     grain_size: float,
-    picture: NDArray[np.uint8],
+    pixels: NDArray[np.uint8],
 ) -> None:
     """RGB light to BGR bytes; luminance grain, and half as much in each colour."""
     height, width, _ = image.shape
@@ -65,14 +65,14 @@ def _expose(
             for k in range(3):
                 step = int(min(1.0, max(0.0, image[row, column, k] * gain[k])) * 4095)
                 speck = common + 0.5 * grain[(starts[row, 1] + 3 * column + k) & 0xFFFF]
-                picture[row, column, 2 - k] = np.uint8(
+                pixels[row, column, 2 - k] = np.uint8(
                     min(255.0, max(0.0, curve[step] + grain_size * speck + 0.5))
                 )
 
 
 @lru_cache(maxsize=64)
 def _curve(contrast: float) -> Floats:
-    """(4096,): linear light to a byte; highlights roll off softly, contrast pivots on middle grey."""
+    """(4096,): linear light to a byte; highlights roll off, contrast pivots on middle grey."""
     light = np.linspace(0, 1, _STEPS)
     tone = light ** (1 / GAMMA)
     return np.asarray(255 * np.clip(0.46 + (tone - 0.46) * contrast, 0, 1), np.float32)

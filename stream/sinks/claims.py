@@ -1,0 +1,228 @@
+"""Which files outputs may write: told before anything is touched, so that none is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import av
+
+from configs.errors import ConfigError, SinkError
+from stream.sinks.base import Sink
+from stream.sinks.containers import FORMATS, MARK
+
+_CASE_SENSITIVE = os.name == "posix" and os.uname().sysname != "Darwin"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Files that an output may write.
+
+    Attributes:
+        output: What messages call the output.
+        folder: Where they are; it need not exist yet.
+        names: What their names match.
+        name: The only name that they have; None where there are many.
+    """
+
+    output: str
+    folder: Path
+    names: re.Pattern[str]
+    name: str | None = None
+
+    def existing(self) -> Iterator[Path]:
+        """Those that are there now, devices and pipes left out."""
+        if self.name is not None:
+            if _is_regular(self.folder / self.name):
+                yield self.folder / self.name
+            return
+        try:
+            found = [Path(entry.path) for entry in os.scandir(self.folder)]
+        except OSError:
+            return
+        for path in found:
+            if self.names.fullmatch(_key(path.name)) and _is_regular(path):
+                yield path
+
+    def covers(self, path: Path) -> bool:
+        """Whether the path is one of them, there or not."""
+        path = _resolved(path)
+        return path.parent == self.folder and self.names.fullmatch(_key(path.name)) is not None
+
+
+@runtime_checkable
+class Claimant(Protocol):
+    """A sink that says what it will write."""
+
+    def claims(self) -> Sequence[Claim]:
+        """Files that it may write, each of which could be.
+
+        Raises:
+            SinkError: One of them cannot be written; ConfigError likewise.
+        """
+
+
+class Reader(Protocol):
+    """A source, as far as its files matter."""
+
+    name: str
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Files on disk that it may read."""
+
+    def leave_out(self, path: Path) -> bool:
+        """Does without a file that nobody named; whether that is possible."""
+
+
+def claim_file(path: Path, output: str | None = None) -> Claim:
+    """The file at `path`, or at the end of the link that `path` is."""
+    real = _resolved(path)
+    names = re.compile(re.escape(_key(real.name)))
+    return Claim(output or str(path), real.parent, names, real.name)
+
+
+def claim_names(folder: Path, names: str, output: str | None = None) -> Claim:
+    """The files in `folder` whose names match the pattern `names`."""
+    return Claim(output or str(folder), _resolved(folder), re.compile(_key(names)))
+
+
+def check_claims(
+    sources: Sequence[Reader],
+    sinks: Sequence[Sink],
+    *,
+    used: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> None:
+    """Refuses outputs that would write what a source reads, what another output writes, or videos
+    that somebody else made.
+
+    A file that a source merely found in a folder, and that this program wrote, is left out of the
+    source instead.
+
+    Args:
+        sources: What is read.
+        sinks: What is written.
+        used: Other files that the run needs, such as weights.
+        overwrite: Whether videos that somebody else made may be replaced.
+
+    Raises:
+        ConfigError: Two outputs would write one file, or a video would be lost.
+        SinkError: An output is a source, or cannot be written at all.
+    """
+    claims = [
+        (index, claim)
+        for index, sink in enumerate(sinks)
+        if isinstance(sink, Claimant)
+        for claim in sink.claims()
+    ]
+    for (one, first), (other, second) in combinations(claims, 2):
+        if one != other and _overlap(first, second):
+            raise ConfigError(
+                f"output {first.output!r} is named twice"
+                if first.output == second.output
+                else f"outputs {first.output!r} and {second.output!r} would write one file: it is "
+                "named twice"
+            )
+    for _, claim in claims:
+        _check_sources(claim, sources)
+        _check_used(claim, used)
+        if not overwrite:
+            _check_strangers(claim)
+
+
+def _check_sources(claim: Claim, sources: Sequence[Reader]) -> None:
+    """Raises SinkError if a source reads what is claimed, however either is spelled."""
+    there = {_identity(path): path for path in claim.existing()}
+    there.pop(None, None)
+    for source in sources:
+        for file in source.files:
+            path = there.get(_identity(file)) if there else None
+            if path is None and not claim.covers(file):
+                continue
+            if path is not None and is_own_video(path) and source.leave_out(file):
+                continue
+            raise SinkError(
+                f"cannot write {claim.output!r}: it is the source itself, or a file that the "
+                f"source {source.name!r} reads; choose another name"
+            )
+
+
+def _check_used(claim: Claim, used: Sequence[Path]) -> None:
+    identities = {_identity(path) for path in claim.existing()} - {None}
+    for path in used:
+        if _identity(path) in identities:
+            raise SinkError(
+                f"cannot write {claim.output!r}: this run reads it; choose another name"
+            )
+
+
+def _check_strangers(claim: Claim) -> None:
+    """Raises ConfigError for a video that was not written by this program."""
+    for path in claim.existing():
+        if path.suffix.lower() in FORMATS and _is_video(path) and not is_own_video(path):
+            raise ConfigError(
+                f"{str(path)!r} is a video that this program did not write: if it is a source, "
+                "name it before -o; to replace it, add --overwrite"
+            )
+
+
+def is_own_video(path: Path) -> bool:
+    """Whether this program wrote the video."""
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            return MARK in container.metadata.get("comment", container.metadata.get("COMMENT", ""))
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            return bool(container.streams.video)
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+
+
+def _overlap(first: Claim, second: Claim) -> bool:
+    if first.folder == second.folder and (
+        first.names.pattern == second.names.pattern
+        or (second.name is not None and first.names.fullmatch(_key(second.name)))
+        or (first.name is not None and second.names.fullmatch(_key(first.name)))
+    ):
+        return True
+    identities = {_identity(path) for path in first.existing()} - {None}
+    return bool(identities) and any(_identity(path) in identities for path in second.existing())
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The same for every name of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links
+        return path.absolute()
+
+
+def _key(name: str) -> str:
+    return name if _CASE_SENSITIVE else name.lower()

@@ -1,0 +1,62 @@
+"""The stage between grouping and everybody who shows or records people."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from configs import KeypointSet
+from grouping import People
+from stream.frame import Frame
+from stream.tracking.config import TrackingConfig
+from stream.tracking.settings import settings_for
+from stream.tracking.tracker import Tracker
+
+# Of the score from which people are kept: who is below, but not below this share of it, is kept
+# if recognised (ByteTrack's second pass).
+DOUBTFUL_SHARE = 0.5
+
+
+class TrackingStage:
+    """Gives people identities, source by source; doubtful people stay only if recognised.
+
+    Identities of several sources are never the same: source k of n gives k + 1, k + 1 + n, ...
+
+    Args:
+        keypoint_set: Joints of the people.
+        config: Whether joints are smoothed, and how long somebody is remembered.
+        min_score: Score from which people are kept whoever they are; the grouper should give those
+            down to `DOUBTFUL_SHARE` of it.
+        sources: How many sources there are.
+    """
+
+    name = "track"
+
+    def __init__(
+        self,
+        keypoint_set: KeypointSet,
+        config: TrackingConfig | None = None,
+        *,
+        min_score: float = 0.0,
+        sources: int = 1,
+    ) -> None:
+        self._config = config or TrackingConfig()
+        self._min_score = min_score
+        settings = settings_for(min_score, self._config.lost_after_s)
+        self._trackers = [
+            Tracker(
+                keypoint_set,
+                settings,
+                smooth=self._config.smooth,
+                first_id=index + 1,
+                id_step=max(1, sources),
+            )
+            for index in range(max(1, sources))
+        ]
+        self._trackers[0].warm_up()
+
+    def __call__(self, frame: Frame, people: People, /) -> People:
+        """Who is in the frame: people above the score, and those below it who are recognised."""
+        tracked = self._trackers[frame.source_index].track(people, frame.time_s, frame.image)
+        assert tracked.ids is not None
+        kept = (tracked.scores >= np.float32(self._min_score)) | (tracked.ids >= 0)
+        return tracked if kept.all() else tracked.only(kept)

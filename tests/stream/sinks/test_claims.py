@@ -1,0 +1,215 @@
+"""No output writes what a source reads, what another output writes, or what somebody else made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs import ConfigError, PoseStreamError, SinkError
+from stream import OutputConfig, VideoConfig, run
+from stream.sinks import check_claims, make_sinks
+from stream.sinks.claims import is_own_video
+from stream.sources import make_source
+from tests.support.blank_engine import BlankEngine
+from tests.support.media import make_clip
+from tests.support.people import nobody
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what a user has: videos, images, lists, links and playlists."""
+    folder = tmp_path_factory.mktemp("clips")
+    for name in ("a.mp4", "b.mp4", "c.mkv", "a-0000.mp4"):
+        make_clip(folder / name, frames=3)
+    make_clip(folder / "index0.ts", frames=3)
+    (folder / "list.txt").write_text("a.mp4\nb.mp4\n")
+    (folder / "nested.m3u").write_text("# two\n./b.mp4\n../" + folder.name + "/c.mkv\n")
+    (folder / "index.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\nindex0.ts\n")
+    (folder / "concat.ffconcat").write_text("ffconcat version 1.0\nfile 'a.mp4'\nfile b.mp4\n")
+    (folder / "link.mp4").symlink_to("a.mp4")
+    os.link(folder / "b.mp4", folder / "hard.mp4")
+    (folder / "loop").symlink_to(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clips)
+
+
+def check(sources: list[str], outputs: list[str], **video: object) -> None:
+    """What a run does before it touches anything."""
+    check_claims(
+        [make_source(spec) for spec in sources],
+        make_sinks(outputs, VideoConfig(**video)),  # type: ignore[arg-type]
+        overwrite=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("a.mp4", "a.mp4"),
+        ("a.mp4", "./a.mp4"),
+        ("./a.mp4", "loop/loop/a.mp4"),
+        ("a.mp4", "loop/a.mp4"),
+        ("a.mp4", "link.mp4"),
+        ("link.mp4", "a.mp4"),
+        ("b.mp4", "hard.mp4"),
+        ("hard.mp4", "b.mp4"),
+        ("*.mp4", "b.mp4"),
+        ("[ab].mp4", "loop/b.mp4"),
+        (".", "c.mkv"),
+        ("loop", "a.mp4"),
+        ("list.txt", "a.mp4"),
+        ("list.txt", "hard.mp4"),
+        ("list.txt", "jsonl:list.txt"),
+        ("nested.m3u", "c.mkv"),
+        ("nested.m3u", "csv:nested.m3u"),
+        ("index.m3u8", "hls:."),
+        ("index.m3u8", "jsonl:index0.ts"),
+        ("concat.ffconcat", "a.mp4"),
+        ("a.mp4", "coco:a.mp4"),
+        ("a.mp4", "npz:./a.mp4"),
+    ],
+)
+def test_an_output_is_never_what_a_source_reads(source: str, output: str) -> None:
+    with pytest.raises(SinkError, match=r"^cannot write .*source .*; choose another name$"):
+        check([source], [output])
+    with pytest.raises(SinkError, match="source"):
+        check(["demo", source], ["fine.jsonl", output])
+
+
+def test_nor_is_a_segment_of_one() -> None:
+    from fractions import Fraction
+
+    with pytest.raises(SinkError, match="source"):
+        check(["a-0000.mp4"], ["a.mp4"], segment=Fraction(10))
+    check(["a.mp4"], ["a.mp4"], segment=Fraction(10))  # the name itself is not written
+    with pytest.raises(ConfigError, match="named twice"):
+        check(["demo"], ["a.mp4", "jsonl:a-0003.mp4"], segment=Fraction(10))
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ["out.json", "coco:out.json"],
+        ["x.mp4", "./x.mp4"],
+        ["x.mp4", "loop/x.mp4"],
+        ["out.npz", "jsonl:.out.npz.columns/frame"],
+        ["openpose:people", "openpose:./people"],
+        ["hls:live", "jsonl:live/index.m3u8"],
+        ["hls:live", "csv:live/index17.ts"],
+        ["b.mp4", "hard.mp4"],
+    ],
+)
+def test_two_outputs_never_write_one_file(outputs: list[str]) -> None:
+    Path("live").mkdir(exist_ok=True)
+    Path(".out.npz.columns").mkdir(exist_ok=True)
+    with pytest.raises(ConfigError, match="named twice"):
+        check(["demo"], outputs)
+
+
+def test_outputs_beside_sources_are_fine() -> None:
+    outputs = ["a.jsonl", "a_pose.mp4", "a.npz", "openpose:people", "hls:live", "-"]
+    check(["a.mp4", "list.txt", "c.mkv"], outputs)
+    check(["."], ["new.mp4", "new.csv"])
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("missing/out.jsonl", "'missing' does not exist"),
+        (".", "no suffix"),
+        ("jsonl:.", "is a folder"),
+        ("csv:loop", "is a folder"),
+        ("openpose:a.mp4/people", "is not a folder"),
+        ("hls:a.mp4", "is not a folder"),
+        (f"{'n' * 300}.jsonl", "name too long"),
+    ],
+)
+def test_what_cannot_be_written_is_told_at_once(output: str, reason: str) -> None:
+    with pytest.raises(PoseStreamError, match=rf"(?i){reason}"):
+        check(["demo"], [output])
+
+
+def test_an_encoder_that_is_not_there_is_told_at_once() -> None:
+    with pytest.raises(ConfigError, match="unknown video encoder 'h264_nvidia'"):
+        check(["demo"], ["out.mp4"], video_encoder="h264_nvidia")
+
+
+def test_a_weights_file_is_not_an_output() -> None:
+    shutil.copy("a.mp4", "w32.mp4")
+    with pytest.raises(SinkError, match="this run reads it"):
+        check_claims([], make_sinks(["./w32.mp4"]), used=[Path("w32.mp4")], overwrite=True)
+
+
+def run_blank(source: str, *outputs: str, **options: bool) -> None:
+    run(
+        source,
+        list(outputs),
+        estimator=BlankEngine(),
+        grouper=nobody,
+        output=OutputConfig(**options),
+    )
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.m4v", "out.mov", "out.mkv"])
+def test_a_video_of_somebody_else_is_replaced_only_when_that_is_asked_for(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    make_clip(path.with_suffix(".mp4"), frames=4).rename(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"a source, name it before -o; .* --overwrite"):
+        run_blank("a.mp4", str(tmp_path / "new.jsonl"), str(path))
+    assert path.read_bytes() == before and not (tmp_path / "new.jsonl").exists()
+
+    run_blank("a.mp4", str(path), overwrite=True)
+    assert is_own_video(path)
+    again = path.read_bytes()
+    run_blank("c.mkv", str(path))  # ours
+    assert is_own_video(path) and path.read_bytes() != again
+
+
+def test_a_folder_does_not_read_what_this_run_writes(tmp_path: Path) -> None:
+    """`run_stream.py .` twice: the second run met the video of the first."""
+    make_clip(tmp_path / "a.mp4", frames=3)
+    counts = []
+    for _ in range(2):
+        run_blank(str(tmp_path), str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl"))
+        counts.append(len((tmp_path / "out.jsonl").read_text().splitlines()) - 1)
+    assert counts == [3, 3]
+    with pytest.raises(SinkError, match="source"):
+        run_blank(str(tmp_path), str(tmp_path / "a.mp4"), overwrite=True)
+
+
+def test_what_a_folder_found_is_read_however_it_is_spelled(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4", frames=3)
+    run_blank(str(tmp_path / "*.mp4"), str(tmp_path / "out.mp4"))
+    run_blank(f"{tmp_path}/../{tmp_path.name}/*.mp4", str(tmp_path / "out.mp4"))
+    assert is_own_video(tmp_path / "out.mp4")
+
+
+_DOTS = st.lists(st.sampled_from(["./", "loop/", "loop/../", "././"]), max_size=4).map("".join)
+
+
+@given(
+    _DOTS,
+    st.sampled_from(["a.mp4", "link.mp4"]),
+    _DOTS,
+    st.sampled_from(["a.mp4", "link.mp4"]),
+    st.sampled_from(["", "jsonl:", "coco:", "npz:"]),
+)
+def test_no_spelling_of_a_path_hides_it(
+    clips: Path, before: str, source: str, dots: str, output: str, kind: str
+) -> None:
+    spelled = before.replace("loop/../", "loop/../" + clips.name + "/")
+    target = dots.replace("loop/../", "loop/../" + clips.name + "/")
+    with pytest.raises(SinkError, match="source"):
+        check([spelled + source], [kind + target + output])
