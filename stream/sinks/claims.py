@@ -68,6 +68,9 @@ class Claimant(Protocol):
         """
 
 
+_LOOK_S = 5.0  # a file on a share that is gone answers nothing
+
+
 class Reader(Protocol):
     """A source, as far as its files matter."""
 
@@ -175,19 +178,26 @@ def _check_strangers(claim: Claim) -> None:
 
 def is_own_video(path: Path) -> bool:
     """Whether this program wrote the video."""
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            return MARK in container.metadata.get("comment", container.metadata.get("COMMENT", ""))
-    except (av.FFmpegError, OSError, ValueError):
-        return False
+    metadata = _video_metadata(path)
+    return metadata is not None and MARK in metadata.get("comment", metadata.get("COMMENT", ""))
 
 
 def _is_video(path: Path) -> bool:
+    return _video_metadata(path) is not None
+
+
+def _video_metadata(path: Path) -> dict[str, str] | None:
+    """What the file of a video says of itself; None if it is none.
+
+    Playlists are not opened: FFmpeg would wait for the next segment of one that has no end.
+    """
+    if path.suffix.lower() not in FORMATS:
+        return None
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            return bool(container.streams.video)
+        with av.open(str(path), metadata_errors="replace", timeout=_LOOK_S) as container:
+            return dict(container.metadata) if container.streams.video else None
     except (av.FFmpegError, OSError, ValueError):
-        return False
+        return None
 
 
 def _overlap(first: Claim, second: Claim) -> bool:

@@ -202,7 +202,7 @@ def test_it_says_what_it_is(lite_onnx):
             "fp32",
         )
         assert estimator.keypoint_set.name == "coco"
-        assert estimator.input_size == 384
+        assert estimator.input_size == 320
         assert estimator.batch_size == 1  # no CPU runtime gains from more
     estimator.close()
 

@@ -1,7 +1,7 @@
 """int8 by quantisation after training: NNCF takes the ranges of activations from images, OpenVINO
 computes.
 
-Float stay the head (trunk, tag branch, deconvolution, residual blocks, heatmaps) and everything
+Float stay the head (neck, tag branch, deconvolution, residual blocks, heatmaps) and everything
 after it: averaging, peaks, top-K. With the head in int8 but for its last convolutions AP fell by
 1.0 instead of 0.5 points (docs/engines.md).
 """
@@ -30,7 +30,7 @@ from engine.runtimes.openvino.passes import PASSES_VERSION, rewrite_for_cpu
 # itself, told by its type.
 _HEAD = tuple(
     f"/network/{name}"
-    for name in ("final_layers", "tags", "trunk", "deconv_layers", "residual_blocks")
+    for name in ("neck", "narrow", "tags", "final_layers", "deconv_layers", "residual_blocks")
 )
 _DECONVOLUTION = "ConvolutionBackpropData"
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", _DECONVOLUTION)

@@ -83,7 +83,7 @@ def test_the_backbone_is_int8_and_the_head_float(built):
     assert True in quantised.pop("backbone")
     assert set(quantised) >= {
         "tags",
-        "trunk",
+        "neck",
         "final_layers.0",
         "final_layers.1",
         "ConvolutionBackpropData",
