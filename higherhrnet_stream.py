@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 def _refuse_strangers() -> None:
     """Raises ImportError if somebody else's package has one of our names and is found first."""
     here = Path(__file__).resolve().parent
-    for name in ("basics", "configs", "datasets", "engine", "grouping", "stream"):
+    for name in ("basics", "configs", "keypoint_datasets", "engine", "grouping", "stream"):
         spec = sys.modules[name].__spec__ if name in sys.modules else find_spec(name)
         origin = Path("nowhere") if spec is None or spec.origin is None else Path(spec.origin)
         if origin.resolve() != here / name / "__init__.py":

@@ -11,7 +11,7 @@ from setuptools.command.build_py import build_py
 PACKAGES = (
     "basics",
     "configs",
-    "datasets",
+    "keypoint_datasets",
     "engine",
     "evaluation",
     "grouping",

@@ -146,6 +146,11 @@ class LossConfig:
     foreground_weight: float = option(
         1.0, help="weight of a pixel at a target peak relative to background; 1 is the paper"
     )
+    supervise: Literal["each", "mean"] = option(
+        "each",
+        help="heatmaps: each resolution by itself (the paper), or at the finest the mean of all, "
+        "which is what inference reads",
+    )
     push_factor: float = option(1e-3, help="factor of the push between people")
     pull_factor: float = option(1e-3, help="factor of the pull to a person's mean tag")
     push: Literal["exp", "max"] = option(

@@ -16,7 +16,6 @@ from basics.demo import DEMO_CLIP
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError
 from configs.flags import option
 from configs.units import Size, parse_size
-from datasets.images import FRAMES_PER_CLIP, ImageStore, is_clip, load_images
 from engine.config import RuntimeConfig
 from engine.geometry import InputSize, align
 from engine.model_source import ModelSource, find_model
@@ -34,6 +33,7 @@ from engine.runtimes.tensorrt.library import LIBRARIES, load_library
 from engine.verify.maps import TOLERANCES, measure_parity
 from engine.verify.people import GroupPeople
 from engine.verify.reference import measure_latency, open_reference
+from keypoint_datasets.images import FRAMES_PER_CLIP, ImageStore, is_clip, load_images
 
 BUILDABLE = tuple(name for name, entry in RUNTIMES.items() if entry.builds)
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ with ImageStore([Path("val2017.zip")]) as store:
     dataset = load_dataset(Path("person_keypoints_val2017.json"), store, load_keypoint_set("coco"))
     figures = evaluate(NetworkEstimator(network), Grouper("coco"), dataset)
 
-`load_keypoint_set` is of `configs`, `ImageStore` and `load_dataset` are of `datasets`.
+`load_keypoint_set` is of `configs`, `ImageStore` and `load_dataset` are of `keypoint_datasets`.
 """
 
 from evaluation.measuring.network import NetworkEstimator

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import DataError, RuntimeUnavailableError
-from datasets.images import ImageStore, is_image
+from keypoint_datasets.images import ImageStore, is_image
 
 Image = NDArray[np.uint8]
 

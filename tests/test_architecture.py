@@ -24,7 +24,7 @@ LAYER_OF = {
     "synthetic": 4,
     "engine": 3,
     "grouping": 3,
-    "datasets": 2,
+    "keypoint_datasets": 2,
     "basics": 1,
     "configs": 0,
 }
@@ -33,7 +33,7 @@ LAYER_OF = {
 SIDEWAYS = {"training": "evaluation", "engine/commands/people.py": "grouping"}
 # The layers inside a package, the lowest first: a part imports parts of lower layers and itself.
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
+    "keypoint_datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
     "grouping": (
         ("assignment", "maps", "people", "suppression"),
         ("candidates", "tiles"),

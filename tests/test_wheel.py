@@ -22,7 +22,16 @@ ROOT = Path(__file__).resolve().parents[1]
 INFO = f"higherhrnet_stream-{higherhrnet_stream.__version__}.dist-info"
 
 TOP_LEVEL = {
-    *("basics", "configs", "datasets", "engine", "evaluation", "grouping", "stream", "training"),
+    *(
+        "basics",
+        "configs",
+        "keypoint_datasets",
+        "engine",
+        "evaluation",
+        "grouping",
+        "stream",
+        "training",
+    ),
     *("higherhrnet_stream.py", "run_stream.py", "higherhrnet_stream-stubs", INFO),
 }
 DATA = {
@@ -146,7 +155,7 @@ def test_nothing_heavy_is_imported_with_the_packages(python: Path, tmp_path: Pat
     heavy = {"torch", "onnx", "onnxruntime", "openvino", "matplotlib", "pycocotools", "tensorrt"}
     code = f"""
 import sys
-import higherhrnet_stream, run_stream, training, evaluation, datasets
+import higherhrnet_stream, run_stream, training, evaluation, keypoint_datasets
 print(sorted({heavy!r} & sys.modules.keys()))
 print(sorted({{sys.modules[name].__file__ for name in {sorted(TOP_LEVEL - {INFO})!r}
                if name in sys.modules}}))

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from configs import DataError, KeypointSet
 from configs.training import AugmentationConfig, DataSource
-from datasets import ImageStore, KeypointDataset, LabelledImage, read_labels, with_images
+from keypoint_datasets import ImageStore, KeypointDataset, LabelledImage, read_labels, with_images
 from training.augmentation import draw_colours, draw_crop, whole_image
 from training.losses import STRIDE_PX, Labels
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from configs import ConfigError, ModelConfig, load_keypoint_set
 from configs.training import LossConfig
+from engine.networks.aggregation import mean_heatmaps
 from training.targets import (
     JointPositions,
     heatmap_targets,
@@ -248,7 +249,10 @@ class PoseLoss:
             target = heatmap_targets(positions, images, self.joints, sigma_px)
             if level == 0:
                 first = (target, positions, joints, sigma_px)
-            error = heatmap_loss(output[:, : self.joints], target, mask, config.foreground_weight)
+            heatmaps = output[:, : self.joints]
+            if config.supervise == "mean" and level == len(outputs) - 1:
+                heatmaps = mean_heatmaps(outputs, self.joints)
+            error = heatmap_loss(heatmaps, target, mask, config.foreground_weight)
             heatmap_losses.append(config.heatmap_factor * error)
         target, positions, joints, sigma_px = first
         tags = outputs[0][:, self.joints :].float()

@@ -77,9 +77,9 @@ def validation_figures(
         RuntimeUnavailableError: pycocotools is missing.
         DataError: Labels or images cannot be used.
     """
-    from datasets import ImageStore, load_dataset
     from evaluation import NetworkEstimator, evaluate
     from grouping import Grouper
+    from keypoint_datasets import ImageStore, load_dataset
 
     with ImageStore(source.images) as store:
         dataset = load_dataset(

@@ -11,13 +11,13 @@ from basics.demo import DEMO_CLIP
 from configs import ExecutionError
 from configs.commands import Say
 from configs.flags import option
-from datasets.images import load_images
 from engine.commands.people import group_people
 from engine.config import RuntimeConfig
 from engine.model_source import find_model
 from engine.runtimes import Workload, open_runtime
 from engine.verify.maps import TOLERANCES, measure_parity
 from engine.verify.reference import open_reference
+from keypoint_datasets.images import load_images
 
 
 @dataclass(frozen=True, kw_only=True)

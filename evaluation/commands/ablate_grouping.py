@@ -17,7 +17,6 @@ from basics.progress import Advance, progress_bar
 from configs import ConfigError
 from configs.commands import Say
 from configs.flags import option
-from datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
 from engine import PoseMaps
 from evaluation.commands.scoring import LabelConfig, split_name
 from evaluation.measuring.measurements import append, measurement
@@ -33,6 +32,7 @@ from evaluation.measuring.setting import (
 from evaluation.metrics.coco import CocoFigures, score
 from evaluation.report.tables import COCO_COLUMNS, figure_cells, markdown, milliseconds, write
 from grouping import Grouper
+from keypoint_datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
 
 # Every parameter that changes results, in the steps that are worth a look; pixels are map pixels.
 VARIANTS = (

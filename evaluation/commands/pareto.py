@@ -16,7 +16,6 @@ from basics.hardware import describe_hardware
 from basics.progress import Advance, progress_bar
 from configs.commands import Say
 from configs.flags import option
-from datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
 from engine import InputSize, align, parse_input_size
 from engine.model_source import find_model
 from evaluation.commands.scoring import LabelConfig, split_name
@@ -36,6 +35,7 @@ from evaluation.measuring.timing import Times
 from evaluation.metrics.coco import check_areas, score
 from evaluation.report.pareto_front import FrontConfig, join, newest, report
 from grouping import Grouper
+from keypoint_datasets import ImageStore, KeypointDataset, Result, load_dataset, to_results
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,12 @@ from basics.atomic import check_writable
 from basics.progress import progress_bar
 from configs.commands import Say
 from configs.flags import option
-from datasets import CocoLabels, ImageStore, Result, load_dataset
 from evaluation.measuring.measurements import Kind, Measurement, append, measurement, read
 from evaluation.measuring.prediction import predict
 from evaluation.measuring.setting import Setting, SettingConfig, open_setting
 from evaluation.metrics.figures import Figures
 from evaluation.report.tables import figure_cells, markdown, write
+from keypoint_datasets import CocoLabels, ImageStore, Result, load_dataset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,6 @@ from basics.atomic import check_writable
 from configs import ConfigError
 from configs.commands import Say
 from configs.flags import option
-from datasets import ImageStore
 from engine import PoseMaps
 from engine.model_source import find_model
 from evaluation.measuring.grid import GridConfig
@@ -30,6 +29,7 @@ from evaluation.measuring.setting import Opened, Setting, SettingConfig, open_se
 from evaluation.measuring.timing import Times, measure
 from evaluation.report.tables import markdown, milliseconds, write
 from grouping import Grouper
+from keypoint_datasets import ImageStore
 
 _DECODED_AHEAD = 48  # pictures in memory at most, which take turns: 300 MB at 1080p
 

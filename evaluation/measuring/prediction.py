@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.progress import Advance
-from datasets import KeypointDataset, Result, to_results
 from engine import PoseMaps
 from evaluation.metrics.coco import CocoFigures, score
 from evaluation.metrics.crowdpose import CrowdPoseFigures, crowding_of, score_crowdpose
 from grouping import Grouper, People
+from keypoint_datasets import KeypointDataset, Result, to_results
 
 Key = TypeVar("Key")
 Found = TypeVar("Found")

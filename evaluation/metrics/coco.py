@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, RuntimeUnavailableError
-from datasets import CocoLabels, Result
 from evaluation.metrics.figures import Figures
+from keypoint_datasets import CocoLabels, Result
 
 # Areas in square pixels (COCO keypoint evaluation; there is no "small" for keypoints).
 AREAS_PX2 = {"all": (0.0, 1e10), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}

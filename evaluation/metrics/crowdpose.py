@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from configs import DataError
-from datasets import CocoLabels, Result
 from evaluation.metrics.coco import accumulate
 from evaluation.metrics.figures import Figures
+from keypoint_datasets import CocoLabels, Result
 
 BOX_AREA_SHARE = 0.53  # of a box that a person fills
 EASY_BELOW, HARD_FROM = 0.2, 0.8  # crowdIndex, as the evaluator has it; the paper says 0.1 and 0.8

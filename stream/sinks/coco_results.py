@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from basics.atomic import Successor, check_writable
 from configs.errors import SinkError
-from datasets.results import to_results
 from grouping import People
+from keypoint_datasets.results import to_results
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.claims import Claim, claim_file
@@ -22,8 +22,8 @@ _END = b"\n]\n"
 
 
 class CocoResultsSink:
-    """Writes one person per line, as `datasets.to_results` has them; `image_id` is the frame, and
-    people who are known have a `track_id`.
+    """Writes one person per line, as `keypoint_datasets.to_results` has them; `image_id` is the
+    frame, and people who are known have a `track_id`.
 
     The bracket that closes the array is there after every frame, so that the file is valid JSON at
     any moment. An older file of that name stays until this one is closed with frames in it.

@@ -12,7 +12,7 @@ from av.container import InputContainer
 
 from basics.demo import DEMO_CLIP
 from configs import SourceError
-from datasets.images import is_image
+from keypoint_datasets.images import is_image
 from stream.sources.base import Source
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import SourceError
-from datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, is_image
+from keypoint_datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, is_image
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
 from stream.sources.clock import Pace

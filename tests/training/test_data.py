@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from configs import ConfigError, DataError, load_keypoint_set
 from configs.training import AugmentationConfig, DataSource
-from datasets import read_labels
+from keypoint_datasets import read_labels
 from tests.training.drawn import HEIGHT, WIDTH, People, annotation
 from training.augmentation import Crop
 from training.dataset import PoseDataset, SampleKey, collate

@@ -13,6 +13,7 @@ import torch
 
 from configs import ConfigError, ModelConfig
 from configs.training import LossConfig
+from engine.networks.aggregation import merge_resolutions
 from training.losses import Labels, PoseLoss, heatmap_loss, position_loss, push_pull_loss
 from training.targets import (
     MAX_PEOPLE,
@@ -67,6 +68,21 @@ def test_losses_and_gradients_equal_the_reference(recorded: dict[str, np.ndarray
     assert losses.total.item() == pytest.approx(float(recorded["total"]), rel=1e-5)
     norms = [output.grad.norm().item() for output in outputs if output.grad is not None]
     assert norms == pytest.approx(recorded["gradient_norm"].tolist(), rel=1e-4)
+
+
+def test_the_mean_of_the_resolutions_can_be_what_is_supervised(
+    recorded: dict[str, np.ndarray],
+) -> None:
+    model = ModelConfig(name="golden", description="")
+    labels = labels_of(recorded)
+    coarse, fine = (torch.from_numpy(recorded[f"prediction_{i}"]).float() for i in range(2))
+    mean = merge_resolutions([coarse, fine], model)[0]
+    supervised = PoseLoss(LossConfig(supervise="mean"), model)([coarse, fine], labels)
+    by_itself = PoseLoss(LossConfig(), model)([coarse, mean], labels)
+    assert supervised.heatmaps[1].item() == pytest.approx(by_itself.heatmaps[1].item(), rel=1e-6)
+    alone = PoseLoss(LossConfig(), model)([coarse, fine], labels)
+    assert supervised.heatmaps[1].item() != pytest.approx(alone.heatmaps[1].item(), rel=1e-3)
+    assert supervised.heatmaps[0].item() == alone.heatmaps[0].item()
 
 
 def crowd(people: int, seed: int = 0) -> torch.Tensor:

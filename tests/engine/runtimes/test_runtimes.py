@@ -14,7 +14,6 @@ import torch
 
 from basics.demo import DEMO_CLIP
 from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
-from datasets.images import load_images
 from engine.model_source import find_model
 from engine.onnx.graph import PoseGraph
 from engine.onnx.metadata import read_metadata
@@ -22,6 +21,7 @@ from engine.onnx.weights import load_exported_network
 from engine.runtimes import RUNTIMES, open_runtime
 from engine.runtimes.tensorrt.library import load_library
 from engine.verify.maps import TOLERANCES, measure_parity
+from keypoint_datasets.images import load_images
 
 has_cuda = torch.cuda.is_available
 CPU = ["torch", "openvino", "onnxruntime"]

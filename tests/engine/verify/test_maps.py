@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from basics.demo import DEMO_CLIP
-from datasets.images import load_images
 from engine.model_source import find_model
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import open_runtime
 from engine.verify.maps import TOLERANCES, measure_parity
+from keypoint_datasets.images import load_images
 from tests.engine.verify.samples import PERFECT
 
 

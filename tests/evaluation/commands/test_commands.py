@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from configs import KeypointSet
-from datasets import ImageStore, load_dataset
 from engine.onnx.metadata import read_metadata
 from evaluation.__main__ import COMMANDS, main
 from evaluation.commands.speed import SpeedConfig, time_setting
@@ -22,6 +21,7 @@ from evaluation.measuring.network import NetworkEstimator
 from evaluation.measuring.prediction import evaluate
 from evaluation.measuring.setting import SettingConfig, open_setting
 from grouping import Grouper
+from keypoint_datasets import ImageStore, load_dataset
 
 torch = pytest.importorskip("torch")
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet
-from datasets import KeypointDataset, to_results
 from evaluation.measuring.prediction import find_people, predict, stream
 from grouping import Grouper
+from keypoint_datasets import KeypointDataset, to_results
 
 SIZES = {7: (160, 96), 3: (96, 160), 5: (128, 128), 4: (160, 96)}
 

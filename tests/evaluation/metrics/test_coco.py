@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet
-from datasets import ImageStore, KeypointDataset, load_dataset
 from evaluation.measuring.prediction import evaluate, predict
 from evaluation.metrics.coco import score
 from grouping import Grouper
+from keypoint_datasets import ImageStore, KeypointDataset, load_dataset
 
 SIZES = {1: (320, 240), 2: (320, 240)}
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet
-from datasets import KeypointDataset
 from evaluation.measuring.prediction import evaluate_crowdpose
 from evaluation.metrics.crowdpose import crowding_of, score_crowdpose
 from grouping import Grouper
+from keypoint_datasets import KeypointDataset
 
 SIZES = dict.fromkeys(range(1, 5), (320, 320))
 

@@ -14,8 +14,8 @@ import pytest
 
 from configs import load_keypoint_set
 from configs.errors import SinkError
-from datasets import to_results
 from grouping import People
+from keypoint_datasets import to_results
 from stream.sinks import make_sinks
 from stream.sinks.arrays import ArraysSink, assemble, columns_folder
 from stream.sinks.coco_results import CocoResultsSink

@@ -11,13 +11,13 @@ import pytest
 
 from basics.demo import DEMO_CLIP
 from configs import ModelError, RuntimeUnavailableError
-from datasets.images import load_images
 from engine import open_estimator
 from engine.__main__ import main
 from engine.runtimes.engine_file import ENGINE_NAME, EngineFile
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import float_nodes, quantised_key, read_quantised
 from engine.runtimes.openvino.runtime import OpenVino
+from keypoint_datasets.images import load_images
 
 openvino = pytest.importorskip("openvino")
 

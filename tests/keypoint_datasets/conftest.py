@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from configs import KeypointSet, load_keypoint_set
-from datasets import CocoLabels, read_labels
+from keypoint_datasets import CocoLabels, read_labels
 
 WIDTH, HEIGHT = 120, 96
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from configs import DataError, KeypointSet, load_keypoint_set
-from datasets import ImageStore, load_dataset, read_labels, with_images
-from tests.datasets.conftest import HEIGHT, WIDTH, LabelFile, annotation
+from keypoint_datasets import ImageStore, load_dataset, read_labels, with_images
+from tests.keypoint_datasets.conftest import HEIGHT, WIDTH, LabelFile, annotation
 
 
 def test_what_is_annotated_is_what_is_read(label_file: LabelFile) -> None:
@@ -50,6 +50,11 @@ def test_annotations_of_categories_without_keypoints_are_passed_over(
     label_file.content["categories"].append({"id": 18, "name": "dog"})
     label_file.content["annotations"][1]["category_id"] = 18
     assert [len(image) for image in label_file.read().images] == [1, 0]
+
+
+def test_the_only_category_need_not_name_the_keypoints_of_its_people(label_file: LabelFile) -> None:
+    del label_file.content["categories"][0]["keypoints"]
+    assert [len(image) for image in label_file.read().images] == [1, 1]
 
 
 def test_an_annotation_without_keypoints_is_a_region_that_nobody_labelled(
@@ -137,7 +142,10 @@ def test_the_first_images_can_be_taken_alone(label_file: LabelFile) -> None:
         (lambda c: c["categories"][0]["keypoints"].pop(), "labels 16 keypoints a person.*has 17"),
         (lambda c: c["categories"][0]["keypoints"].reverse(), "reorder the labels"),
         (
-            lambda c: c["categories"][0].pop("keypoints"),
+            lambda c: (
+                c["categories"][0].pop("keypoints"),
+                [annotation.pop("keypoints") for annotation in c["annotations"]],
+            ),
             "exactly one category with keypoints, not 0",
         ),
         (lambda c: c.pop("images"), "no list 'images'"),

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet
-from datasets.coco import CocoLabels, LabelledImage, read_labels
-from datasets.images import ImageStore
+from keypoint_datasets.coco import CocoLabels, LabelledImage, read_labels
+from keypoint_datasets.images import ImageStore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from configs import DataError
-from datasets import ImageStore
-from tests.datasets.conftest import LabelFile
+from keypoint_datasets import ImageStore
+from tests.keypoint_datasets.conftest import LabelFile
 
 
 def write_image(path: Path, value: int = 0) -> None:

@@ -5,10 +5,10 @@ with ImageStore([Path("val2017.zip")]) as store:
     image = dataset.read(dataset.images[0])
 """
 
-from datasets.coco import CocoLabels, LabelledImage, read_labels
-from datasets.dataset import KeypointDataset, load_dataset, with_images
-from datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, ImageStore, is_clip, is_image
-from datasets.results import Result, to_results
+from keypoint_datasets.coco import CocoLabels, LabelledImage, read_labels
+from keypoint_datasets.dataset import KeypointDataset, load_dataset, with_images
+from keypoint_datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, ImageStore, is_clip, is_image
+from keypoint_datasets.results import Result, to_results
 
 __all__ = [
     "CLIP_SUFFIXES",

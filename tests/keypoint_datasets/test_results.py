@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from datasets import to_results
+from keypoint_datasets import to_results
 
 
 def test_a_missing_joint_is_zeros_and_does_not_stretch_the_box() -> None:

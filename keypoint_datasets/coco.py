@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet
-from datasets.masks import Region, draw_mask, is_segmentation
+from keypoint_datasets.masks import Region, draw_mask, is_segmentation
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,8 @@ def read_labels(path: Path, keypoint_set: KeypointSet, *, with_regions: bool = T
     categories = {
         entry.get("id"): entry for entry in content["categories"] if isinstance(entry, dict)
     }
-    category_id = _keypoint_category(categories.values(), keypoint_set, where)
+    posed = any(isinstance(a, dict) and a.get("keypoints") for a in content["annotations"])
+    category_id = _keypoint_category(categories.values(), keypoint_set, where, posed=posed)
     entries = {entry["id"]: entry for entry in _checked_images(content["images"], where)}
     annotations: dict[int, list[dict[str, Any]]] = {key: [] for key in entries}
     _check_ids(content["annotations"], where)
@@ -190,14 +191,19 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _keypoint_category(
-    categories: Iterable[dict[str, Any]], keypoint_set: KeypointSet, where: str
+    categories: Iterable[dict[str, Any]], keypoint_set: KeypointSet, where: str, *, posed: bool
 ) -> int:
-    posed = [entry for entry in categories if entry.get("keypoints")]
-    if len(posed) != 1 or not isinstance(posed[0].get("id"), int):
+    """The id of the category of people; `posed`: annotations have keypoints."""
+    entries = list(categories)
+    named = [entry for entry in entries if entry.get("keypoints")]
+    if len(entries) == 1 and not named and posed and isinstance(entries[0].get("id"), int):
+        # Many tools leave the names out; how many joints there are is checked for each annotation.
+        return int(entries[0]["id"])
+    if len(named) != 1 or not isinstance(named[0].get("id"), int):
         raise DataError(
-            f"{where} must define exactly one category with keypoints, not {len(posed)}"
+            f"{where} must define exactly one category with keypoints, not {len(named)}"
         )
-    names = [str(name).lower() for name in posed[0]["keypoints"]]
+    names = [str(name).lower() for name in named[0]["keypoints"]]
     if len(names) != len(keypoint_set):
         raise DataError(
             f"{where} labels {len(names)} keypoints a person, but keypoint set "
@@ -212,7 +218,7 @@ def _keypoint_category(
                 f"{where} has {name!r} as keypoint {joint}, but in keypoint set "
                 f"{keypoint_set.name!r} it is keypoint {known[name]}; reorder the labels"
             )
-    return int(posed[0]["id"])
+    return int(named[0]["id"])
 
 
 def _checked_images(entries: Sequence[Any], where: str) -> list[dict[str, Any]]:
