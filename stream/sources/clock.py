@@ -10,6 +10,7 @@ from fractions import Fraction
 
 _BACK_S = 1  # further back than this is a new beginning (a splice, a counter that wrapped)
 _LONGEST_GAP_S = 10  # further ahead than this is doubtful: FFmpeg's own -dts_delta_threshold
+_LONGEST_GAP_IN_FILE_S = 24 * 3600  # a counter of 31 bits wrapped (FLV)
 _PLAUSIBLE_FPS = 1000.0  # containers announce 90000 when they mean the RTP clock
 _FALLBACK_FPS = 30.0
 
@@ -121,7 +122,8 @@ class StreamClock:
         if last_s is None or last_s < time_s <= last_s + _LONGEST_GAP_S:
             return time_s
         if time_s > last_s:
-            if not self._live or time_s <= last_s + waited_s + _LONGEST_GAP_S:
+            longest_s = waited_s + _LONGEST_GAP_S if self._live else _LONGEST_GAP_IN_FILE_S
+            if time_s <= last_s + longest_s:
                 return time_s
             return self._go_on(raw_s, last_s + max(self._period_s, waited_s))
         if time_s < last_s - _BACK_S:

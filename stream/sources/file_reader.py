@@ -24,6 +24,7 @@ from stream.sources.packet_times import PacketTimes
 # broadcast or camera clock that begins anywhere would make players show hours of nothing first.
 _LATEST_START_S = 1
 _PRIMING_S = Fraction(1, 10)  # sound may begin before 0 by what its decoder throws away: AAC 44 ms
+_EDITED = "mp4"  # in FFmpeg's names of the formats that have edit lists
 _APART_S = 10  # further apart, frames and sound do not have the same clock
 
 
@@ -147,7 +148,9 @@ class FileReader:
                 sound_s = sound.start_time * sound.time_base
                 if abs(sound_s - first_s) <= _APART_S:
                     begin_s = min(begin_s, sound_s)
-        kept = not self._times.may_jump and -_PRIMING_S <= begin_s <= _LATEST_START_S
+        kept = (
+            not self._times.may_jump and first_s >= 0 and -_PRIMING_S <= begin_s <= _LATEST_START_S
+        )
         origin_s = Fraction(0) if kept else begin_s
         return max(Fraction(0), first_s - origin_s), origin_s
 
@@ -233,7 +236,9 @@ def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
     average, fps = credible_fps(stream.average_rate), _frame_rate(container, stream)
     if average and fps and fps < average:
         return round(stream.frames * fps / average) or None
-    return stream.frames or None
+    # An edit list that hides whole groups of frames takes them out of FFmpeg's index.
+    indexed = len(stream.index_entries) if _EDITED in container.format.name else 0
+    return min(stream.frames, indexed or stream.frames) or None
 
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
