@@ -239,7 +239,8 @@ def find_files(spec: str) -> list[str]:
         ]
         kind = "folder"
     else:
-        found = [path for path in glob.glob(spec, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - keeps the spelling
+        matching = glob.glob(spec, recursive=True)  # noqa: PTH207 - keeps the spelling
+        found = [path for path in matching if Path(path).is_file()]
         kind = "pattern"
     if not found:
         raise SourceError(f"no images and no videos in {kind} {spec!r}")
