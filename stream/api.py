@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.hardware import usable_cores
 from configs import redact_url
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize, format_input_size
@@ -323,7 +324,10 @@ def _open_run(
     )
     with ExitStack() as stack:
         stack.enter_context(opened([item for item in made if not item.live]))
-        engines = enter_estimators(estimator, len(made), stack)
+        every_frame = not any(item.live for item in made)
+        engines = enter_estimators(
+            estimator, len(made), stack, streams=usable_cores() if every_frame else 1
+        )
         engine = engines[0]
         stack.enter_context(opened([item for item in made if item.live]))
         tracker = _tracker(engine, people, tracking or TrackingConfig(), len(made))

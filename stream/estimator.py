@@ -133,17 +133,24 @@ def suitable_grouper(
     )
 
 
-def enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
-    """One that was named is opened here, and closed with the stack."""
-    if isinstance(estimator, (str, Path, EstimatorConfig)):
-        return stack.enter_context(open_estimator(estimator))
+def enter_estimator(estimator: Model, stack: ExitStack, streams: int = 1) -> Estimator:
+    """One that was named is opened here, and closed with the stack; `streams` where it does not say
+    itself.
+    """
+    if isinstance(estimator, (str, Path)):
+        return stack.enter_context(open_estimator(estimator, streams=streams))
+    if isinstance(estimator, EstimatorConfig):
+        chosen = estimator.streams or streams
+        return stack.enter_context(open_estimator(replace(estimator, streams=chosen)))
     return estimator
 
 
-def enter_estimators(estimator: Model, sources: int, stack: ExitStack) -> list[Estimator]:
-    """One for each device that is named and has a source to work for."""
+def enter_estimators(
+    estimator: Model, sources: int, stack: ExitStack, streams: int = 1
+) -> list[Estimator]:
+    """One for each device that is named and has a source to work for; they share the `streams`."""
     if not isinstance(estimator, EstimatorConfig):
-        return [enter_estimator(estimator, stack)]
+        return [enter_estimator(estimator, stack, streams)]
     devices = list(estimator.device)[: max(1, sources)]
     if len(devices) < len(estimator.device):
         logger.warning(
@@ -152,6 +159,8 @@ def enter_estimators(estimator: Model, sources: int, stack: ExitStack) -> list[E
             estimator.device,
         )
     return [
-        enter_estimator(replace(estimator, device=DeviceList((device,))), stack)
+        enter_estimator(
+            replace(estimator, device=DeviceList((device,))), stack, max(1, streams // len(devices))
+        )
         for device in devices
     ]

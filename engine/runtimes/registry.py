@@ -36,6 +36,7 @@ class RuntimeEntry:
         needs_gpu: It runs on CUDA GPUs only.
         automatic: Whether `auto` may take it; torch on the CPU is never faster than the others.
         builds: Whether `python -m engine build` makes an engine file for it.
+        reads_workload: Whether it prepares itself for what a run is going to ask of it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RuntimeEntry:
     needs_gpu: bool = False
     automatic: bool = True
     builds: bool = False
+    reads_workload: bool = False
 
     def check(self) -> Any:
         """The package, imported.
@@ -90,7 +92,7 @@ class RuntimeEntry:
         make: Callable[..., Runtime] = self.runtime_class()
         workload = workload or Workload(input_size=metadata.static_size or metadata.input_size)
         more: dict[str, Any] = {} if engine_folder is None else {"engine_folder": engine_folder}
-        if self.needs_gpu and self.builds:
+        if self.reads_workload:
             more["workload"] = workload
         if self.needs_gpu and device is not None and device.kind == "cuda":
             more["device"] = device
@@ -129,6 +131,7 @@ RUNTIMES = {
             precisions=("fp16", "fp32"),
             needs_gpu=True,
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="tensorrt_rtx",
@@ -138,6 +141,7 @@ RUNTIMES = {
             precisions=("fp16", "fp32"),
             needs_gpu=True,
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="torch_cuda",
@@ -154,6 +158,7 @@ RUNTIMES = {
             install="higherhrnet-stream[openvino]",
             precisions=("fp32", "bf16", "int8"),
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="onnxruntime",

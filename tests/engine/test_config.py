@@ -54,6 +54,7 @@ def test_the_flags_of_a_configuration_are_what_it_was_parsed_from() -> None:
         ),
         ("--scales 0.5 2", "--scales must include 1"),
         ("--scales 5", "--scales must be 0.1 to 4, not 5"),
+        ("--streams 0", "--streams must be at least 1, not 0"),
         ("--scales nan", "--scales[0] must be a finite number"),
     ],
 )
@@ -67,7 +68,7 @@ def test_an_estimator_is_opened_from_a_configuration(lite_onnx: Path) -> None:
     config = EstimatorConfig(model=str(lite_onnx), runtime="onnxruntime", input_size=(64, 96))
     with open_estimator(config, device="cpu") as estimator:
         assert (estimator.runtime, estimator.input_size) == ("onnxruntime", (64, 96))
-        assert estimator.device == "cpu"
+        assert (estimator.device, estimator.in_flight) == ("cpu", 2)
     with open_estimator(config, input_size="128x96") as estimator:
         assert estimator.input_size == (96, 128)
 
