@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from basics.hardware import usable_cores
 from configs import redact_url
 from configs.loading import from_mapping
-from engine import EstimatorConfig, InputSize, format_input_size
+from engine import EstimatorConfig, InputSize
 from grouping import People
 from stream.estimator import (
     Estimator,
@@ -24,6 +24,7 @@ from stream.estimator import (
     enter_estimator,
     enter_estimators,
     least_score,
+    shown_input_size,
     suitable_grouper,
 )
 from stream.frame import Frame
@@ -388,16 +389,11 @@ def _facts(
         runtime=parts.estimator.runtime,
         precision=parts.estimator.precision,
         devices=parts.pipeline.summary().devices,
-        input_size=_shown_size(parts.estimator),
+        input_size=shown_input_size(parts.estimator),
         policy=", ".join(sorted(policies)),
         sources=tuple(source.info for source in parts.sources),
         error=None if failure is None else redact_url(str(failure) or type(failure).__name__),
     )
-
-
-def _shown_size(estimator: Estimator) -> str | None:
-    size = getattr(estimator, "input_size", None)  # an estimator of one's own may have none
-    return None if size is None else format_input_size(size)
 
 
 def _as_list(given: Any) -> list[Any]:

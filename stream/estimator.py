@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from configs import ConfigError, GroupingConfig, KeypointSet
 from configs.flags import option
-from engine import Candidates, DeviceList, EstimatorConfig, PoseMaps, open_estimator
+from engine import (
+    Candidates,
+    DeviceList,
+    EstimatorConfig,
+    PoseMaps,
+    format_input_size,
+    open_estimator,
+)
 from grouping import Grouper, People
 
 logger = logging.getLogger(__name__)
@@ -68,6 +75,12 @@ def device_of(estimator: Estimator) -> str:
     does not say.
     """
     return str(getattr(estimator, "device", ""))
+
+
+def shown_input_size(estimator: Estimator) -> str | None:
+    """The size of its input, for people to read; None for one of one's own that does not say."""
+    size = getattr(estimator, "input_size", None)
+    return None if size is None else format_input_size(size)
 
 
 class Group(Protocol):
