@@ -40,6 +40,7 @@ class WebSource(Source):
 
     def open(self) -> None:
         """Asks once. Raises SourceError if asking again would change nothing."""
+        self._source.open()
         began_s = time.monotonic()
         try:
             container = self._input.connect(self._config)
