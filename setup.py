@@ -101,7 +101,7 @@ setup(
         "numpy>=1.26",
         "numba>=0.61",
         "opencv-python>=4.10",
-        "av>=14",
+        "av>=17",
         "onnxruntime>=1.20",
         "PyYAML>=6",
         "rich>=13",
