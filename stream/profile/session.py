@@ -94,7 +94,11 @@ class Profiler:
         )
 
     def write(self, figures: ProfileDocument) -> None:
-        """Writes profile.json, trace and report.html, if a folder was given. Raises SinkError."""
+        """Writes profile.json, trace and report.html, if a folder was given.
+
+        Raises:
+            SinkError: A file cannot be written.
+        """
         if self._folder is None:
             return
         try:

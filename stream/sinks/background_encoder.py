@@ -23,7 +23,10 @@ class Output(Protocol):
 
     def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
         """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
+        `pts`.
+
+        Raises:
+            SinkError: An earlier image could not be written.
         """
 
     def close(self, *, all_audio: bool) -> bool:

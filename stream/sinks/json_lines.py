@@ -35,11 +35,19 @@ class JsonLinesSink:
         self._file = LineFile(path)
 
     def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
+        """The file, if it is one.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         return self._file.claims()
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file and writes the header. Raises SinkError if that cannot be done."""
+        """Creates the file and writes the header.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._file.open(source, to_json(header(source, run)))
 
     def write(
@@ -51,7 +59,11 @@ class JsonLinesSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the object of one frame. Raises SinkError if it did not go in completely."""
+        """Appends the object of one frame.
+
+        Raises:
+            SinkError: The line did not go in completely.
+        """
         self._file.write_frame(
             to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
         )

@@ -28,7 +28,11 @@ class MotSink:
         self._file = LineFile(path)
 
     def claims(self) -> list[Claim]:
-        """The file. Raises SinkError if it could not be written."""
+        """The file.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         return self._file.claims()
 
     def discard(self) -> None:
@@ -36,7 +40,11 @@ class MotSink:
         self._file.discard()
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file. Raises SinkError if that cannot be done."""
+        """Creates the file.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._file.open(source)
 
     def write(
@@ -48,7 +56,11 @@ class MotSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the people of one frame, all or none. Raises SinkError if they did not go in."""
+        """Appends the people of one frame, all or none.
+
+        Raises:
+            SinkError: The rows did not go in.
+        """
         if people.ids is None:
             return
         known = people.only(people.ids >= 0)

@@ -35,7 +35,10 @@ class VideoSeries:
 
     def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
         """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
+        `pts`.
+
+        Raises:
+            SinkError: The file cannot be written.
         """
         segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base

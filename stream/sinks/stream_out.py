@@ -43,7 +43,10 @@ class StreamOut:
 
     def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
         """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
+        `pts`.
+
+        Raises:
+            SinkError: The receiver cannot be reached, or the stream of a file is lost.
         """
         if self._file is None and time.monotonic() < self._try_again_s:
             self.lost += 1
@@ -63,8 +66,10 @@ class StreamOut:
             self._lose(error)
 
     def close(self, *, all_audio: bool) -> bool:
-        """Ends the stream; tells whether there was one. Raises SinkError if the receiver did not
-        get all of it.
+        """Ends the stream; tells whether there was one.
+
+        Raises:
+            SinkError: The receiver did not get all of it.
         """
         file = self._file
         if file is not None:

@@ -29,11 +29,19 @@ class TableSink:
         self._names: tuple[str, ...] = ()
 
     def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
+        """The file, if it is one.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         return self._file.claims()
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file and writes the column names. Raises SinkError if that cannot be done."""
+        """Creates the file and writes the column names.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._names = run.keypoint_set.names
         self._file.open(source, ",".join(COLUMNS))
 
@@ -46,7 +54,11 @@ class TableSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the rows of one frame, all or none. Raises SinkError if they did not go in."""
+        """Appends the rows of one frame, all or none.
+
+        Raises:
+            SinkError: The rows did not go in.
+        """
         if not self._names:
             raise SinkError(f"cannot write {self._path!r}: it is not open")
         keypoints = clean_keypoints(people)

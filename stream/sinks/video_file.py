@@ -63,8 +63,10 @@ class VideoFile:
     """Encodes frames with their time stamps into `target`, a path or a URL, beside the audio of
     `audio_path`.
 
-    Owned by one thread. Raises SinkError whenever the output cannot be written; what was written so
-    far stays playable. `name` is what messages call it; `target` without credentials by default.
+    Owned by one thread. `name` is what messages call it; `target` without credentials by default.
+
+    Raises:
+        SinkError: The output cannot be written; what was written so far stays playable.
     """
 
     def __init__(

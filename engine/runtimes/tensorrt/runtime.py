@@ -207,8 +207,10 @@ class TensorRtRtx(TensorRt):
 
 
 def describe_gpu(name: str) -> str:
-    """Name and compute capability of the first GPU. Raises RuntimeUnavailableError without pycuda
-    or a GPU.
+    """Name and compute capability of the first GPU.
+
+    Raises:
+        RuntimeUnavailableError: There is no pycuda or no GPU.
     """
     return open_gpu(name)[2]
 

@@ -70,8 +70,10 @@ class BrowserSink:
         self._controls = controls
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Starts the server, or joins the one at this address. Raises SinkError if that is not
-        possible.
+        """Starts the server, or joins the one at this address.
+
+        Raises:
+            SinkError: The address cannot be served.
         """
         server = join_server(self._address, self._options.secret, PageRequests)
         shown = ShownSource(LiveState(self._address.label, source, run), self._controls)
