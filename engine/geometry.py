@@ -200,7 +200,9 @@ def format_input_size(size: InputSize) -> str:
 
 
 def check_scales(scales: Sequence[float], name: str = "scales") -> None:
-    """Refuses scales that a multi-scale test cannot use: each is 0.1 to 4; several hold 1, because tags are those of scale 1.
+    """Refuses scales that a multi-scale test cannot use.
+
+    Each is 0.1 to 4; several hold 1, because tags are those of scale 1.
 
     Raises:
         ConfigError: A multi-scale test cannot use these scales; the message begins with `name`.
