@@ -51,8 +51,8 @@ class Profiler:
         """
         self._folder = None if config.profile is None else _usable_folder(config.profile)
         self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
-        self._recorder = Recorder()
-        self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())
+        self.recorder = Recorder()
+        self.timings = Timings(observer=self.recorder, ranges=nvtx_ranges())
         self.figures: ProfileDocument | None = None
         self._environment: Environment | None = None
         self._telemetry = Telemetry()
@@ -90,7 +90,7 @@ class Profiler:
         """The figures of the run; `stream.profile.figures` says what is in them."""
         environment = self._environment or find_environment()
         return document(
-            facts, summary, self.timings, self._recorder, self._telemetry.samples, environment
+            facts, summary, self.timings, self.recorder, self._telemetry.samples, environment
         )
 
     def write(self, figures: ProfileDocument) -> None:
@@ -108,7 +108,7 @@ class Profiler:
             (self._folder / "report.html").write_text(report(figures), encoding="utf-8")
             write_trace(
                 self._folder / self._trace_name,
-                self._recorder,
+                self.recorder,
                 self._telemetry.samples,
                 began_ns=self.timings.began_ns,
                 sources=[source["name"] for source in figures["sources"]],

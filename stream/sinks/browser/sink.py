@@ -61,6 +61,11 @@ class BrowserSink:
         return opened is None or opened.shown.live.watched or opened.shown.record_wanted
 
     @property
+    def shown(self) -> ShownSource | None:
+        """What the page has of the source; None while it is not open."""
+        return None if self._opened is None else self._opened.shown
+
+    @property
     def url(self) -> str:
         """Where the page is, once it is open."""
         return self._address.url if self._opened is None else self._opened.server.address.url
