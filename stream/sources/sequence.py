@@ -69,6 +69,7 @@ class SequenceSource(Source):
         self._interrupted = False
         self._index = -1
         self._start_s = 0.0  # of the part
+        self._part_s: float | None = None  # stream time of its own that the part began at
         self._time_s = 0.0
         self._finished = Counter[str]()  # counts of `_COUNTS`, of the videos that are done
 
@@ -110,6 +111,7 @@ class SequenceSource(Source):
             frame_count=len(self._paths) if images_only else None,
             duration_s=len(self._paths) / IMAGE_FPS if images_only else None,
             time_base=_TIME_BASE,
+            silent_because="it is several files" if _has_sound(part.info) else None,
             live=self.live,
         )
         self.health.state = "running"
@@ -141,7 +143,9 @@ class SequenceSource(Source):
     def _placed(self, stamp: FrameStamp) -> FrameStamp:
         """The stamp of a part's frame among those of all parts."""
         self._index += 1
-        self._time_s = self._start_s + stamp.time_s
+        if self._part_s is None:
+            self._part_s = stamp.time_s
+        self._time_s = self._start_s + stamp.time_s - self._part_s
         if self.live:
             self.health.waited_ns += self._pace.wait(self._time_s)
         return FrameStamp(
@@ -166,7 +170,7 @@ class SequenceSource(Source):
                 continue
             if self._index >= 0:
                 self._start_s = self._time_s + 1 / IMAGE_FPS
-            self._part = part
+            self._part, self._part_s = part, None
             return part
         return None
 
@@ -183,6 +187,10 @@ class SequenceSource(Source):
             setattr(self.health, name, self._finished[name] + getattr(part.health, name))
         if part.health.message:
             self.health.message = f"{part.name}: {part.health.message}"
+
+
+def _has_sound(info: SourceInfo) -> bool:
+    return info.audio_path is not None or info.silent_because is not None
 
 
 class _Image(Source):
