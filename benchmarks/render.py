@@ -36,43 +36,18 @@ from stream.sinks import VideoConfig
 from stream.sinks.browser.live_state import compress
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video_file import VideoFile, VideoFormat
+from tests.support.people import STANDING_ACROSS, STANDING_DOWN
 
 WIDTHS = {720: 1280, 1080: 1920, 2160: 3840}
 PEOPLE = (1, 10, 30)
-
-# Somebody who stands, as shares of the body's height from the nose down.
-ACROSS = np.array(
-    [
-        0,
-        0.03,
-        -0.03,
-        0.06,
-        -0.06,
-        0.13,
-        -0.13,
-        0.16,
-        -0.16,
-        0.17,
-        -0.17,
-        0.08,
-        -0.08,
-        0.08,
-        -0.08,
-        0.08,
-        -0.08,
-    ]
-)
-DOWN = np.array(
-    [0, -0.02, -0.02, 0, 0, 0.15, 0.15, 0.35, 0.35, 0.52, 0.52, 0.5, 0.5, 0.75, 0.75, 1, 1]
-)
 
 
 def make_crowd(count: int, height: int, width: int) -> People:
     """`count` people spread over a picture of that size."""
     generator = np.random.default_rng(count)
     tall = generator.uniform(0.2, 0.6, (count, 1)) * height
-    x = generator.uniform(0.1, 0.9, (count, 1)) * width + ACROSS * tall
-    y = generator.uniform(0.1, 0.9, (count, 1)) * (height - tall) + DOWN * tall
+    x = generator.uniform(0.1, 0.9, (count, 1)) * width + STANDING_ACROSS * tall
+    y = generator.uniform(0.1, 0.9, (count, 1)) * (height - tall) + STANDING_DOWN * tall
     keypoints = np.stack((x, y, generator.uniform(0.4, 1, x.shape)), axis=2).astype(np.float32)
     return People(keypoints, keypoints[..., 2].mean(axis=1), np.zeros((count, 1), np.float32))
 
