@@ -4,6 +4,7 @@ to the front.
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,18 @@ _HLS_LIVE_SEGMENTS = 8
 
 
 def open_container(
-    target: str, container_format: str, time_base: Fraction, *, live: bool = False
+    target: str,
+    container_format: str,
+    time_base: Fraction,
+    *,
+    live: bool = False,
+    appended: bool = False,
 ) -> Any:
     """A container to write to that stays readable if the process is killed at any moment.
 
     MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames
     keep exact time stamps), Matroska in clusters of a second, HLS in segments of two seconds, of
-    which a `live` one keeps the last few.
+    which a `live` one keeps the last few, and an `appended` one goes on with those that are there.
     """
     # Where one stream ends before the other, FFmpeg's interleaver holds 10 s of packets back unless
     # told otherwise.
@@ -63,10 +69,33 @@ def open_container(
             }
         else:
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
-    container = av.open(target, "w", format=container_format, options=options)
+        if appended:
+            options["hls_flags"] += "+append_list"
+    more = {"io_open": _open_segment} if container_format == "hls" else {}
+    container = av.open(target, "w", format=container_format, options=options, **more)
     if container_format in FORMATS.values():
         container.metadata["comment"] = MARK
+    elif container_format == "hls":
+        container.metadata["service_provider"] = MARK  # is in the head of every segment
     return container
+
+
+class _SegmentFile(io.FileIO):
+    """A file of a playlist. FFmpeg's HLS does not look at what became of its writes; PyAV raises
+    what is raised here.
+    """
+
+    def write(self, content: Any) -> int:
+        rest = memoryview(content)
+        total = len(rest)
+        while rest:
+            rest = rest[super().write(rest) or 0 :]
+        return total
+
+
+def _open_segment(url: str, flags: int, options: dict[str, Any]) -> _SegmentFile:
+    # A list that is appended to is read first; 2 is FFmpeg's AVIO_FLAG_WRITE.
+    return _SegmentFile(url.removeprefix("file:"), "wb" if flags & 2 else "rb")
 
 
 def move_index_to_front(path: Path, time_base: Fraction) -> None:

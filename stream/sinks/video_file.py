@@ -42,6 +42,7 @@ class VideoFormat:
         fps: Announced frame rate; None where unknown.
         options: How it is encoded.
         live: Whether it has no end in sight, so that an HLS playlist only keeps what is recent.
+        appended: Whether an HLS playlist that is there is gone on with.
     """
 
     container: str
@@ -50,6 +51,7 @@ class VideoFormat:
     fps: float | None
     options: VideoConfig
     live: bool = False
+    appended: bool = False
 
     @property
     def low_delay(self) -> bool:
@@ -187,7 +189,13 @@ class VideoFile:
     def _open_container(self) -> Any:
         video = self._video
         if video.container not in RELAYED:
-            return open_container(self._target, video.container, video.time_base, live=video.live)
+            return open_container(
+                self._target,
+                video.container,
+                video.time_base,
+                live=video.live,
+                appended=video.appended,
+            )
         self._relay = Relay(self._target, video.container, RELAYED[video.container])
         return self._relay.container
 
