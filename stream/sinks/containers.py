@@ -71,31 +71,59 @@ def open_container(
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
         if appended:
             options["hls_flags"] += "+append_list"
-    more = {"io_open": _open_segment} if container_format == "hls" else {}
-    container = av.open(target, "w", format=container_format, options=options, **more)
+        playlist = _CheckedHls(target, options)
+        playlist.metadata["service_provider"] = MARK  # is in the head of every segment
+        return playlist
+    container = av.open(target, "w", format=container_format, options=options)
     if container_format in FORMATS.values():
         container.metadata["comment"] = MARK
-    elif container_format == "hls":
-        container.metadata["service_provider"] = MARK  # is in the head of every segment
     return container
 
 
-class _SegmentFile(io.FileIO):
-    """A file of a playlist. FFmpeg's HLS does not look at what became of its writes; PyAV raises
-    what is raised here.
-    """
+class _CheckedHls:
+    """FFmpeg's HLS muxer takes no notice of a full disk; its files are opened and watched here."""
+
+    def __init__(self, target: str, options: dict[str, str]) -> None:
+        self._errors: list[OSError] = []
+        self._container = av.open(target, "w", format="hls", options=options, io_open=self._open)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def mux(self, packets: Any) -> None:
+        """As of any container. Raises OSError once something could not be written."""
+        self._container.mux(packets)
+        self._check()
+
+    def close(self) -> None:
+        """Finishes the playlist. Raises OSError if something could not be written."""
+        self._container.close()
+        self._check()
+
+    def _open(self, url: str, flags: int, options: dict[str, str]) -> Any:
+        # A list that is appended to is read first; 2 is FFmpeg's AVIO_FLAG_WRITE.
+        return _CheckedFile(url, "wb" if flags & 2 else "rb", self._errors)
+
+    def _check(self) -> None:
+        if self._errors:
+            raise self._errors[0]
+
+
+class _CheckedFile(io.FileIO):
+    """A file whose first failed write is remembered."""
+
+    def __init__(self, path: str, mode: str, errors: list[OSError]) -> None:
+        self._errors = errors
+        super().__init__(path.removeprefix("file:"), mode)
 
     def write(self, content: Any) -> int:
-        rest = memoryview(content)
-        total = len(rest)
-        while rest:
-            rest = rest[super().write(rest) or 0 :]
-        return total
-
-
-def _open_segment(url: str, flags: int, options: dict[str, Any]) -> _SegmentFile:
-    # A list that is appended to is read first; 2 is FFmpeg's AVIO_FLAG_WRITE.
-    return _SegmentFile(url.removeprefix("file:"), "wb" if flags & 2 else "rb")
+        try:
+            written = 0
+            while written < len(content):
+                written += super().write(memoryview(content)[written:])
+        except OSError as error:
+            self._errors.append(error)
+        return len(content)  # FFmpeg must not stumble over it: some of its muxers abort
 
 
 def move_index_to_front(path: Path, time_base: Fraction) -> None:

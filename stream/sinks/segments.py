@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.atomic import Successor
+from stream.sinks.audio import AudioReader
 from stream.sinks.containers import FORMATS
 from stream.sinks.files import sink_error
 from stream.sinks.video_file import VideoFile, VideoFormat
@@ -23,10 +24,10 @@ class VideoSeries:
     next one begins. An older file of that name stays until the new one is finished.
 
     Args:
-        target: The path.
+        target: Path of the file, or what the names of segments are made from.
         video: What the files are made of.
-        audio_path: Where the sound is copied from.
-        follows: What could not be gone on with, a full disk for instance: this is written behind
+        audio: The sound that belongs to the frames; closed here.
+        follows: What could not be gone on with, on a full disk for instance: this is written behind
             it, as the next segment, or as NAME.part2.mp4, and begins at time 0 as well.
 
     Attributes:
@@ -37,14 +38,13 @@ class VideoSeries:
         self,
         target: str,
         video: VideoFormat,
-        *,
-        audio_path: str | None,
+        audio: AudioReader,
         follows: VideoSeries | None = None,
     ) -> None:
         self.parts: int = 1 if follows is None else follows.parts + 1
         self._target = target
         self._video = replace(video, appended=follows is not None)
-        self._audio_path = audio_path
+        self._audio = audio
         self._file: VideoFile | None = None
         self._successor: Successor | None = None
         self._started = 0
@@ -52,16 +52,14 @@ class VideoSeries:
         self._first = self._count
         self._failed = False
 
-    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
-        """
+    def encode(self, image: NDArray[np.uint8], pts: int) -> None:
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
         segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
             self._finish(audio_until_s=since_s)
         if self._file is None:
-            self._file = self._open_next(pts, origin_s)
+            self._file = self._open_next(pts)
         try:
             self._file.encode(image, pts - self._started)
         except BaseException:
@@ -73,8 +71,11 @@ class VideoSeries:
         whether there was a file. One that is not `complete` does not replace an older one.
         """
         self._failed = self._failed or not complete
-        if self._file is not None:
-            self._finish(audio_until_s=None if all_audio else self._file.end_s)
+        try:
+            if self._file is not None:
+                self._finish(audio_until_s=None if all_audio else self._file.end_s)
+        finally:
+            self._audio.close()
         return self._count > self._first
 
     def _finish(self, *, audio_until_s: Fraction | None) -> None:
@@ -95,13 +96,11 @@ class VideoSeries:
             except OSError as error:
                 raise sink_error(self._target, error) from error
 
-    def _open_next(self, pts: int, origin_s: Fraction) -> VideoFile:
-        target, begin_s = self._next_name(), None
-        if self._video.options.segment is not None or self.parts > 1:
+    def _open_next(self, pts: int) -> VideoFile:
+        target = self._next_name()
+        if self._count or self.parts > 1:
             self._started = pts
-            if self._count:
-                begin_s = origin_s + pts * self._video.time_base
-        started_s = self._started * self._video.time_base
+        begin_s = Fraction(self._started * self._video.time_base)
         name = target
         if self._video.container in FORMATS.values():
             try:
@@ -110,14 +109,7 @@ class VideoSeries:
                 raise sink_error(target, error) from error
             target = str(self._successor.path)
         try:
-            file = VideoFile(
-                target,
-                self._video,
-                audio_path=self._audio_path,
-                origin_s=origin_s + started_s,
-                begin_s=begin_s,
-                name=name,
-            )
+            file = VideoFile(target, self._video, audio=self._audio, begin_s=begin_s, name=name)
         except BaseException:
             if self._successor is not None:
                 self._successor.discard()
