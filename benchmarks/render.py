@@ -33,6 +33,7 @@ from configs import load_keypoint_set
 from grouping import People
 from stream.render.renderer import RenderConfig, Renderer, Status
 from stream.sinks import VideoConfig
+from stream.sinks.audio import AudioReader
 from stream.sinks.browser.live_state import compress
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video_file import VideoFile, VideoFormat
@@ -121,7 +122,7 @@ def encoding(sizes: list[int], frames: int) -> None:
     for height in sizes:
         size = WIDTHS[height], height
         pictures = [
-            cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
+            np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
             for picture in read_clip(frames)
         ]
         video = VideoFormat(
@@ -129,7 +130,7 @@ def encoding(sizes: list[int], frames: int) -> None:
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "out.mp4"
-            file = VideoFile(str(path), video)
+            file = VideoFile(str(path), video, audio=AudioReader(None), begin_s=Fraction(0))
             began_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
             for index, picture in enumerate(pictures):
                 file.encode(picture, index)
@@ -150,7 +151,7 @@ def read_clip(count: int) -> list[NDArray[np.uint8]]:
     """The first pictures of the demo clip."""
     with av.open(str(DEMO_CLIP)) as container:
         return [
-            frame.to_ndarray(format="bgr24")
+            np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
             for frame, _ in zip(container.decode(video=0), range(count), strict=False)
         ]
 

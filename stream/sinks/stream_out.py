@@ -65,8 +65,8 @@ class StreamOut:
         except SinkError as error:
             self._lose(error)
 
-    def close(self, *, all_audio: bool) -> bool:
-        """Ends the stream; tells whether there was one.
+    def close(self, *, all_audio: bool, complete: bool = True) -> bool:
+        """Ends the stream, complete or not; tells whether there was one.
 
         Raises:
             SinkError: The receiver did not get all of it.
