@@ -107,8 +107,10 @@ class FrameConverter:
         return displayed_size(decoded, self.aspect)
 
     def convert(self, decoded: VideoFrame, frame: Frame) -> None:
-        """Fills the image of `frame`. Raises SourceError for a pixel format that cannot be
-        converted.
+        """Fills the image of `frame`.
+
+        Raises:
+            SourceError: The pixel format cannot be converted.
         """
         if decoded.color_trc in (PQ, HLG):
             deep = self._pixels(decoded, "bgr48le", np.uint16)

@@ -88,7 +88,11 @@ class SequenceSource(Source):
         return True
 
     def open(self) -> None:
-        """Opens the first file that can be read. Raises SourceError if none can."""
+        """Opens the first file that can be read.
+
+        Raises:
+            SourceError: No file can be opened.
+        """
         part = self._enter_next()
         if (part is None or part.info is None) and self._paths == [self.name]:
             raise SourceError(self.health.message)
@@ -197,7 +201,8 @@ def find_files(spec: str) -> list[str]:
     """The images and videos in a folder, or those that a pattern such as `shots/*.png` finds, in
     natural order (2 before 10).
 
-    Raises SourceError if there are none.
+    Raises:
+        SourceError: There are no such files.
     """
     if Path(spec).is_dir():
         there = [path for path in Path(spec).iterdir() if not path.name.startswith(".")]
@@ -206,7 +211,8 @@ def find_files(spec: str) -> list[str]:
             for path in there
             if path.suffix.lower() in PICTURE_SUFFIXES | CLIP_SUFFIXES and not path.is_dir()
         ]
-        _tell_left_out(spec, [path for path in there if str(path) not in set(found)])
+        names = set(found)
+        _tell_left_out(spec, [path for path in there if str(path) not in names])
         kind = "folder"
     else:
         matching = glob.glob(spec, recursive=True)  # noqa: PTH207 - keeps the spelling
@@ -236,7 +242,8 @@ def read_playlist(path: str) -> list[str]:
     """The files that a list names, one a line, relative to the list; empty lines and lines with `#`
     are left out.
 
-    Raises SourceError if it cannot be read or names nothing.
+    Raises:
+        SourceError: The playlist cannot be read or names nothing.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
