@@ -51,9 +51,11 @@ def choose_decoder(wanted: DecoderName) -> DecoderChoice:
     if wanted == "auto":
         if _is_jetson() and has_jetson_decoder():
             return DecoderChoice("gstreamer")
-        return DecoderChoice(next((kind for kind in HARDWARE if not _refusal(kind)), "software"))
-    if wanted in HARDWARE and _refusal(wanted):
-        raise SourceError(f"decoder {wanted} cannot be used: {_refusal(wanted)}")
+        return DecoderChoice(
+            next((kind for kind in HARDWARE if not hardware_refusal(kind)), "software")
+        )
+    if wanted in HARDWARE and hardware_refusal(wanted):
+        raise SourceError(f"decoder {wanted} cannot be used: {hardware_refusal(wanted)}")
     if wanted == "gstreamer" and not any(map(find_element, CODECS.values())):
         raise SourceError(
             "decoder gstreamer cannot be used: gst-launch-1.0 or its elements are not installed "
@@ -103,7 +105,7 @@ def open_container(url: str, hardware: HWAccel | None, **options: Any) -> InputC
 
 
 @cache
-def _refusal(kind: str) -> str:
+def hardware_refusal(kind: str) -> str:
     """Why FFmpeg cannot decode on that kind of device here; empty if it can."""
     if kind not in hwdevices_available():
         return "this build of FFmpeg does not have it"

@@ -75,7 +75,12 @@ class FileSource(Source):
         return [Path("/dev/stdin")] if self._path == "-" else []
 
     def open(self) -> None:
-        """Opens the file and decodes its first frame. Raises SourceError if it has none."""
+        """Opens the file and decodes its first frame.
+
+        Raises:
+            SourceError: It has no frame that can be decoded, or the decoder that was asked for is
+                not there.
+        """
         choice = choose_decoder(self._config.decoder)
         if self._connect is None:
             container = open_file(self._path, choice.hardware())

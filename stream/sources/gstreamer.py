@@ -27,6 +27,7 @@ from av.video.stream import VideoStream
 from stream.sources.gstreamer_process import CODECS, GStreamerProcess, find_element
 from stream.sources.gstreamer_protocol import frame_size
 from stream.sources.orientation import UPRIGHT, orientation
+from stream.sources.tone_mapping import HLG, PQ
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +97,11 @@ class GStreamerDecoder:
         self._held = 0
         self._in_vain = 0
         self._process: GStreamerProcess | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the pipeline that runs; None before the first packet and after `close`."""
+        return None if self._process is None else self._process.process.pid
 
     def decode(self, packet: Packet[Any]) -> list[VideoFrame]:
         """The frames that are there when `packet` went in.
@@ -262,6 +268,8 @@ def _first_frame(stream: VideoStream, packet: Packet[Any]) -> VideoFrame:
         raise GStreamerRefusal("its packets do not say when they are shown")
     if orientation(frame) != UPRIGHT:
         raise GStreamerRefusal("its frames are to be turned before they are shown")
+    if frame.color_trc in (PQ, HLG):
+        raise GStreamerRefusal("it has a high dynamic range")
     if frame.interlaced_frame:
         raise GStreamerRefusal("it is interlaced")
     return frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +43,7 @@ def orientation(frame: VideoFrame) -> Orientation:
     return Orientation(transposed=True, across=c < 0, down=b < 0)
 
 
-def displayed_size(frame: VideoFrame) -> tuple[int, int]:
-    """Width and height in pixels, the right way up."""
-    if orientation(frame).transposed:
-        return frame.height, frame.width
-    return frame.width, frame.height
+def displayed_size(frame: VideoFrame, aspect: Fraction) -> tuple[int, int]:
+    """Width and height in square pixels, the right way up; `aspect`: of the pixels of `frame`."""
+    width = round(frame.width * aspect)
+    return (frame.height, width) if orientation(frame).transposed else (width, frame.height)
