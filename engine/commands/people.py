@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import GroupingConfig
+from configs import GroupingConfig, suitable_adjustment
 from engine.maps import PoseMaps
 from engine.model_source import ModelSource
 from engine.verify.people import GroupPeople
@@ -16,7 +16,9 @@ def group_people(source: ModelSource) -> GroupPeople:
     from grouping import Grouper
 
     model = source.metadata.model
-    config = GroupingConfig(min_person_score=model.min_person_score)
+    config = GroupingConfig(
+        min_person_score=model.min_person_score, adjustment=suitable_adjustment(model.alignment)
+    )
     grouper = Grouper(model.keypoint_set, mode="tuned", config=config)
 
     def group(maps: PoseMaps) -> NDArray[np.float32]:

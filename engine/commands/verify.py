@@ -36,7 +36,7 @@ def run_verify(config: VerifyConfig, say: Say) -> None:
         ExecutionError: They are out of tolerance, or a runtime failed.
         ModelError, DataError, RuntimeUnavailableError: What is to be compared is not there.
     """
-    source = find_model(config.model, config.weights)
+    source = find_model(config.model, config.weights, offline=config.offline)
     images = load_images(config.images or [DEMO_CLIP])
     input_size = config.input_size or source.metadata.input_size
     workload = Workload(input_size=input_size)
