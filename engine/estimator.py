@@ -24,8 +24,6 @@ from engine.model_source import find_model
 from engine.multi_view import View, combine_views
 from engine.runtimes import Runtime, Slot, Workload, open_runtime
 
-# One is worked on while the next is laid into its buffer; more would only add latency.
-_IN_FLIGHT = 2
 _FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
 
 
@@ -61,6 +59,7 @@ class Estimator:
         model: Name of the model.
         runtime: Name of the runtime that was taken.
         precision: That was taken.
+        device: What computes: `cpu`, or number and name of the GPU.
         keypoint_set: Of the model.
         min_person_score: People below it are mostly ghosts (`ModelConfig`).
         input_size: Short side, or (height, width).
@@ -70,7 +69,8 @@ class Estimator:
             together; 1 where the runtime gains nothing from more or takes no more.
     """
 
-    in_flight = _IN_FLIGHT
+    # One in each stream while the next is laid into its buffer; more would only add latency.
+    in_flight = 2
 
     def __init__(
         self,
@@ -82,8 +82,10 @@ class Estimator:
         batch_size: int | None = None,
     ) -> None:
         self.model = model
+        self.in_flight = runtime.streams + 1
         self.runtime = runtime.name
         self.precision = runtime.precision
+        self.device = "cpu" if runtime.gpu is None else str(runtime.gpu)
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
         self.min_person_score = runtime.metadata.model.min_person_score
         self.input_size = input_size
@@ -260,7 +262,8 @@ def open_estimator(
         The estimator, which is to be closed; a context manager.
 
     Raises:
-        ConfigError: A field that is not known, cannot be used, or does not go with the others.
+        ConfigError: A field that is not known, cannot be used, or does not go with the others;
+            several devices, which take an estimator each.
         ModelError: The model file is not there, damaged, or not one of ours.
         CheckpointError: The weights do not fit the network.
         RuntimeUnavailableError: A package or device that the runtime needs is missing.
@@ -276,6 +279,8 @@ def open_estimator(
     source = find_model(config.model, config.weights, offline=config.offline)
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
-    workload = Workload(input_size=input_size, scales=config.scales)
-    runtime = open_runtime(source.path, metadata, config.runtime, config.precision, workload)
+    workload = Workload(input_size=input_size, scales=config.scales, streams=config.streams or 1)
+    runtime = open_runtime(
+        source.path, metadata, config.runtime, config.precision, workload, config.device.single
+    )
     return Estimator(source.name, runtime, input_size, config.flip, config.scales, batch_size)

@@ -20,6 +20,7 @@ from configs import AlignmentRule, ConfigError, load_keypoint_set
 from engine.geometry import Alignment, InputSize, align, check_input_size
 from engine.maps import MAX_CANDIDATES, Candidates, PoseMaps
 from engine.onnx.metadata import ModelMetadata
+from engine.runtimes.gpus import Gpu
 
 MAX_BATCH = 16  # images at once; a bound on memory, no runtime has one of its own
 OUTPUT_TYPES: dict[str, type[np.generic]] = {
@@ -83,11 +84,13 @@ class Workload:
     Attributes:
         input_size: Short side, or (height, width), of scale 1.
         scales: Sizes of the image relative to that.
+        streams: Images to compute at the same time, each on its share of the processor.
         rule: How images are laid into the input.
     """
 
     input_size: InputSize
     scales: tuple[float, ...] = (1.0,)
+    streams: int = 1
     rule: AlignmentRule = "centre"
 
     def alignments(self, image_size: tuple[int, int]) -> list[Alignment]:
@@ -106,21 +109,25 @@ class Runtime(ABC):
 
     Attributes:
         name: As it is asked for, and as the registry calls it.
-        device: What computes: `cpu`, or the name of the GPU.
+        device: What computes: `cpu`, or the kind of the GPU.
+        gpu: Which one; None on the CPU.
         precision: Of the convolutions.
         metadata: Of the model.
         usual_batch: Images that are best computed at once.
         max_batch: Images that a slot may hold.
+        streams: Slots that are computed at the same time.
     """
 
     name: ClassVar[str]
     device: str
+    gpu: Gpu | None = None
     precision: str
     metadata: ModelMetadata
 
     # On two cores four images at once take 14 % longer than four times one (lite, 320x448,
     # OpenVINO; ONNX Runtime: 10 %).
     usual_batch: int = 1
+    streams: int = 1
 
     @classmethod
     def check(cls) -> None:
