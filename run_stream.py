@@ -14,6 +14,7 @@ from basics.signals import StopSignals
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option_groups, run_command
 from stream.app.config import TerminalConfig
+from stream.app.doctor import parse_doctor, run_doctor
 from stream.app.terminal import Terminal
 from stream.profile import Profiler
 
@@ -23,6 +24,7 @@ examples:
   run_stream.py clip.mp4 -o out.mp4 people.jsonl     annotated video and keypoint record
   run_stream.py 0 --show                             the first camera, in a window
   run_stream.py rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl
+  run_stream.py doctor                               what this machine has, for questions about it
 
 Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
 Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
@@ -44,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 after bad input (one line on standard error),
     130 after Ctrl-C, 143 after SIGTERM.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["doctor"]:  # a file of that name is ./doctor
+        return run_command(lambda: run_doctor(parse_doctor(arguments[1:]), __version__))
     left_behind: list[str] = []
     with StopSignals() as signals:
         code = run_command(lambda: _run(parse(arguments), signals, left_behind))
