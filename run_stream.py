@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parse(arguments: Sequence[str] | None = None) -> Command:
-    """What the command line asks for. Raises ConfigError if it cannot be."""
+def make_parser() -> FlagParser:
+    """The parser of the command line."""
     parser = FlagParser(
         prog="run_stream.py",
         usage="%(prog)s SOURCE [SOURCE ...] [-o OUT ...] [options]",
@@ -87,6 +87,12 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         "- (JSON Lines on standard output), ...",
     )
     add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None) -> Command:
+    """What the command line asks for. Raises ConfigError if it cannot be."""
+    parser = make_parser()
     found = parser.parse_args(arguments)
     if not found.sources and len(found.output) == 2:
         found.sources.append(found.output.pop())  # run_stream.py -o out.mp4 clip.mp4

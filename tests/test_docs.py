@@ -28,7 +28,8 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PERFORMANCE = ROOT / "docs" / "performance.md"
 PACKAGES = ("engine", "training", "evaluation", "synthetic")

@@ -50,12 +50,8 @@ class DoctorConfig:
             raise ConfigError(f"seconds must be 0 or more, not {self.seconds:g}")
 
 
-def parse_doctor(arguments: Sequence[str]) -> DoctorConfig:
-    """What follows `doctor` on a command line.
-
-    Raises:
-        ConfigError: It cannot be understood.
-    """
+def doctor_parser() -> FlagParser:
+    """The parser of what follows `doctor` on a command line."""
     parser = FlagParser(
         prog="run_stream.py doctor",
         description="What this machine has for this program: versions, processor and GPUs, "
@@ -63,7 +59,16 @@ def parse_doctor(arguments: Sequence[str]) -> DoctorConfig:
         "fast lite runs. No credentials are shown.",
     )
     add_groups(parser, {"doctor": DoctorConfig})
-    return from_namespace(DoctorConfig, parser.parse_args(arguments))
+    return parser
+
+
+def parse_doctor(arguments: Sequence[str]) -> DoctorConfig:
+    """What follows `doctor` on a command line.
+
+    Raises:
+        ConfigError: It cannot be understood.
+    """
+    return from_namespace(DoctorConfig, doctor_parser().parse_args(arguments))
 
 
 def run_doctor(config: DoctorConfig, program_version: str) -> int:
