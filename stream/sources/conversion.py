@@ -78,8 +78,10 @@ class FrameConverter:
         self._deinterlace = deinterlace
 
     def convert(self, decoded: VideoFrame, frame: Frame) -> None:
-        """Fills the image of `frame`. Raises SourceError for a pixel format that cannot be
-        converted.
+        """Fills the image of `frame`.
+
+        Raises:
+            SourceError: The pixel format cannot be converted.
         """
         try:
             bgr = self._reformatter.reformat(decoded, format="bgr24", threads=1)

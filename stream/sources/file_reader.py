@@ -190,8 +190,10 @@ class FileReader:
 
 
 def open_file(path: str) -> InputContainer:
-    """The file at `path`, opened and probed. Raises SourceError with one clear line if that cannot
-    be done.
+    """The file at `path`, opened and probed.
+
+    Raises:
+        SourceError: It cannot be opened; one clear line.
     """
     if not Path(path).exists():
         raise SourceError(f"no such file: {path!r}")

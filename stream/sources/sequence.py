@@ -91,7 +91,11 @@ class SequenceSource(Source):
         return True
 
     def open(self) -> None:
-        """Opens the first file that can be read. Raises SourceError if none can."""
+        """Opens the first file that can be read.
+
+        Raises:
+            SourceError: No file can be opened.
+        """
         part = self._enter_next()
         if part is None or part.info is None:
             raise SourceError(
@@ -229,7 +233,8 @@ def find_files(spec: str) -> list[str]:
     """The images and videos in a folder, or those that a pattern such as `shots/*.png` finds, in
     natural order (2 before 10).
 
-    Raises SourceError if there are none.
+    Raises:
+        SourceError: There are no such files.
     """
     if Path(spec).is_dir():
         found = [
@@ -251,7 +256,8 @@ def read_playlist(path: str) -> list[str]:
     """The files that a list names, one a line, relative to the list; empty lines and lines with `#`
     are left out.
 
-    Raises SourceError if it cannot be read or names nothing.
+    Raises:
+        SourceError: The playlist cannot be read or names nothing.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -267,7 +273,8 @@ def read_image(path: str) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 BGR, turned as its EXIF data says; grey, 16-bit and transparent images are
     converted.
 
-    Raises SourceError if it cannot be read.
+    Raises:
+        SourceError: The image cannot be read.
     """
     if not Path(path).exists():
         raise SourceError(f"no such file: {path!r}")
