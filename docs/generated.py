@@ -43,7 +43,7 @@ def package_flags() -> str:
         parser = (
             command_parser(package, "", module.COMMANDS)
             if hasattr(module, "COMMANDS")
-            else module._parser()
+            else module.make_parser()
         )
         for action in parser._actions:
             if isinstance(action, argparse._SubParsersAction):
