@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import higherhrnet_stream
+
 import run_stream
 from configs import load_keypoint_set, load_model_config, model_names
 from configs.commands import command_parser
@@ -106,6 +108,14 @@ def examples() -> str:
     return "\n".join(lines)
 
 
+def other_names() -> str:
+    """Names of the public API that nobody has put into a section yet."""
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    placed = set(re.findall(r"^::: higherhrnet_stream\.(\w+)$", page, re.MULTILINE))
+    left = [name for name in higherhrnet_stream.__all__ if name not in {*placed, "__version__"}]
+    return "\n\n".join(f"::: higherhrnet_stream.{name}" for name in left)
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "stream-flags": stream_flags,
     "package-flags": package_flags,
@@ -113,6 +123,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "other-presets": other_presets,
     "records": records,
     "examples": examples,
+    "other-names": other_names,
 }
 """What a page can ask for with `<!-- generated: NAME -->`."""
 
