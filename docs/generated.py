@@ -110,7 +110,7 @@ def examples() -> str:
 
 def other_names() -> str:
     """Names of the public API that nobody has put into a section yet."""
-    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "lookup" / "api.md").read_text(encoding="utf-8")
     placed = set(re.findall(r"^::: higherhrnet_stream\.(\w+)$", page, re.MULTILINE))
     left = [name for name in higherhrnet_stream.__all__ if name not in {*placed, "__version__"}]
     return "\n\n".join(f"::: higherhrnet_stream.{name}" for name in left)

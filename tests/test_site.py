@@ -57,7 +57,7 @@ def test_presets_on_readme_site_and_command_line_are_the_same() -> None:
 
 
 def test_the_reference_has_every_name_of_the_public_api() -> None:
-    page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    page = (DOCS / "lookup" / "api.md").read_text(encoding="utf-8")
     assert "<!-- generated: other-names -->" in page
     page += GENERATED["other-names"]()
     named = re.findall(r"^::: higherhrnet_stream\.(\w+)$", page, re.MULTILINE)
