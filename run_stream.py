@@ -57,7 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Command:
-    """What the command line asks for. Raises ConfigError if it cannot be."""
+    """What the command line asks for.
+
+    Raises:
+        ConfigError: That cannot be.
+    """
     parser = FlagParser(
         prog="run_stream.py",
         usage="%(prog)s SOURCE [SOURCE ...] [-o OUT ...] [options]",

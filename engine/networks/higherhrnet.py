@@ -20,8 +20,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class HigherHRNet(HRNet):
     """The network of the paper, with the random weights that its code starts from.
 
-    config: what it was built from. mean, std: RGB, of images scaled to 0..1, that its input is
-    normalised with.
+    Attributes:
+        config: What it was built from.
+        mean: Per-channel mean (RGB, images scaled to 0..1) that the input is normalised with.
+        std: Per-channel standard deviation, likewise.
     """
 
     mean = IMAGENET_MEAN

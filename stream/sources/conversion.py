@@ -67,10 +67,11 @@ class FrameConverter:
     it does not own; libavutil's allocator gives it the same memory every time. One thread: for a
     conversion of 0.6 ms a pool costs more than it gains.
 
-    deinterlace: interlaced frames are shown by their upper field alone, lines between
-        interpolated. That costs half of the vertical resolution, of which a network input has
-        little use, and no time: for live sources, where every better filter would hold a frame
-        back until the next one is there.
+    Args:
+        deinterlace: Whether interlaced frames are shown by their upper field alone, lines between
+            interpolated. That costs half of the vertical resolution, of which a network input has
+            little use, and no time: for live sources, where every better filter would hold a frame
+            back until the next one is there.
     """
 
     def __init__(self, deinterlace: Deinterlace = "off") -> None:
