@@ -39,7 +39,7 @@ class HigherHRNet(HRNet):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Raw maps of the normalised RGB image (N, 3, H, W), coarsest first.
 
-        The first has J heatmaps, then D tag channels a joint (channel J + j*D + d), at stride 4;
+        The first has J heatmaps, then D tag channels per joint (channel J + j*D + d), at stride 4;
         each later one doubles the resolution and has J heatmaps. Values are regressed: nothing
         clips them to 0..1.
         """
