@@ -83,6 +83,18 @@ def test_a_pixel_belongs_to_the_person_whose_joint_is_nearest_for_their_size(
     assert owner[boundary + 2 :].all()
 
 
+def test_of_two_equally_near_people_a_pixel_belongs_to_the_surer_one() -> None:
+    tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
+    centre = torch.full((1, 1, 24, 32), -10.0)
+    centre[0, 0, 12, 8], centre[0, 0, 12, 24] = 5.0, -2.0  # 0.99 and 0.12
+    tags.centre, tags.box_size = Fixed(centre), Fixed(torch.full((1, 2, 24, 32), 24.0))
+    tags.regression = Fixed(torch.zeros(1, 2, 24, 32))
+
+    (found,), _ = tags(torch.zeros(1, 24, 24, 32))
+
+    assert found[0, 12, 16] == pytest.approx(8.5 + 0.2 * 8)  # between 8 and 24
+
+
 def test_a_centre_below_the_threshold_is_nobody() -> None:
     tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
     centre = torch.full((1, 1, 24, 32), -10.0)
