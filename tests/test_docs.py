@@ -17,10 +17,10 @@ import pytest
 
 import higherhrnet_stream
 
-import run_stream
 from configs import ConfigError
 from configs.commands import command_parser
 from configs.flags import from_namespace
+from stream.app import command as stream_command
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -139,7 +139,7 @@ def parse(command: Command) -> None:
 
 
 def parse_stream(arguments: Sequence[str]) -> None:
-    run_stream.parse(arguments)
+    stream_command.parse(arguments)
 
 
 def parse_package(package: str, arguments: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ the stages.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -29,7 +30,9 @@ class ConsoleHandler(logging.Handler):
         text = f"{record.levelname.lower()}: {record.getMessage()}"
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        # What is logged must not end the thread that logs it, where a terminal is gone or full.
+        with suppress(OSError):
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class ProgressBar:
@@ -56,12 +59,14 @@ class ProgressBar:
             self._last = (progress.frames, progress.elapsed_s)
             self._bar.update(self._task, fps=fps)
         drops = f"{progress.drops} dropped" if progress.drops else ""
-        self._bar.update(
-            self._task, completed=progress.frames, total=progress.expected, drops=drops
-        )
+        with suppress(OSError):
+            self._bar.update(
+                self._task, completed=progress.frames, total=progress.expected, drops=drops
+            )
 
     def __enter__(self) -> ProgressBar:
-        self._bar.start()
+        with suppress(OSError):
+            self._bar.start()
         return self
 
     def __exit__(
@@ -74,7 +79,8 @@ class ProgressBar:
 
     def stop(self) -> None:
         """Takes the bar off; may be called twice."""
-        self._bar.stop()
+        with suppress(OSError):
+            self._bar.stop()
 
 
 class _Rate(ProgressColumn):

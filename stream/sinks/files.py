@@ -90,6 +90,8 @@ class LineFile:
         done.
         """
         if self._name == "-":
+            if sys.stdout is None:  # the process was started without one
+                raise SinkError("cannot write '-': standard output is closed")
             self._file = os.dup(sys.stdout.fileno())
         else:
             check_output(Path(self._name), source)
