@@ -28,6 +28,7 @@ TORCH = ["torch>=2.6", "onnx>=1.17"]
 EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8", "trackeval>=1.3"]
 SYNTHETIC = ["scikit-image>=0.22"]
 QUANTIZE = [*OPENVINO, "nncf>=3.0"]
+HEIF = ["pillow-heif>=1.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 DEVELOPMENT = [
     "pytest>=8",
@@ -36,6 +37,7 @@ DEVELOPMENT = [
     "ruff>=0.8",
     "mypy>=1.13",
     "jsonschema>=4",
+    "pillow>=11.3",
     "types-PyYAML",
     # the solver whose tie-breaking the reference decoder inherits; 3.x breaks ties differently
     "munkres==1.1.4",
@@ -100,8 +102,8 @@ setup(
     install_requires=[
         "numpy>=1.26",
         "numba>=0.61",
-        "opencv-python>=4.10",
-        "av>=14",
+        "opencv-python>=4.11",
+        "av>=17",
         "onnxruntime>=1.20",
         "PyYAML>=6",
         "rich>=13",
@@ -113,9 +115,10 @@ setup(
         "evaluation": EVALUATION,
         "train": TORCH + EVALUATION,
         "synthetic": SYNTHETIC,
+        "heif": HEIF,
         "profile": PROFILE,
         "quantize": QUANTIZE,
-        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + PROFILE + DEVELOPMENT,
+        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + HEIF + PROFILE + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

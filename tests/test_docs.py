@@ -148,7 +148,7 @@ def parse_package(package: str, arguments: Sequence[str]) -> None:
         parsed = command_parser(package, "", module.COMMANDS).parse_args(arguments)
         from_namespace(module.COMMANDS[parsed.command].config, parsed)
     else:
-        module._parser().parse_args(arguments)
+        module.make_parser().parse_args(arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -34,7 +34,8 @@ def choose_encoder(codec: str, name: str) -> str:
     """Name of the FFmpeg encoder to use: `name` itself, or the first that works for `codec` where
     it is `auto`.
 
-    Raises ConfigError if it does not exist or does not work here.
+    Raises:
+        ConfigError: The encoder does not exist or does not work here.
     """
     if name != "auto":
         known = [
