@@ -71,7 +71,8 @@ def test_help_that_nobody_reads_is_no_fault(
 ) -> None:
     done = server.run(flag, cwd=tmp_path, stdout=stdout)
     assert_orderly(done)
-    assert (done.code, done.errors) == (0, "")
+    assert done.code == 0
+    assert stdout == "closed" or not done.errors  # argparse turns to standard error then
 
 
 @pytest.mark.parametrize("stderr", ["closed", "full", "broken"])
@@ -137,8 +138,6 @@ def test_a_mistyped_kind_of_output_is_no_file(server: ForkServer, tmp_path: Path
         ("a\0b.mp4",),
         ("demo", "-o", "a\0b.jsonl"),
         ("demo", "--profile", "a\0b"),
-        ("demo", "--record-folder", "a\0b", "-o", "http://127.0.0.1:0/x"),
-        ("demo", "--model", "a\0b.onnx"),
         ("demo", "--theme", "a\0b"),
         ("",),
         ("demo", "-o", ""),
@@ -166,6 +165,18 @@ def test_what_cannot_be_is_one_line(
     assert done.code == 2, done
     assert len(done.errors.splitlines()) == 1, done.errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_display_that_is_dead_opens_no_window_and_the_rest_goes_on(
+    server: ForkServer, clip: Path, tmp_path: Path
+) -> None:
+    """Qt aborts the process where it cannot connect."""
+    dead = {"DISPLAY": ":9973", "WAYLAND_DISPLAY": ""}
+    done = server.run(clip, "--show", "-o", "out.jsonl", cwd=tmp_path, environment=dead)
+    assert_orderly(done)
+    assert done.code == 0
+    assert done.errors == "warning: no window: the display ':9973' does not answer\n"
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
 
 
 @pytest.mark.parametrize("words", [("-o", "out.mp4", "out.jsonl"), ("--profile", "p", "-o", "-")])

@@ -19,6 +19,16 @@ from stream.pipeline.progress import Progress
 from stream.pipeline.summary import Summary
 
 
+class ErrorConsole(Console):
+    """Standard error. Where nobody reads it any more, that is no reason to end the process."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Leaves all as it is; rich would close standard output and exit with code 1."""
+
+
 class ConsoleHandler(logging.Handler):
     """Log records as single lines on `console`, above the progress bar if there is one."""
 

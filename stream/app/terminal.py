@@ -7,13 +7,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from rich.console import Console
-
 from basics.atomic import write_error
 from basics.signals import StopSignals
 from basics.standard_files import say, settle
 from stream.app.config import TerminalConfig
-from stream.app.console import ConsoleHandler, ProgressBar, stage_table
+from stream.app.console import ConsoleHandler, ErrorConsole, ProgressBar, stage_table
 from stream.pipeline.pipeline import Pipeline
 from stream.profile import Profiler, benchmark_line, profile_tables
 
@@ -50,7 +48,7 @@ class Terminal:
         self._profiler = profiler
         self._benchmark = benchmark
         self._output_taken = output_taken or benchmark
-        self._console = Console(stderr=True)
+        self._console = ErrorConsole()
         self.bar = ProgressBar(self._console, enabled=not config.quiet)
         level = logging.INFO if config.verbose else logging.WARNING
         logging.basicConfig(

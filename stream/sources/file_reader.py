@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from basics.paths import ffmpeg_path
 from configs import SourceError
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import SourceHealth
@@ -202,7 +203,7 @@ def open_file(path: str) -> InputContainer:
     if Path(path).stat().st_size == 0 and Path(path).is_file():
         raise SourceError(f"{path!r} is empty (0 bytes)")
     try:
-        return av.open(path, metadata_errors="replace")
+        return av.open(ffmpeg_path(path), metadata_errors="replace")
     except av.InvalidDataError as error:
         raise SourceError(
             f"{path!r} is not a video that FFmpeg can read ({content(path)})"
