@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option_groups, run_command
 from stream.api import run
 from stream.app.config import TerminalConfig
+from stream.app.doctor import parse_doctor, run_doctor
 from stream.app.terminal import Terminal
 from stream.profile import Profiler
 
@@ -24,6 +26,7 @@ examples:
   run_stream.py clip.mp4 -o out.mp4 people.jsonl     annotated video and keypoint record
   run_stream.py 0 --show                             the first camera, in a window
   run_stream.py rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl
+  run_stream.py doctor                               what this machine has, for questions about it
 
 Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
 Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
@@ -53,8 +56,15 @@ def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version
         The exit code: 0; 2 after bad input, or where an output failed, with one line on standard
         error; 130 after Ctrl-C, 143 after SIGTERM or SIGHUP.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     left_behind: list[str] = []
-    code = run_command(lambda: _run(parse(arguments, version), signals, left_behind))
+
+    def work() -> int:
+        if arguments[:1] == ["doctor"]:  # a file of that name is ./doctor
+            return run_doctor(parse_doctor(arguments[1:]), version)
+        return _run(parse(arguments, version), signals, left_behind)
+
+    code = run_command(work)
     if signals.received is not None and code != 2:
         code = signals.exit_code
     if left_behind:  # the interpreter would pull away what their native code stands on
@@ -63,12 +73,8 @@ def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version
     return code
 
 
-def parse(arguments: Sequence[str] | None = None, version: str = "") -> Command:
-    """What the command line asks for; `version` is what `--version` says.
-
-    Raises:
-        ConfigError: It cannot be.
-    """
+def make_parser(version: str = "") -> FlagParser:
+    """The parser of the command line; `version` is what `--version` says."""
     parser = FlagParser(
         prog="run_stream.py",
         usage="%(prog)s SOURCE [SOURCE ...] [-o OUT ...] [options]",
@@ -94,6 +100,16 @@ def parse(arguments: Sequence[str] | None = None, version: str = "") -> Command:
         "- (JSON Lines on standard output), ...",
     )
     add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None, version: str = "") -> Command:
+    """What the command line asks for; `version` is what `--version` says.
+
+    Raises:
+        ConfigError: It cannot be.
+    """
+    parser = make_parser(version)
     found = parser.parse_args(arguments)
     named = [name for group in found.output for name in group]
     # Words that follow the first one behind -o may have been meant as sources.
