@@ -58,7 +58,7 @@ class DecodeWorker(Worker):
             health.state, health.message = "failed", str(error)
             if self._lane.label:
                 # now: the other sources may go on for days before it is raised
-                logger.error("%s", error)
+                logger.warning("%s; the other sources go on", error)
             raise
 
     def _decode(self) -> None:
