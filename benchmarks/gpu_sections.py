@@ -41,8 +41,10 @@ from engine.verify.maps import TOLERANCES, measure_parity
 from engine.verify.reference import open_reference
 from keypoint_datasets.images import load_images
 
-_PACKAGES = ("torch", "tensorrt", "tensorrt-rtx", "torch2trt", "pycuda", "onnx", "onnxruntime")
-_PACKAGES = (*_PACKAGES, "openvino", "av", "numpy", "opencv-python-headless", "nvidia-ml-py")
+_PACKAGES = (
+    *("torch", "tensorrt", "tensorrt-rtx", "torch2trt", "pycuda", "onnx", "onnxruntime"),
+    *("openvino", "av", "numpy", "opencv-python-headless", "nvidia-ml-py"),
+)
 _MATRIX = 8192  # rows and columns of the square matrices whose product is the measured rate
 _CODE = """
 import sys
@@ -208,7 +210,7 @@ def host(options: Options, say: Say) -> None:
     for model in options.models:
         alignment = align(IMAGE_SIZE, load_model_config(model).input_size)
         out = np.empty((*alignment.input_size, 3), np.uint8)
-        spent = timed(lambda at=alignment, to=out: at.warp(image, out=to), options.times(30))
+        spent = timed(partial(alignment.warp, image, out=out), options.times(30))
         say(model=model, input=alignment.input_size, align_ms=spent.p50)
     with tempfile.TemporaryDirectory() as folder:
         clip = full_hd(Path(folder) / "clip.mp4", 8 if options.quick else 120)
@@ -299,8 +301,8 @@ def _matrix_rate(options: Options, say: Say) -> float | None:
     for megabytes in (1, 10, 25):
         on_gpu = torch.empty(megabytes << 20, dtype=torch.uint8, device="cuda")
         pinned = torch.empty(megabytes << 20, dtype=torch.uint8, pin_memory=True)
-        down = timed(lambda to=pinned, of=on_gpu: _copy(to, of), 20)
-        up = timed(lambda to=on_gpu, of=pinned: _copy(to, of), 20)
+        down = timed(partial(_copy, pinned, on_gpu), 20)
+        up = timed(partial(_copy, on_gpu, pinned), 20)
         say(megabytes=megabytes, down_ms=down.p50, up_ms=up.p50)
     return tflops
 
