@@ -67,7 +67,7 @@ class SequenceSource(Source):
         self._index = -1
         self._start_s = 0.0  # of the part
         self._part_s: float | None = None  # stream time of its own that the part began at
-        self._time_s = 0.0
+        self._time_s: float | None = None  # of the last frame
         self._finished = Counter[str]()  # counts of `_COUNTS`, of the videos that are done
 
     @property
@@ -171,8 +171,10 @@ class SequenceSource(Source):
                 self.health.message = str(error)
                 if self._paths != [self.name]:
                     logger.warning("skipped: %s", error)
+                if is_picture(path):
+                    self._index += 1  # so that those behind it keep their numbers
                 continue
-            if self._index >= 0:
+            if self._time_s is not None:
                 self._start_s = self._time_s + 1 / IMAGE_FPS
             self._part, self._part_s = part, None
             return part
