@@ -62,6 +62,17 @@ def choose_encoder(codec: str, name: str) -> str:
     )
 
 
+def describe_encoders() -> dict[str, str]:
+    """The state of every encoder that `auto` may take, by name, in its order: `yes`, or why it
+    cannot be used here.
+    """
+    states = {}
+    for name in (name for names in _CANDIDATES.values() for name in names):
+        reason = _refusal(name)
+        states[name] = "yes" if reason is None else f"no: {reason}"
+    return states
+
+
 def encoder_options(name: str, options: VideoConfig, *, live: bool) -> dict[str, str]:
     """Private options of the encoder `name` for the asked quality; `live` gives up compression for
     a short delay.
