@@ -23,7 +23,7 @@ from stream.sinks.json_lines import header
 
 logger = logging.getLogger(__name__)
 
-# One row a frame, then one row a person, then the names of files, one a line, as JSON.
+# One row per frame, then one row per person, then the names of files, one per line, as JSON.
 _OF_FRAMES: dict[str, str] = {
     "frame": "<i8",
     "time_s": "<f8",
