@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from basics.atomic import atomic_path
 from configs.errors import ConfigError, SinkError
 from configs.loading import from_mapping
 from stream.frame import SourceInfo
@@ -407,21 +409,29 @@ def test_a_gap_of_a_night_is_no_reason_to_end(tmp_path, source_info, run_info, w
     assert times[-1] == pytest.approx(night_s + 19 / 25)
 
 
+@pytest.mark.parametrize("older", [True, False])
 @pytest.mark.parametrize("moving", [True, False])
 def test_a_slow_disk_is_waited_for_and_a_dead_one_is_not(
-    tmp_path, source_info, run_info, write_all, monkeypatch, moving
+    tmp_path, source_info, run_info, write_all, monkeypatch, moving, older
 ):
     from stream.sinks import video, video_file
 
-    path, part = tmp_path / "out.mp4", tmp_path / ".out.mp4.x.part"
+    path = tmp_path / "out.mp4"
+    if older:
+        write_all(VideoSink(str(path)), source_info, run_info, make_frames(vfr_stamps(2)))
+    done = threading.Event()
 
     def move(target, time_base):
-        for _ in range(25):
-            if moving or not part.exists():
-                with part.open("ab") as file:
-                    file.write(b"0" * 100)
-            time.sleep(0.1)
-        part.unlink(missing_ok=True)
+        with suppress(FileNotFoundError), atomic_path(target, suffix=".part") as part:
+            content = target.read_bytes()
+            for _ in range(25):
+                if moving:
+                    with part.open("ab") as file:
+                        file.write(content[:1])
+                time.sleep(0.1)
+            if part.exists():
+                part.write_bytes(content)
+        done.set()
 
     monkeypatch.setattr(video, "_STALLED_FILE_S", 1.2)
     monkeypatch.setattr(video_file, "move_index_to_front", move)
@@ -431,9 +441,9 @@ def test_a_slow_disk_is_waited_for_and_a_dead_one_is_not(
     else:
         with pytest.raises(SinkError, match=r"nothing was written for 1\.2 s"):
             write_all(sink, source_info, run_info, make_frames(vfr_stamps(5)))
-        time.sleep(1.5)
-    assert [item.name for item in tmp_path.iterdir()] == ["out.mp4"]
-    assert len(video_times(path)) == 5
+        assert done.wait(5)
+    assert [item.name for item in tmp_path.iterdir() if item.suffix == ".part"] == []
+    assert len(video_times(path)) == (5 if moving or not older else 2)
 
 
 def test_hls_on_a_full_disk_is_one_line(tmp_path):
