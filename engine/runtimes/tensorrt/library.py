@@ -9,6 +9,8 @@ needs the GPU that the engine is for.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +63,15 @@ class Library:
         known = self.module.ComputeCapability.__members__
         return [value for name, value in known.items() if name.startswith("SM")]
 
+    @contextmanager
+    def expecting_errors(self) -> Iterator[None]:
+        """What the library calls errors meanwhile is none: it goes to the debug log."""
+        self.logger.errors_are_expected = True
+        try:
+            yield
+        finally:
+            self.logger.errors_are_expected = False
+
     def create_network(self, builder: Any) -> Any:
         """An empty network, strongly typed where that can be asked for; from 11 on there is no
         other kind.
@@ -103,7 +114,10 @@ def _make_logger(module: Any) -> Any:
     }
 
     class Logger(module.ILogger):  # type: ignore[misc]
+        errors_are_expected = False
+
         def log(self, severity: Any, message: str) -> None:
-            logger.log(levels.get(severity, logging.DEBUG), "%s", message)
+            level = logging.DEBUG if self.errors_are_expected else levels.get(severity)
+            logger.log(level or logging.DEBUG, "%s", message)
 
     return Logger()
