@@ -5,8 +5,7 @@
     ├── CheckpointError (ValueError)           weights that do not fit the network
     ├── ModelError (ValueError)                a model file that is damaged or not one of ours
     ├── DataError (ValueError)                 images or annotations that cannot be used
-    ├── RuntimeUnavailableError (ImportError)  a package or a device that a runtime needs is not
-    there
+    ├── RuntimeUnavailableError (ImportError)  a runtime's package or device is missing
     ├── ExecutionError (RuntimeError)          a runtime failed while it was working
     ├── StageError (RuntimeError)              a stage that the user put into a pipeline failed
     ├── SourceError (OSError)                  a video source cannot be opened or read

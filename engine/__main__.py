@@ -12,9 +12,14 @@ from engine.build import BuildConfig
 from engine.commands.build import run_build
 from engine.commands.convert import ConvertConfig, run_convert
 from engine.commands.export import ExportConfig, run_export
-from engine.commands.inspect import InspectConfig, run_inspect
-from engine.commands.list import ListConfig, run_list
-from engine.commands.runtimes import RuntimesConfig, run_runtimes
+from engine.commands.inspect import (
+    InspectConfig,
+    ListConfig,
+    RuntimesConfig,
+    run_inspect,
+    run_list,
+    run_runtimes,
+)
 from engine.commands.verify import VerifyConfig, run_verify
 
 COMMANDS = {

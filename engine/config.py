@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from configs import ConfigError
 from configs.flags import option
 from engine.geometry import (
     InputSize,
@@ -70,6 +71,9 @@ class EstimatorConfig(RuntimeConfig):
         flip: Average with the mirrored image: another run of the network for every scale.
         scales: Sizes of the image relative to the input size, whose heatmaps are averaged; several
             hold 1, whose tags are kept.
+        streams: Images computed at the same time, each on its share of the processor's cores, where
+            the runtime can (openvino): more images a second, each of them later. None leaves it to
+            who opens the estimator: 1, or in a run that shows nothing live, one per core.
 
     The others are those of `RuntimeConfig`.
 
@@ -84,6 +88,15 @@ class EstimatorConfig(RuntimeConfig):
         (1.0,), help="average over these sizes of the image", metavar="S"
     )
 
+    streams: int | None = option(
+        None,
+        help="images that OpenVINO computes at the same time (default: one per core where every "
+        "frame counts, 1 for live sources)",
+        metavar="N",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_scales(self.scales)
+        if self.streams is not None and self.streams < 1:
+            raise ConfigError(f"streams must be at least 1, not {self.streams}")

@@ -24,8 +24,6 @@ from engine.model_source import find_model
 from engine.multi_view import View, combine_views
 from engine.runtimes import Runtime, Slot, Workload, open_runtime
 
-# One is worked on while the next is laid into its buffer; more would only add latency.
-_IN_FLIGHT = 2
 _FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
 
 
@@ -69,7 +67,8 @@ class Estimator:
             together; 1 where the runtime gains nothing from more or takes no more.
     """
 
-    in_flight = _IN_FLIGHT
+    # One in each stream while the next is laid into its buffer; more would only add latency.
+    in_flight = 2
 
     def __init__(
         self,
@@ -81,6 +80,7 @@ class Estimator:
         batch_size: int | None = None,
     ) -> None:
         self.model = model
+        self.in_flight = runtime.streams + 1
         self.runtime = runtime.name
         self.precision = runtime.precision
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
@@ -267,6 +267,6 @@ def open_estimator(
     source = find_model(config.model, config.weights)
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
-    workload = Workload(input_size=input_size, scales=config.scales)
+    workload = Workload(input_size=input_size, scales=config.scales, streams=config.streams or 1)
     runtime = open_runtime(source.path, metadata, config.runtime, config.precision, workload)
     return Estimator(source.name, runtime, input_size, config.flip, config.scales, batch_size)

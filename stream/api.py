@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.hardware import usable_cores
 from configs import redact_url
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
@@ -317,7 +318,8 @@ def _open_run(
     )
     with ExitStack() as stack:
         stack.enter_context(opened([item for item in made if not item.live]))
-        engine = _enter_estimator(estimator, stack)
+        every_frame = not any(item.live for item in made)
+        engine = _enter_estimator(estimator, stack, streams=usable_cores() if every_frame else 1)
         stack.enter_context(opened([item for item in made if item.live]))
         tracker = _tracker(engine, people, tracking or TrackingConfig(), len(made))
         share = 1.0 if tracker is None else DOUBTFUL_SHARE
@@ -344,10 +346,15 @@ def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
     return [Path(name) for name in named if name is not None]
 
 
-def _enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
-    """One that was named is opened here, and closed with the stack."""
-    if isinstance(estimator, (str, Path, EstimatorConfig)):
-        return stack.enter_context(open_estimator(estimator))
+def _enter_estimator(estimator: Model, stack: ExitStack, streams: int = 1) -> Estimator:
+    """One that was named is opened here, and closed with the stack; `streams` where it does not say
+    itself.
+    """
+    if isinstance(estimator, (str, Path)):
+        return stack.enter_context(open_estimator(estimator, streams=streams))
+    if isinstance(estimator, EstimatorConfig):
+        chosen = estimator.streams or streams
+        return stack.enter_context(open_estimator(replace(estimator, streams=chosen)))
     return estimator
 
 

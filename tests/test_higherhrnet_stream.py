@@ -36,7 +36,7 @@ SIGNATURES = {
     "Size": "width, height",
     "People": "keypoints, scores, tags, ids",
     "PoseMaps": "heatmaps, tags, alignment, candidates, _give_back",
-    "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales",
+    "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
     "OutputConfig": "*, overwrite",
@@ -54,7 +54,7 @@ SIGNATURES = {
     "left_ns",
     "FrameStamp": "*, source, index, time_s, capture_ns, pts, time_base, epoch",
     "SourceInfo": "*, name, width, height, fps, frame_count, duration_s, time_base, audio_path, "
-    "live",
+    "audio_origin_s, silent_because, live",
     "RunInfo": "*, model, runtime, precision, keypoint_set",
 }
 # What users write classes of their own against, or are given: methods and attributes.
@@ -68,8 +68,8 @@ MEMBERS = {
     "Summary": "depths, drops, elapsed_s, fps, frames, latency_ms, people, slowest, sources, "
     "stages, stopped",
     "SourceSummary": "drops, frames, health, left_out, name, people, troubles",
-    "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, message, reconnects, state, "
-    "waited_ns",
+    "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, hidden_frames, message, "
+    "reconnects, state, waited_ns",
     "Statistics": "max, mean, n, of, p50, p95, p99",
     "StageStatistics": "busy_share, name, time_ms",
     "KeypointSet": "flip_indices, flip_pairs, links, name, names, sigmas, visiting_order",

@@ -6,7 +6,7 @@ equal parts of a batch is the loss of the whole batch (which is what DDP relies 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,8 @@ def heatmap_loss(
     Returns:
         A scalar.
     """
-    loss: Tensor = _HeatmapError.apply(prediction, target, mask, foreground_weight)  # type: ignore[no-untyped-call]
-    return loss
+    apply: Callable[..., Tensor] = _HeatmapError.apply
+    return apply(prediction, target, mask, foreground_weight)
 
 
 class _HeatmapError(torch.autograd.Function):

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from basics.demo import DEMO_CLIP
-from configs import ExecutionError
+from configs import ExecutionError, GroupingConfig
 from configs.commands import Say
 from configs.flags import option
-from engine.commands.people import group_people
 from engine.config import RuntimeConfig
-from engine.model_source import find_model
+from engine.maps import PoseMaps
+from engine.model_source import ModelSource, find_model
 from engine.runtimes import Workload, open_runtime
 from engine.verify.maps import TOLERANCES, measure_parity
+from engine.verify.people import GroupPeople
 from engine.verify.reference import open_reference
 from keypoint_datasets.images import load_images
 
@@ -60,3 +64,18 @@ def run_verify(config: VerifyConfig, say: Say) -> None:
 def in_a_line(values: Mapping[str, Any]) -> str:
     """Names and figures, three digits of each."""
     return ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+
+
+def group_people(source: ModelSource) -> GroupPeople:
+    """Groups the maps of a model into the people whom runs show."""
+    from grouping import Grouper
+
+    model = source.metadata.model
+    config = GroupingConfig(min_person_score=model.min_person_score)
+    grouper = Grouper(model.keypoint_set, mode="tuned", config=config)
+
+    def group(maps: PoseMaps) -> NDArray[np.float32]:
+        people = grouper(maps.heatmaps, maps.tags, maps.candidates)
+        return people.to_image(maps.alignment).keypoints
+
+    return group

@@ -83,10 +83,12 @@ class Workload:
     Attributes:
         input_size: Short side, or (height, width), of scale 1.
         scales: Sizes of the image relative to that.
+        streams: Images to compute at the same time, each on its share of the processor.
     """
 
     input_size: InputSize
     scales: tuple[float, ...] = (1.0,)
+    streams: int = 1
 
     def alignments(self, image_size: tuple[int, int]) -> list[Alignment]:
         """How an image of (height, width) is laid into the network input, one alignment per scale,
@@ -109,6 +111,7 @@ class Runtime(ABC):
         metadata: Of the model.
         usual_batch: Images that are best computed at once.
         max_batch: Images that a slot may hold.
+        streams: Slots that are computed at the same time.
     """
 
     name: ClassVar[str]
@@ -119,6 +122,7 @@ class Runtime(ABC):
     # On two cores four images at once take 14 % longer than four times one (lite, 320x448,
     # OpenVINO; ONNX Runtime: 10 %).
     usual_batch: int = 1
+    streams: int = 1
 
     @classmethod
     def check(cls) -> None:

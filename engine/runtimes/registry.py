@@ -36,6 +36,7 @@ class RuntimeEntry:
         needs_gpu: It runs on CUDA GPUs only.
         automatic: Whether `auto` may take it; torch on the CPU is never faster than the others.
         builds: Whether `python -m engine build` makes an engine file for it.
+        reads_workload: Whether it prepares itself for what a run is going to ask of it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RuntimeEntry:
     needs_gpu: bool = False
     automatic: bool = True
     builds: bool = False
+    reads_workload: bool = False
 
     def check(self) -> Any:
         """The package, imported.
@@ -88,7 +90,7 @@ class RuntimeEntry:
         make: Callable[..., Runtime] = self.runtime_class()
         workload = workload or Workload(input_size=metadata.static_size or metadata.input_size)
         more: dict[str, Any] = {} if engine_folder is None else {"engine_folder": engine_folder}
-        if self.needs_gpu and self.builds:
+        if self.reads_workload:
             more["workload"] = workload
         precision = self.precisions[0] if precision == "auto" else precision
         try:
@@ -125,6 +127,7 @@ RUNTIMES = {
             precisions=("fp16", "fp32"),
             needs_gpu=True,
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="tensorrt_rtx",
@@ -134,6 +137,7 @@ RUNTIMES = {
             precisions=("fp16", "fp32"),
             needs_gpu=True,
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="torch_cuda",
@@ -150,6 +154,7 @@ RUNTIMES = {
             install="higherhrnet-stream[openvino]",
             precisions=("fp32", "bf16", "int8"),
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="onnxruntime",

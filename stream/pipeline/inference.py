@@ -75,7 +75,8 @@ class InferWorker(Worker):
                 except Closed:
                     ended = True
                     continue
-                except Exception as error:  # noqa: BLE001 - raised below, when what is under way has been finished
+                except Exception as error:  # noqa: BLE001
+                    # Raised below, when what is under way has been finished.
                     ended, failure = True, error
                     continue
             self._deliver_oldest()

@@ -211,7 +211,7 @@ class WriteWorker(Worker):
             for sink in lane.sinks:
                 try:
                     sink.close()
-                except BaseException as error:  # noqa: BLE001 - the others must be closed all the same
+                except BaseException as error:  # noqa: BLE001 - the others are closed, too
                     first = first or error
         if first is not None:
             raise first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from fractions import Fraction
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -21,10 +21,8 @@ _SLOTS = 4
 class Output(Protocol):
     """What the frames are encoded into; used by the encoder's thread alone."""
 
-    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
-        """
+    def encode(self, image: NDArray[np.uint8], pts: int) -> None:
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
 
     def close(self, *, all_audio: bool) -> bool:
         """Finishes it, with the audio until its last frame or all that is left; whether there was
@@ -33,11 +31,10 @@ class Output(Protocol):
 
 
 class _Filled(NamedTuple):
-    """A slot with a frame in it: its time stamp, its origin and its number in the source."""
+    """A slot with a frame in it: its time stamp and its number in the source."""
 
     slot: int
     pts: int
-    origin_s: Fraction
     number: int
 
 
@@ -86,7 +83,7 @@ class BackgroundEncoder:
         self._thread = threading.Thread(target=self._run, name=f"encode {label}", daemon=True)
         self._thread.start()
 
-    def put(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction, index: int) -> None:
+    def put(self, image: NDArray[np.uint8], pts: int, *, index: int) -> None:
         """Takes a copy of `image` (H, W, 3) uint8 BGR, unless the thread failed: see `error`."""
         slot = self._take_slot()
         if slot is None:
@@ -95,19 +92,25 @@ class BackgroundEncoder:
             np.copyto(self._slots[slot], image)
         else:  # the source changed its size; a video file cannot
             cv2.resize(image, self._size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
-        self._filled.put(_Filled(slot, pts, origin_s, index))
+        self._filled.put(_Filled(slot, pts, index))
 
     def finish(self) -> None:
         """Nothing more comes: what is there is encoded, and the output finished."""
         self._filled.put(None)
 
-    def join(self, stalled_s: float) -> bool:
-        """Waits for the end, for as long as something is encoded every `stalled_s`; whether it
-        came.
+    def join(self, stalled_s: float, moved: Callable[[], object] = lambda: None) -> bool:
+        """Waits for the end, for as long as something moves.
+
+        Args:
+            stalled_s: For how long nothing may be encoded.
+            moved: Something that changes while the output is written, beside the frames.
+
+        Returns:
+            Whether the end came.
         """
-        progress = -1
-        while self._thread.is_alive() and progress != self._encoded:
-            progress = self._encoded
+        progress: object = None
+        while self._thread.is_alive() and progress != (now := (self._encoded, moved())):
+            progress = now
             self._thread.join(stalled_s)
         return not self._thread.is_alive()
 
@@ -126,7 +129,7 @@ class BackgroundEncoder:
         try:
             try:
                 while (item := self._filled.get()) is not None:
-                    self._output.encode(self._slots[item.slot], item.pts, origin_s=item.origin_s)
+                    self._output.encode(self._slots[item.slot], item.pts)
                     self._free.put(item.slot)
                     self._encoded += 1
                     last_index = item.number

@@ -4,6 +4,7 @@ to the front.
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,57 @@ def open_container(
             }
         else:
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
+    if container_format == "hls":
+        return _CheckedHls(target, options)
     container = av.open(target, "w", format=container_format, options=options)
     if container_format in FORMATS.values():
         container.metadata["comment"] = MARK
     return container
+
+
+class _CheckedHls:
+    """FFmpeg's HLS muxer takes no notice of a full disk; its files are opened and watched here."""
+
+    def __init__(self, target: str, options: dict[str, str]) -> None:
+        self._errors: list[OSError] = []
+        self._container = av.open(target, "w", format="hls", options=options, io_open=self._open)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def mux(self, packets: Any) -> None:
+        """As of any container. Raises OSError once something could not be written."""
+        self._container.mux(packets)
+        self._check()
+
+    def close(self) -> None:
+        """Finishes the playlist. Raises OSError if something could not be written."""
+        self._container.close()
+        self._check()
+
+    def _open(self, url: str, flags: int, options: dict[str, str]) -> Any:
+        return _CheckedFile(url, self._errors)
+
+    def _check(self) -> None:
+        if self._errors:
+            raise self._errors[0]
+
+
+class _CheckedFile(io.FileIO):
+    """A file whose first failed write is remembered."""
+
+    def __init__(self, path: str, errors: list[OSError]) -> None:
+        self._errors = errors
+        super().__init__(path.removeprefix("file:"), "wb")
+
+    def write(self, content: Any) -> int:
+        try:
+            written = 0
+            while written < len(content):
+                written += super().write(memoryview(content)[written:])
+        except OSError as error:
+            self._errors.append(error)
+        return len(content)  # FFmpeg must not stumble over it: some of its muxers abort
 
 
 def move_index_to_front(path: Path, time_base: Fraction) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -15,6 +17,7 @@ from basics.atomic import check_folder, check_writable
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
+from stream.sinks.audio import AudioReader
 from stream.sinks.background_encoder import BackgroundEncoder
 from stream.sinks.base import RunInfo
 from stream.sinks.claims import Claim, claim_file, claim_names
@@ -23,7 +26,7 @@ from stream.sinks.encoders import choose_encoder
 from stream.sinks.files import check_output, shown_target, sink_error
 from stream.sinks.segments import VideoSeries
 from stream.sinks.stream_out import StreamOut
-from stream.sinks.timeline import Timeline
+from stream.sinks.timeline import OutputClock
 from stream.sinks.video_config import VideoConfig
 from stream.sinks.video_file import VideoFormat
 
@@ -39,7 +42,7 @@ class _Opened(NamedTuple):
 
     encoder: BackgroundEncoder
     output: VideoSeries | StreamOut
-    timeline: Timeline
+    clock: OutputClock
 
 
 class VideoSink:
@@ -112,7 +115,12 @@ class VideoSink:
         )
         choose_encoder(self._options.video_codec, self._options.video_encoder)
         kind = StreamOut if video.container in RELAYED else VideoSeries
-        output = kind(self._target, video, audio_path=source.audio_path)
+        if source.silent_because is not None:
+            logger.warning(
+                "the sound of %r is not in %r: %s", source.name, self.label, source.silent_because
+            )
+        audio = AudioReader(source.audio_path, origin_s=source.audio_origin_s)
+        output = kind(self._target, video, audio)
         encoder = BackgroundEncoder(
             output,
             label=self.label,
@@ -120,7 +128,7 @@ class VideoSink:
             waits=not video.live,
             frame_count=source.frame_count,
         )
-        self._opened = _Opened(encoder, output, Timeline(source.time_base))
+        self._opened = _Opened(encoder, output, OutputClock(source.time_base))
 
     def write(
         self,
@@ -134,14 +142,13 @@ class VideoSink:
         """Takes a copy of `image`. Raises SinkError if an earlier one could not be written."""
         if self._opened is None:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
-        encoder, timeline = self._opened.encoder, self._opened.timeline
+        encoder = self._opened.encoder
         if image is None:
             raise SinkError(
                 f"cannot write {self.label!r}: a video needs images, and the pipeline drew none"
             )
         if encoder.error is None:
-            pts = timeline.stamp(frame)
-            encoder.put(image, pts, origin_s=timeline.origin_s, index=frame.index)
+            encoder.put(image, self._opened.clock.stamp(frame.time_s), index=frame.index)
         if encoder.error is not None:
             self._told = True
             raise encoder.error
@@ -157,12 +164,14 @@ class VideoSink:
         encoder, output = opened.encoder, opened.output
         encoder.finish()
         stalled_s = _STALLED_STREAM_S if isinstance(output, StreamOut) else _STALLED_FILE_S
-        ended = encoder.join(stalled_s)
+        ended = encoder.join(stalled_s, self._written)
         if not ended and isinstance(output, StreamOut):
             output.kill()
             ended = encoder.join(stalled_s)
         self._dropped = _dropped(opened)
         if not ended:
+            for part in self._parts():
+                part.unlink(missing_ok=True)
             raise SinkError(
                 f"cannot finish {self.label!r}: nothing was written for {stalled_s:g} s"
             )
@@ -185,6 +194,22 @@ class VideoSink:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _parts(self) -> list[Path]:
+        """Files beside the target that are to take its place."""
+        path = Path(self._target)
+        found = path.parent.glob(f"*{glob.escape(path.name)}*")
+        return [file for file in found if file.name.startswith(".")]
+
+    def _written(self) -> list[tuple[int, int]]:
+        """Sizes and times of the files that are being written: a slow disk is not a dead one."""
+        path = Path(self._target)
+        found = []
+        for file in (*path.parent.glob(f"{glob.escape(path.stem)}*"), *self._parts()):
+            with suppress(OSError):
+                status = file.stat()
+                found.append((status.st_size, status.st_mtime_ns))
+        return found
 
     def _check_target(self, source: SourceInfo) -> None:
         path = Path(self._target)

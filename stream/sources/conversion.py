@@ -97,7 +97,8 @@ class FrameConverter:
 
 
 def _lines_between(field: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    return cv2.resize(field, (field.shape[1], height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    size = (field.shape[1], height)
+    return np.asarray(cv2.resize(field, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _turn(pixels: NDArray[np.uint8], way: Orientation, image: NDArray[np.uint8]) -> None:

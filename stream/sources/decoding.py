@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 from av import VideoFrame
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from stream.sources.base import SourceHealth
+from stream.sources.packet_times import PacketTimes
 
 # A file cut off in the middle gives one or two unreadable packets at its end; a demuxer that is
 # lost gives them for ever.
 _UNREADABLE_IN_A_ROW = 64
+
+# Formats whose packets only say when they are decoded.
+_NO_PRESENTATION_TIMES = frozenset({"avi"})
 
 # Demuxers that find "video" in any text or binary file.
 _NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
@@ -24,11 +30,15 @@ _NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 class DecodedFrame(NamedTuple):
     """A frame as the decoder gives it.
 
-    frame: the frame. arrived_ns: `time.monotonic_ns()` of the arrival of its packet.
+    Attributes:
+        frame: The frame.
+        arrived_ns: `time.monotonic_ns()` of the arrival of its packet.
+        pts: When it is shown, in units of its stream's time base; None where that is not known.
     """
 
     frame: VideoFrame
     arrived_ns: int
+    pts: int | None
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
@@ -51,7 +61,12 @@ def has_unknown_video(container: InputContainer) -> bool:
 
 
 def decode(
-    container: InputContainer, stream: VideoStream, health: SourceHealth, *, live: bool
+    container: InputContainer,
+    stream: VideoStream,
+    health: SourceHealth,
+    times: PacketTimes,
+    *,
+    live: bool,
 ) -> Iterator[DecodedFrame]:
     """Every frame of `stream` in display order.
 
@@ -59,40 +74,31 @@ def decode(
     decoder gives up the frames that it still holds (B-frames, frame threads). Errors of the
     transport (av.FFmpegError other than damaged data) are raised.
 
-    live: frame threads would hold every frame back until the next ones arrive, so only slices are
-    decoded in parallel.
+    Args:
+        container: Open, and read by nobody else.
+        stream: Its video.
+        health: Where damage is counted.
+        times: Puts the time stamps of the container right.
+        live: Whether frames are wanted as soon as possible. Frame threads would hold every one back
+            until the next ones arrive, so only slices are decoded in parallel.
     """
     stream.thread_type = "SLICE" if live else "AUTO"
     if live:
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
+    decoder = _Decoder(health, by_order=container.format.name in _NO_PRESENTATION_TIMES)
+    streams = [stream, *(container.streams.audio if times.may_jump else ())]
     unreadable = 0
     while unreadable < _UNREADABLE_IN_A_ROW:
         try:
             asked_ns = time.monotonic_ns()
-            for packet in container.demux(stream):
+            for packet in container.demux(streams):
                 arrived_ns = time.monotonic_ns()
                 if live:
                     health.waited_ns += arrived_ns - asked_ns
                 unreadable = 0
-                if packet.is_corrupt:
-                    health.corrupt_packets += 1
-                try:
-                    frames = packet.decode()
-                except av.EOFError:
-                    frames = []
-                except (
-                    av.InvalidDataError,
-                    av.PatchWelcomeError,
-                    av.ArgumentError,
-                    av.UnknownError,
-                ) as error:
-                    health.corrupt_packets += 1
-                    health.message = f"skipped a damaged packet: {error.strerror}"
-                    frames = []
-                for frame in frames:
-                    if frame.is_corrupt:
-                        health.damaged_frames += 1
-                    yield DecodedFrame(frame, arrived_ns)
+                times.correct(packet)
+                if packet.stream is stream:
+                    yield from decoder.decode(packet, arrived_ns)
                 asked_ns = time.monotonic_ns()
             break
         except av.EOFError:
@@ -106,13 +112,58 @@ def decode(
             # add one.
             unreadable += 1
             health.message = "skipped a packet of a stream that began in mid-file"
-    yield from _rest(stream)
+    yield from decoder.rest(stream)
 
 
-def _rest(stream: VideoStream) -> Iterator[DecodedFrame]:
-    """What the decoder still holds, unless the demuxer has seen to that."""
-    try:
-        for frame in stream.codec_context.decode(None):
-            yield DecodedFrame(frame, time.monotonic_ns())
-    except av.FFmpegError:
-        return
+class _Decoder:
+    """Packets of one stream into frames.
+
+    by_order: the stamps of packets are those of decoding, and none say when a frame is shown. But
+    they are the same times in another order, and frames come out in the order shown.
+    """
+
+    def __init__(self, health: SourceHealth, *, by_order: bool) -> None:
+        self._health = health
+        self._by_order = by_order
+        self._stamps: deque[int] = deque()
+
+    def decode(self, packet: Packet[Any], arrived_ns: int) -> Iterator[DecodedFrame]:
+        """The frames that come out when `packet` goes in; none for a damaged one, counted."""
+        if packet.is_corrupt:
+            self._health.corrupt_packets += 1
+        if packet.is_discard:
+            self._health.hidden_frames += 1
+        if self._by_order and packet.size and packet.dts is not None:
+            self._stamps.append(packet.dts)
+        try:
+            frames = packet.decode()
+        except av.EOFError:
+            return
+        except (
+            av.InvalidDataError,
+            av.PatchWelcomeError,
+            av.ArgumentError,
+            av.UnknownError,
+        ) as error:
+            self._health.corrupt_packets += 1
+            self._health.message = f"skipped a damaged packet: {error.strerror}"
+            if self._stamps:
+                self._stamps.pop()
+            return
+        for frame in frames:
+            if frame.is_corrupt:
+                self._health.damaged_frames += 1
+            yield DecodedFrame(frame, arrived_ns, self._pts(frame))
+
+    def rest(self, stream: VideoStream) -> Iterator[DecodedFrame]:
+        """What the decoder still holds, unless the demuxer has seen to that."""
+        try:
+            for frame in stream.codec_context.decode(None):
+                yield DecodedFrame(frame, time.monotonic_ns(), self._pts(frame))
+        except av.FFmpegError:
+            return
+
+    def _pts(self, frame: VideoFrame) -> int | None:
+        if not self._by_order:
+            return frame.pts
+        return self._stamps.popleft() if self._stamps else None

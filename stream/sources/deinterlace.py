@@ -95,9 +95,8 @@ class _Weaver:
                 woven = cast(VideoFrame, self._graph.pull())  # nothing else went in
             except (av.BlockingIOError, av.EOFError):
                 return
-            original, arrived_ns = self._waiting.popleft()
-            woven.pts, woven.time_base = original.pts, original.time_base
-            yield DecodedFrame(woven, arrived_ns)
+            original = self._waiting.popleft()
+            yield original._replace(frame=woven)
 
 
 def _kind(frame: VideoFrame) -> tuple[int, int, str]:

@@ -21,6 +21,7 @@ from stream.sources.conversion import FrameConverter, displayed_size
 from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
+from stream.sources.packet_times import PacketTimes
 from stream.sources.reasons import Reason, explain
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class _Connection:
         self._container = container
         self.time_base = stream.time_base or Fraction(1, av.time_base)
         self.fps = credible_fps(stream.average_rate, stream.guessed_rate)
-        self.frames = decode(container, stream, health, live=True)
+        self.frames = decode(container, stream, health, PacketTimes(container), live=True)
 
     def close(self) -> None:
         self.frames = iter(())
@@ -80,6 +81,7 @@ class LiveSource(Source):
         self._info: SourceInfo | None = None
         self._clock: StreamClock | None = None
         self._index = -1
+        self._arrived_ns = 0
         self._epoch = 0
         self._lost_s: float | None = None
         self._failures = 0  # in a row
@@ -160,16 +162,18 @@ class LiveSource(Source):
         if self.health.state != "running":
             self._arrive(connection, found)
         if self._clock is None:
-            self._clock = StreamClock(connection.time_base, connection.fps)
+            self._clock = StreamClock(connection.time_base, connection.fps, live=True)
+        waited_s = (found.arrived_ns - (self._arrived_ns or found.arrived_ns)) * 1e-9
+        self._arrived_ns = found.arrived_ns
         self._index += 1
-        time_s, used = self._clock.stamp(found.frame.pts)
+        time_s, used = self._clock.stamp(found.pts, waited_s=waited_s)
         self.health.bad_stamps = self._clock.bad_stamps
         return FrameStamp(
             source=self.name,
             index=self._index,
-            time_s=time_s,
+            time_s=float(time_s),
             capture_ns=found.arrived_ns,
-            pts=found.frame.pts if used else None,
+            pts=found.pts if used else None,
             time_base=connection.time_base,
             epoch=self._epoch,
         )

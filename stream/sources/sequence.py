@@ -69,6 +69,7 @@ class SequenceSource(Source):
         self._interrupted = False
         self._index = -1
         self._start_s = 0.0  # of the part
+        self._part_s: float | None = None  # stream time of its own that the part began at
         self._time_s = 0.0
         self._finished = Counter[str]()  # counts of `_COUNTS`, of the videos that are done
 
@@ -106,6 +107,7 @@ class SequenceSource(Source):
             frame_count=len(self._paths) if images_only else None,
             duration_s=len(self._paths) / IMAGE_FPS if images_only else None,
             time_base=_TIME_BASE,
+            silent_because="it is several files" if _has_sound(part.info) else None,
             live=self.live,
         )
         self.health.state = "running"
@@ -137,7 +139,9 @@ class SequenceSource(Source):
     def _placed(self, stamp: FrameStamp) -> FrameStamp:
         """The stamp of a part's frame among those of all parts."""
         self._index += 1
-        self._time_s = self._start_s + stamp.time_s
+        if self._part_s is None:
+            self._part_s = stamp.time_s
+        self._time_s = self._start_s + stamp.time_s - self._part_s
         if self.live:
             self.health.waited_ns += self._pace.wait(self._time_s)
         return FrameStamp(
@@ -162,7 +166,7 @@ class SequenceSource(Source):
                 continue
             if self._index >= 0:
                 self._start_s = self._time_s + 1 / IMAGE_FPS
-            self._part = part
+            self._part, self._part_s = part, None
             return part
         return None
 
@@ -179,6 +183,10 @@ class SequenceSource(Source):
             setattr(self.health, name, self._finished[name] + getattr(part.health, name))
         if part.health.message:
             self.health.message = f"{part.name}: {part.health.message}"
+
+
+def _has_sound(info: SourceInfo) -> bool:
+    return info.audio_path is not None or info.silent_because is not None
 
 
 class _Image(Source):
@@ -231,7 +239,8 @@ def find_files(spec: str) -> list[str]:
         ]
         kind = "folder"
     else:
-        found = [path for path in glob.glob(spec, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - keeps the spelling
+        matching = glob.glob(spec, recursive=True)  # noqa: PTH207 - keeps the spelling
+        found = [path for path in matching if Path(path).is_file()]
         kind = "pattern"
     if not found:
         raise SourceError(f"no images and no videos in {kind} {spec!r}")

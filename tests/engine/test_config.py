@@ -49,6 +49,7 @@ def test_the_flags_of_a_configuration_are_what_it_was_parsed_from() -> None:
         ("--input-size big", "--input-size must be a short side, such as 320, or WIDTHxHEIGHT"),
         ("--scales 0.5 2", "--scales must include 1"),
         ("--scales 5", "--scales must be 0.1 to 4, not 5"),
+        ("--streams 0", "--streams must be at least 1, not 0"),
         ("--scales nan", "--scales[0] must be a finite number"),
     ],
 )
@@ -62,5 +63,6 @@ def test_an_estimator_is_opened_from_a_configuration(lite_onnx: Path) -> None:
     config = EstimatorConfig(model=str(lite_onnx), runtime="onnxruntime", input_size=(64, 96))
     with open_estimator(config) as estimator:
         assert (estimator.runtime, estimator.input_size) == ("onnxruntime", (64, 96))
+        assert estimator.in_flight == 2
     with open_estimator(config, input_size="128x96") as estimator:
         assert estimator.input_size == (96, 128)

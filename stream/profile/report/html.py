@@ -81,6 +81,7 @@ def _figure(chart: Chart) -> str:
         f'<li><i class="{style}"></i>{escape(words)}</li>' for style, words in chart.legend
     )
     return (
-        f"<figure><figcaption><h2>{escape(chart.title)}</h2><p>{escape(chart.note)}</p></figcaption>"
+        f"<figure><figcaption><h2>{escape(chart.title)}</h2>"
+        f"<p>{escape(chart.note)}</p></figcaption>"
         f"{f'<ul>{legend}</ul>' if legend else ''}{chart.plot}</figure>"
     )

@@ -13,12 +13,13 @@ import pytest
 import torch
 
 from basics.demo import DEMO_CLIP
+from basics.hardware import usable_cores
 from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
 from engine.model_source import find_model
 from engine.onnx.graph import PoseGraph
 from engine.onnx.metadata import read_metadata
 from engine.onnx.weights import load_exported_network
-from engine.runtimes import RUNTIMES, open_runtime
+from engine.runtimes import RUNTIMES, Workload, open_runtime
 from engine.runtimes.tensorrt.library import load_library
 from engine.verify.maps import TOLERANCES, measure_parity
 from keypoint_datasets.images import load_images
@@ -73,6 +74,24 @@ def test_slots_in_flight_do_not_touch_each_other(runtime, lite_network):
                 close(
                     slot.heatmaps, PoseGraph(lite_network)(torch.from_numpy(slot.images)).heatmaps
                 )
+
+
+def test_openvino_computes_several_images_at_a_time_and_gives_the_same_maps(lite_onnx):
+    pytest.importorskip("openvino")
+    metadata = read_metadata(lite_onnx)
+    images = pictures((6, 64, 96), seed=1)
+    found = {}
+    for streams in (1, 2):
+        workload = Workload(input_size=(64, 96), streams=streams)
+        with open_runtime(lite_onnx, metadata, "openvino", workload=workload) as runtime:
+            assert runtime.streams == min(streams, usable_cores())
+            slots = [runtime.make_slot(64, 96) for _ in images]
+            for slot, image in zip(slots, images, strict=True):
+                slot.images[0] = image
+                runtime.submit(slot)
+            found[streams] = [runtime.result(slot).heatmaps.copy() for slot in slots]
+    expected = np.concatenate(found[1])
+    np.testing.assert_allclose(np.concatenate(found[2]), expected, atol=2e-4 * expected.max())
 
 
 def test_a_size_that_the_model_does_not_take_is_refused(runtime):
