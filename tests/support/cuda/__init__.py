@@ -99,7 +99,7 @@ class CudaProcess:
             self._executor.submit(int).result()
 
     def run(self, module: str, name: str, arguments: dict[str, Any]) -> None:
-        """Runs a test; it fails here as it fails there, or if it says anything on standard error."""
+        """Runs a test; it fails here as it fails there, or if it writes to standard error."""
         try:
             self._executor.submit(_call, module, name, arguments).result()
         finally:
