@@ -1,5 +1,5 @@
 """TensorRT and TensorRT-RTX on a CUDA GPU. NOT RUN YET: no GPU was at hand when this was written.
-What it does with streams, memory and threads is tested on a driver in memory (`tests/support/cuda`).
+Streams, memory and threads are tested on a driver in memory (`tests/support/cuda`).
 
 Three streams: images go up on one, the engine runs on the second, results come down on the third;
 events order them for each slot, so that one image is uploaded while another is computed. Nothing
