@@ -48,7 +48,7 @@ from configs import (
     load_keypoint_set,
 )
 from configs.units import Size
-from engine import Estimator, EstimatorConfig, PoseMaps, open_estimator
+from engine import Estimator, EstimatorConfig, PoseMaps, open_estimator, parse_devices
 from grouping import Grouper, People
 from stream import (
     EVERY_FRAME,
@@ -142,5 +142,6 @@ __all__ = [
     "open_estimator",
     "open_source",
     "open_sources",
+    "parse_devices",
     "run",
 ]

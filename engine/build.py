@@ -26,6 +26,7 @@ from engine.runtimes.engine_file import (
     EngineKey,
     cached_engine_file,
 )
+from engine.runtimes.gpus import find_gpu
 from engine.runtimes.openvino.quantisation import quantise, quantised_key
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file
@@ -158,21 +159,25 @@ def _build_with_tensorrt(
         batch=config.batch,
     )
     library = load_library(config.runtime)
-    gpu = "any"
+    gpu = None
     if config.runtime == "tensorrt":
-        from engine.runtimes.tensorrt.runtime import describe_gpu
-
-        gpu = describe_gpu(config.runtime)
+        RUNTIMES[config.runtime].check()
+        gpu = find_gpu(config.device.single)
     request = EngineRequest(
         library=library,
         path=source.path,
         model=source.name,
         precision=config.used_precision,
         profile=profile,
-        gpu=gpu,
+        gpu="any" if gpu is None else gpu.kind,
         builder=config.builder,
     )
-    return build_engine_file(request, config.output)
+    if gpu is None:
+        return build_engine_file(request, config.output)
+    from engine.runtimes.tensorrt.runtime import open_gpu
+
+    with open_gpu(config.runtime, gpu.index).current():  # TensorRT builds for the one that is
+        return build_engine_file(request, config.output)
 
 
 def _quantise(
@@ -253,6 +258,7 @@ def _open_built(
         precision,
         Workload(input_size=input_size),
         engine_folder=folder if has_engine else None,
+        device=config.device.single,
     )
 
 

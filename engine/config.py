@@ -15,6 +15,7 @@ from engine.geometry import (
     format_input_size,
     parse_input_size,
 )
+from engine.runtimes.device import DeviceList, parse_devices
 from engine.runtimes.registry import PRECISIONS, RUNTIME_NAMES, choose
 
 
@@ -29,12 +30,13 @@ class RuntimeConfig:
         runtime: A name of `engine.runtimes.RUNTIMES`; `torch` is the GPU's, or else the CPU's;
             `auto` is the first that works, and the log says which.
         precision: Of the convolutions; `auto` is the runtime's first, which is single on CPUs.
+        device: The CPU or a GPU; several, for runs of several sources, which they share.
         input_size: The short side in pixels, whose long side follows the image; or (height, width);
             None is the model's own. Written WIDTHxHEIGHT on command lines.
 
     Raises:
-        ConfigError: A runtime or precision that is not known, or does not go with the other; sides
-            that are no multiples of 32.
+        ConfigError: A runtime, precision or device that is not known, or does not go with the
+            others; sides that are no multiples of 32.
     """
 
     TITLE: ClassVar[str] = "network"
@@ -48,6 +50,12 @@ class RuntimeConfig:
     precision: str = option(
         "auto", help=f"auto, {', '.join(PRECISIONS)}, as the runtime has it", metavar="NAME"
     )
+    device: DeviceList = option(
+        DeviceList(),
+        help="auto, cpu, cuda, cuda:N or GPU-uuid; cuda:0,cuda:1 share several sources",
+        metavar="NAME",
+        parse=parse_devices,
+    )
     input_size: InputSize | None = option(
         None,
         help="network input: short side, or WIDTHxHEIGHT; multiples of 32 (default: the model's)",
@@ -58,7 +66,8 @@ class RuntimeConfig:
 
     def __post_init__(self) -> None:
         if self.runtime not in self.EXTRA_RUNTIMES:
-            choose(self.runtime, self.precision)
+            for device in self.device:
+                choose(self.runtime, self.precision, device)
         if self.input_size is not None:
             check_input_size(self.input_size, "input_size")
 

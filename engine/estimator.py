@@ -59,6 +59,7 @@ class Estimator:
         model: Name of the model.
         runtime: Name of the runtime that was taken.
         precision: That was taken.
+        device: What computes: `cpu`, or number and name of the GPU.
         keypoint_set: Of the model.
         min_person_score: People below it are mostly ghosts (`ModelConfig`).
         input_size: Short side, or (height, width).
@@ -83,6 +84,7 @@ class Estimator:
         self.in_flight = runtime.streams + 1
         self.runtime = runtime.name
         self.precision = runtime.precision
+        self.device = "cpu" if runtime.gpu is None else str(runtime.gpu)
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
         self.min_person_score = runtime.metadata.model.min_person_score
         self.input_size = input_size
@@ -251,7 +253,8 @@ def open_estimator(
         The estimator, which is to be closed; a context manager.
 
     Raises:
-        ConfigError: A field that is not known, cannot be used, or does not go with the others.
+        ConfigError: A field that is not known, cannot be used, or does not go with the others;
+            several devices, which take an estimator each.
         ModelError: The model file is not there, damaged, or not one of ours.
         CheckpointError: The weights do not fit the network.
         RuntimeUnavailableError: A package or device that the runtime needs is missing.
@@ -268,5 +271,7 @@ def open_estimator(
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
     workload = Workload(input_size=input_size, scales=config.scales, streams=config.streams or 1)
-    runtime = open_runtime(source.path, metadata, config.runtime, config.precision, workload)
+    runtime = open_runtime(
+        source.path, metadata, config.runtime, config.precision, workload, config.device.single
+    )
     return Estimator(source.name, runtime, input_size, config.flip, config.scales, batch_size)

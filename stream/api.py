@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 from basics.hardware import usable_cores
 from configs import redact_url
 from configs.loading import from_mapping
-from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
+from engine import EstimatorConfig, InputSize
 from grouping import People
-from stream.estimator import Estimator, Group, PeopleConfig, least_score, suitable_grouper
+from stream.estimator import (
+    Estimator,
+    Group,
+    Model,
+    PeopleConfig,
+    enter_estimator,
+    enter_estimators,
+    least_score,
+    shown_input_size,
+    suitable_grouper,
+)
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
@@ -44,9 +54,6 @@ from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
 
 Input = str | Path | Source
 """What `make_source` understands, or a source of one's own, not opened yet."""
-
-Model = str | Path | EstimatorConfig | Estimator
-"""A preset or a file; all that can be chosen about it; or an estimator that is open already."""
 
 
 def run(
@@ -261,7 +268,7 @@ def annotate(
     """
     options = replace(render or RenderConfig(), status=False)
     with ExitStack() as stack:
-        engine = _enter_estimator(estimator, stack)
+        engine = enter_estimator(estimator, stack)
         maps = engine.result(engine.submit_batch([image])[0])
         found = suitable_grouper(engine, people)(maps.heatmaps, maps.tags, maps.candidates)
         found = found.to_image(maps.alignment)
@@ -319,13 +326,16 @@ def _open_run(
     with ExitStack() as stack:
         stack.enter_context(opened([item for item in made if not item.live]))
         every_frame = not any(item.live for item in made)
-        engine = _enter_estimator(estimator, stack, streams=usable_cores() if every_frame else 1)
+        engines = enter_estimators(
+            estimator, len(made), stack, streams=usable_cores() if every_frame else 1
+        )
+        engine = engines[0]
         stack.enter_context(opened([item for item in made if item.live]))
         tracker = _tracker(engine, people, tracking or TrackingConfig(), len(made))
         share = 1.0 if tracker is None else DOUBTFUL_SHARE
         opened_pipeline = Pipeline(
             made,
-            engine,
+            engines,
             suitable_grouper(engine, people, share=share) if grouper is None else grouper,
             sinks=sinks,
             renderers=_renderers(engine, render, sinks),
@@ -344,18 +354,6 @@ def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
     elif isinstance(estimator, (str, Path)):
         named.append(estimator)
     return [Path(name) for name in named if name is not None]
-
-
-def _enter_estimator(estimator: Model, stack: ExitStack, streams: int = 1) -> Estimator:
-    """One that was named is opened here, and closed with the stack; `streams` where it does not say
-    itself.
-    """
-    if isinstance(estimator, (str, Path)):
-        return stack.enter_context(open_estimator(estimator, streams=streams))
-    if isinstance(estimator, EstimatorConfig):
-        chosen = estimator.streams or streams
-        return stack.enter_context(open_estimator(replace(estimator, streams=chosen)))
-    return estimator
 
 
 def _tracker(
@@ -390,16 +388,12 @@ def _facts(
         model=parts.estimator.model,
         runtime=parts.estimator.runtime,
         precision=parts.estimator.precision,
-        input_size=_shown_size(parts.estimator),
+        devices=parts.pipeline.summary().devices,
+        input_size=shown_input_size(parts.estimator),
         policy=", ".join(sorted(policies)),
         sources=tuple(source.info for source in parts.sources),
         error=None if failure is None else redact_url(str(failure) or type(failure).__name__),
     )
-
-
-def _shown_size(estimator: Estimator) -> str | None:
-    size = getattr(estimator, "input_size", None)  # an estimator of one's own may have none
-    return None if size is None else format_input_size(size)
 
 
 def _as_list(given: Any) -> list[Any]:

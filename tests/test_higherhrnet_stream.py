@@ -28,6 +28,7 @@ SIGNATURES = {
     "open_estimator": "config, *, batch_size, **fields",
     "make_sinks": "outputs, *configs",
     "load_keypoint_set": "name",
+    "parse_devices": "text, name",
     "Pipeline": "sources, estimator, group, *, sinks, renderers, stages, options, timings",
     "Grouper": "keypoint_set, mode, config",
     "Renderer": "keypoint_set, theme, options",
@@ -36,7 +37,8 @@ SIGNATURES = {
     "Size": "width, height",
     "People": "keypoints, scores, tags, ids",
     "PoseMaps": "heatmaps, tags, alignment, candidates, _give_back",
-    "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales, streams",
+    "EstimatorConfig": "*, model, weights, runtime, precision, device, input_size, flip, scales, "
+    "streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
     "OutputConfig": "*, overwrite",
@@ -55,7 +57,7 @@ SIGNATURES = {
     "FrameStamp": "*, source, index, time_s, capture_ns, pts, time_base, epoch",
     "SourceInfo": "*, name, width, height, fps, frame_count, duration_s, time_base, audio_path, "
     "audio_origin_s, silent_because, live",
-    "RunInfo": "*, model, runtime, precision, keypoint_set",
+    "RunInfo": "*, model, runtime, precision, keypoint_set, device",
 }
 # What users write classes of their own against, or are given: methods and attributes.
 MEMBERS = {
@@ -65,9 +67,9 @@ MEMBERS = {
     "Stage": "",
     "Estimator": "close, in_flight, result, submit, submit_batch",
     "Progress": "drops, elapsed_s, expected, finished, frames",
-    "Summary": "depths, drops, elapsed_s, fps, frames, latency_ms, people, slowest, sources, "
-    "stages, stopped",
-    "SourceSummary": "drops, frames, health, left_out, name, people, troubles",
+    "Summary": "depths, devices, drops, elapsed_s, fps, frames, latency_ms, people, slowest, "
+    "sources, stages, stopped",
+    "SourceSummary": "device, drops, frames, health, left_out, name, people, troubles",
     "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, hidden_frames, message, "
     "reconnects, state, waited_ns",
     "Statistics": "max, mean, n, of, p50, p95, p99",

@@ -46,7 +46,12 @@ def run_verify(config: VerifyConfig, say: Say) -> None:
     workload = Workload(input_size=input_size)
     with (
         open_runtime(
-            source.path, source.metadata, config.runtime, config.precision, workload
+            source.path,
+            source.metadata,
+            config.runtime,
+            config.precision,
+            workload,
+            config.device.single,
         ) as runtime,
         open_reference(source, runtime) as reference,
     ):

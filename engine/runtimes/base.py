@@ -20,6 +20,7 @@ from configs import ConfigError, load_keypoint_set
 from engine.geometry import Alignment, InputSize, align, check_input_size
 from engine.maps import MAX_CANDIDATES, Candidates, PoseMaps
 from engine.onnx.metadata import ModelMetadata
+from engine.runtimes.gpus import Gpu
 
 MAX_BATCH = 16  # images at once; a bound on memory, no runtime has one of its own
 OUTPUT_TYPES: dict[str, type[np.generic]] = {
@@ -106,7 +107,8 @@ class Runtime(ABC):
 
     Attributes:
         name: As it is asked for, and as the registry calls it.
-        device: What computes: `cpu`, or the name of the GPU.
+        device: What computes: `cpu`, or the kind of the GPU.
+        gpu: Which one; None on the CPU.
         precision: Of the convolutions.
         metadata: Of the model.
         usual_batch: Images that are best computed at once.
@@ -116,6 +118,7 @@ class Runtime(ABC):
 
     name: ClassVar[str]
     device: str
+    gpu: Gpu | None = None
     precision: str
     metadata: ModelMetadata
 

@@ -4,6 +4,7 @@ this was written.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from configs import ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, output_shapes
+from engine.runtimes.device import Device
+from engine.runtimes.gpus import Gpu, find_gpu, list_gpus
 
 _WARM_UP = 3  # runs before a graph is recorded: cuDNN chooses its algorithms in them
 
@@ -34,14 +37,22 @@ class TorchCuda(Runtime):
 
     name = "torch_cuda"
 
-    def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        metadata: ModelMetadata,
+        precision: str,
+        device: Device = Device(),  # noqa: B008 - frozen
+    ) -> None:
         import torch
 
         from engine.onnx.graph import PoseGraph
         from engine.onnx.weights import load_exported_network
 
         self._torch: Any = torch
-        self.device = torch.cuda.get_device_name()
+        self.gpu: Gpu = find_gpu(device)
+        self.device = self.gpu.kind
+        self._place = torch.device("cuda", self.gpu.index)
         self.precision = precision
         self.metadata = metadata
         self.usual_batch = min(4, self.max_batch)
@@ -49,21 +60,39 @@ class TorchCuda(Runtime):
         network = load_exported_network(path).to(kind)
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
-            self._graph: Any = PoseGraph(network, metadata.map_stride).to("cuda")
+            self._graph: Any = PoseGraph(network, metadata.map_stride).to(self._place)
         except RuntimeError as error:  # out of memory
             raise ExecutionError(
                 f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}"
             ) from error
-        self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream: Any = torch.cuda.Stream(self._place)  # type: ignore[no-untyped-call]
 
     @classmethod
     def check(cls) -> None:
         import torch
 
+        if torch.version.cuda is None:
+            raise RuntimeUnavailableError(
+                f"torch {torch.__version__} is built without CUDA: pytorch.org has others"
+            )
         if not torch.cuda.is_available():
-            raise RuntimeUnavailableError("torch finds no CUDA GPU")
+            raise RuntimeUnavailableError(
+                "torch finds no CUDA GPU: the driver may be older than torch's CUDA "
+                f"{torch.version.cuda}"
+            )
+        compiled_for = torch.cuda.get_arch_list()
+        gpus = list_gpus()
+        if not any(has_kernels(gpu.capability, compiled_for) for gpu in gpus):
+            raise RuntimeUnavailableError(
+                f"torch {torch.__version__} has no kernels for {gpus[0].kind}: it was compiled for "
+                f"{', '.join(compiled_for)}"
+            )
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
+        with self._torch.cuda.device(self._place):
+            return self._make_slot(height, width, batch)
+
+    def _make_slot(self, height: int, width: int, batch: int) -> Slot:
         torch = self._torch
         shapes = output_shapes(self.metadata, height, width, batch)
         kinds = {
@@ -76,7 +105,7 @@ class TorchCuda(Runtime):
                 for name in OUTPUT_TYPES
             }
             host_images = torch.zeros(image_shape, dtype=torch.uint8, pin_memory=True)
-            images = host_images.to("cuda")
+            images = host_images.to(self._place)
             graph, outputs = self._record(images)
         except torch.cuda.OutOfMemoryError as error:
             raise ExecutionError(
@@ -141,3 +170,18 @@ class TorchCuda(Runtime):
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 outputs = self._graph(images)
         return graph, outputs
+
+
+def has_kernels(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
+    """Whether code for one of `architectures` runs on a GPU of that compute capability.
+
+    Machine code (`sm_86`, `sm_90a`) runs on GPUs of its own generation that are not older, the
+    intermediate one (`compute_90`) on all that are not older.
+    """
+    for architecture in architectures:
+        kind, _, number = architecture.partition("_")
+        digits = number.rstrip("af")
+        compiled = (int(digits[:-1]), int(digits[-1]))
+        if capability >= compiled and (kind == "compute" or capability[0] == compiled[0]):
+            return True
+    return False

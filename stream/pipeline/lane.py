@@ -28,6 +28,7 @@ class Lane:
             has one of its own.
         sampler: Which of its frames are used.
         label: Tells its stages from those of other sources; empty where there is only one.
+        device: What computes its maps.
         frames: Written so far; counted by the thread that writes.
         people: In the frames written so far.
     """
@@ -39,6 +40,7 @@ class Lane:
     renderer: Renderer | None = None
     sampler: FrameSampler = field(default_factory=FrameSampler)
     label: str = ""
+    device: str = ""
     frames: int = 0
     people: int = 0
 

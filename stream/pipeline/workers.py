@@ -10,10 +10,11 @@ import logging
 import time
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from configs import SourceError
-from stream.estimator import Group
+from stream.estimator import Estimator, Group, device_of
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import HandOver
 from stream.pipeline.item import GroupedItem, InferredItem, WorkItem
@@ -27,6 +28,17 @@ logger = logging.getLogger(__name__)
 _FPS_FRAMES = 30  # frames over which the status line's frame rate is taken
 
 Item = TypeVar("Item", bound=WorkItem)
+
+
+def run_info(estimator: Estimator) -> RunInfo:
+    """What an estimator says of itself, for sinks."""
+    return RunInfo(
+        model=estimator.model,
+        runtime=estimator.runtime,
+        precision=estimator.precision,
+        keypoint_set=estimator.keypoint_set,
+        device=device_of(estimator),
+    )
 
 
 class DecodeWorker(Worker):
@@ -141,10 +153,10 @@ class RenderWorker(StageWorker[GroupedItem]):
         context: RunContext,
         inbox: HandOver[GroupedItem],
         outbox: HandOver[GroupedItem],
-        runtime: str,
+        runs: Sequence[RunInfo],
     ) -> None:
         super().__init__("render", context, inbox, outbox)
-        self._runtime = runtime
+        self._runtimes = [f"{run.model}, {run.runtime} {run.precision}" for run in runs]
         self._recent_ns = tuple(deque[int](maxlen=_FPS_FRAMES) for _ in context.lanes)
 
     def process(self, item: GroupedItem) -> GroupedItem:
@@ -164,7 +176,7 @@ class RenderWorker(StageWorker[GroupedItem]):
             fps=(len(recent) - 1) / span_ns * 1e9 if span_ns else 0.0,
             latency_ms=(now_ns - item.frame.capture_ns) * 1e-6,
             drops=item.lane.ring.dropped,
-            runtime=self._runtime,
+            runtime=self._runtimes[item.lane.index],
         )
 
 
@@ -177,14 +189,14 @@ class WriteWorker(Worker):
         self,
         context: RunContext,
         inbox: HandOver[GroupedItem],
-        run: RunInfo,
+        runs: Sequence[RunInfo],
         outbox: HandOver[GroupedItem] | None = None,
     ) -> None:
         outboxes = () if outbox is None else (outbox,)
         super().__init__("write", context, inboxes=(inbox,), outboxes=outboxes)
         self._inbox = inbox
         self._outbox = outbox
-        self._run_info = run
+        self._runs = tuple(runs)
         self._timer = context.timings.stage("write")
         self._depth = context.timings.depth("write")
         self._opened: set[int] = set()
@@ -222,7 +234,7 @@ class WriteWorker(Worker):
             raise SourceError(f"{lane.source.name!r} delivered a frame before it knew its size")
         self._opened.add(lane.index)
         for sink in lane.sinks:
-            sink.open(info, self._run_info)
+            sink.open(info, self._runs[lane.index])
 
     def _write(self, item: GroupedItem) -> None:
         lane, frame, people = item.lane, item.frame, item.people

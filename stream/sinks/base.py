@@ -24,12 +24,14 @@ class RunInfo:
         runtime: What executed it.
         precision: In which precision.
         keypoint_set: Joints of the people.
+        device: What computed: `cpu`, or number and name of the GPU; empty where nobody said.
     """
 
     model: str
     runtime: str
     precision: str
     keypoint_set: KeypointSet
+    device: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,6 +72,7 @@ def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
         "model": run.model,
         "runtime": run.runtime,
         "precision": run.precision,
+        "device": run.device,
         "keypoint_set": run.keypoint_set.name,
         "keypoint_names": list(run.keypoint_set.names),
         "source": source.name,

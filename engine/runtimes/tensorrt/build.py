@@ -16,6 +16,7 @@ from engine.onnx.file import load_onnx
 from engine.onnx.metadata import INPUT_NAME
 from engine.onnx.passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
 from engine.runtimes.base import Workload
+from engine.runtimes.gpus import in_current_context
 from engine.runtimes.tensorrt.library import Library
 
 WORKSPACE_BYTES = 2 << 30
@@ -251,7 +252,7 @@ def _run(build: Callable[[], Any], stop: threading.Event) -> Any:
     stop it, then goes on.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tensorrt-build") as executor:
-        future = executor.submit(build)
+        future = executor.submit(in_current_context(build))
         try:
             while not wait((future,), timeout=_POLL_S).done:
                 pass

@@ -16,10 +16,14 @@ from typing import Any
 
 from basics.packages import import_package, pip
 from configs import RuntimeUnavailableError
+from engine.runtimes.gpus import Gpu
 from engine.runtimes.registry import RUNTIMES
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _OLDEST = (8, 6)  # the first that takes uint8 images
+# From a version on, the oldest GPUs by compute capability: NVIDIA/TensorRT issues 3589 (8.6 is
+# without Maxwell) and 3826 (10.0 without Pascal), release notes of 10.5 (without Volta).
+_OLDEST_GPUS = (((10, 5), (7, 5)), ((10, 0), (7, 0)), ((0, 0), (6, 0)))
 logger = logging.getLogger(__name__)
 
 
@@ -62,6 +66,25 @@ class Library:
             return []
         known = self.module.ComputeCapability.__members__
         return [value for name, value in known.items() if name.startswith("SM")]
+
+    def refuses(self, gpu: Gpu) -> str:
+        """Why it cannot use a GPU; empty where it can."""
+        major, minor = gpu.capability
+        if self.name == "tensorrt_rtx":
+            kinds = [each.name for each in self.capabilities]
+            if f"SM{major}{minor}" in kinds:
+                return ""
+            reason = f"it serves kinds {', '.join(kinds)}"
+        else:
+            oldest = next(
+                capability
+                for version, capability in _OLDEST_GPUS
+                if _version(self.version) >= version
+            )
+            if gpu.capability >= oldest:
+                return ""
+            reason = f"it serves compute capability {oldest[0]}.{oldest[1]} and newer"
+        return f"{self.name} {self.version} does not serve {gpu.kind}: {reason}"
 
     @contextmanager
     def expecting_errors(self) -> Iterator[None]:

@@ -22,6 +22,8 @@ from basics.packages import import_package
 from configs import ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import INPUT_NAME, ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, Workload, output_shapes
+from engine.runtimes.device import Device
+from engine.runtimes.gpus import Gpu, find_gpu, list_gpus
 from engine.runtimes.registry import RUNTIMES
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, load_engine
@@ -85,10 +87,15 @@ class TensorRt(Runtime):
         precision: str,
         workload: Workload | None = None,
         engine_folder: Path | None = None,
+        device: Device = Device(),  # noqa: B008 - frozen
     ) -> None:
         library = load_library(self.name)
-        self._cuda, context, self.device = open_gpu(self.name)
-        self._gpu = GpuContext(self._cuda, context)
+        self.gpu: Gpu = find_gpu(device)
+        if reason := library.refuses(self.gpu):
+            raise RuntimeUnavailableError(reason)
+        self.device = self.gpu.kind
+        self._context = open_gpu(self.name, self.gpu.index)
+        self._cuda = self._context.cuda
         self.precision = precision
         self.metadata = metadata
         gpu = "any" if self.name == "tensorrt_rtx" else self.device
@@ -104,14 +111,14 @@ class TensorRt(Runtime):
         self._library = library
         self._unrecorded = False  # whether a recording failed, which is said once
         with self._current():
-            self._loaded = _Loaded(self._gpu, library)
+            self._loaded = _Loaded(self._context, library)
             self._close = when_gone(self, self._loaded.close)
             try:
                 self._loaded.engine, file = load_engine(
                     self._loaded.runtime, request, engine_folder
                 )
                 self._loaded.executions = Executions(
-                    library, self._gpu, self._loaded.engine, file.folder
+                    library, self._context, self._loaded.engine, file.folder
                 )
             except BaseException:
                 self.close()
@@ -121,7 +128,14 @@ class TensorRt(Runtime):
 
     @classmethod
     def check(cls) -> None:
-        open_gpu(cls.name)
+        _import_driver(cls.name)
+        gpus = list_gpus()
+        if not gpus:
+            raise RuntimeUnavailableError(f"{cls.name} finds no CUDA GPU")
+        library = load_library(cls.name)
+        reasons = [library.refuses(gpu) for gpu in gpus]
+        if all(reasons):
+            raise RuntimeUnavailableError(reasons[0])
 
     @property
     def max_batch(self) -> int:
@@ -137,7 +151,7 @@ class TensorRt(Runtime):
             "size"
         ):
             execution = self._executions.of_shape(image_shape)
-            memory = SlotMemory(self._gpu, arrays, execution)
+            memory = SlotMemory(self._context, arrays, execution)
         self._loaded.slots.add(memory)
         images = memory.host.pop(INPUT_NAME)
         images[:] = 0
@@ -208,7 +222,7 @@ class TensorRt(Runtime):
         """Makes the GPU's context the calling thread's, for as long as the block lasts; CUDA's
         errors are ExecutionErrors.
         """
-        with self._gpu.current():
+        with self._context.current():
             try:
                 yield
             except self._cuda.Error as error:
@@ -221,29 +235,25 @@ class TensorRtRtx(TensorRt):
     name = "tensorrt_rtx"
 
 
-def describe_gpu(name: str) -> str:
-    """Name and compute capability of the first GPU. Raises RuntimeUnavailableError without pycuda
-    or a GPU.
-    """
-    return open_gpu(name)[2]
-
-
 @cache
-def open_gpu(name: str) -> tuple[Any, Any, str]:
-    """pycuda's driver module, the primary context of the first GPU (torch uses the same one), and
-    what the GPU is.
+def open_gpu(name: str, index: int = 0) -> GpuContext:
+    """The primary context of a GPU, which torch uses, too.
 
     The context is kept until the process ends: maps that somebody still holds lie in its pinned
     memory, and would go with it. Nobody destroys it then: pycuda would take it for one that it
     made, and the driver refuse.
     """
-    cuda = import_package("pycuda.driver", RUNTIMES[name].install, name)
+    cuda = _import_driver(name)
     try:
         cuda.init()
-        device = cuda.Device(0)
-        context = device.retain_primary_context()
+        context = cuda.Device(index).retain_primary_context()
     except cuda.Error as error:
-        raise RuntimeUnavailableError(f"{name} finds no CUDA GPU: {one_line(error)}") from error
+        raise RuntimeUnavailableError(
+            f"{name} cannot open GPU {index}: {one_line(error)}"
+        ) from error
     abandon(context)
-    major, minor = device.compute_capability()
-    return cuda, context, f"{device.name()} (compute capability {major}.{minor})"
+    return GpuContext(cuda, context)
+
+
+def _import_driver(name: str) -> Any:
+    return import_package("pycuda.driver", RUNTIMES[name].install, name)

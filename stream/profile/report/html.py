@@ -45,6 +45,7 @@ def report(document: ProfileDocument) -> str:
 def _run(document: ProfileDocument) -> str:
     run = document["run"]
     words = [f"{run['model']} on {run['runtime']}, {run['precision']}"]
+    words += [" and ".join(run["devices"])] if run["devices"] else []
     words += [f"input {run['input_size']}"] if run["input_size"] else []
     words += [run["policy"]] if run["policy"] else []
     began = document["environment"]["began"].replace("T", " ").replace("+00:00", " UTC")

@@ -6,7 +6,7 @@
 // TensorRT takes for itself, or what a kernel computes.
 //
 // Functions that begin with `double_` are those that tests call. Settings of the machine are environment variables:
-// DOUBLE_DEVICES (GPUs, 2), DOUBLE_CAPABILITY (90), DOUBLE_INTEGRATED (0), DOUBLE_INIT (status of cuInit, 0).
+// DOUBLE_DEVICES (GPUs, 2), DOUBLE_CAPABILITY (86), DOUBLE_INTEGRATED (0), DOUBLE_INIT (status of cuInit, 0).
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
@@ -367,12 +367,12 @@ API int cuDeviceGetName(char *name, int bytes, int device) {
     return snprintf(name, (size_t)bytes, "Memory %d", device), SUCCESS;
 }
 API int cuDeviceComputeCapability(int *major, int *minor, int device) {
-    int capability = setting("DOUBLE_CAPABILITY", 90);
+    int capability = setting("DOUBLE_CAPABILITY", 86);
     return *major = capability / 10, *minor = capability % 10, SUCCESS;
 }
 API int cuDeviceTotalMem_v2(size_t *bytes, int device) { return *bytes = (size_t)1 << 34, SUCCESS; }
 API int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    int capability = setting("DOUBLE_CAPABILITY", 90);
+    int capability = setting("DOUBLE_CAPABILITY", 86);
     enum { INTEGRATED = 18, MAJOR = 75, MINOR = 76 };
     *value = attribute == INTEGRATED ? setting("DOUBLE_INTEGRATED", 0)
              : attribute == MAJOR    ? capability / 10
