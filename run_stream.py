@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from higherhrnet_stream import __version__, run
@@ -74,7 +75,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     parser.add_argument(
         "-o",
         "--output",
-        action="extend",
+        action="append",
         nargs="+",
         metavar="OUT",
         default=[],
@@ -83,17 +84,24 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     )
     add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
     found = parser.parse_args(arguments)
-    if not found.sources and len(found.output) == 2:
-        found.sources.append(found.output.pop())  # run_stream.py -o out.mp4 clip.mp4
+    named = [name for group in found.output for name in group]
+    # Words that follow the first one behind -o may have been meant as sources.
+    doubtful = [name for group in found.output for name in group[1:]]
+    if not found.sources and len(named) == 2:
+        found.sources.append(named.pop())  # run_stream.py -o out.mp4 clip.mp4
+        doubtful = named  # or was it the other way round?
     if not found.sources:
         parser.error(
             "no SOURCE given; name sources before -o, whose words are outputs"
-            if found.output
+            if named
             else "no SOURCE given; try demo"
         )
     options = {name: from_namespace(cls, found) for name, cls in _GROUPS.items()}
     terminal = from_namespace(TerminalConfig, found)
-    return Command(found.sources, _outputs(found.output, options, terminal), options, terminal)
+    outputs = _outputs(named, options, terminal)
+    guesses = (*doubtful, *(() if named else outputs))
+    options["output"] = replace(options["output"], doubtful=guesses)
+    return Command(found.sources, outputs, options, terminal)
 
 
 def _outputs(named: list[str], options: dict[str, Any], terminal: TerminalConfig) -> list[str]:

@@ -41,6 +41,7 @@ from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
+    Claimant,
     Output,
     OutputConfig,
     Sink,
@@ -132,6 +133,7 @@ def run(
         grouper=grouper,
         stages=stages,
         timings=Timings(ranges=nvtx_ranges()) if profile is None else profile.timings,
+        also_written=[] if profile is None else [profile],
     ) as parts:
         if on_start is not None:
             on_start(parts.pipeline)
@@ -303,6 +305,7 @@ def _open_run(
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
     timings: Timings | None = None,
+    also_written: Sequence[Claimant] = (),
 ) -> Iterator[_Run]:
     """The pipeline that was asked for, with everything that it needs, open within the block.
 
@@ -317,11 +320,18 @@ def _open_run(
     )
     configs = [config for config in (video, browser) if config is not None]
     sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    output = output or OutputConfig()
     check_claims(
         made,
-        [sink for group in sinks for sink in group],
+        [*(sink for group in sinks for sink in group), *also_written],
         used=_used_files(estimator, render),
-        overwrite=output is not None and output.overwrite,
+        doubtful=[
+            name
+            for names in plan_outputs(labels, output.doubtful)
+            for name in names
+            if isinstance(name, str)
+        ],
+        overwrite=output.overwrite,
     )
     with ExitStack() as stack:
         stack.enter_context(opened([item for item in made if not item.live]))

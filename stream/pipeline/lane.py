@@ -4,14 +4,13 @@ sources.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream.frame import Frame
+from stream.pipeline.outlet import Outlet
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.sampling import FrameSampler
 from stream.render.renderer import Renderer
-from stream.sinks import Lossy, Sink
 from stream.sources import Source
 
 
@@ -23,7 +22,7 @@ class Lane:
         index: Number of the source among those of the run, from 0.
         source: Where the frames come from.
         ring: Decoded frames that wait for the engine.
-        sinks: Where its results go.
+        outlets: Where its results go.
         renderer: Draws the images that its sinks want; it keeps people's colours, so each source
             has one of its own.
         sampler: Which of its frames are used.
@@ -36,7 +35,7 @@ class Lane:
     index: int
     source: Source
     ring: RingBuffer[Frame]
-    sinks: Sequence[Sink] = ()
+    outlets: tuple[Outlet, ...] = ()
     renderer: Renderer | None = None
     sampler: FrameSampler = field(default_factory=FrameSampler)
     label: str = ""
@@ -47,7 +46,7 @@ class Lane:
     @property
     def draws(self) -> bool:
         """Whether a sink wants the annotated image."""
-        return any(sink.needs_image for sink in self.sinks)
+        return any(outlet.needs_image for outlet in self.outlets)
 
     @property
     def draws_maps(self) -> bool:
@@ -56,8 +55,8 @@ class Lane:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Frames that each output left out rather than hold up the source."""
-        return {sink.label: sink.dropped for sink in self.sinks if isinstance(sink, Lossy)}
+        """Frames that are missing in each output: its disk, encoder or receiver was not ready."""
+        return {outlet.label: outlet.lost for outlet in self.outlets if outlet.lost}
 
     def stage(self, name: str) -> str:
         """The name of a stage that each source has one of."""

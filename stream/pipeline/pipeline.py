@@ -19,6 +19,7 @@ from stream.pipeline.hand_over import Closed, HandOver
 from stream.pipeline.inference import InferWorker, max_ahead
 from stream.pipeline.item import GroupedItem, InferredItem
 from stream.pipeline.lane import Lane
+from stream.pipeline.outlet import Outlet
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.process import tuned_process
 from stream.pipeline.progress import Progress, progress_of
@@ -122,7 +123,9 @@ class Pipeline:
                 ring=self._frame_ring(
                     f"frames of {source.name}", policies[index], signals[index % len(signals)]
                 ),
-                sinks=sinks[index] if sinks else (),
+                outlets=tuple(Outlet(sink, live=source.live) for sink in sinks[index])
+                if sinks
+                else (),
                 renderer=renderers[index] if renderers else None,
                 sampler=FrameSampler(
                     limit=options.frames, stride=options.stride, max_fps=options.max_fps
@@ -143,7 +146,9 @@ class Pipeline:
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Runs until every source has ended, `stop` is called or something fails.
 
-        All sinks are finished in each case. Can be called once.
+        All sinks are finished in each case. A sink that fails is left out from then on; its error
+        is raised when the others have everything, and at once only where there are no others. Can
+        be called once.
 
         Args:
             on_progress: Called about ten times a second in the caller's thread.
@@ -182,7 +187,7 @@ class Pipeline:
             PoseStreamError: The first error of any stage.
         """
         inbox = self._start_people()
-        written = any(lane.sinks for lane in self._context.lanes)
+        written = any(lane.outlets for lane in self._context.lanes)
         if written:
             people, inbox = inbox, self._hand_over("written", 1, GroupedItem)
             self._start_writing(people, inbox)
@@ -255,9 +260,9 @@ class Pipeline:
                 stop=self.stop,
                 stopping=lambda: self._stop_at_s is not None,
             )
-            for sink in lane.sinks:
-                if isinstance(sink, Interactive):
-                    sink.attach(controls)
+            for outlet in lane.outlets:
+                if isinstance(outlet.sink, Interactive):
+                    outlet.sink.attach(controls)
 
     def _start_people(self) -> HandOver[GroupedItem]:
         """Makes the workers up to the people that everybody behind sees; gives where those come."""

@@ -19,6 +19,7 @@ from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import HandOver
 from stream.pipeline.item import GroupedItem, InferredItem, WorkItem
 from stream.pipeline.lane import Lane
+from stream.pipeline.outlet import Outlet, joined
 from stream.pipeline.worker import Worker
 from stream.render.renderer import Status
 from stream.sinks import RunInfo
@@ -182,7 +183,7 @@ class RenderWorker(StageWorker[GroupedItem]):
 
 class WriteWorker(Worker):
     """Results to the sinks of their source; sinks are opened, written and closed by this thread
-    alone.
+    alone, and what goes wrong with one leaves the others alone.
     """
 
     def __init__(
@@ -200,6 +201,7 @@ class WriteWorker(Worker):
         self._timer = context.timings.stage("write")
         self._depth = context.timings.depth("write")
         self._opened: set[int] = set()
+        self._begun = False
 
     def work(self) -> None:
         for lane in self.context.lanes:
@@ -218,35 +220,58 @@ class WriteWorker(Worker):
                 self._outbox.put(item)
 
     def finish(self) -> None:
-        first: BaseException | None = None
+        # What ended the run early, or a source, leaves outputs incomplete: older ones stay then.
+        error = self.context.outcome.error
+        ended_well = error is None or isinstance(error, SourceError)
         for lane in self.context.lanes:
-            for sink in lane.sinks:
-                try:
-                    sink.close()
-                except BaseException as error:  # noqa: BLE001 - the others are closed, too
-                    first = first or error
-        if first is not None:
-            raise first
+            complete = ended_well and lane.source.health.state != "failed"
+            for outlet in lane.outlets:
+                outlet.close(complete=complete)
+        failures = [
+            outlet.failure
+            for lane in self.context.lanes
+            for outlet in lane.outlets
+            if outlet.failure is not None
+        ]
+        if failures and error not in failures:
+            raise joined(failures)
 
     def _open(self, lane: Lane) -> None:
         info = lane.source.info
         if info is None:
             raise SourceError(f"{lane.source.name!r} delivered a frame before it knew its size")
         self._opened.add(lane.index)
-        for sink in lane.sinks:
-            sink.open(info, self._runs[lane.index])
+        run = self._runs[lane.index]
+        for outlet in lane.outlets:
+            if self._begun:  # the outputs of other sources are at work already
+                outlet.open_late(info, run)
+            else:
+                outlet.open(info, run)
 
     def _write(self, item: GroupedItem) -> None:
         lane, frame, people = item.lane, item.frame, item.people
         if lane.index not in self._opened:
             self._open(lane)
+        self._begun = True
         delivery = self.context.deliver(lane, frame, people)
         with self._timer.measure(frame.index, lane.index):
-            for sink in lane.sinks:
+            for outlet in lane.outlets:
+                well = outlet.failure is None
                 # What a sink needs may have changed since the frame was rendered: it gets the
                 # annotated image or None.
-                image = frame.image if sink.needs_image and item.drawn else None
-                sink.write(
+                image = frame.image if outlet.needs_image and item.drawn else None
+                outlet.write(
                     frame, people, image, latency_ms=delivery.latency_ms, drops=delivery.drops
                 )
+                if well and outlet.gone:
+                    self._lose(lane, outlet)
         lane.count(len(people))
+
+    def _lose(self, lane: Lane, lost: Outlet) -> None:
+        """An output is gone for good. Raises its error if there is none left."""
+        left = [outlet for item in self.context.lanes for outlet in item.outlets if not outlet.gone]
+        if not left and lost.failure is not None:
+            raise lost.failure
+        logger.error("%s; the other outputs go on", lost.failure)
+        if self._outbox is None and all(outlet.gone for outlet in lane.outlets):
+            lane.source.interrupt()  # nobody takes what comes of it

@@ -24,9 +24,9 @@ class Output(Protocol):
     def encode(self, image: NDArray[np.uint8], pts: int) -> None:
         """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
 
-    def close(self, *, all_audio: bool) -> bool:
+    def close(self, *, all_audio: bool, complete: bool) -> bool:
         """Finishes it, with the audio until its last frame or all that is left; whether there was
-        a frame.
+        a frame. An output that is not `complete` replaces no older one.
         """
 
 
@@ -74,6 +74,7 @@ class BackgroundEncoder:
         self._waits = waits
         self._frame_count = frame_count
         self._encoded = 0
+        self._complete = True
         width, height = size
         self._slots = [np.empty((height, width, 3), np.uint8) for _ in range(_SLOTS)]
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -94,8 +95,9 @@ class BackgroundEncoder:
             cv2.resize(image, self._size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
         self._filled.put(_Filled(slot, pts, index))
 
-    def finish(self) -> None:
+    def finish(self, *, complete: bool = True) -> None:
         """Nothing more comes: what is there is encoded, and the output finished."""
+        self._complete = complete
         self._filled.put(None)
 
     def join(self, stalled_s: float, moved: Callable[[], object] = lambda: None) -> bool:
@@ -135,7 +137,9 @@ class BackgroundEncoder:
                     last_index = item.number
             finally:
                 to_the_end = self._frame_count is not None and last_index + 1 >= self._frame_count
-                self.wrote = self._output.close(all_audio=to_the_end)
+                self.wrote = self._output.close(
+                    all_audio=to_the_end and self._complete, complete=self._complete
+                )
         except PoseStreamError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001 - whatever ends this thread must reach the caller

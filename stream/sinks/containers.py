@@ -34,13 +34,18 @@ _HLS_LIVE_SEGMENTS = 8
 
 
 def open_container(
-    target: str, container_format: str, time_base: Fraction, *, live: bool = False
+    target: str,
+    container_format: str,
+    time_base: Fraction,
+    *,
+    live: bool = False,
+    appended: bool = False,
 ) -> Any:
     """A container to write to that stays readable if the process is killed at any moment.
 
     MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames
     keep exact time stamps), Matroska in clusters of a second, HLS in segments of two seconds, of
-    which a `live` one keeps the last few.
+    which a `live` one keeps the last few, and an `appended` one goes on with those that are there.
     """
     # Where one stream ends before the other, FFmpeg's interleaver holds 10 s of packets back unless
     # told otherwise.
@@ -64,8 +69,11 @@ def open_container(
             }
         else:
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
-    if container_format == "hls":
-        return _CheckedHls(target, options)
+        if appended:
+            options["hls_flags"] += "+append_list"
+        playlist = _CheckedHls(target, options)
+        playlist.metadata["service_provider"] = MARK  # is in the head of every segment
+        return playlist
     container = av.open(target, "w", format=container_format, options=options)
     if container_format in FORMATS.values():
         container.metadata["comment"] = MARK
@@ -93,7 +101,8 @@ class _CheckedHls:
         self._check()
 
     def _open(self, url: str, flags: int, options: dict[str, str]) -> Any:
-        return _CheckedFile(url, self._errors)
+        # A list that is appended to is read first; 2 is FFmpeg's AVIO_FLAG_WRITE.
+        return _CheckedFile(url, "wb" if flags & 2 else "rb", self._errors)
 
     def _check(self) -> None:
         if self._errors:
@@ -103,9 +112,9 @@ class _CheckedHls:
 class _CheckedFile(io.FileIO):
     """A file whose first failed write is remembered."""
 
-    def __init__(self, path: str, errors: list[OSError]) -> None:
+    def __init__(self, path: str, mode: str, errors: list[OSError]) -> None:
         self._errors = errors
-        super().__init__(path.removeprefix("file:"), "wb")
+        super().__init__(path.removeprefix("file:"), mode)
 
     def write(self, content: Any) -> int:
         try:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
-from stream.sinks.claims import Claim
-from stream.sinks.files import LineFile
+from stream.sinks.files import LineFileSink
 
 SCHEMA = "higherhrnet-stream/records/2"
 
@@ -24,19 +23,10 @@ _PIXEL_DECIMALS = 2
 _SCORE_DECIMALS = 4
 
 
-class JsonLinesSink:
+class JsonLinesSink(LineFileSink):
     """Writes people to `path` as JSON Lines; `-` is standard output. Every line is complete as soon
     as it is there.
     """
-
-    needs_image = False
-
-    def __init__(self, path: str) -> None:
-        self._file = LineFile(path)
-
-    def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
-        return self._file.claims()
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file and writes the header. Raises SinkError if that cannot be done."""
@@ -55,14 +45,6 @@ class JsonLinesSink:
         self._file.write_frame(
             to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
         )
-
-    def close(self) -> None:
-        """Finishes the file; a second call does nothing."""
-        self._file.close()
-
-    def discard(self) -> None:
-        """Leaves everything as it was before `open`."""
-        self._file.discard()
 
 
 def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,19 @@ class OpenPoseSink:
     """Writes `NAME_000000000012_keypoints.json` into a folder for every frame, empty ones too; NAME
     is that of the source.
 
-    Each file appears complete or not at all.
+    Each file appears complete or not at all; those of an older run are replaced one by one.
     """
 
     needs_image = False
+    resumable = True
 
     def __init__(self, folder: str) -> None:
+        self.label = folder
         self._folder = Path(folder)
         self._name = ""
         self._columns = np.empty(0, np.int64)
         self._shoulders: tuple[int, int] | None = None
+        self._made: list[Path] = []
 
     def claims(self) -> list[Claim]:
         """A file for every frame. Raises SinkError if the folder could not be made or written."""
@@ -53,8 +57,10 @@ class OpenPoseSink:
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the folder. Raises SinkError if that cannot be done."""
+        missing = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._made = missing
             probe = self._folder / ".writable"
             probe.touch()
             probe.unlink()
@@ -85,6 +91,13 @@ class OpenPoseSink:
     def close(self) -> None:
         """Nothing is held open."""
         self._name = ""
+
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: folders that were made for nothing go."""
+        self.close()
+        with suppress(OSError):  # there are files in it
+            for folder in self._made:
+                folder.rmdir()
 
     def _record(self, people: People) -> dict[str, Any]:
         flat = as_coco_18(clean_keypoints(people), self._columns, self._shoulders).reshape(

@@ -61,9 +61,9 @@ class StreamOut:
         except SinkError as error:
             self._lose(error)
 
-    def close(self, *, all_audio: bool) -> bool:
-        """Ends the stream; tells whether there was one. Raises SinkError if the receiver did not
-        get all of it.
+    def close(self, *, all_audio: bool, complete: bool = True) -> bool:
+        """Ends the stream, complete or not; tells whether there was one. Raises SinkError if the
+        receiver did not get all of it.
         """
         file = self._file
         if file is not None:

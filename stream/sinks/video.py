@@ -40,6 +40,7 @@ _STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 0.7
 class _Opened(NamedTuple):
     """What there is while a video output is open."""
 
+    source: SourceInfo
     encoder: BackgroundEncoder
     output: VideoSeries | StreamOut
     clock: OutputClock
@@ -50,6 +51,7 @@ class VideoSink:
 
     Images are copied; a thread converts, encodes and writes them. Where it cannot keep up, `write`
     waits for a file and leaves the frame out for a live source, where waiting would only add delay.
+    A file of a live source that could not be written is gone on with in a next one.
 
     Args:
         target: A path, or the address of a stream.
@@ -75,7 +77,7 @@ class VideoSink:
         of a stream those that came while its receiver was away.
         """
         opened = self._opened
-        return self._dropped if opened is None else _dropped(opened)
+        return self._dropped + (0 if opened is None else _dropped(opened))
 
     @property
     def label(self) -> str:
@@ -105,6 +107,15 @@ class VideoSink:
         not possible.
         """
         self._check_target(source)
+        choose_encoder(self._options.video_codec, self._options.video_encoder)
+        if source.silent_because is not None:
+            logger.warning(
+                "the sound of %r is not in %r: %s", source.name, self.label, source.silent_because
+            )
+        self._opened = self._start(source)
+
+    def _start(self, source: SourceInfo, follows: VideoSeries | None = None) -> _Opened:
+        """Begins a file or a stream, behind one that failed if there is one."""
         video = VideoFormat(
             container=self._container or FORMATS[Path(self._target).suffix.lower()],
             size=(source.width, source.height),
@@ -113,14 +124,12 @@ class VideoSink:
             options=self._options,
             live=source.live,
         )
-        choose_encoder(self._options.video_codec, self._options.video_encoder)
-        kind = StreamOut if video.container in RELAYED else VideoSeries
-        if source.silent_because is not None:
-            logger.warning(
-                "the sound of %r is not in %r: %s", source.name, self.label, source.silent_because
-            )
         audio = AudioReader(source.audio_path, origin_s=source.audio_origin_s)
-        output = kind(self._target, video, audio)
+        output: StreamOut | VideoSeries
+        if video.container in RELAYED:
+            output = StreamOut(self._target, video, audio)
+        else:
+            output = VideoSeries(self._target, video, audio, follows)
         encoder = BackgroundEncoder(
             output,
             label=self.label,
@@ -128,7 +137,13 @@ class VideoSink:
             waits=not video.live,
             frame_count=source.frame_count,
         )
-        self._opened = _Opened(encoder, output, OutputClock(source.time_base))
+        return _Opened(source, encoder, output, OutputClock(source.time_base))
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a write that failed may be tried again with the next frame: into a next file."""
+        opened = self._opened
+        return opened is not None and opened.source.live and isinstance(opened.output, VideoSeries)
 
     def write(
         self,
@@ -142,6 +157,8 @@ class VideoSink:
         """Takes a copy of `image`. Raises SinkError if an earlier one could not be written."""
         if self._opened is None:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
+        if self._told and self.resumable:
+            self._resume(self._opened)
         encoder = self._opened.encoder
         if image is None:
             raise SinkError(
@@ -157,18 +174,28 @@ class VideoSink:
         """Waits until everything is encoded and the file is finished. Raises SinkError if that did
         not work.
         """
+        self._finish(complete=True)
+
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: an older file stays, and what was encoded lies
+        beside it. Raises SinkError as `close` does.
+        """
+        self._finish(complete=False)
+
+    def _finish(self, *, complete: bool) -> None:
         opened = self._opened
         if opened is None:
             return
-        self._dropped, self._opened = _dropped(opened), None
+        self._opened, before = None, self._dropped
+        self._dropped = before + _dropped(opened)
         encoder, output = opened.encoder, opened.output
-        encoder.finish()
+        encoder.finish(complete=complete)
         stalled_s = _STALLED_STREAM_S if isinstance(output, StreamOut) else _STALLED_FILE_S
         ended = encoder.join(stalled_s, self._written)
         if not ended and isinstance(output, StreamOut):
             output.kill()
             ended = encoder.join(stalled_s)
-        self._dropped = _dropped(opened)
+        self._dropped = before + _dropped(opened)
         if not ended:
             for part in self._parts():
                 part.unlink(missing_ok=True)
@@ -184,6 +211,14 @@ class VideoSink:
         if encoder.error is not None and not self._told:
             raise encoder.error
 
+    def _resume(self, failed: _Opened) -> None:
+        """Goes on behind what failed, which its thread has finished as far as it could."""
+        failed.encoder.join(_STALLED_FILE_S)
+        self._dropped += _dropped(failed)
+        follows = failed.output if isinstance(failed.output, VideoSeries) else None
+        self._opened = self._start(failed.source, follows)
+        self._told = False
+
     def __enter__(self) -> VideoSink:
         return self
 
@@ -196,10 +231,13 @@ class VideoSink:
         self.close()
 
     def _parts(self) -> list[Path]:
-        """Files beside the target that are to take its place."""
+        """Files beside the target that are to take its place: those of `basics.atomic` only."""
         path = Path(self._target)
-        found = path.parent.glob(f"*{glob.escape(path.name)}*")
-        return [file for file in found if file.name.startswith(".")]
+        name = re.compile(
+            rf"\.{re.escape(path.name[:40])}\.[0-9a-f]{{8}}(\.part|{re.escape(path.suffix)})"
+        )
+        found = path.parent.glob(f".{glob.escape(path.name[:40])}.*")
+        return [file for file in found if name.fullmatch(file.name)]
 
     def _written(self) -> list[tuple[int, int]]:
         """Sizes and times of the files that are being written: a slow disk is not a dead one."""

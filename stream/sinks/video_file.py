@@ -48,6 +48,7 @@ class VideoFormat:
         fps: Announced frame rate; None where unknown.
         options: How it is encoded.
         live: Whether it has no end in sight, so that an HLS playlist only keeps what is recent.
+        appended: Whether an HLS playlist that is there is gone on with.
     """
 
     container: str
@@ -56,6 +57,7 @@ class VideoFormat:
     fps: float | None
     options: VideoConfig
     live: bool = False
+    appended: bool = False
 
     @property
     def low_delay(self) -> bool:
@@ -236,7 +238,9 @@ def _open_parts(target: str, video: VideoFormat, reader: AudioReader, begin_s: F
         relay = Relay(target, video.container, RELAYED[video.container])
         container = relay.container
     else:
-        container = open_container(target, video.container, video.time_base, live=video.live)
+        container = open_container(
+            target, video.container, video.time_base, live=video.live, appended=video.appended
+        )
     width, height = video.size
     try:
         stream = add_video_stream(
