@@ -15,6 +15,7 @@ from basics.signals import StopSignals
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option_groups, run_command
 from stream.app.config import TerminalConfig
+from stream.app.doctor import parse_doctor, run_doctor
 from stream.app.terminal import Terminal
 from stream.profile import Profiler
 
@@ -24,6 +25,7 @@ examples:
   run_stream.py clip.mp4 -o out.mp4 people.jsonl     annotated video and keypoint record
   run_stream.py 0 --show                             the first camera, in a window
   run_stream.py rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl
+  run_stream.py doctor                               what this machine has, for questions about it
 
 Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
 Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
@@ -45,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 after bad input (one line on standard error),
     130 after Ctrl-C, 143 after SIGTERM.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["doctor"]:  # a file of that name is ./doctor
+        return run_command(lambda: run_doctor(parse_doctor(arguments[1:]), __version__))
     left_behind: list[str] = []
     with StopSignals() as signals:
         code = run_command(lambda: _run(parse(arguments), signals, left_behind))
@@ -56,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parse(arguments: Sequence[str] | None = None) -> Command:
-    """What the command line asks for. Raises ConfigError if it cannot be."""
+def make_parser() -> FlagParser:
+    """The parser of the command line."""
     parser = FlagParser(
         prog="run_stream.py",
         usage="%(prog)s SOURCE [SOURCE ...] [-o OUT ...] [options]",
@@ -83,6 +88,12 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         "- (JSON Lines on standard output), ...",
     )
     add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None) -> Command:
+    """What the command line asks for. Raises ConfigError if it cannot be."""
+    parser = make_parser()
     found = parser.parse_args(arguments)
     named = [name for group in found.output for name in group]
     # Words that follow the first one behind -o may have been meant as sources.

@@ -84,7 +84,11 @@ class Successor:
             self.path.open("wb").close()
 
     def commit(self) -> None:
-        """The file is complete: it takes its place. Raises OSError if that cannot be done."""
+        """The file is complete: it takes its place.
+
+        Raises:
+            OSError: The file cannot take its place.
+        """
         if not self.replaces:
             return
         try:

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from higherhrnet_stream import (
     Estimator,
@@ -46,9 +47,10 @@ def loop_fps(clip: Path, output: Path, estimator: Estimator, frames: int | None)
     writer = cv2.VideoWriter(str(output), code, capture.get(cv2.CAP_PROP_FPS), (width, height))
     count = 0
     while count != frames:
-        found, image = capture.read()
+        found, read = capture.read()
         if not found:
             break
+        image = np.asarray(read, np.uint8)
         maps = estimator.result(estimator.submit(image))
         people = grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
         maps.release()
@@ -83,7 +85,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns (default: 3)")
     parser.add_argument("--streams", type=int, default=usable_cores(), help="of the pipeline")
     options = parser.parse_args()
-    image = cv2.VideoCapture(str(options.clip)).read()[1]
+    image = np.asarray(cv2.VideoCapture(str(options.clip)).read()[1], np.uint8)
     ratios = []
     with (
         tempfile.TemporaryDirectory() as folder,

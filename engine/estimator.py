@@ -191,7 +191,7 @@ class Estimator:
                 batches.append(batch)
                 for place, index in enumerate(chosen):
                     lay[index] = partial(
-                        _lay, images_bgr[index], plans[index].alignments, batch.views, place
+                        lay_image, images_bgr[index], plans[index].alignments, batch.views, place
                     )
                     tickets[index] = Ticket(plans[index].maps, batch, place)
         order = range(len(images_bgr))
@@ -334,7 +334,7 @@ class Estimator:
                     free.append(view.slot)
 
 
-def _lay(
+def lay_image(
     image: NDArray[np.uint8], alignments: Sequence[Alignment], views: Sequence[View], place: int
 ) -> None:
     """Lays one image of a batch into all its views; releases the GIL."""

@@ -166,7 +166,11 @@ def align(
 
 
 def check_input_size(input_size: InputSize, name: str = "input size") -> None:
-    """Raises ConfigError (it begins with `name`) unless every side is a positive multiple of 32."""
+    """Refuses a size that the network cannot take.
+
+    Raises:
+        ConfigError: A side is not a positive multiple of 32; the message begins with `name`.
+    """
     for side in input_size if isinstance(input_size, tuple) else (input_size,):
         check_input_side(side, name)
 
@@ -196,10 +200,12 @@ def format_input_size(size: InputSize) -> str:
 
 
 def check_scales(scales: Sequence[float], name: str = "scales") -> None:
-    """Raises ConfigError, which begins with `name`, for the scales of a multi-scale test that
-    cannot be used.
+    """Refuses scales that a multi-scale test cannot use.
 
     Each is 0.1 to 4; several hold 1, because tags are those of scale 1.
+
+    Raises:
+        ConfigError: A multi-scale test cannot use these scales; the message begins with `name`.
     """
     low, high = SCALE_RANGE
     if not scales:

@@ -90,6 +90,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
+    "supervision",
 }
 
 

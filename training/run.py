@@ -22,6 +22,7 @@ from configs.loading import from_mapping
 from configs.training import TrainingConfig, training_config_from_dict, training_config_to_dict
 from training.checkpoints import read_training_checkpoint
 from training.dataset import PoseDataset
+from training.optimizer import batch_norms
 from training.sampling import SampleStream
 
 logger = logging.getLogger(__name__)
@@ -142,9 +143,8 @@ def _network(
     elif config.initial_backbone is not None:
         _load_backbone(network, config.initial_backbone)
     if config.optimizer.batch_norm_momentum is not None:
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.momentum = config.optimizer.batch_norm_momentum
+        for module in batch_norms(network):
+            module.momentum = config.optimizer.batch_norm_momentum
     return network
 
 

@@ -178,12 +178,13 @@ RUNTIMES = {
         ),
     )
 }
-_CANDIDATES = {
+# What every name that users may give stands for, in the order to try it in.
+CANDIDATES = {
     "auto": tuple(entry for entry in RUNTIMES.values() if entry.automatic),
     "torch": (RUNTIMES["torch_cuda"], RUNTIMES["torch_cpu"]),
     **{name: (entry,) for name, entry in RUNTIMES.items()},
 }
-RUNTIME_NAMES = tuple(_CANDIDATES)  # that `choose` and `open_runtime` know
+RUNTIME_NAMES = tuple(CANDIDATES)  # that `choose` and `open_runtime` know
 
 
 def open_runtime(
@@ -244,13 +245,13 @@ def choose(name: str, precision: str, device: Device | None = None) -> tuple[Run
             with.
     """
     device = device or Device()
-    if name not in _CANDIDATES:
-        raise ConfigError(f"unknown runtime {name!r}{nearest(name, _CANDIDATES)}")
+    if name not in CANDIDATES:
+        raise ConfigError(f"unknown runtime {name!r}{nearest(name, CANDIDATES)}")
     if precision not in ("auto", *PRECISIONS):
         raise ConfigError(
             f"unknown precision {precision!r}{nearest(precision, ('auto', *PRECISIONS))}"
         )
-    able = tuple(entry for entry in _CANDIDATES[name] if precision in ("auto", *entry.precisions))
+    able = tuple(entry for entry in CANDIDATES[name] if precision in ("auto", *entry.precisions))
     if not able:
         others = (
             ", ".join(entry.name for entry in RUNTIMES.values() if precision in entry.precisions)

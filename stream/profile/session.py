@@ -55,14 +55,18 @@ class Profiler:
         if self._folder is not None:
             _check_folder(self._folder)
         self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
-        self._recorder = Recorder()
-        self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())
+        self.recorder = Recorder()
+        self.timings = Timings(observer=self.recorder, ranges=nvtx_ranges())
         self.figures: ProfileDocument | None = None
         self._environment: Environment | None = None
         self._telemetry = Telemetry()
 
     def claims(self) -> list[Claim]:
-        """Its files. Raises SinkError if they could not be written."""
+        """Its files.
+
+        Raises:
+            SinkError: They could not be written.
+        """
         if self._folder is None:
             return []
         _check_folder(self._folder)
@@ -102,11 +106,15 @@ class Profiler:
         """The figures of the run; `stream.profile.figures` says what is in them."""
         environment = self._environment or find_environment()
         return document(
-            facts, summary, self.timings, self._recorder, self._telemetry.samples, environment
+            facts, summary, self.timings, self.recorder, self._telemetry.samples, environment
         )
 
     def write(self, figures: ProfileDocument) -> None:
-        """Writes profile.json, trace and report.html, if a folder was given. Raises SinkError."""
+        """Writes profile.json, trace and report.html, if a folder was given.
+
+        Raises:
+            SinkError: A file cannot be written.
+        """
         if self._folder is None:
             return
         folder = self._folder
@@ -121,7 +129,7 @@ class Profiler:
             with atomic_path(folder / self._trace_name) as path:
                 write_trace(
                     path,
-                    self._recorder,
+                    self.recorder,
                     self._telemetry.samples,
                     began_ns=self.timings.began_ns,
                     sources=[source["name"] for source in figures["sources"]],

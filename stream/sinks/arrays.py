@@ -60,13 +60,21 @@ class ArraysSink:
         self._complete = False
 
     def claims(self) -> list[Claim]:
-        """The file, and its columns. Raises SinkError if it could not be written."""
+        """The file, and its columns.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         check_writable(self._path)
         columns = columns_folder(self._path)
         return [claim_file(self._path), claim_names(columns, ".*", str(self._path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the folder of columns. Raises SinkError if that cannot be done."""
+        """Creates the folder of columns.
+
+        Raises:
+            SinkError: The folder of columns cannot be created.
+        """
         check_output(self._path, source)
         folder = columns_folder(self._path)
         try:
@@ -87,8 +95,10 @@ class ArraysSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends one frame to the columns, all of it or nothing. Raises SinkError if that cannot
-        be done.
+        """Appends one frame to the columns, all of it or nothing.
+
+        Raises:
+            SinkError: The frame did not go into the columns.
         """
         if not self._files:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
@@ -116,8 +126,10 @@ class ArraysSink:
         self._complete = True
 
     def close(self) -> None:
-        """Makes the file from the columns. Raises SinkError if that does not work; the columns then
-        stay.
+        """Makes the file from the columns.
+
+        Raises:
+            SinkError: The file cannot be made; the columns then stay.
         """
         if not self._give_back():
             return
@@ -177,12 +189,14 @@ def columns_folder(path: Path) -> Path:
 
 
 def assemble(path: Path, place: Path | None = None) -> None:
-    """Makes `path` from its columns, as far as they are whole, and removes them. Raises SinkError
-    if that does not work.
+    """Makes `path` from its columns, as far as they are whole, and removes them.
 
     Args:
         path: What the columns are called after.
         place: Where the file is made; `path` itself by default.
+
+    Raises:
+        SinkError: There are no columns that can be read, or the file cannot be written.
     """
     folder = columns_folder(path)
     try:

@@ -22,7 +22,11 @@ class Output(Protocol):
     """What the frames are encoded into; used by the encoder's thread alone."""
 
     def encode(self, image: NDArray[np.uint8], pts: int) -> None:
-        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on.
+
+        Raises:
+            SinkError: An earlier image could not be written.
+        """
 
     def close(self, *, all_audio: bool, complete: bool) -> bool:
         """Finishes it, with the audio until its last frame or all that is left; whether there was

@@ -44,12 +44,20 @@ class CocoResultsSink:
         self._complete = False
 
     def claims(self) -> list[Claim]:
-        """The file. Raises SinkError if it could not be written."""
+        """The file.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         check_writable(self._path)
         return [claim_file(self._path)]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file with an empty array. Raises SinkError if that cannot be done."""
+        """Creates the file with an empty array.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         check_output(self._path, source)
         try:
             self._successor = Successor(self._path)
@@ -68,8 +76,10 @@ class CocoResultsSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the people of one frame. Raises SinkError if they did not go in; the array then
-        ends before them.
+        """Appends the people of one frame.
+
+        Raises:
+            SinkError: The people did not go in; the array then ends before them.
         """
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")

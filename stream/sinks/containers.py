@@ -130,8 +130,11 @@ def move_index_to_front(path: Path, time_base: Fraction) -> None:
     """Rewrites a fragmented MP4 as a plain one with its index first, packets and time stamps
     unchanged.
 
-    The file is replaced in one step, so that it is whole at any moment. Raises OSError or
-    av.FFmpegError (a full disk, for instance); the file is then as it was.
+    The file is replaced in one step, so that it is whole at any moment.
+
+    Raises:
+        OSError: The disk is full, for instance; the file is then as it was.
+        av.FFmpegError: The file cannot be read or written; likewise.
     """
     options = {"movflags": "faststart", **_movie_timescale(time_base)}
     container_format = FORMATS[path.suffix.lower()]

@@ -16,7 +16,11 @@ from stream.sinks.claims import Claim, claim_file
 
 
 def check_output(path: Path, source: SourceInfo) -> None:
-    """Raises SinkError if `path` cannot become a file, or is the very file that is being read."""
+    """Refuses a path that nothing can be written to.
+
+    Raises:
+        SinkError: `path` cannot become a file, or is the very file that is being read.
+    """
     if path.is_dir():
         raise SinkError(
             f"cannot write {str(path)!r}: it is a folder; give the name of a file in it"
@@ -79,15 +83,21 @@ class LineFile:
         self._complete = False
 
     def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
+        """The file, if it is one.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         if self._name == "-":
             return []
         check_writable(Path(self._name))
         return [claim_file(Path(self._name))]
 
     def open(self, source: SourceInfo, header: str | None = None) -> None:
-        """Creates the file, with its first line if it has one. Raises SinkError if that cannot be
-        done.
+        """Creates the file, with its first line if it has one.
+
+        Raises:
+            SinkError: The file cannot be created.
         """
         if self._name == "-":
             self._file = os.dup(sys.stdout.fileno())
@@ -102,8 +112,10 @@ class LineFile:
             self._append(header)
 
     def write_frame(self, lines: str) -> None:
-        """Appends the lines of a frame, which may be none. Raises SinkError if they did not go in
-        completely.
+        """Appends the lines of a frame, which may be none.
+
+        Raises:
+            SinkError: The lines did not go in completely.
         """
         if self._file is None:
             raise SinkError(f"cannot write {self._name!r}: it is not open")
@@ -119,8 +131,10 @@ class LineFile:
         return self._name != "-"
 
     def close(self) -> None:
-        """Finishes the file; a second call does nothing. Raises SinkError if it cannot take the
-        place of an older one.
+        """Finishes the file; a second call does nothing.
+
+        Raises:
+            SinkError: The file cannot take the place of an older one.
         """
         self._end(complete=self._complete, empty_too=True)
 

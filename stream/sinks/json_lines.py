@@ -29,7 +29,11 @@ class JsonLinesSink(LineFileSink):
     """
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file and writes the header. Raises SinkError if that cannot be done."""
+        """Creates the file and writes the header.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._file.open(source, to_json(header(source, run)))
 
     def write(
@@ -41,7 +45,11 @@ class JsonLinesSink(LineFileSink):
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the object of one frame. Raises SinkError if it did not go in completely."""
+        """Appends the object of one frame.
+
+        Raises:
+            SinkError: The line did not go in completely.
+        """
         self._file.write_frame(
             to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
         )

@@ -22,7 +22,11 @@ class MotSink(LineFileSink):
     """
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file. Raises SinkError if that cannot be done."""
+        """Creates the file.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._file.open(source)
 
     def write(
@@ -34,7 +38,11 @@ class MotSink(LineFileSink):
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the people of one frame, all or none. Raises SinkError if they did not go in."""
+        """Appends the people of one frame, all or none.
+
+        Raises:
+            SinkError: The rows did not go in.
+        """
         known = people.only(np.zeros(len(people), bool) if people.ids is None else people.ids >= 0)
         rows = zip(
             [] if known.ids is None else known.ids.tolist(),

@@ -51,12 +51,20 @@ class OpenPoseSink:
         self._made: list[Path] = []
 
     def claims(self) -> list[Claim]:
-        """A file for every frame. Raises SinkError if the folder could not be made or written."""
+        """A file for every frame.
+
+        Raises:
+            SinkError: The folder could not be made or written.
+        """
         check_folder(self._folder)
         return [claim_names(self._folder, r".*_\d{12}_keypoints\.json")]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the folder. Raises SinkError if that cannot be done."""
+        """Creates the folder.
+
+        Raises:
+            SinkError: The folder cannot be created.
+        """
         missing = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +86,11 @@ class OpenPoseSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Writes the file of one frame. Raises SinkError if it could not be written."""
+        """Writes the file of one frame.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         if not self._name:
             raise SinkError(f"cannot write into {redact_url(str(self._folder))!r}: it is not open")
         path = self._folder / f"{self._name}_{frame.index:012d}_keypoints.json"

@@ -32,6 +32,7 @@ class VideoSeries:
 
     Attributes:
         parts: Files that were begun under the name of `target`.
+        count: Segments that were begun, those of what it follows included.
     """
 
     def __init__(
@@ -48,12 +49,16 @@ class VideoSeries:
         self._file: VideoFile | None = None
         self._successor: Successor | None = None
         self._started = 0
-        self._count: int = 0 if follows is None else follows._count
-        self._first = self._count
+        self.count: int = 0 if follows is None else follows.count
+        self._first = self.count
         self._failed = False
 
     def encode(self, image: NDArray[np.uint8], pts: int) -> None:
-        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on.
+
+        Raises:
+            SinkError: The file cannot be written.
+        """
         segment_s = self._video.options.segment
         since_s = (pts - self._started) * self._video.time_base
         if self._file is not None and segment_s is not None and since_s >= segment_s:
@@ -76,7 +81,7 @@ class VideoSeries:
                 self._finish(audio_until_s=None if all_audio else self._file.end_s)
         finally:
             self._audio.close()
-        return self._count > self._first
+        return self.count > self._first
 
     def _finish(self, *, audio_until_s: Fraction | None) -> None:
         """Finishes the file, which takes the place of an older one if it is complete."""
@@ -98,7 +103,7 @@ class VideoSeries:
 
     def _open_next(self, pts: int) -> VideoFile:
         target = self._next_name()
-        if self._count or self.parts > 1:
+        if self.count or self.parts > 1:
             self._started = pts
         begin_s = Fraction(self._started * self._video.time_base)
         name = target
@@ -114,13 +119,13 @@ class VideoSeries:
             if self._successor is not None:
                 self._successor.discard()
             raise
-        self._count += 1
+        self.count += 1
         return file
 
     def _next_name(self) -> str:
         path = Path(self._target)
         if self._video.options.segment is not None:
-            return str(path.with_name(f"{path.stem}-{self._count:04d}{path.suffix}"))
+            return str(path.with_name(f"{path.stem}-{self.count:04d}{path.suffix}"))
         if self.parts == 1 or self._video.container not in FORMATS.values():
             return self._target
         while (place := path.with_stem(f"{path.stem}.part{self.parts}")).exists():

@@ -43,7 +43,11 @@ class StreamOut:
         self.lost = 0
 
     def encode(self, image: NDArray[np.uint8], pts: int) -> None:
-        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on. Raises SinkError."""
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on.
+
+        Raises:
+            SinkError: The receiver cannot be reached, or the stream of a file is lost.
+        """
         if self._file is None and time.monotonic() < self._try_again_s:
             self.lost += 1
             return
@@ -62,8 +66,10 @@ class StreamOut:
             self._lose(error)
 
     def close(self, *, all_audio: bool, complete: bool = True) -> bool:
-        """Ends the stream, complete or not; tells whether there was one. Raises SinkError if the
-        receiver did not get all of it.
+        """Ends the stream, complete or not; tells whether there was one.
+
+        Raises:
+            SinkError: The receiver did not get all of it.
         """
         file = self._file
         if file is not None:

@@ -25,7 +25,11 @@ class TableSink(LineFileSink):
         self._names: tuple[str, ...] = ()
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file and writes the column names. Raises SinkError if that cannot be done."""
+        """Creates the file and writes the column names.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._names = run.keypoint_set.names
         self._file.open(source, ",".join(COLUMNS))
 
@@ -38,7 +42,11 @@ class TableSink(LineFileSink):
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the rows of one frame, all or none. Raises SinkError if they did not go in."""
+        """Appends the rows of one frame, all or none.
+
+        Raises:
+            SinkError: The rows did not go in.
+        """
         if not self._names:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
         keypoints = clean_keypoints(people)

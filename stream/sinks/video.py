@@ -87,7 +87,9 @@ class VideoSink:
     def claims(self) -> list[Claim]:
         """The file, its segments, or those of a playlist; none where it is sent somewhere.
 
-        Raises SinkError if it could not be written, and ConfigError if there is no such encoder.
+        Raises:
+            SinkError: The file could not be written.
+            ConfigError: There is no such encoder.
         """
         choose_encoder(self._options.video_codec, self._options.video_encoder)
         path = Path(self._target)
@@ -103,8 +105,11 @@ class VideoSink:
         return [claim_names(path.parent, names, str(path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is
-        not possible.
+        """Creates the output and starts the encoder.
+
+        Raises:
+            SinkError: The output cannot be created.
+            ConfigError: The encoder cannot be started.
         """
         self._check_target(source)
         choose_encoder(self._options.video_codec, self._options.video_encoder)
@@ -154,7 +159,11 @@ class VideoSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes a copy of `image`. Raises SinkError if an earlier one could not be written."""
+        """Takes a copy of `image`.
+
+        Raises:
+            SinkError: An earlier image could not be written.
+        """
         if self._opened is None:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
         if self._told and self.resumable:
@@ -171,8 +180,10 @@ class VideoSink:
             raise encoder.error
 
     def close(self) -> None:
-        """Waits until everything is encoded and the file is finished. Raises SinkError if that did
-        not work.
+        """Waits until everything is encoded and the file is finished.
+
+        Raises:
+            SinkError: The file could not be finished.
         """
         self._finish(complete=True)
 

@@ -74,7 +74,11 @@ class FileSource(Source):
         return [Path("/dev/stdin")] if self._path == "-" else []
 
     def open(self) -> None:
-        """Opens the file and decodes its first frame. Raises SourceError if it has none."""
+        """Opens the file and decodes its first frame.
+
+        Raises:
+            SourceError: It has no frame that can be decoded.
+        """
         container = open_file(self._path) if self._connect is None else self._connect()
         try:
             self._reader = FileReader(

@@ -15,7 +15,7 @@ from configs import SourceError
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import SourceHealth
 from stream.sources.clock import StreamClock, credible_fps
-from stream.sources.conversion import FrameConverter, displayed_size
+from stream.sources.conversion import FrameConverter, pixel_aspect
 from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.deinterlace import Deinterlace, deinterlaced
 from stream.sources.packet_times import PacketTimes
@@ -63,9 +63,9 @@ class FileReader:
     ) -> None:
         self._name = name
         self._container = container
-        self._converter = FrameConverter()
         self._index = -1
         stream = self._find_video(path)
+        self._converter = FrameConverter(aspect=pixel_aspect(stream))
         fps = _frame_rate(container, stream)
         self._time_base = stream.time_base or Fraction(1, av.time_base)
         # AVI has no time stamps, only a rate that they are made from: worth nothing if the rate is
@@ -81,7 +81,7 @@ class FileReader:
         self._ahead = deque([self._current])  # decoded already
         start_s, origin_s = self._start()
         self._clock = StreamClock(self._time_base, fps, start_s=start_s)
-        width, height = displayed_size(self._current.frame)
+        width, height = self._converter.size(self._current.frame)
         has_sound = bool(container.streams.audio)
         self.info = SourceInfo(
             name=name,
@@ -190,8 +190,10 @@ class FileReader:
 
 
 def open_file(path: str) -> InputContainer:
-    """The file at `path`, opened and probed. Raises SourceError with one clear line if that cannot
-    be done.
+    """The file at `path`, opened and probed.
+
+    Raises:
+        SourceError: It cannot be opened; one clear line.
     """
     if not Path(path).exists():
         raise SourceError(f"no such file: {path!r}")

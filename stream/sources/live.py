@@ -17,7 +17,7 @@ from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source, SourceHealth, State
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.config import SourceConfig
-from stream.sources.conversion import FrameConverter, displayed_size
+from stream.sources.conversion import FrameConverter, pixel_aspect
 from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
@@ -41,6 +41,7 @@ class _Connection:
         self._container = container
         self.time_base = stream.time_base or Fraction(1, av.time_base)
         self.fps = credible_fps(stream.average_rate, stream.guessed_rate)
+        self.aspect = pixel_aspect(stream)
         self.frames = decode(container, stream, health, PacketTimes(container), live=True)
 
     def close(self) -> None:
@@ -141,6 +142,7 @@ class LiveSource(Source):
             container.close()
             self._lose(Reason(str(error), final=True))
             return None
+        self._converter.aspect = self._connection.aspect
         if self._clock is not None:
             lost_s = time.monotonic() if self._lost_s is None else self._lost_s
             self._clock.resume(self._connection.time_base, time.monotonic() - lost_s)
@@ -181,7 +183,7 @@ class LiveSource(Source):
     def _arrive(self, connection: _Connection, first: DecodedFrame) -> None:
         """The first frame after a connection is there."""
         if self._info is None:
-            width, height = displayed_size(first.frame)
+            width, height = self._converter.size(first.frame)
             self._info = SourceInfo(
                 name=self.name,
                 width=width,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 import zlib
 from typing import Any
 
@@ -30,13 +31,20 @@ class StandIn(Runtime):
         self.metadata = find_model("lite").metadata
         self.usual_batch = usual_batch
         self.made = 0
+        self._images: list[weakref.ref[Any]] = []
         self._engine_s = engine_s
         self._marks = marks
         self._done_s = 0.0
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         self.made += 1
-        return allocate_slot(self.metadata, height, width, batch)
+        slot = allocate_slot(self.metadata, height, width, batch)
+        self._images.append(weakref.ref(slot.images))
+        return slot
+
+    def alive(self) -> int:
+        """How many slots were not dropped."""
+        return sum(images() is not None for images in self._images)
 
     def submit(self, slot: Slot) -> Slot:
         self._done_s = max(self._done_s, time.perf_counter()) + self._engine_s

@@ -45,8 +45,11 @@ def quantise(
     reads.
 
     images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see; count: of them.
-    Raises RuntimeUnavailableError without nncf or openvino, ModelError if the graph has no head
-    where it is looked for, ExecutionError if the quantisation fails.
+
+    Raises:
+        RuntimeUnavailableError: The package nncf or openvino is not installed.
+        ModelError: The graph has no head where it is looked for.
+        ExecutionError: The quantisation fails.
     """
     openvino, nncf = (
         import_package(name, "higherhrnet-stream[quantize]", "int8")
@@ -75,7 +78,8 @@ def float_nodes(model: Any) -> list[str]:
     """Names of the nodes of an `openvino.Model` that must stay float: the head, and all from which
     no convolution is reached.
 
-    Raises ModelError if no convolution bears the name of a part of the head.
+    Raises:
+        ModelError: No convolution bears the name of a part of the head.
     """
     leading: set[str] = set()  # nodes that a convolution follows
     chosen = []
@@ -112,7 +116,8 @@ def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
     """The int8 form of the exported model at `path`: in `folder`; by default beside the model, in
     `NAME.int8`, or in the cache.
 
-    Raises RuntimeUnavailableError if there is none that fits, with the command that makes it.
+    Raises:
+        RuntimeUnavailableError: There is none that fits; the message has the command that makes it.
     """
     key = quantised_key(path)
     beside, cached = EngineFile(path.with_suffix(".int8")), cached_engine_file(model, key)

@@ -129,8 +129,11 @@ def build_with_parser(
     within a step.
 
     fp16: convolutions in half precision, image preparation and everything after the last
-    convolutions in single. Raises ModelError if the parser refuses the graph, ExecutionError if the
-    build fails.
+    convolutions in single.
+
+    Raises:
+        ModelError: The parser refuses the graph.
+        ExecutionError: The build fails.
     """
     model = _prepare(path, precision, library)
     builder = library.module.Builder(library.logger)

@@ -26,8 +26,10 @@ def build_with_torch2trt(
     """Builds the exported model at `path`; cannot be interrupted. fp16 is a wish here: TensorRT
     chooses each layer's type.
 
-    Raises ConfigError for a library that torch2trt does not know, RuntimeUnavailableError without
-    torch2trt, torch or a GPU, ExecutionError if the build fails.
+    Raises:
+        ConfigError: torch2trt does not know the library.
+        RuntimeUnavailableError: There is no torch2trt, no torch or no GPU.
+        ExecutionError: The build fails.
     """
     if library.name != "tensorrt":
         raise ConfigError(

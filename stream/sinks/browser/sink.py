@@ -63,6 +63,11 @@ class BrowserSink:
         return opened is None or opened.shown.live.watched or opened.shown.record_wanted
 
     @property
+    def shown(self) -> ShownSource | None:
+        """What the page has of the source; None while it is not open."""
+        return None if self._opened is None else self._opened.shown
+
+    @property
     def url(self) -> str:
         """Where the page is, once it is open."""
         return self._address.url if self._opened is None else self._opened.server.address.url
@@ -79,8 +84,10 @@ class BrowserSink:
         self._controls = controls
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Starts the server, or joins the one at this address. Raises SinkError if that is not
-        possible.
+        """Starts the server, or joins the one at this address.
+
+        Raises:
+            SinkError: The address cannot be served.
         """
         server = join_server(self._address, self._options.secret, PageRequests)
         shown = ShownSource(LiveState(self._address.label, source, run), self._controls)

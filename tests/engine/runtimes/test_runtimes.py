@@ -21,6 +21,7 @@ from engine.onnx.metadata import read_metadata
 from engine.onnx.weights import load_exported_network
 from engine.runtimes import RUNTIMES, Workload, open_runtime
 from engine.runtimes.tensorrt.library import load_library
+from engine.runtimes.torch_cpu import TorchCpu
 from engine.verify.maps import TOLERANCES, measure_parity
 from keypoint_datasets.images import load_images
 
@@ -109,7 +110,7 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(lite_onnx):
             slot.images[:] = pictures((1, 64, 96))
             maps[runtime.precision] = runtime.result(runtime.submit(slot)).heatmaps.copy()
             asked = (
-                runtime._compiled[slot.images.shape]
+                slot.handle.get_compiled_model()
                 .get_property("INFERENCE_PRECISION_HINT")
                 .get_type_name()
             )
@@ -174,11 +175,18 @@ def test_gpu_runtimes_agree_with_torch_on_the_cpu(name):
         assert not TOLERANCES[runtime.precision].exceeded_by(parity)
 
 
+class HalfTorchCpu(TorchCpu):
+    """Computes in half precision, as a GPU does."""
+
+    def __init__(self, path, metadata, precision):
+        super().__init__(path, metadata, precision)
+        self._graph = PoseGraph(load_exported_network(path).half(), metadata.map_stride)
+
+
 def test_half_precision_of_the_shipped_weights_is_within_its_tolerance():
     source = find_model("lite")
     reference = open_runtime(source.path, source.metadata, "torch_cpu")
-    halved = open_runtime(source.path, source.metadata, "torch_cpu")
-    halved._graph = PoseGraph(load_exported_network(source.path).half(), 2)
+    halved = HalfTorchCpu(source.path, source.metadata, "fp16")
     with reference, halved:
         parity = measure_parity(
             halved, reference, load_images([DEMO_CLIP])[:1], source.metadata.input_size

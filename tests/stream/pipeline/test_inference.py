@@ -54,7 +54,7 @@ def test_images_are_laid_by_other_threads_than_the_one_that_submits(monkeypatch)
     estimator = Estimator("lite", StandIn(0.001), 64)
     estimator.align_threads = 2
     laid, submitted = set(), set()
-    lay, submit = engine.estimator._lay, estimator.submit_prepared
+    lay, submit = engine.estimator.lay_image, estimator.submit_prepared
 
     def seen(*arguments):
         laid.add(threading.current_thread().name)
@@ -64,7 +64,7 @@ def test_images_are_laid_by_other_threads_than_the_one_that_submits(monkeypatch)
         submitted.add(threading.current_thread().name)
         return submit(preparation)
 
-    monkeypatch.setattr(engine.estimator, "_lay", seen)
+    monkeypatch.setattr(engine.estimator, "lay_image", seen)
     monkeypatch.setattr(estimator, "submit_prepared", noted)
     with Pipeline([counted(FRAMES)], estimator, nobody) as pipeline:
         pipeline.run()
@@ -78,7 +78,7 @@ def test_an_image_that_cannot_be_laid_ends_the_run_and_every_frame_is_given_back
     estimator = Estimator("lite", StandIn(0.001), 64)
     estimator.align_threads = 2
     calls = []
-    lay = engine.estimator._lay
+    lay = engine.estimator.lay_image
 
     def failing(*arguments):
         calls.append(arguments)
@@ -86,7 +86,7 @@ def test_an_image_that_cannot_be_laid_ends_the_run_and_every_frame_is_given_back
             raise ExecutionError("no")
         lay(*arguments)
 
-    monkeypatch.setattr(engine.estimator, "_lay", failing)
+    monkeypatch.setattr(engine.estimator, "lay_image", failing)
     sink = MemorySink()
     with (
         Pipeline([counted(FRAMES)], estimator, nobody, sinks=[[sink]]) as pipeline,

@@ -123,8 +123,10 @@ class Engine:
 
 
 class Runtime:
+    last_logger = None
+
     def __init__(self, logger):
-        self.logger = logger
+        Runtime.last_logger = logger
 
     def deserialize_cuda_engine(self, serialised):
         return Engine(json.loads(serialised)) if loads else None
