@@ -123,7 +123,7 @@ setup(
     package_data={
         "": ["py.typed"],
         "basics": ["data/*"],
-        "configs": ["*/*.yaml"],
+        "configs": ["*.yaml", "*/*.yaml"],
         "engine": ["weights/*"],
         "stream": ["schema/*"],
         "stream.render": ["themes/*"],
@@ -139,6 +139,9 @@ setup(
         "onnxruntime>=1.20",
         "PyYAML>=6",
         "rich>=13",
+        "requests>=2.31",
+        "filelock>=3.13",
+        "platformdirs>=4.0",
     ],
     extras_require={
         "openvino": OPENVINO,

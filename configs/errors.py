@@ -8,6 +8,7 @@
     ├── RuntimeUnavailableError (ImportError)  a runtime's package or device is missing
     ├── ExecutionError (RuntimeError)          a runtime failed while it was working
     ├── StageError (RuntimeError)              a stage that the user put into a pipeline failed
+    ├── FetchError (OSError)                   a file cannot be fetched from the network
     ├── SourceError (OSError)                  a video source cannot be opened or read
     └── SinkError (OSError)                    an output cannot be opened or written
 
@@ -51,6 +52,10 @@ class ExecutionError(PoseStreamError, RuntimeError):
 
 class StageError(PoseStreamError, RuntimeError):
     """A stage that the user put into a pipeline failed."""
+
+
+class FetchError(PoseStreamError, OSError):
+    """A file cannot be fetched from the network."""
 
 
 class SourceError(PoseStreamError, OSError):

@@ -20,6 +20,7 @@ from engine.commands.inspect import (
     run_list,
     run_runtimes,
 )
+from engine.commands.models import ModelsConfig, run_models
 from engine.commands.verify import VerifyConfig, run_verify
 
 COMMANDS = {
@@ -31,6 +32,9 @@ COMMANDS = {
     "inspect": Command(InspectConfig, run_inspect, "what is in a model or an engine"),
     "verify": Command(
         VerifyConfig, run_verify, "compare a runtime's maps with torch's in single precision"
+    ),
+    "models": Command(
+        ModelsConfig, run_models, "list models; fetch, find, remove their published weights"
     ),
     "list": Command(ListConfig, run_list, "presets, and engines in the cache"),
     "runtimes": Command(

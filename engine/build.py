@@ -137,7 +137,7 @@ def build_engine(
         ExecutionError: The build fails, or its maps are out of tolerance.
         RuntimeUnavailableError: A package is missing.
     """
-    source = find_model(config.model, config.weights)
+    source = find_model(config.model, config.weights, offline=config.offline)
     input_size = config.input_size or source.metadata.input_size
     if config.runtime in LIBRARIES:
         description, folder = _build_with_tensorrt(source, config, input_size)

@@ -33,6 +33,8 @@ class RuntimeConfig:
         device: The CPU or a GPU; several, for runs of several sources, which they share.
         input_size: The short side in pixels, whose long side follows the image; or (height, width);
             None is the model's own. Written WIDTHxHEIGHT on command lines.
+        offline: Whether published weights that are not in the cache are an error instead of being
+            fetched.
 
     Raises:
         ConfigError: A runtime, precision or device that is not known, or does not go with the
@@ -44,7 +46,7 @@ class RuntimeConfig:
 
     model: str = option("lite", help="preset, ONNX file or checkpoint", metavar="NAME|PATH")
     weights: Path | None = option(
-        None, help="checkpoint for the preset that --model names", metavar="FILE"
+        None, help="checkpoint for the preset (default: the published one)", metavar="FILE"
     )
     runtime: str = option("auto", help=", ".join(RUNTIME_NAMES), metavar="NAME")
     precision: str = option(
@@ -63,6 +65,7 @@ class RuntimeConfig:
         parse=parse_input_size,
         show=format_input_size,
     )
+    offline: bool = option(False, help="fetch no weights")
 
     def __post_init__(self) -> None:
         if self.runtime not in self.EXTRA_RUNTIMES:

@@ -96,6 +96,7 @@ class Estimator:
         keypoint_set: Of the model.
         min_person_score: People below it are mostly ghosts (`ModelConfig`).
         input_size: Short side, or (height, width).
+        alignment: How images are laid into it, which says how joints are adjusted.
         in_flight: Images, or batches, that are worth having open.
         batch_size: Images that are worth giving to `submit_batch` at once, and at most travel
             together; 1 where the runtime gains nothing from more or takes no more.
@@ -129,7 +130,8 @@ class Estimator:
         self._runtime = runtime
         self._flip = flip
         self._scales = tuple(sorted(scales, reverse=True))
-        self._workload = Workload(input_size=input_size, scales=self._scales)
+        self.alignment = runtime.metadata.model.alignment
+        self._workload = Workload(input_size=input_size, scales=self._scales, rule=self.alignment)
         self.align_threads = 0 if runtime.gpu is None else _align_threads()
         # By shape, the one that was needed last at the end.
         self._free: OrderedDict[tuple[int, ...], deque[Slot]] = OrderedDict()
@@ -255,7 +257,11 @@ class Estimator:
         if len(batch.views) == 1 and slot.heatmaps.shape[2:] == (rows, columns):
             return slot.maps(index, alignment, lambda: self._release(batch))
         heatmaps, tags = combine_views(
-            batch.views, index, (rows, columns), self.keypoint_set.flip_indices
+            batch.views,
+            index,
+            (rows, columns),
+            self.keypoint_set.flip_indices,
+            align_corners=self.alignment == "udp",
         )
         self._release(batch)
         return PoseMaps(heatmaps, tags, alignment)
@@ -283,7 +289,9 @@ class Estimator:
         found = self._plans.get(image_size)
         if found is None:
             alignments = self._workload.alignments(image_size)
-            base = align(image_size, self.input_size, min_scale=min(self._scales))
+            base = align(
+                image_size, self.input_size, min_scale=min(self._scales), rule=self.alignment
+            )
             stride = self._runtime.metadata.map_stride
             rows, columns = (side // stride for side in base.input_size)
             found = _Plan(
@@ -396,7 +404,7 @@ def open_estimator(
     config = from_mapping(EstimatorConfig, fields, "open_estimator")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
-    source = find_model(config.model, config.weights)
+    source = find_model(config.model, config.weights, offline=config.offline)
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
     workload = Workload(input_size=input_size, scales=config.scales, streams=config.streams or 1)

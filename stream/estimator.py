@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, GroupingConfig, KeypointSet
+from configs import ConfigError, GroupingConfig, KeypointSet, suitable_adjustment
 from configs.flags import option
 from engine import (
     Candidates,
@@ -163,10 +163,12 @@ def suitable_grouper(
     Raises:
         ConfigError: The keypoint set is not known.
     """
-    least = share * least_score(estimator, config)
-    return Grouper(
-        estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least)
+    grouping = GroupingConfig(
+        min_person_score=share * least_score(estimator, config),
+        # an estimator of one's own may not say it
+        adjustment=suitable_adjustment(getattr(estimator, "alignment", "centre")),
     )
+    return Grouper(estimator.keypoint_set, mode="tuned", config=grouping)
 
 
 def enter_estimator(estimator: Model, stack: ExitStack, streams: int = 1) -> Estimator:

@@ -57,7 +57,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("__main__", "__init__"),
     ),
     "engine": (
-        ("geometry",),
+        ("geometry", "zoo"),
         ("maps",),
         ("checkpoints", "networks"),
         ("onnx",),

@@ -37,8 +37,8 @@ SIGNATURES = {
     "Size": "width, height",
     "People": "keypoints, scores, tags, ids",
     "PoseMaps": "heatmaps, tags, alignment, candidates, _give_back",
-    "EstimatorConfig": "*, model, weights, runtime, precision, device, input_size, flip, scales, "
-    "streams",
+    "EstimatorConfig": "*, model, weights, runtime, precision, device, input_size, offline, flip, "
+    "scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
     "OutputConfig": "*, overwrite",
@@ -51,7 +51,8 @@ SIGNATURES = {
     "BrowserConfig": "*, token, record_folder",
     "ProfileConfig": "*, profile, trace_gzip, benchmark",
     "GroupingConfig": "*, detection_threshold, tag_threshold, max_people, nms_kernel_px, adjust, "
-    "refine, refine_floor, min_person_score, duplicate_distance_px, reweight_by_distance",
+    "adjustment, refine, refine_floor, min_person_score, duplicate_distance_px, "
+    "reweight_by_distance",
     "Frame": "image, source, index, time_s, capture_ns, pts, time_base, epoch, source_index, "
     "left_ns",
     "FrameStamp": "*, source, index, time_s, capture_ns, pts, time_base, epoch",
@@ -77,8 +78,8 @@ MEMBERS = {
     "KeypointSet": "flip_indices, flip_pairs, links, name, names, sigmas, visiting_order",
 }
 ERRORS = (
-    "PoseStreamError, CheckpointError, ConfigError, DataError, ExecutionError, ModelError, "
-    "RuntimeUnavailableError, SinkError, SourceError, StageError"
+    "PoseStreamError, CheckpointError, ConfigError, DataError, ExecutionError, FetchError, "
+    "ModelError, RuntimeUnavailableError, SinkError, SourceError, StageError"
 )
 VALUES = "EVERY_FRAME, LATEST, __version__"
 

@@ -88,6 +88,11 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
             "file"
         )
     model = load_model_config(config.model)
+    if model.alignment != "centre":
+        raise ConfigError(
+            f"{config.model!r} has alignment {model.alignment}, for which there are no targets: "
+            "train a preset with alignment centre"
+        )
     keypoint_set = load_keypoint_set(model.keypoint_set)
     outputs = model.deconvolutions + 1
     dataset = PoseDataset(

@@ -11,6 +11,7 @@ from pathlib import Path
 from configs import ModelError, load_model_config, model_names
 from configs.commands import Say
 from configs.flags import option
+from configs.zoo import load_zoo
 from engine.onnx.metadata import read_metadata
 from engine.runtimes.engine_file import EngineFile, cached_engine_files
 from engine.runtimes.registry import RUNTIMES, describe_runtimes
@@ -51,9 +52,11 @@ class ListConfig:
 
 def run_list(config: ListConfig, say: Say) -> None:
     """Says a line for every preset and every engine file."""
+    zoo = load_zoo()
     for name in model_names():
         model = load_model_config(name)
-        say(f"{name:30} {model.description}{'' if model.weights else ' (needs --weights)'}")
+        there = model.weights is not None or zoo.fetchable(name) is not None
+        say(f"{name:30} {model.description}{'' if there else ' (needs --weights)'}")
     for file, description in sorted(cached_engine_files(), key=lambda each: each[0].folder):
         if description is None:
             said = "damaged"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.demo import DEMO_CLIP
-from configs import ExecutionError, GroupingConfig
+from configs import ExecutionError, GroupingConfig, suitable_adjustment
 from configs.commands import Say
 from configs.flags import option
 from engine.config import RuntimeConfig
@@ -40,7 +40,7 @@ def run_verify(config: VerifyConfig, say: Say) -> None:
         ExecutionError: They are out of tolerance, or a runtime failed.
         ModelError, DataError, RuntimeUnavailableError: What is to be compared is not there.
     """
-    source = find_model(config.model, config.weights)
+    source = find_model(config.model, config.weights, offline=config.offline)
     images = load_images(config.images or [DEMO_CLIP])
     input_size = config.input_size or source.metadata.input_size
     workload = Workload(input_size=input_size)
@@ -76,7 +76,9 @@ def group_people(source: ModelSource) -> GroupPeople:
     from grouping import Grouper
 
     model = source.metadata.model
-    config = GroupingConfig(min_person_score=model.min_person_score)
+    config = GroupingConfig(
+        min_person_score=model.min_person_score, adjustment=suitable_adjustment(model.alignment)
+    )
     grouper = Grouper(model.keypoint_set, mode="tuned", config=config)
 
     def group(maps: PoseMaps) -> NDArray[np.float32]:

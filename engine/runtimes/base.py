@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, load_keypoint_set
+from configs import AlignmentRule, ConfigError, load_keypoint_set
 from engine.geometry import Alignment, InputSize, align, check_input_size
 from engine.maps import MAX_CANDIDATES, Candidates, PoseMaps
 from engine.onnx.metadata import ModelMetadata
@@ -85,11 +85,13 @@ class Workload:
         input_size: Short side, or (height, width), of scale 1.
         scales: Sizes of the image relative to that.
         streams: Images to compute at the same time, each on its share of the processor.
+        rule: How images are laid into the input.
     """
 
     input_size: InputSize
     scales: tuple[float, ...] = (1.0,)
     streams: int = 1
+    rule: AlignmentRule = "centre"
 
     def alignments(self, image_size: tuple[int, int]) -> list[Alignment]:
         """How an image of (height, width) is laid into the network input, one alignment per scale,
@@ -97,7 +99,7 @@ class Workload:
         """
         smallest = min(self.scales)
         return [
-            align(image_size, self.input_size, scale=scale, min_scale=smallest)
+            align(image_size, self.input_size, scale=scale, min_scale=smallest, rule=self.rule)
             for scale in sorted(self.scales, reverse=True)
         ]
 

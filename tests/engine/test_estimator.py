@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from configs import CheckpointError, ConfigError, ModelError
+from configs import CheckpointError, ConfigError, FetchError, ModelError
 from engine import Estimator, infer_maps, load_network, open_estimator
 from engine.model_source import checkpoint_config, find_model
 from engine.onnx.export import export_onnx
@@ -328,7 +328,9 @@ def test_weights_of_another_preset_are_refused_before_anything_is_written(tmp_pa
     "arguments, error, message",
     [
         (("w32_51",), ConfigError, r"unknown model 'w32_51', did you mean 'w32_512'\?"),
-        (("w32_512",), ModelError, "no weights ship with 'w32_512': give a checkpoint"),
+        (("w40_640",), ModelError, "no weights ship with 'w40_640': give a checkpoint"),
+        (("w48_640",), ModelError, r"\(published: pose_higher_hrnet_w48_640.pth\)"),
+        (("w32_512",), FetchError, "while offline: https://download.openmmlab.com/.*_20200713.pth"),
         (("nowhere.onnx",), ModelError, "No such file"),
         (("nowhere.pth",), ModelError, "no such model file: 'nowhere.pth'"),
         (("w32_512", "nowhere.pth"), ModelError, "no such weights file: 'nowhere.pth'"),

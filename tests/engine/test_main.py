@@ -171,7 +171,7 @@ def test_runtimes_says_what_works_here(capsys):
             "runtime must be one of tensorrt, tensorrt_rtx, openvino",
         ),
         (["build"], "--runtime must be given"),
-        (["export", "w32_512", "{tmp}/out.onnx"], "needs its weights"),
+        (["export", "w40_640", "{tmp}/out.onnx"], "no weights ship with 'w40_640'"),
         (["export", "{onnx}", "{tmp}/out.onnx"], "give it as the model itself"),
         (["convert", "{onnx}", "{tmp}/out.pth", "--to", "mmpose"], "is not a PyTorch file"),
         (["inspect", "{tmp}"], "holds no engine"),
