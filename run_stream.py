@@ -92,7 +92,11 @@ def make_parser() -> FlagParser:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Command:
-    """What the command line asks for. Raises ConfigError if it cannot be."""
+    """What the command line asks for.
+
+    Raises:
+        ConfigError: It cannot be.
+    """
     parser = make_parser()
     found = parser.parse_args(arguments)
     named = [name for group in found.output for name in group]

@@ -106,7 +106,10 @@ class Successor:
 
     def end(self, *, complete: bool, worthwhile: bool) -> None:
         """`commit` where it is complete, `set_aside` where there is something worthwhile in it,
-        else `discard`. Raises OSError as `commit` does.
+        else `discard`.
+
+        Raises:
+            OSError: The file cannot take its place.
         """
         if complete:
             self.commit()

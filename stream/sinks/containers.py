@@ -91,12 +91,20 @@ class _CheckedHls:
         return getattr(self._container, name)
 
     def mux(self, packets: Any) -> None:
-        """As of any container. Raises OSError once something could not be written."""
+        """As of any container.
+
+        Raises:
+            OSError: Something could not be written, now or before.
+        """
         self._container.mux(packets)
         self._check()
 
     def close(self) -> None:
-        """Finishes the playlist. Raises OSError if something could not be written."""
+        """Finishes the playlist.
+
+        Raises:
+            OSError: Something could not be written.
+        """
         self._container.close()
         self._check()
 

@@ -29,7 +29,7 @@ def deinterlaced(
     bwdif.
 
     For files: bwdif looks at the frame before and the one behind, so each comes when the next one
-    is there. 1.8 ms a frame of 1080i; nothing before the first interlaced one.
+    is there. 1.8 ms per frame of 1080i; nothing before the first interlaced one.
     """
     if deinterlace == "off":
         yield from frames

@@ -107,7 +107,11 @@ class FileReader:
         return self._times.jumped
 
     def next(self) -> FrameStamp | None:
-        """Moves to the next frame; None at the end. Raises av.FFmpegError if it cannot be read."""
+        """Moves to the next frame; None at the end.
+
+        Raises:
+            av.FFmpegError: The frame cannot be read.
+        """
         found = self._ahead.popleft() if self._ahead else next(self._frames, None)
         if found is None:
             return None
