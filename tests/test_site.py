@@ -102,3 +102,39 @@ def test_pictures_are_small_enough_for_a_repository() -> None:
     sizes = [path.stat().st_size for path in (DOCS / "images").iterdir()]
     assert sum(sizes) < 1.5 * 2**20
     assert max(sizes) < 300 * 2**10
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == higherhrnet_stream.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {higherhrnet_stream.__version__} " in changes
+
+
+def test_every_issue_form_asks_for_what_doctor_says() -> None:
+    forms = [
+        path
+        for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")
+        if path.stem != "config"
+    ]
+    assert {path.stem for path in forms} == {"camera", "engine", "accuracy"}
+    for path in forms:
+        body = yaml.safe_load(path.read_text(encoding="utf-8"))["body"]
+        (asked,) = [field for field in body if field["id"] == "doctor"]
+        assert asked["validations"]["required"]
+        assert "run_stream.py doctor" in asked["attributes"]["description"]
+
+
+def test_the_workflow_runs_what_ci_runs_on_every_python_that_is_supported() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    test = workflow["jobs"]["test"]
+    assert test["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(10, 15)]
+    assert ".ci/run" in [step.get("run") for step in test["steps"]]
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    for command in re.findall(
+        r"^(?:docker run --rm pose:cpu|run-stream) (.+)$", "\n".join(steps), re.M
+    ):
+        if not command.startswith("doctor"):
+            run_stream.parse(command.split())
+    (build,) = [step for step in steps if step.startswith("docker build")]
+    assert (ROOT / build.split()[build.split().index("-f") + 1]).is_file()

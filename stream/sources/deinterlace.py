@@ -5,7 +5,7 @@ moment.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Literal, cast
 
 import av
@@ -24,7 +24,7 @@ def is_wanted(frame: VideoFrame, deinterlace: Deinterlace) -> bool:
 
 def deinterlaced(
     frames: Iterator[DecodedFrame], deinterlace: Deinterlace
-) -> Iterator[DecodedFrame]:
+) -> Generator[DecodedFrame, None, None]:
     """The same frames, at the same times, with those that are interlaced interpolated by FFmpeg's
     bwdif.
 
