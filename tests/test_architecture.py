@@ -75,7 +75,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("pipeline",),
         ("profile",),
         ("assembly",),
-        ("app", "api"),
+        ("api",),
+        ("app",),
         ("__init__",),
     ),
 }
