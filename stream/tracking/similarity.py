@@ -17,7 +17,31 @@ from stream.tracking.tracks import Found, JointTraits, Tracks
 _SCALE = 0.42
 _VAGUE_FROM = 0.1  # sizes; a place known better than this is known well
 _FAR = 6.0  # standard deviations from which nothing else is looked at
+_REACH = 0.9  # sizes from a track's centre to its joints at most, after others were missing
 _LEAST_COMMON = 3  # joints that two people must share to be the same one found twice
+
+
+@kernel
+def may_be_same(
+    centre: NDArray[np.float64],
+    size_px: float,
+    predicted: NDArray[np.float64],
+    track_size_px: float,
+    variance: float,
+    limit: float,
+    settings: Settings,
+) -> bool:
+    """Whether a person can be like a track by more than 1 - `limit` at all, from the distance of
+    their centres alone: a fiftieth of the work of `similarity`.
+
+    The displacement of joints is less than that of the centres by no more than the reaches of both
+    bodies around their centres.
+    """
+    farthest = min(_FAR, math.sqrt(-2.0 * math.log(1.0 - limit) / settings.position_share))
+    deviation_px = math.sqrt(variance + (settings.measurement * track_size_px) ** 2)
+    reach_px = farthest * deviation_px + 0.5 * size_px + _REACH * track_size_px
+    across, down = centre[0] - predicted[0], centre[1] - predicted[1]
+    return across * across + down * down <= reach_px * reach_px
 
 
 @kernel

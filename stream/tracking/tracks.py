@@ -21,6 +21,7 @@ class Tracks(NamedTuple):
         seen_s: (C,) stream time of the last sighting.
         sightings: (C,) int64 how often the person has been seen.
         centre: (C, 2) px, at `seen_s`.
+        measured: (C, 2) px, where the joints said at `seen_s` that the centre was.
         velocity: (C, 2) px/s, at `seen_s`.
         covariance: (C, 3) of one axis, at `seen_s`: position px^2, both px^2/s, velocity px^2/s^2.
         size_px: (C,) diagonal of the person's box, smoothed.
@@ -38,6 +39,7 @@ class Tracks(NamedTuple):
     seen_s: NDArray[np.float64]
     sightings: NDArray[np.int64]
     centre: NDArray[np.float64]
+    measured: NDArray[np.float64]
     velocity: NDArray[np.float64]
     covariance: NDArray[np.float64]
     size_px: NDArray[np.float64]
@@ -58,6 +60,7 @@ class Tracks(NamedTuple):
             seen_s=np.zeros(capacity),
             sightings=np.zeros(capacity, np.int64),
             centre=np.zeros((capacity, 2)),
+            measured=np.zeros((capacity, 2)),
             velocity=np.zeros((capacity, 2)),
             covariance=np.zeros((capacity, 3)),
             size_px=np.zeros(capacity),
