@@ -167,8 +167,11 @@ def _pass(
         _learn_colours(tracks, place, found, count, person, settings)
         scratch.matched[place] = True
         found.owners[person] = place
-        if tracks.state[place] == TENTATIVE and tracks.sightings[place] >= settings.sightings:
-            next_id = _confirm(tracks, place, next_id, id_step)
+        if tracks.state[place] == TENTATIVE:
+            if _is_second(found, count, person, traits, settings):
+                tracks.state[place], found.owners[person] = FREE, UNMATCHED
+            elif tracks.sightings[place] >= settings.sightings:
+                next_id = _confirm(tracks, place, next_id, id_step)
     return next_id
 
 
@@ -220,12 +223,22 @@ def _may_be_born(
         or found.sizes_px[person] <= 0.0
     ):
         return False
+    return not _is_second(found, count, person, traits, settings)
+
+
+@kernel
+def _is_second(
+    found: Found, count: int, person: int, traits: JointTraits, settings: Settings
+) -> bool:
+    """Whether somebody who is recognised in this frame has nearly the same joints."""
     for other in range(count):
-        if found.owners[other] != UNMATCHED and is_duplicate(
-            found, person, other, traits, settings
+        if (
+            other != person
+            and found.owners[other] != UNMATCHED
+            and is_duplicate(found, person, other, traits, settings)
         ):
-            return False
-    return True
+            return True
+    return False
 
 
 @kernel
