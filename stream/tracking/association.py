@@ -194,9 +194,14 @@ def _learn_colours(
             continue
         known = tracks.colours[place, part, 0] >= 0.0
         rate = max(settings.colour_rate, 1.0 / sightings) if known else 1.0
+        squared = 0.0
         for value in range(3):
             change = found.colours[person, part, value] - tracks.colours[place, part, value]
             tracks.colours[place, part, value] += rate * change
+            squared += change**2
+        if known:
+            variance = tracks.colour_variance[place, part]
+            tracks.colour_variance[place, part] += settings.colour_rate * (squared / 3.0 - variance)
 
 
 @kernel

@@ -116,6 +116,7 @@ def begin(
     tracks.size_px[place] = size_px
     _remember(tracks, place, keypoints, settings.joint, 0.0)
     tracks.colours[place] = found.colours[person]
+    tracks.colour_variance[place] = settings.colour**2
     tracks.state[place], tracks.ids[place] = TENTATIVE, NO_ID
     tracks.seen_s[place], tracks.sightings[place] = time_s, 1
     tracks.births[place] += 1

@@ -69,7 +69,12 @@ def similarity(
         -0.5 * settings.position_share * distance
         + settings.vagueness * math.log(vague / (vague + variance))
         - 0.5 * ratio**2
-        - _colour_difference(tracks.colours[place], found.colours[person], settings)
+        - _colour_difference(
+            tracks.colours[place],
+            tracks.colour_variance[place],
+            found.colours[person],
+            settings,
+        )
     )
     return math.exp(exponent) * math.pow(joints, 1.0 - settings.position_share)
 
@@ -103,10 +108,13 @@ def _joint_similarity(
 
 @kernel
 def _colour_difference(
-    known: NDArray[np.float64], seen: NDArray[np.float64], settings: Settings
+    known: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    seen: NDArray[np.float64],
+    settings: Settings,
 ) -> float:
     """Half the squared difference in standard deviations, mean over torso and legs; a typical one
-    where either is not known.
+    where either is not known. Colours that change from sighting to sighting say less.
     """
     total = 0.0
     for part in range(2):
@@ -116,7 +124,7 @@ def _colour_difference(
         squared = 0.0
         for value in range(3):
             squared += (known[part, value] - seen[part, value]) ** 2
-        total += squared / (3.0 * settings.colour**2)
+        total += squared / (3.0 * max(settings.colour**2, variance[part]))
     return min(0.25 * total, settings.colour_most)
 
 

@@ -28,6 +28,7 @@ class Tracks(NamedTuple):
         offsets: (C, J, 2) px from the centre to each joint, as last seen.
         certainty: (C, J) score of each joint as last seen, fading while it is missing.
         colours: (C, 2, 3) of torso and legs, see `colour.sample`; below 0 where unknown.
+        colour_variance: (C, 2) how much these change from sighting to sighting, mean square.
         predicted: (C, 2) px, where the centre is taken to be now.
         uncertainty: (C, 3) `covariance` now.
         remaining: (C,) share of the velocity that is left now.
@@ -46,6 +47,7 @@ class Tracks(NamedTuple):
     offsets: NDArray[np.float64]
     certainty: NDArray[np.float64]
     colours: NDArray[np.float64]
+    colour_variance: NDArray[np.float64]
     predicted: NDArray[np.float64]
     uncertainty: NDArray[np.float64]
     remaining: NDArray[np.float64]
@@ -67,6 +69,7 @@ class Tracks(NamedTuple):
             offsets=np.zeros((capacity, joints, 2)),
             certainty=np.zeros((capacity, joints)),
             colours=np.full((capacity, 2, 3), -1.0),
+            colour_variance=np.zeros((capacity, 2)),
             predicted=np.zeros((capacity, 2)),
             uncertainty=np.zeros((capacity, 3)),
             remaining=np.ones(capacity),
