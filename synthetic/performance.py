@@ -1,5 +1,5 @@
-"""What people do over time: walk or run along a line, stand and wave, stand and talk, sit, leave and
-come back.
+"""What people do over time: walk or run along a line, stand and wave, stand and talk, sit, leave
+and come back.
 """
 
 from __future__ import annotations

@@ -22,26 +22,16 @@ _LEAST_COMMON = 3  # joints that two people must share to be the same one found 
 
 
 @kernel
-def may_be_same(
-    centre: NDArray[np.float64],
-    size_px: float,
-    predicted: NDArray[np.float64],
-    track_size_px: float,
-    variance: float,
-    limit: float,
-    settings: Settings,
-) -> bool:
-    """Whether a person can be like a track by more than 1 - `limit` at all, from the distance of
-    their centres alone: a fiftieth of the work of `similarity`.
+def reach_px(size_px: float, variance: float, limit: float, settings: Settings) -> float:
+    """How far from where a track is taken to be the centre of a person's box can be, apart from
+    half the person's own size, if they are alike by more than 1 - `limit`.
 
-    The displacement of joints is less than that of the centres by no more than the reaches of both
-    bodies around their centres.
+    Distances of centres cost a fiftieth of `similarity`, and rule out most pairs of a crowd. The
+    displacement of joints is smaller by no more than the reaches of both bodies.
     """
     farthest = min(_FAR, math.sqrt(-2.0 * math.log(1.0 - limit) / settings.position_share))
-    deviation_px = math.sqrt(variance + (settings.measurement * track_size_px) ** 2)
-    reach_px = farthest * deviation_px + 0.5 * size_px + _REACH * track_size_px
-    across, down = centre[0] - predicted[0], centre[1] - predicted[1]
-    return across * across + down * down <= reach_px * reach_px
+    deviation_px = math.sqrt(variance + (settings.measurement * size_px) ** 2)
+    return farthest * deviation_px + _REACH * size_px
 
 
 @kernel
@@ -52,8 +42,11 @@ def similarity(
     person: int,
     traits: JointTraits,
     settings: Settings,
+    least: float,
 ) -> float:
-    """Joints near where they are expected, the whole body near, of like size, in like clothes."""
+    """Joints near where they are expected, the whole body near, of like size, in like clothes; 0
+    where it would be less than `least`.
+    """
     keypoints, size_px = found.keypoints[person], tracks.size_px[place]
     across, down, weight = displacement(tracks, place, keypoints, traits, settings.joint)
     if weight <= 0.0:
@@ -62,7 +55,6 @@ def similarity(
     distance = (across**2 + down**2) / (variance + (settings.measurement * size_px) ** 2)
     if distance > _FAR**2:
         return 0.0
-    joints = _joint_similarity(tracks, place, keypoints, traits, settings)
     ratio = math.log(found.sizes_px[person] / size_px) / settings.size_ratio
     vague = (_VAGUE_FROM * size_px) ** 2
     exponent = (
@@ -76,7 +68,13 @@ def similarity(
             settings,
         )
     )
-    return math.exp(exponent) * math.pow(joints, 1.0 - settings.position_share)
+    if tracks.has_left[place]:
+        exponent -= settings.outside
+    likeness = math.exp(exponent)
+    if likeness < least:  # which joints can only lower
+        return 0.0
+    joints = _joint_similarity(tracks, place, keypoints, traits, settings)
+    return likeness * math.pow(joints, 1.0 - settings.position_share)
 
 
 @kernel

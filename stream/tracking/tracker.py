@@ -107,7 +107,8 @@ class Tracker:
         )
         self._next_id = identify(
             self._tracks, found, count, self._advance_clock(time_s), self._is_first, self._next_id,
-            self._id_step, self._traits, self.settings, self._scratch,
+            self._id_step, self._traits, self.settings,
+            (0, 0) if image is None else (image.shape[1], image.shape[0]), self._scratch,
         )  # fmt: skip
         self._is_first = self._is_first and count == 0
         owners = found.owners[:count]

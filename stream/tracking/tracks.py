@@ -32,6 +32,7 @@ class Tracks(NamedTuple):
         predicted: (C, 2) px, where the centre is taken to be now.
         uncertainty: (C, 3) `covariance` now.
         remaining: (C,) share of the velocity that is left now.
+        has_left: (C,) whether the person is taken to have walked out of the picture.
     """
 
     state: NDArray[np.int8]
@@ -51,6 +52,7 @@ class Tracks(NamedTuple):
     predicted: NDArray[np.float64]
     uncertainty: NDArray[np.float64]
     remaining: NDArray[np.float64]
+    has_left: NDArray[np.bool_]
 
     @classmethod
     def allocate(cls, capacity: int, joints: int) -> Tracks:
@@ -73,6 +75,7 @@ class Tracks(NamedTuple):
             predicted=np.zeros((capacity, 2)),
             uncertainty=np.zeros((capacity, 3)),
             remaining=np.ones(capacity),
+            has_left=np.zeros(capacity, np.bool_),
         )
 
 
