@@ -37,6 +37,7 @@ from configs import (
     ConfigError,
     DataError,
     ExecutionError,
+    FetchError,
     GroupingConfig,
     KeypointSet,
     ModelError,
@@ -48,7 +49,7 @@ from configs import (
     load_keypoint_set,
 )
 from configs.units import Size
-from engine import Estimator, EstimatorConfig, PoseMaps, open_estimator
+from engine import Estimator, EstimatorConfig, PoseMaps, open_estimator, parse_devices
 from grouping import Grouper, People
 from stream import (
     EVERY_FRAME,
@@ -97,6 +98,7 @@ __all__ = [
     "Estimator",
     "EstimatorConfig",
     "ExecutionError",
+    "FetchError",
     "Frame",
     "FrameStamp",
     "Grouper",
@@ -142,5 +144,6 @@ __all__ = [
     "open_estimator",
     "open_source",
     "open_sources",
+    "parse_devices",
     "run",
 ]

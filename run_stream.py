@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from higherhrnet_stream import __version__, run
@@ -14,6 +15,7 @@ from basics.signals import StopSignals
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option_groups, run_command
 from stream.app.config import TerminalConfig
+from stream.app.doctor import parse_doctor, run_doctor
 from stream.app.terminal import Terminal
 from stream.profile import Profiler
 
@@ -23,6 +25,7 @@ examples:
   run_stream.py clip.mp4 -o out.mp4 people.jsonl     annotated video and keypoint record
   run_stream.py 0 --show                             the first camera, in a window
   run_stream.py rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl
+  run_stream.py doctor                               what this machine has, for questions about it
 
 Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
 Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
@@ -44,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, 2 after bad input (one line on standard error),
     130 after Ctrl-C, 143 after SIGTERM.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["doctor"]:  # a file of that name is ./doctor
+        return run_command(lambda: run_doctor(parse_doctor(arguments[1:]), __version__))
     left_behind: list[str] = []
     with StopSignals() as signals:
         code = run_command(lambda: _run(parse(arguments), signals, left_behind))
@@ -55,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parse(arguments: Sequence[str] | None = None) -> Command:
-    """What the command line asks for. Raises ConfigError if it cannot be."""
+def make_parser() -> FlagParser:
+    """The parser of the command line."""
     parser = FlagParser(
         prog="run_stream.py",
         usage="%(prog)s SOURCE [SOURCE ...] [-o OUT ...] [options]",
@@ -74,7 +80,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     parser.add_argument(
         "-o",
         "--output",
-        action="extend",
+        action="append",
         nargs="+",
         metavar="OUT",
         default=[],
@@ -82,18 +88,35 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         "- (JSON Lines on standard output), ...",
     )
     add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None) -> Command:
+    """What the command line asks for.
+
+    Raises:
+        ConfigError: It cannot be.
+    """
+    parser = make_parser()
     found = parser.parse_args(arguments)
-    if not found.sources and len(found.output) == 2:
-        found.sources.append(found.output.pop())  # run_stream.py -o out.mp4 clip.mp4
+    named = [name for group in found.output for name in group]
+    # Words that follow the first one behind -o may have been meant as sources.
+    doubtful = [name for group in found.output for name in group[1:]]
+    if not found.sources and len(named) == 2:
+        found.sources.append(named.pop())  # run_stream.py -o out.mp4 clip.mp4
+        doubtful = named  # or was it the other way round?
     if not found.sources:
         parser.error(
             "no SOURCE given; name sources before -o, whose words are outputs"
-            if found.output
+            if named
             else "no SOURCE given; try demo"
         )
     options = {name: from_namespace(cls, found) for name, cls in _GROUPS.items()}
     terminal = from_namespace(TerminalConfig, found)
-    return Command(found.sources, _outputs(found.output, options, terminal), options, terminal)
+    outputs = _outputs(named, options, terminal)
+    guesses = (*doubtful, *(() if named else outputs))
+    options["output"] = replace(options["output"], doubtful=guesses)
+    return Command(found.sources, outputs, options, terminal)
 
 
 def _outputs(named: list[str], options: dict[str, Any], terminal: TerminalConfig) -> list[str]:

@@ -1,5 +1,6 @@
 """Install, extras and console script; versions that are tested together are in constraints.txt."""
 
+import os
 import re
 from pathlib import Path
 
@@ -22,20 +23,49 @@ README = Path(__file__).with_name("README.md")
 API = Path(__file__).with_name("higherhrnet_stream.py").read_text(encoding="utf-8")
 EXPORTS = API.partition("\n_refuse_strangers()\n")[2]
 VERSION = re.findall(r'^__version__ = "(.+)"$', API, re.MULTILINE)[0]
+URLS = {
+    "Paper": "https://arxiv.org/abs/1908.10357",
+    "Reference implementation": "https://github.com/HRNet/HigherHRNet-Human-Pose-Estimation",
+}
+# Where the repository is at home, as GitHub tells its workflows; pages link to nothing else.
+HOME = "/".join(os.environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY"))
+if HOME != "/":
+    URLS |= {
+        "Source": HOME,
+        "Issues": f"{HOME}/issues",
+        "Changelog": f"{HOME}/blob/main/CHANGELOG.md",
+    }
 
 OPENVINO = ["openvino>=2025.0"]
 TORCH = ["torch>=2.6", "onnx>=1.17"]
 EVALUATION = ["pycocotools>=2.0.8", "matplotlib>=3.8", "trackeval>=1.3"]
 SYNTHETIC = ["scikit-image>=0.22"]
 QUANTIZE = [*OPENVINO, "nncf>=3.0"]
+HEIF = ["pillow-heif>=1.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
+EXAMPLES = [
+    "pandas>=2.2",
+    "matplotlib>=3.8",
+    "supervision>=0.31",
+    "rerun-sdk>=0.26",
+    "fastapi>=0.115",
+    "uvicorn>=0.30",
+    "ipykernel>=6",
+]
+# Zensical continues Material for MkDocs, which ended with MkDocs 1; it reads the same files.
+DOCS = ["zensical>=0.0.46", "mkdocstrings-python>=2", "pillow>=11"]
 DEVELOPMENT = [
+    *EXAMPLES,
+    *DOCS,
+    "httpx>=0.27",  # what FastAPI's test client speaks with
+    "nbclient>=0.10",
     "pytest>=8",
     "hypothesis>=6",
     "coverage>=7.10",
     "ruff>=0.8",
     "mypy>=1.13",
     "jsonschema>=4",
+    "pillow>=11.3",
     "types-PyYAML",
     # the solver whose tie-breaking the reference decoder inherits; 3.x breaks ties differently
     "munkres==1.1.4",
@@ -66,6 +96,7 @@ setup(
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",
     author="HigherHRNet Stream contributors",
+    project_urls=URLS,
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     keywords=["pose estimation", "keypoints", "multi-person", "real time", "video", "HigherHRNet"],
@@ -74,7 +105,10 @@ setup(
         "Environment :: Console",
         "Intended Audience :: Developers",
         "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
         "Topic :: Multimedia :: Video",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Recognition",
@@ -89,7 +123,7 @@ setup(
     package_data={
         "": ["py.typed"],
         "basics": ["data/*"],
-        "configs": ["*/*.yaml"],
+        "configs": ["*.yaml", "*/*.yaml"],
         "engine": ["weights/*"],
         "stream": ["schema/*"],
         "stream.render": ["themes/*"],
@@ -100,11 +134,14 @@ setup(
     install_requires=[
         "numpy>=1.26",
         "numba>=0.61",
-        "opencv-python>=4.10",
-        "av>=14",
+        "opencv-python>=4.11",
+        "av>=17",
         "onnxruntime>=1.20",
         "PyYAML>=6",
         "rich>=13",
+        "requests>=2.31",
+        "filelock>=3.13",
+        "platformdirs>=4.0",
     ],
     extras_require={
         "openvino": OPENVINO,
@@ -113,9 +150,12 @@ setup(
         "evaluation": EVALUATION,
         "train": TORCH + EVALUATION,
         "synthetic": SYNTHETIC,
+        "heif": HEIF,
         "profile": PROFILE,
         "quantize": QUANTIZE,
-        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + PROFILE + DEVELOPMENT,
+        "examples": EXAMPLES,
+        "docs": DOCS,
+        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + HEIF + PROFILE + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

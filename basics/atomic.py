@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -12,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from configs.errors import SinkError
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -56,7 +59,8 @@ class Successor:
 
     Where there is no older one, the file has its own name from the beginning, so that it can be
     read meanwhile and is there after a crash. A device or a pipe is written itself. A link stays
-    one: what it leads to is replaced.
+    one: what it leads to is replaced. Neither the older file nor half of the new one is ever lost:
+    `set_aside` keeps both.
 
     Args:
         path: Where the file is to be.
@@ -80,7 +84,11 @@ class Successor:
             self.path.open("wb").close()
 
     def commit(self) -> None:
-        """The file is complete: it takes its place. Raises OSError if that cannot be done."""
+        """The file is complete: it takes its place.
+
+        Raises:
+            OSError: The file cannot take its place.
+        """
         if not self.replaces:
             return
         try:
@@ -96,10 +104,73 @@ class Successor:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
 
-    def keep_older(self) -> None:
-        """The file is incomplete: an older one stays, and only where there is none does it."""
-        if self.replaces:
+    def end(self, *, complete: bool, worthwhile: bool) -> None:
+        """`commit` where it is complete, `set_aside` where there is something worthwhile in it,
+        else `discard`.
+
+        Raises:
+            OSError: The file cannot take its place.
+        """
+        if complete:
+            self.commit()
+        elif worthwhile:
+            self.set_aside()
+        else:
             self.discard()
+
+    def set_aside(self) -> Path | None:
+        """The file is incomplete, but worth keeping: an older one stays, and this lies beside it as
+        `NAME.partial.SUFFIX`, which is said aloud. Only where there is no older one it stays where
+        it is.
+
+        Returns:
+            Where it lies; None where it is a device or a pipe.
+        """
+        if not self.replaces:
+            return self.path if self._is_file else None
+        self.replaces = False
+        try:
+            place = reserve_path(self._final.with_stem(f"{self._final.stem}.partial"))
+            self.path.replace(place)
+            self.path = place
+        except OSError as error:  # then it stays under its temporary name
+            logger.debug("cannot rename %r: %s", str(self.path), error)
+        logger.warning(
+            "%r is the older file still: the new one is incomplete, and lies in %r",
+            str(self._final),
+            str(self.path),
+        )
+        return self.path
+
+
+def unused_path(path: Path) -> Path:
+    """`path` where there is nothing, else the first of NAME-2, NAME-3, ... where there is not."""
+    place, number = path, 1
+    while os.path.lexists(place):
+        number += 1
+        place = path.with_stem(f"{path.stem}-{number}")
+    return place
+
+
+def reserve_path(path: Path) -> Path:
+    """An empty file that was not there before: `path`, else NAME-2, NAME-3, ... of its suffix.
+
+    Args:
+        path: The name to begin with.
+
+    Returns:
+        The name that was free.
+
+    Raises:
+        OSError: No file can be made there.
+    """
+    while True:
+        place = unused_path(path)
+        try:
+            os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:  # somebody was quicker
+            continue
+        return place
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The folder of this user where files are kept that can be made again."""
+"""The folder of this user where files are kept that can be made or fetched again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import hashlib
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/higherhrnet-stream`, by default under `~/.cache`; it may not exist yet."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "higherhrnet-stream"
+    """Where the environment variable `HIGHERHRNET_CACHE` says, else `higherhrnet-stream` where the
+    platform keeps caches: `$XDG_CACHE_HOME`, `~/.cache`, `~/Library/Caches`, `%LOCALAPPDATA%`.
+
+    It may not exist yet.
+    """
+    chosen = os.environ.get("HIGHERHRNET_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    return user_cache_path("higherhrnet-stream", appauthor=False)
 
 
 def hash_file(path: Path) -> str:

@@ -11,6 +11,13 @@ _BOARD = Path("/proc/device-tree/model")
 _PROCESSOR = Path("/proc/cpuinfo")
 _MEMORY = Path("/proc/meminfo")
 _GPUS = Path("/proc/driver/nvidia/gpus")
+_DRIVER = Path("/proc/driver/nvidia/version")
+# The instruction sets that runtimes choose their kernels by, as Linux calls them (x86, then Arm).
+_INSTRUCTION_SETS = (
+    *("sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni"),
+    *("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8"),
+    *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
+)
 
 
 def describe_hardware() -> str:
@@ -23,6 +30,17 @@ def processor_name() -> str:
     """The processor's model as the system has it, such as `Intel(R) Xeon(R) Gold 6338`."""
     named = re.search(r"^model name\s*:\s*(.+)$", read_system_file(_PROCESSOR), re.MULTILINE)
     return named[1].strip() if named else platform.processor() or platform.machine()
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """The vector instructions of this processor that runtimes look for, such as `avx512f`; empty
+    where the system does not tell (only Linux does).
+    """
+    found = re.search(
+        r"^(?:flags|Features)\s*:\s*(.+)$", read_system_file(_PROCESSOR), re.MULTILINE
+    )
+    known = set(found[1].split()) if found else set()
+    return tuple(name for name in _INSTRUCTION_SETS if name in known)
 
 
 def board_name() -> str:
@@ -52,6 +70,12 @@ def nvidia_gpus() -> list[str]:
         for text in texts
         if (found := re.search(r"^Model:\s*(.+)$", text, re.MULTILINE))
     ]
+
+
+def nvidia_driver() -> str:
+    """Version of NVIDIA's kernel driver, such as `580.65.06`; empty without one."""
+    found = re.search(r"Kernel Module\b.*?\s(\d+\.[\d.]+)", read_system_file(_DRIVER))
+    return found[1] if found else ""
 
 
 def read_system_file(path: Path) -> str:

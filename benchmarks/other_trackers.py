@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def _roboflow(name: str, **options: Any) -> Any:
 def norfair(clip: Any) -> Any:
     """Norfair as its own pose example uses it, with the speed of this clip."""
     try:
-        from norfair import Detection, Tracker
+        package: Any = import_module("norfair")
     except ImportError:
         return None
     height = clip.moments[0].image.shape[0]
@@ -110,7 +111,7 @@ def norfair(clip: Any) -> Any:
         both = (detection.scores > 0.1) & (tracked.last_detection.scores > 0.1)
         return float(1 / (1 + np.count_nonzero((apart < near_px) & both)))
 
-    tracker = Tracker(
+    tracker = package.Tracker(
         distance_function=distance, distance_threshold=0.4, detection_threshold=0.1,
         hit_counter_max=max(3, round(_LOST_S * rate)), initialization_delay=1,
         pointwise_hit_counter_max=10,
@@ -119,7 +120,7 @@ def norfair(clip: Any) -> Any:
     def update(moment: Any) -> NDArray[np.int64]:
         people = moment.people
         detections = [
-            Detection(
+            package.Detection(
                 points=joints[:, :2].astype(float), scores=joints[:, 2].astype(float), data=index
             )
             for index, joints in enumerate(people.keypoints)

@@ -211,7 +211,7 @@ def compare(slowest: str, kind: str, frames: int, rounds: int) -> float:
         f"{to_beside:.3f}",
         flush=True,
     )
-    return ratio
+    return float(ratio)
 
 
 def memory(frames: int) -> None:
@@ -220,7 +220,8 @@ def memory(frames: int) -> None:
     """
     random = np.random.default_rng(0)
     alignment = align(SIZE, 256)
-    shape = (17, *(side // 2 for side in alignment.input_size))
+    map_size = alignment.input_size[0] // 2, alignment.input_size[1] // 2
+    shape = (17, *map_size)
     maps = []
     for _ in range(4):
         heatmaps = np.zeros(shape, np.float32)
@@ -229,7 +230,7 @@ def memory(frames: int) -> None:
                 random.uniform(0.3, 1)
             )
         tags = random.integers(0, 5, (*shape, 1)).astype(np.float32)
-        maps.append(PoseMaps(heatmaps, tags, alignment.with_map_size(shape[1:])))
+        maps.append(PoseMaps(heatmaps, tags, alignment.with_map_size(map_size)))
     samples: list[tuple[int, float]] = []
     step = max(1, frames // 10)
 

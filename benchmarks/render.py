@@ -33,46 +33,22 @@ from configs import load_keypoint_set
 from grouping import People
 from stream.render.renderer import RenderConfig, Renderer, Status
 from stream.sinks import VideoConfig
+from stream.sinks.audio import AudioReader
 from stream.sinks.browser.live_state import compress
 from stream.sinks.encoders import choose_encoder
 from stream.sinks.video_file import VideoFile, VideoFormat
+from tests.support.people import STANDING_ACROSS, STANDING_DOWN
 
 WIDTHS = {720: 1280, 1080: 1920, 2160: 3840}
 PEOPLE = (1, 10, 30)
-
-# Somebody who stands, as shares of the body's height from the nose down.
-ACROSS = np.array(
-    [
-        0,
-        0.03,
-        -0.03,
-        0.06,
-        -0.06,
-        0.13,
-        -0.13,
-        0.16,
-        -0.16,
-        0.17,
-        -0.17,
-        0.08,
-        -0.08,
-        0.08,
-        -0.08,
-        0.08,
-        -0.08,
-    ]
-)
-DOWN = np.array(
-    [0, -0.02, -0.02, 0, 0, 0.15, 0.15, 0.35, 0.35, 0.52, 0.52, 0.5, 0.5, 0.75, 0.75, 1, 1]
-)
 
 
 def make_crowd(count: int, height: int, width: int) -> People:
     """`count` people spread over a picture of that size."""
     generator = np.random.default_rng(count)
     tall = generator.uniform(0.2, 0.6, (count, 1)) * height
-    x = generator.uniform(0.1, 0.9, (count, 1)) * width + ACROSS * tall
-    y = generator.uniform(0.1, 0.9, (count, 1)) * (height - tall) + DOWN * tall
+    x = generator.uniform(0.1, 0.9, (count, 1)) * width + STANDING_ACROSS * tall
+    y = generator.uniform(0.1, 0.9, (count, 1)) * (height - tall) + STANDING_DOWN * tall
     keypoints = np.stack((x, y, generator.uniform(0.4, 1, x.shape)), axis=2).astype(np.float32)
     return People(keypoints, keypoints[..., 2].mean(axis=1), np.zeros((count, 1), np.float32))
 
@@ -128,9 +104,10 @@ def drawing(sizes: list[int], crowds: list[int], repeats: int) -> None:
             theirs = times_ms(partial(draw_with_opencv, picture, people), max(10, repeats // 5))
             extras = times_ms(partial(rich.draw, picture, people, status), repeats)
             p50, p99 = np.percentile(ours, (50, 99))
-            ratio = np.median(theirs) / p50
+            ratio, extra = np.median(theirs) / p50, np.median(extras)
             print(
-                f"{WIDTHS[height]}x{height:<9}{count:>7}{p50:>9.2f}{p99:>9.2f}{ratio:>10.1f}{np.median(extras):>12.2f}"
+                f"{WIDTHS[height]}x{height:<9}{count:>7}{p50:>9.2f}{p99:>9.2f}{ratio:>10.1f}"
+                f"{extra:>12.2f}"
             )
 
 
@@ -145,7 +122,7 @@ def encoding(sizes: list[int], frames: int) -> None:
     for height in sizes:
         size = WIDTHS[height], height
         pictures = [
-            cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
+            np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
             for picture in read_clip(frames)
         ]
         video = VideoFormat(
@@ -153,7 +130,7 @@ def encoding(sizes: list[int], frames: int) -> None:
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "out.mp4"
-            file = VideoFile(str(path), video)
+            file = VideoFile(str(path), video, audio=AudioReader(None), begin_s=Fraction(0))
             began_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
             for index, picture in enumerate(pictures):
                 file.encode(picture, index)
@@ -174,7 +151,7 @@ def read_clip(count: int) -> list[NDArray[np.uint8]]:
     """The first pictures of the demo clip."""
     with av.open(str(DEMO_CLIP)) as container:
         return [
-            frame.to_ndarray(format="bgr24")
+            np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
             for frame, _ in zip(container.decode(video=0), range(count), strict=False)
         ]
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import numpy as np
@@ -40,7 +40,8 @@ COCO = load_keypoint_set("coco")
 Ids = NDArray[np.int64]
 
 
-class Moment(NamedTuple):
+@dataclass(frozen=True)
+class Moment:
     """One frame of a clip and who was found in it."""
 
     index: int
@@ -100,7 +101,7 @@ def find_people(clip: Path, model: str, cache: Path) -> Clip:
 def _images(clip: Path) -> list[tuple[float, NDArray[np.uint8]]]:
     with av.open(str(clip)) as container:
         return [
-            (float(frame.time), frame.to_ndarray(format="bgr24"))
+            (float(frame.time), np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
             for frame in container.decode(container.streams.video[0])
         ]
 

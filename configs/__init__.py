@@ -7,6 +7,7 @@ from configs.errors import (
     ConfigError,
     DataError,
     ExecutionError,
+    FetchError,
     ModelError,
     PoseStreamError,
     RuntimeUnavailableError,
@@ -16,15 +17,23 @@ from configs.errors import (
     one_line,
     redact_url,
 )
-from configs.grouping import GroupingConfig
+from configs.grouping import GroupingConfig, suitable_adjustment
 from configs.keypoint_set import KeypointSet, keypoint_set_names, load_keypoint_set
-from configs.model import ModelConfig, check_input_side, load_model_config, model_names
+from configs.model import (
+    AlignmentRule,
+    ModelConfig,
+    check_input_side,
+    load_model_config,
+    model_names,
+)
 
 __all__ = [
+    "AlignmentRule",
     "CheckpointError",
     "ConfigError",
     "DataError",
     "ExecutionError",
+    "FetchError",
     "GroupingConfig",
     "KeypointSet",
     "ModelConfig",
@@ -41,4 +50,5 @@ __all__ = [
     "model_names",
     "one_line",
     "redact_url",
+    "suitable_adjustment",
 ]

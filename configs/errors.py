@@ -5,10 +5,10 @@
     ├── CheckpointError (ValueError)           weights that do not fit the network
     ├── ModelError (ValueError)                a model file that is damaged or not one of ours
     ├── DataError (ValueError)                 images or annotations that cannot be used
-    ├── RuntimeUnavailableError (ImportError)  a package or a device that a runtime needs is not
-    there
+    ├── RuntimeUnavailableError (ImportError)  a runtime's package or device is missing
     ├── ExecutionError (RuntimeError)          a runtime failed while it was working
     ├── StageError (RuntimeError)              a stage that the user put into a pipeline failed
+    ├── FetchError (OSError)                   a file cannot be fetched from the network
     ├── SourceError (OSError)                  a video source cannot be opened or read
     └── SinkError (OSError)                    an output cannot be opened or written
 
@@ -52,6 +52,10 @@ class ExecutionError(PoseStreamError, RuntimeError):
 
 class StageError(PoseStreamError, RuntimeError):
     """A stage that the user put into a pipeline failed."""
+
+
+class FetchError(PoseStreamError, OSError):
+    """A file cannot be fetched from the network."""
 
 
 class SourceError(PoseStreamError, OSError):

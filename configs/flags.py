@@ -37,6 +37,7 @@ def option(
         metavar: What stands for the value there; for a tuple of fixed length a word for each item.
         short: A second name, such as `-v`.
         positional: It is given by its place instead of by a flag; `metavar` is its name then.
+            With a default it may be left out.
         parse: Makes the field's type from (text, name), on the command line and in YAML; for a
             tuple, of each of its items. Raises a ConfigError that begins with the name and shows an
             example.
@@ -98,8 +99,11 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
             names.insert(0, field.metadata["short"])
         hint = _without_none(hints[field.name])
         keywords: dict[str, Any] = {"help": _help(field, hint), "default": argparse.SUPPRESS}
+        optional = field.default is not dataclasses.MISSING
         if field.metadata["positional"]:
             names = [field.name]
+            if optional:
+                keywords["nargs"] = "?"
         else:
             keywords["dest"] = field.name
         if hint is bool:
@@ -113,6 +117,8 @@ def add_flags(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
         if _takes_several(field, hint):
             *items, last = typing.get_args(hint)
             keywords["nargs"] = "+" if last is Ellipsis else len(items) + 1
+            if field.metadata["positional"] and optional and last is Ellipsis:
+                keywords["nargs"] = "*"
             if last is not Ellipsis and field.metadata["metavar"] is not None:
                 keywords["metavar"] = tuple(field.metadata["metavar"].split())  # one for each
             hint = typing.get_args(hint)[0]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from configs.errors import ConfigError
+from configs.model import AlignmentRule
+
+Adjustment = Literal["quarter", "newton"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +20,9 @@ class GroupingConfig:
         tag_threshold: A candidate joins a person only if their tags are nearer than this.
         max_people: Candidates kept per joint, and people that a candidate is compared with.
         nms_kernel_px: Side of the square in which a peak must be the largest, in map pixels.
-        adjust: Move each joint a quarter pixel towards its higher neighbour.
+        adjust: Move each joint from its whole pixel to where the peak is.
+        adjustment: How: `quarter` is a quarter pixel towards the higher neighbour; `newton` the
+            maximum of a parabola through the logarithms around it, as alignment `udp` has it.
         refine: Fill missing joints from the heatmap and the person's mean tag.
         refine_floor: A filled joint must reach this heatmap value (reference: 0).
         min_person_score: People below this mean joint score are left out (reference: 0).
@@ -34,6 +40,7 @@ class GroupingConfig:
     max_people: int = 30
     nms_kernel_px: int = 5
     adjust: bool = True
+    adjustment: Adjustment = "quarter"
     refine: bool = True
     refine_floor: float = 0.0
     min_person_score: float = 0.0
@@ -49,3 +56,8 @@ class GroupingConfig:
             )
         if self.max_people < 1:
             raise ConfigError(f"max_people must be at least 1, not {self.max_people}")
+
+
+def suitable_adjustment(alignment: AlignmentRule) -> Adjustment:
+    """How joints are adjusted in the maps of a network that was trained with an alignment."""
+    return "newton" if alignment == "udp" else "quarter"

@@ -11,6 +11,12 @@ from configs.loading import from_mapping, load_yaml, nearest
 
 _FOLDER = Path(__file__).parent / "models"
 
+AlignmentRule = Literal["centre", "udp"]
+"""How images are laid into network inputs and maps onto images: about the centre of the image, as
+the official code does it, or pixel centre on pixel centre from the first one on (unbiased data
+processing, Huang et al., CVPR 2020), with what follows from that for maps and joints.
+"""
+
 SIZE_MULTIPLE_PX = 32  # the coarsest feature map of every backbone is at stride 32
 
 
@@ -43,6 +49,7 @@ class ModelConfig:
             and `Grouper` leave out nobody.
         input_size: Short side of the network input in pixels, at training and by default at
             inference.
+        alignment: How the weights were trained to have images and maps aligned.
         weights: File in `engine/weights` that ships with the package, if one does.
     """
 
@@ -62,6 +69,7 @@ class ModelConfig:
     keypoint_set: str = "coco"
     min_person_score: float = 0.0
     input_size: int = 512
+    alignment: AlignmentRule = "centre"
     weights: str | None = None
 
     def __post_init__(self) -> None:

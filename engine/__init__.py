@@ -18,6 +18,7 @@ from engine.maps import Candidates, PoseMaps
 from engine.model_source import ModelSource, find_model
 from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, Slot, open_runtime
+from engine.runtimes.device import Device, DeviceList, parse_devices
 
 if TYPE_CHECKING:
     from engine.checkpoints.loading import load_backbone, load_checkpoint
@@ -29,6 +30,8 @@ __all__ = [
     "RUNTIMES",
     "Alignment",
     "Candidates",
+    "Device",
+    "DeviceList",
     "Estimator",
     "EstimatorConfig",
     "InputSize",
@@ -47,6 +50,7 @@ __all__ = [
     "load_network",
     "open_estimator",
     "open_runtime",
+    "parse_devices",
     "parse_input_size",
     "read_metadata",
 ]

@@ -12,9 +12,15 @@ from engine.build import BuildConfig
 from engine.commands.build import run_build
 from engine.commands.convert import ConvertConfig, run_convert
 from engine.commands.export import ExportConfig, run_export
-from engine.commands.inspect import InspectConfig, run_inspect
-from engine.commands.list import ListConfig, run_list
-from engine.commands.runtimes import RuntimesConfig, run_runtimes
+from engine.commands.inspect import (
+    InspectConfig,
+    ListConfig,
+    RuntimesConfig,
+    run_inspect,
+    run_list,
+    run_runtimes,
+)
+from engine.commands.models import ModelsConfig, run_models
 from engine.commands.verify import VerifyConfig, run_verify
 
 COMMANDS = {
@@ -26,6 +32,9 @@ COMMANDS = {
     "inspect": Command(InspectConfig, run_inspect, "what is in a model or an engine"),
     "verify": Command(
         VerifyConfig, run_verify, "compare a runtime's maps with torch's in single precision"
+    ),
+    "models": Command(
+        ModelsConfig, run_models, "list models; fetch, find, remove their published weights"
     ),
     "list": Command(ListConfig, run_list, "presets, and engines in the cache"),
     "runtimes": Command(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 from basics.cache import hash_file
 from basics.demo import DEMO_CLIP
@@ -26,6 +25,7 @@ from engine.runtimes.engine_file import (
     EngineKey,
     cached_engine_file,
 )
+from engine.runtimes.gpus import find_gpu
 from engine.runtimes.openvino.quantisation import quantise, quantised_key
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file
@@ -51,7 +51,6 @@ class BuildConfig(RuntimeConfig):
         smallest: Of TensorRT's profile.
         largest: Of TensorRT's profile.
         batch: Of TensorRT's profile: images at once, fewest, usual, most.
-        builder: TensorRT's own ONNX parser, or torch2trt.
         calibration: Files, folders and zip archives with images, for int8.
         calibration_limit: How many of those images are used.
         output: The folder to write to; by default a place in the user's cache, where runs look.
@@ -79,7 +78,6 @@ class BuildConfig(RuntimeConfig):
     batch: tuple[int, int, int] = option(
         (1, 1, 1), help="TensorRT: images at once", metavar="MIN OPT MAX"
     )
-    builder: Literal["parser", "torch2trt"] = option("parser", help="TensorRT: who builds")
     calibration: tuple[Path, ...] = option(
         (), help="int8: files, folders, zips to learn from", metavar="IMAGES"
     )
@@ -97,10 +95,6 @@ class BuildConfig(RuntimeConfig):
             raise ConfigError(
                 f"runtime must be one of {', '.join(BUILDABLE)} to be built for, not "
                 f"{self.runtime!r}"
-            )
-        if self.builder != "parser" and self.runtime not in LIBRARIES:
-            raise ConfigError(
-                f"builder {self.builder} is for runtime tensorrt, not for {self.runtime}"
             )
         if (self.used_precision == "int8") != bool(self.calibration):
             raise ConfigError(
@@ -136,7 +130,7 @@ def build_engine(
         ExecutionError: The build fails, or its maps are out of tolerance.
         RuntimeUnavailableError: A package is missing.
     """
-    source = find_model(config.model, config.weights)
+    source = find_model(config.model, config.weights, offline=config.offline)
     input_size = config.input_size or source.metadata.input_size
     if config.runtime in LIBRARIES:
         description, folder = _build_with_tensorrt(source, config, input_size)
@@ -158,21 +152,28 @@ def _build_with_tensorrt(
         batch=config.batch,
     )
     library = load_library(config.runtime)
-    gpu = "any"
+    gpu = None
     if config.runtime == "tensorrt":
-        from engine.runtimes.tensorrt.runtime import describe_gpu
-
-        gpu = describe_gpu(config.runtime)
+        RUNTIMES[config.runtime].check()
+        gpu = find_gpu(config.device.single)
     request = EngineRequest(
         library=library,
         path=source.path,
         model=source.name,
         precision=config.used_precision,
         profile=profile,
-        gpu=gpu,
-        builder=config.builder,
+        gpu="any" if gpu is None else gpu.kind,
     )
-    return build_engine_file(request, config.output)
+    if gpu is None:
+        return build_engine_file(request, config.output)
+    from engine.runtimes.tensorrt.runtime import open_gpu
+
+    _, context = open_gpu(config.runtime, gpu.index)
+    context.push()  # TensorRT builds for the GPU that is current
+    try:
+        return build_engine_file(request, config.output)
+    finally:
+        context.pop()
 
 
 def _quantise(
@@ -253,6 +254,7 @@ def _open_built(
         precision,
         Workload(input_size=input_size),
         engine_folder=folder if has_engine else None,
+        device=config.device.single,
     )
 
 

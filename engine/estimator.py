@@ -24,14 +24,12 @@ from engine.model_source import find_model
 from engine.multi_view import View, combine_views
 from engine.runtimes import Runtime, Slot, Workload, open_runtime
 
-# One is worked on while the next is laid into its buffer; more would only add latency.
-_IN_FLIGHT = 2
 _FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Images that were submitted together: what was submitted, one a scale and mirror image, and
+    """Images that were submitted together: what was submitted, one per scale and mirror image, and
     how many are not released.
     """
 
@@ -61,15 +59,18 @@ class Estimator:
         model: Name of the model.
         runtime: Name of the runtime that was taken.
         precision: That was taken.
+        device: What computes: `cpu`, or number and name of the GPU.
         keypoint_set: Of the model.
         min_person_score: People below it are mostly ghosts (`ModelConfig`).
         input_size: Short side, or (height, width).
+        alignment: How images are laid into it, which says how joints are adjusted.
         in_flight: Images, or batches, that are worth having open.
         batch_size: Images that are worth giving to `submit_batch` at once, and at most travel
             together; 1 where the runtime gains nothing from more or takes no more.
     """
 
-    in_flight = _IN_FLIGHT
+    # One in each stream while the next is laid into its buffer; more would only add latency.
+    in_flight = 2
 
     def __init__(
         self,
@@ -81,8 +82,10 @@ class Estimator:
         batch_size: int | None = None,
     ) -> None:
         self.model = model
+        self.in_flight = runtime.streams + 1
         self.runtime = runtime.name
         self.precision = runtime.precision
+        self.device = "cpu" if runtime.gpu is None else str(runtime.gpu)
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
         self.min_person_score = runtime.metadata.model.min_person_score
         self.input_size = input_size
@@ -92,7 +95,8 @@ class Estimator:
         self._runtime = runtime
         self._flip = flip
         self._scales = tuple(sorted(scales, reverse=True))
-        self._workload = Workload(input_size=input_size, scales=self._scales)
+        self.alignment = runtime.metadata.model.alignment
+        self._workload = Workload(input_size=input_size, scales=self._scales, rule=self.alignment)
         self._free: defaultdict[tuple[int, ...], deque[Slot]] = defaultdict(deque)
         self._closed = False
 
@@ -135,7 +139,10 @@ class Estimator:
                 )
                 for place, index in enumerate(chosen):
                     base = align(
-                        images_bgr[index].shape[:2], self.input_size, min_scale=min(self._scales)
+                        images_bgr[index].shape[:2],
+                        self.input_size,
+                        min_scale=min(self._scales),
+                        rule=self.alignment,
                     )
                     tickets[index] = Ticket(base, batch, place)
         return [tickets[index] for index in range(len(images_bgr))]
@@ -159,7 +166,11 @@ class Estimator:
         if len(batch.views) == 1 and slot.heatmaps.shape[2:] == (rows, columns):
             return slot.maps(index, alignment, lambda: self._release(batch))
         heatmaps, tags = combine_views(
-            batch.views, index, (rows, columns), self.keypoint_set.flip_indices
+            batch.views,
+            index,
+            (rows, columns),
+            self.keypoint_set.flip_indices,
+            align_corners=self.alignment == "udp",
         )
         self._release(batch)
         return PoseMaps(heatmaps, tags, alignment)
@@ -251,7 +262,8 @@ def open_estimator(
         The estimator, which is to be closed; a context manager.
 
     Raises:
-        ConfigError: A field that is not known, cannot be used, or does not go with the others.
+        ConfigError: A field that is not known, cannot be used, or does not go with the others;
+            several devices, which take an estimator each.
         ModelError: The model file is not there, damaged, or not one of ours.
         CheckpointError: The weights do not fit the network.
         RuntimeUnavailableError: A package or device that the runtime needs is missing.
@@ -264,9 +276,11 @@ def open_estimator(
     config = from_mapping(EstimatorConfig, fields, "open_estimator")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
-    source = find_model(config.model, config.weights)
+    source = find_model(config.model, config.weights, offline=config.offline)
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
-    workload = Workload(input_size=input_size, scales=config.scales)
-    runtime = open_runtime(source.path, metadata, config.runtime, config.precision, workload)
+    workload = Workload(input_size=input_size, scales=config.scales, streams=config.streams or 1)
+    runtime = open_runtime(
+        source.path, metadata, config.runtime, config.precision, workload, config.device.single
+    )
     return Estimator(source.name, runtime, input_size, config.flip, config.scales, batch_size)

@@ -1,9 +1,10 @@
 """The way from image pixels to network input and from map pixels back: the only place that knows
 about resizing and padding.
 
-The rule is the official one (docs/reference.md, section 2.2): the image is scaled about its
-centre, the same in x and y, until its short side fills the network input; the long side is padded
-with black to a multiple of 64.
+The rule `centre` is the official one (docs/reference.md, section 2.2): the image is scaled about
+its centre, the same in x and y, until its short side fills the network input; the long side is
+padded with black to a multiple of 64. The rule `udp` (section 2.5) has input and maps of the same
+size, and lays the centres of first and last pixels on each other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, check_input_side
+from configs import AlignmentRule, ConfigError, check_input_side
 from configs.units import Size, parse_size_or_side
 
 # of the official code, which rounds up to this although the network needs multiples of 32 only
@@ -40,6 +41,9 @@ class Alignment:
         map_size: (height, width) of the maps in their own pixels.
         zoom: Input pixels per image pixel.
         centre: The image point (x, y) that lies in the middle of the input.
+        rule: Whether points of the image count from the corner of its first pixel or, with `udp`,
+            from its centre. Points of maps count from the corner with both.
+        aspect: Horizontal zoom by `zoom`; 1 but for `udp` at several scales.
     """
 
     image_size: tuple[int, int]
@@ -47,10 +51,14 @@ class Alignment:
     map_size: tuple[int, int]
     zoom: float
     centre: tuple[float, float]
+    rule: AlignmentRule = "centre"
+    aspect: float = 1.0
 
     @property
     def matrix(self) -> NDArray[np.float64]:
         """(2, 3), takes image pixels (x, y, 1) to input pixels."""
+        if self.rule == "udp":
+            return np.array([[self.zoom * self.aspect, 0, 0], [0, self.zoom, 0]])
         height, width = self.input_size
         x, y = self.centre
         return np.array(
@@ -103,23 +111,34 @@ class Alignment:
             The same shape; what follows x and y is kept.
         """
         moved = np.array(keypoints, np.float32)
-        for axis, (cells, side, centre) in enumerate(self._axes()):
+        for axis, (offset, step, origin) in enumerate(self._axes()):
             points = np.asarray(keypoints[..., axis], np.float64)
-            moved[..., axis] = (points - cells / 2) * (side / cells / self.zoom) + centre
+            moved[..., axis] = (points - offset) * step + origin
         return moved
 
     def to_map(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """The inverse of `to_image`."""
         moved = np.array(points, np.float32)
-        for axis, (cells, side, centre) in enumerate(self._axes()):
+        for axis, (offset, step, origin) in enumerate(self._axes()):
             coordinates = np.asarray(points[..., axis], np.float64)
-            moved[..., axis] = (coordinates - centre) * (self.zoom * cells / side) + cells / 2
+            moved[..., axis] = (coordinates - origin) / step + offset
         return moved
 
-    def _axes(self) -> tuple[tuple[int, int, float], ...]:
-        """Map cells, input pixels and image centre for x, then for y."""
+    def _axes(self) -> tuple[tuple[float, float, float], ...]:
+        """For x, then for y: a point of the map, image pixels per map pixel, and the point of the
+        image that lies there.
+        """
         (rows, columns), (height, width) = self.map_size, self.input_size
-        return (columns, width, self.centre[0]), (rows, height, self.centre[1])
+        if self.rule == "udp":
+            zoom_x = self.zoom * self.aspect
+            return (
+                (0.5, (width - 1) / (columns - 1) / zoom_x, 0.0),
+                (0.5, (height - 1) / (rows - 1) / self.zoom, 0.0),
+            )
+        return (
+            (columns / 2, width / columns / self.zoom, self.centre[0]),
+            (rows / 2, height / rows / self.zoom, self.centre[1]),
+        )
 
 
 def align(
@@ -128,6 +147,7 @@ def align(
     *,
     scale: float = 1.0,
     min_scale: float | None = None,
+    rule: AlignmentRule = "centre",
 ) -> Alignment:
     """How an image is laid into a network input; maps are as large as the input.
 
@@ -137,6 +157,7 @@ def align(
         scale: Of a multi-scale test; multiplies the input size.
         min_scale: The smallest of that test's scales, at which the official rule rounds to
             multiples of 64; by default `scale` itself or 1, whichever is smaller.
+        rule: What the network was trained with.
 
     Raises:
         ConfigError: A side is not a multiple of 32.
@@ -144,29 +165,75 @@ def align(
     check_input_size(input_size)
     height, width = image_size
     smallest = min(scale, 1.0) if min_scale is None else min_scale
+    size = _size_at(image_size, input_size, scale, smallest)
+    if rule == "udp":
+        return _align_pixels(image_size, input_size, size, smallest)
+    along_x, along_y = size[1] / width, size[0] / height
+    return Alignment(
+        image_size=image_size,
+        input_size=size,
+        map_size=size,
+        zoom=_filling(image_size, input_size, along_x, along_y),
+        centre=(int(width / 2 + 0.5), int(height / 2 + 0.5)),
+    )
+
+
+def _size_at(
+    image_size: tuple[int, int], input_size: InputSize, scale: float, smallest: float
+) -> tuple[int, int]:
+    """(height, width) of the input: sides are rounded at the smallest scale and then multiplied."""
+    height, width = image_size
     if isinstance(input_size, tuple):
         rows, columns = (_round_up(side * smallest, 32) for side in input_size)
-        rows, columns = int(rows * scale / smallest), int(columns * scale / smallest)
-        zoom = min(rows / height, columns / width)
     else:
         short = _round_up(smallest * input_size, ALIGNMENT_PX)
         if width < height:
-            columns = int(short * scale / smallest)
-            rows = int(_round_up(short / width * height, ALIGNMENT_PX) * scale / smallest)
-            zoom = columns / width
+            rows, columns = _round_up(short / width * height, ALIGNMENT_PX), short
         else:
-            rows = int(short * scale / smallest)
-            columns = int(_round_up(short / height * width, ALIGNMENT_PX) * scale / smallest)
-            zoom = rows / height
-    size = (rows, columns)
-    centre = (int(width / 2 + 0.5), int(height / 2 + 0.5))
+            rows, columns = short, _round_up(short / height * width, ALIGNMENT_PX)
+    return int(rows * scale / smallest), int(columns * scale / smallest)
+
+
+def _filling(
+    image_size: tuple[int, int], input_size: InputSize, along_x: float, along_y: float
+) -> float:
+    """The zoom at which the image is in the input: by its short side, or by whichever side fits."""
+    if isinstance(input_size, tuple):
+        return min(along_x, along_y)
+    height, width = image_size
+    return along_x if width < height else along_y
+
+
+def _align_pixels(
+    image_size: tuple[int, int], input_size: InputSize, size: tuple[int, int], smallest: float
+) -> Alignment:
+    """The rule `udp`: all lengths are from the centre of the first pixel to that of the last.
+
+    What the input covers of the image is the same at every scale, so that maps of all scales, laid
+    on each other by their outer pixels, are of the same place.
+    """
+    height, width = (max(side - 1, 1) for side in image_size)
+    rows, columns = (side - 1 for side in _size_at(image_size, input_size, smallest, smallest))
+    base = _filling(image_size, input_size, columns / width, rows / height)
+    covered_x, covered_y = columns / base, rows / base
+    zoom_x, zoom_y = (size[1] - 1) / covered_x, (size[0] - 1) / covered_y
     return Alignment(
-        image_size=image_size, input_size=size, map_size=size, zoom=zoom, centre=centre
+        image_size=image_size,
+        input_size=size,
+        map_size=size,
+        zoom=zoom_y,
+        centre=(covered_x / 2, covered_y / 2),
+        rule="udp",
+        aspect=zoom_x / zoom_y,
     )
 
 
 def check_input_size(input_size: InputSize, name: str = "input size") -> None:
-    """Raises ConfigError (it begins with `name`) unless every side is a positive multiple of 32."""
+    """Refuses a size that the network cannot take.
+
+    Raises:
+        ConfigError: A side is not a positive multiple of 32; the message begins with `name`.
+    """
     for side in input_size if isinstance(input_size, tuple) else (input_size,):
         check_input_side(side, name)
 
@@ -196,10 +263,12 @@ def format_input_size(size: InputSize) -> str:
 
 
 def check_scales(scales: Sequence[float], name: str = "scales") -> None:
-    """Raises ConfigError, which begins with `name`, for the scales of a multi-scale test that
-    cannot be used.
+    """Refuses scales that a multi-scale test cannot use.
 
     Each is 0.1 to 4; several hold 1, because tags are those of scale 1.
+
+    Raises:
+        ConfigError: A multi-scale test cannot use these scales; the message begins with `name`.
     """
     low, high = SCALE_RANGE
     if not scales:

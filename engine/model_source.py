@@ -20,7 +20,9 @@ from configs import (
     model_names,
 )
 from configs.loading import from_mapping
+from configs.zoo import Layout, load_zoo
 from engine.onnx.metadata import GRAPH_VERSION, ModelMetadata, read_metadata
+from engine.zoo import fetch_weights, weights_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +47,11 @@ class ModelSource:
 
 
 def find_model(
-    model: str | Path, weights: str | Path | None = None, map_stride: int = 2
+    model: str | Path,
+    weights: str | Path | None = None,
+    map_stride: int = 2,
+    *,
+    offline: bool = False,
 ) -> ModelSource:
     """The exported model that `model` and `weights` stand for.
 
@@ -54,13 +60,15 @@ def find_model(
     Args:
         model: A preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset
             is told from its contents.
-        weights: A checkpoint for the preset, needed where none ships with it.
+        weights: A checkpoint for the preset; needed where none ships with it and none is published.
         map_stride: For the export, if there is one.
+        offline: Fetch nothing.
 
     Raises:
         ConfigError: An unknown preset, or weights for what has its own.
         ModelError: A file that is not there or not a model, or a preset without weights.
         CheckpointError: A checkpoint that cannot be read or does not fit.
+        FetchError: The published weights cannot be fetched.
         RuntimeUnavailableError: Exporting needs a package that is missing.
     """
     path = Path(model)
@@ -75,7 +83,9 @@ def find_model(
         config = load_model_config(str(model))
         if weights is not None:
             return _exported(config, Path(weights), map_stride)
-        return _packaged(config)
+        if config.weights is not None:
+            return _packaged(config, config.weights)
+        return _exported(config, find_weights(config, offline=offline), map_stride)
     if path.is_file() or path.parent != Path() or path.suffix:
         if weights is not None:
             raise ConfigError(
@@ -89,27 +99,58 @@ def find_model(
     raise AssertionError("unreachable")
 
 
-def checkpoint_config(path: Path) -> ModelConfig:
-    """The configuration of the network in a checkpoint: its own if it is one of ours, else the
-    first preset that it fits.
+def find_weights(config: ModelConfig, *, offline: bool = False) -> Path:
+    """The published checkpoint of a preset, fetched if need be.
 
-    Presets that differ in input size only cannot be told apart; the log says which was taken.
+    Args:
+        config: Of the preset.
+        offline: Fetch nothing.
+
+    Raises:
+        ModelError: None is published under an address.
+        FetchError: It cannot be fetched.
+        RuntimeUnavailableError: There is no torch, without which it would be of no use.
+    """
+    zoo = load_zoo()
+    checkpoint = zoo.fetchable(config.name)
+    if checkpoint is None:
+        named = [each.file for each in zoo.checkpoints if each.preset == config.name]
+        known = f" (published: {', '.join(named)})" if named else ""
+        raise ModelError(
+            f"no weights ship with {config.name!r}: give a checkpoint as its weights, official or "
+            f"mmpose 0.x{known}, or take the model lite"
+        )
+    if not weights_path(checkpoint).is_file():
+        _need_torch()  # said before the wait
+    return fetch_weights(checkpoint, offline=offline)
+
+
+def checkpoint_config(path: Path) -> ModelConfig:
+    """The configuration of the network in a checkpoint: its own if it is one of ours, that of the
+    published file that it is, else the first preset that it fits.
+
+    Presets that differ in input size only are told apart where the published files are: by their
+    hashes, or by how the parameters are called. The log says which was taken.
 
     Raises:
         CheckpointError: The file cannot be read.
         ModelError: It fits no preset.
     """
     _need_torch()
-    from engine.checkpoints.layouts import to_official
+    from engine.checkpoints.layouts import layout_of, to_official
     from engine.checkpoints.loading import describe_state_dict
     from engine.checkpoints.reading import TRAINING_FORMAT, read_checkpoint, read_state_dict
 
     content = read_checkpoint(path)
     if isinstance(content, dict) and content.get("format") == TRAINING_FORMAT:
         return from_mapping(ModelConfig, content.get("model", {}), str(path))
-    state = to_official(read_state_dict(path))
-    # Base models first: w32_512 rather than an ablation that equals it.
-    for name in sorted(model_names(), key=lambda name: (name.startswith("ablation"), name)):
+    published = load_zoo().with_hash(hash_file(path))
+    if published is not None:
+        logger.info("%s is %s of %s", path.name, published.file, published.source)
+        return load_model_config(published.preset)
+    found = read_state_dict(path)
+    state = to_official(found)
+    for name in _likely_presets(layout_of(found)):
         config = load_model_config(name)
         if _fits(state, config):
             logger.info(
@@ -125,14 +166,15 @@ def checkpoint_config(path: Path) -> ModelConfig:
     )
 
 
-def _packaged(config: ModelConfig) -> ModelSource:
-    if config.weights is None:
-        raise ModelError(
-            f"no weights ship with {config.name!r}: give a checkpoint as its weights, official or "
-            "mmpose 0.x "
-            "(README, section Weights), or take the model lite"
-        )
-    path = _WEIGHTS / config.weights
+def _likely_presets(layout: Layout) -> list[str]:
+    """All presets: first those of which files with that layout are published, ablations last."""
+    published = [each.preset for each in load_zoo().checkpoints if each.layout == layout]
+    others = sorted(model_names(), key=lambda name: (name.startswith("ablation"), name))
+    return [*published, *(name for name in others if name not in published)]
+
+
+def _packaged(config: ModelConfig, weights: str) -> ModelSource:
+    path = _WEIGHTS / weights
     if not path.is_file():
         raise ModelError(
             f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; "
@@ -148,7 +190,9 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
     if not weights.is_file():
         raise ModelError(f"no such weights file: {str(weights)!r}")
     recipe = json.dumps([GRAPH_VERSION, map_stride, dataclasses.asdict(config)], sort_keys=True)
-    key = hashlib.sha256((recipe + hash_file(weights)).encode()).hexdigest()[:16]
+    sha256 = hash_file(weights)
+    _warn_of_another(config, weights, sha256)
+    key = hashlib.sha256((recipe + sha256).encode()).hexdigest()[:16]
     path = cache_folder() / "models" / f"{config.name}-{key}.onnx"
     if path.is_file():
         try:
@@ -165,6 +209,23 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
     load_checkpoint(network, weights)
     export_onnx(network, path, map_stride=map_stride, weights=weights.name)
     return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
+
+
+def _warn_of_another(config: ModelConfig, weights: Path, sha256: str) -> None:
+    """Says so where a published file was trained with another alignment: nothing else shows it."""
+    published = load_zoo().with_hash(sha256)
+    if published is None:
+        return
+    trained = load_model_config(published.preset)
+    if trained.alignment != config.alignment:
+        logger.warning(
+            "%s was trained with alignment %s, and %r has %s: name %s as the model",
+            weights.name,
+            trained.alignment,
+            config.name,
+            config.alignment,
+            trained.name,
+        )
 
 
 def _fits(state: dict[str, Tensor], config: ModelConfig) -> bool:

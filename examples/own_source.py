@@ -33,4 +33,7 @@ class Pan(Source):
 
 
 if __name__ == "__main__":
-    print(run(Pan(cv2.imread(sys.argv[1])), sys.argv[2]))
+    image = cv2.imread(sys.argv[1])
+    if image is None:
+        sys.exit(f"cannot read {sys.argv[1]!r}")
+    print(run(Pan(image), sys.argv[2]))

@@ -25,14 +25,17 @@ from grouping.maps import check_maps, flatten_tags, read_only_heatmaps
 from grouping.matching import Groups, collect_people, match_by_tag
 from grouping.peaks import find_peaks
 from grouping.people import People
-from grouping.refinement import Search, adjust_joints, fill_missing_joints
+from grouping.refinement import Search, adjust_joints, fill_missing_joints, maximise_joints
 from grouping.suppression import find_duplicates
 from grouping.tiles import measure_tiles, tile_counts
 
 logger = logging.getLogger(__name__)
 
 # Options that the official parser does not have; each changes results.
-_TUNED_ONLY = ("refine_floor", "min_person_score", "duplicate_distance_px", "reweight_by_distance")
+_TUNED_ONLY = (
+    *("refine_floor", "min_person_score", "duplicate_distance_px", "reweight_by_distance"),
+    "adjustment",
+)
 
 
 class _Buffers(NamedTuple):
@@ -228,7 +231,8 @@ class Grouper:
 
     def adjust(self, frame: PreparedMaps, people: People) -> None:
         """The fourth stage: moves found joints to where their peak is, in place."""
-        adjust_joints(frame.heatmaps, people.keypoints)
+        move = maximise_joints if self.config.adjustment == "newton" else adjust_joints
+        move(frame.heatmaps, people.keypoints)
 
     def refine(self, frame: PreparedMaps, people: People, *, tiles_measured: bool) -> None:
         """The last stage: fills missing joints, in place.

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from basics.packages import import_package
+
+if TYPE_CHECKING:
+    import supervision as sv
 
 
 class Alignment(Protocol):
@@ -57,6 +62,30 @@ class People:
             alignment: Of the maps that these people were found in, `maps.alignment`.
         """
         return replace(self, keypoints=alignment.to_image(self.keypoints))
+
+    def to_supervision(self) -> sv.KeyPoints:
+        """The people as the package `supervision` has them, for its annotators and trackers.
+
+        Returns:
+            `xy` (P, J, 2) and `keypoint_confidence` (P, J) float32; `detection_confidence` (P,),
+            the person's score; `visible` (P, J), false for joints that were not found, whose x and
+            y are 0; the identity in `data["tracker_id"]` (P,) where somebody is tracked.
+
+        Raises:
+            RuntimeUnavailableError: The package is not installed.
+        """
+        supervision = import_package("supervision", "supervision", "People.to_supervision")
+        score = self.keypoints[:, :, 2]
+        seen = score > 0
+        key_points: sv.KeyPoints = supervision.KeyPoints(
+            xy=np.where(seen[:, :, None], self.keypoints[:, :, :2], 0),
+            keypoint_confidence=score.copy(),
+            detection_confidence=self.scores.copy(),
+            visible=seen,
+            class_id=np.zeros(len(self), int),
+            data={} if self.ids is None else {"tracker_id": self.ids.copy()},
+        )
+        return key_points
 
     def only(self, kept: NDArray[np.bool_]) -> People:
         """The people for whom `kept` (P,) is true."""

@@ -11,11 +11,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.hardware import usable_cores
 from configs import redact_url
 from configs.loading import from_mapping
-from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
+from engine import EstimatorConfig, InputSize
 from grouping import People
-from stream.estimator import Estimator, Group, PeopleConfig, least_score, suitable_grouper
+from stream.estimator import (
+    Estimator,
+    Group,
+    Model,
+    PeopleConfig,
+    enter_estimator,
+    enter_estimators,
+    least_score,
+    shown_input_size,
+    suitable_grouper,
+)
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
@@ -30,6 +41,7 @@ from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
+    Claimant,
     Output,
     OutputConfig,
     Sink,
@@ -43,9 +55,6 @@ from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
 
 Input = str | Path | Source
 """What `make_source` understands, or a source of one's own, not opened yet."""
-
-Model = str | Path | EstimatorConfig | Estimator
-"""A preset or a file; all that can be chosen about it; or an estimator that is open already."""
 
 
 def run(
@@ -124,6 +133,7 @@ def run(
         grouper=grouper,
         stages=stages,
         timings=Timings(ranges=nvtx_ranges()) if profile is None else profile.timings,
+        also_written=[] if profile is None else [profile],
     ) as parts:
         if on_start is not None:
             on_start(parts.pipeline)
@@ -260,7 +270,7 @@ def annotate(
     """
     options = replace(render or RenderConfig(), status=False)
     with ExitStack() as stack:
-        engine = _enter_estimator(estimator, stack)
+        engine = enter_estimator(estimator, stack)
         maps = engine.result(engine.submit_batch([image])[0])
         found = suitable_grouper(engine, people)(maps.heatmaps, maps.tags, maps.candidates)
         found = found.to_image(maps.alignment)
@@ -295,6 +305,7 @@ def _open_run(
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
     timings: Timings | None = None,
+    also_written: Sequence[Claimant] = (),
 ) -> Iterator[_Run]:
     """The pipeline that was asked for, with everything that it needs, open within the block.
 
@@ -309,21 +320,32 @@ def _open_run(
     )
     configs = [config for config in (video, browser) if config is not None]
     sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    output = output or OutputConfig()
     check_claims(
         made,
-        [sink for group in sinks for sink in group],
+        [*(sink for group in sinks for sink in group), *also_written],
         used=_used_files(estimator, render),
-        overwrite=output is not None and output.overwrite,
+        doubtful=[
+            name
+            for names in plan_outputs(labels, output.doubtful)
+            for name in names
+            if isinstance(name, str)
+        ],
+        overwrite=output.overwrite,
     )
     with ExitStack() as stack:
         stack.enter_context(opened([item for item in made if not item.live]))
-        engine = _enter_estimator(estimator, stack)
+        every_frame = not any(item.live for item in made)
+        engines = enter_estimators(
+            estimator, len(made), stack, streams=usable_cores() if every_frame else 1
+        )
+        engine = engines[0]
         stack.enter_context(opened([item for item in made if item.live]))
         tracker = _tracker(engine, people, tracking or TrackingConfig(), len(made))
         share = 1.0 if tracker is None else DOUBTFUL_SHARE
         opened_pipeline = Pipeline(
             made,
-            engine,
+            engines,
             suitable_grouper(engine, people, share=share) if grouper is None else grouper,
             sinks=sinks,
             renderers=_renderers(engine, render, sinks),
@@ -342,13 +364,6 @@ def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
     elif isinstance(estimator, (str, Path)):
         named.append(estimator)
     return [Path(name) for name in named if name is not None]
-
-
-def _enter_estimator(estimator: Model, stack: ExitStack) -> Estimator:
-    """One that was named is opened here, and closed with the stack."""
-    if isinstance(estimator, (str, Path, EstimatorConfig)):
-        return stack.enter_context(open_estimator(estimator))
-    return estimator
 
 
 def _tracker(
@@ -383,16 +398,12 @@ def _facts(
         model=parts.estimator.model,
         runtime=parts.estimator.runtime,
         precision=parts.estimator.precision,
-        input_size=_shown_size(parts.estimator),
+        devices=parts.pipeline.summary().devices,
+        input_size=shown_input_size(parts.estimator),
         policy=", ".join(sorted(policies)),
         sources=tuple(source.info for source in parts.sources),
         error=None if failure is None else redact_url(str(failure) or type(failure).__name__),
     )
-
-
-def _shown_size(estimator: Estimator) -> str | None:
-    size = getattr(estimator, "input_size", None)  # an estimator of one's own may have none
-    return None if size is None else format_input_size(size)
 
 
 def _as_list(given: Any) -> list[Any]:

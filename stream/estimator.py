@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, GroupingConfig, KeypointSet
+from configs import ConfigError, GroupingConfig, KeypointSet, suitable_adjustment
 from configs.flags import option
-from engine import Candidates, PoseMaps
+from engine import (
+    Candidates,
+    DeviceList,
+    EstimatorConfig,
+    PoseMaps,
+    format_input_size,
+    open_estimator,
+)
 from grouping import Grouper, People
+
+logger = logging.getLogger(__name__)
 
 
 class Estimator(Protocol):
@@ -52,6 +64,23 @@ class Estimator(Protocol):
 
     def result(self, ticket: Any, /) -> PoseMaps:
         """Waits for the maps. Tickets are taken in the order in which they were given."""
+
+
+Model = str | Path | EstimatorConfig | Estimator
+"""A preset or a file; all that can be chosen about it; or an estimator that is open already."""
+
+
+def device_of(estimator: Estimator) -> str:
+    """What computes: `cpu`, or number and name of the GPU; empty for an estimator of one's own that
+    does not say.
+    """
+    return str(getattr(estimator, "device", ""))
+
+
+def shown_input_size(estimator: Estimator) -> str | None:
+    """The size of its input, for people to read; None for one of one's own that does not say."""
+    size = getattr(estimator, "input_size", None)
+    return None if size is None else format_input_size(size)
 
 
 class Group(Protocol):
@@ -111,7 +140,42 @@ def suitable_grouper(
     Raises:
         ConfigError: The keypoint set is not known.
     """
-    least = share * least_score(estimator, config)
-    return Grouper(
-        estimator.keypoint_set, mode="tuned", config=GroupingConfig(min_person_score=least)
+    grouping = GroupingConfig(
+        min_person_score=share * least_score(estimator, config),
+        # an estimator of one's own may not say it
+        adjustment=suitable_adjustment(getattr(estimator, "alignment", "centre")),
     )
+    return Grouper(estimator.keypoint_set, mode="tuned", config=grouping)
+
+
+def enter_estimator(estimator: Model, stack: ExitStack, streams: int = 1) -> Estimator:
+    """One that was named is opened here, and closed with the stack; `streams` where it does not say
+    itself.
+    """
+    if isinstance(estimator, (str, Path)):
+        return stack.enter_context(open_estimator(estimator, streams=streams))
+    if isinstance(estimator, EstimatorConfig):
+        chosen = estimator.streams or streams
+        return stack.enter_context(open_estimator(replace(estimator, streams=chosen)))
+    return estimator
+
+
+def enter_estimators(
+    estimator: Model, sources: int, stack: ExitStack, streams: int = 1
+) -> list[Estimator]:
+    """One for each device that is named and has a source to work for; they share the `streams`."""
+    if not isinstance(estimator, EstimatorConfig):
+        return [enter_estimator(estimator, stack, streams)]
+    devices = list(estimator.device)[: max(1, sources)]
+    if len(devices) < len(estimator.device):
+        logger.warning(
+            "only %s of the devices %s has a source: a source stays on one device",
+            ", ".join(map(str, devices)),
+            estimator.device,
+        )
+    return [
+        enter_estimator(
+            replace(estimator, device=DeviceList((device,))), stack, max(1, streams // len(devices))
+        )
+        for device in devices
+    ]

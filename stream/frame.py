@@ -20,7 +20,8 @@ class FrameStamp:
         source: Name of the source, without credentials; of a folder or a list, the file.
         index: Number of the frame among all that the source delivered, dropped ones included, from
             0.
-        time_s: Stream time in seconds, from the time stamps of the stream, from 0 at its beginning.
+        time_s: Stream time in seconds: when players show the frame. It begins at 0, or with the
+            sound where that begins earlier, and increases whatever the stamps do.
         capture_ns: `time.monotonic_ns()` when the packet arrived; now, if not given.
         pts: The time stamp itself, in units of `time_base`; None where the stream has none.
         time_base: Unit of `pts`, in seconds.
@@ -104,6 +105,9 @@ class SourceInfo:
         duration_s: Length in seconds; None where unknown or live.
         time_base: Unit of the frames' time stamps, in seconds.
         audio_path: File that has an audio stream to copy; None where there is none.
+        audio_origin_s: What is taken off the time stamps of that file to get stream time.
+        silent_because: Why sound that there is cannot be copied; None where it can, or there is
+            none.
         live: Whether frames come at their own pace (camera, network) rather than ours.
     """
 
@@ -115,4 +119,6 @@ class SourceInfo:
     duration_s: float | None = None
     time_base: Fraction = _TIME_BASE
     audio_path: str | None = None
+    audio_origin_s: Fraction = Fraction(0)
+    silent_because: str | None = None
     live: bool = False

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finished is on disk.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    return run_command(lambda: _run(_parser().parse_args(arguments)))
+    return run_command(lambda: _run(make_parser().parse_args(arguments)))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = FlagParser(prog="python -m synthetic", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="images|clip|bodies")
 

@@ -59,9 +59,10 @@ class Gait:
     """Where in the stride the left foot is at time 0."""
 
     def pose(self, time_s: float, heading: float = 0.0, look: float = 0.0) -> Pose:
-        return self._at(self.phase + time_s * self.cadence_hz, heading, look)
+        return self.at(self.phase + time_s * self.cadence_hz, heading, look)
 
-    def _at(self, phase: float, heading: float, look: float) -> Pose:
+    def at(self, phase: float, heading: float, look: float) -> Pose:
+        """The pose at `phase`, in strides; whole strides are alike."""
         cycle = 2 * np.pi * phase
         size = self.amplitude
         sway = size * np.cos(cycle)
@@ -120,7 +121,7 @@ class Stride:
         heads = np.concatenate([body.heads[feet], np.ones((2, 1), np.float32)], axis=1)
         track = np.empty((_STEPS + 1, 2, 3))
         for step in range(_STEPS + 1):
-            rotations = bone_rotations(gait._at(step / _STEPS, 0.0, 0.0), body)
+            rotations = bone_rotations(gait.at(step / _STEPS, 0.0, 0.0), body)
             transforms = body.library.skeleton.transforms(body.heads, rotations)
             track[step] = np.einsum("fij,fj->fi", transforms[feet], heads)
         standing = track[:-1, :, 2].argmin(1)

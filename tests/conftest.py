@@ -12,6 +12,10 @@ from hypothesis import settings
 # HYPOTHESIS_PROFILE=default looks for new ones.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# No test and no process of one fetches anything from the world; those of fetching have servers of
+# their own and take this away.
+os.environ["HIGHERHRNET_OFFLINE"] = "1"
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 from setuptools import find_packages
 
-from tests.support.sources import imports
+from tests.support.sources import import_graph, imports
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER_OF = {
@@ -30,7 +28,7 @@ LAYER_OF = {
 }
 # The steps sideways, each taken inside a function: validation while training, and the command that
 # builds engines, which hands grouping to the package that measures parity without knowing it.
-SIDEWAYS = {"training": "evaluation", "engine/commands/people.py": "grouping"}
+SIDEWAYS = {"training": "evaluation", "engine/commands/verify.py": "grouping"}
 # The layers inside a package, the lowest first: a part imports parts of lower layers and itself.
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "keypoint_datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
@@ -59,7 +57,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("__main__", "__init__"),
     ),
     "engine": (
-        ("geometry",),
+        ("geometry", "zoo"),
         ("maps",),
         ("checkpoints", "networks"),
         ("onnx",),
@@ -92,6 +90,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
+    "supervision",
 }
 
 
@@ -119,32 +118,7 @@ def test_an_import_goes_down_or_stays_in_its_package(path: Path) -> None:
 
 
 def graph(package: str) -> dict[str, set[str]]:
-    """Every module of a package, and the modules of the package that it imports, wherever it does;
-    but for types alone.
-    """
-    files = {dotted(path): path for path in modules() if package_of(path) == package}
-    edges: dict[str, set[str]] = {}
-    for name, path in files.items():
-        found = edges.setdefault(name, set())
-        for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                members = {f"{node.module}.{alias.name}" for alias in node.names}
-                found |= members & files.keys() or {node.module} & files.keys()
-            elif isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names} & files.keys()
-    return edges
-
-
-def dotted(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Everything below, but for what stands under `if TYPE_CHECKING`."""
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
-            yield child
-            yield from statements(child)
+    return import_graph([path for path in modules() if package_of(path) == package], ROOT)
 
 
 @pytest.mark.parametrize("package", [name for name in LAYER_OF if (ROOT / name).is_dir()])

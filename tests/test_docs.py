@@ -21,13 +21,15 @@ import run_stream
 from configs import ConfigError
 from configs.commands import command_parser
 from configs.flags import from_namespace
+from stream.app.doctor import parse_doctor
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PERFORMANCE = ROOT / "docs" / "performance.md"
 PACKAGES = ("engine", "training", "evaluation", "synthetic")
@@ -139,7 +141,10 @@ def parse(command: Command) -> None:
 
 
 def parse_stream(arguments: Sequence[str]) -> None:
-    run_stream.parse(arguments)
+    if arguments[:1] in (["doctor"], ("doctor",)):
+        parse_doctor(arguments[1:])
+    else:
+        run_stream.parse(arguments)
 
 
 def parse_package(package: str, arguments: Sequence[str]) -> None:
@@ -148,7 +153,7 @@ def parse_package(package: str, arguments: Sequence[str]) -> None:
         parsed = command_parser(package, "", module.COMMANDS).parse_args(arguments)
         from_namespace(module.COMMANDS[parsed.command].config, parsed)
     else:
-        module._parser().parse_args(arguments)
+        module.make_parser().parse_args(arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

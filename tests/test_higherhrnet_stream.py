@@ -28,6 +28,7 @@ SIGNATURES = {
     "open_estimator": "config, *, batch_size, **fields",
     "make_sinks": "outputs, *configs",
     "load_keypoint_set": "name",
+    "parse_devices": "text, name",
     "Pipeline": "sources, estimator, group, *, sinks, renderers, stages, options, timings",
     "Grouper": "keypoint_set, mode, config",
     "Renderer": "keypoint_set, theme, options",
@@ -36,12 +37,13 @@ SIGNATURES = {
     "Size": "width, height",
     "People": "keypoints, scores, tags, ids",
     "PoseMaps": "heatmaps, tags, alignment, candidates, _give_back",
-    "EstimatorConfig": "*, model, weights, runtime, precision, input_size, flip, scales",
+    "EstimatorConfig": "*, model, weights, runtime, precision, device, input_size, offline, flip, "
+    "scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
     "OutputConfig": "*, overwrite",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
-    "camera_fps, camera_format, deinterlace, realtime",
+    "camera_fps, camera_format, deinterlace, decoder, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
     "RenderConfig": "*, theme, joint_threshold, skeletons, boxes, scores, ids, status, trails, "
     "background, blur_faces, maps",
@@ -49,13 +51,14 @@ SIGNATURES = {
     "BrowserConfig": "*, token, record_folder",
     "ProfileConfig": "*, profile, trace_gzip, benchmark",
     "GroupingConfig": "*, detection_threshold, tag_threshold, max_people, nms_kernel_px, adjust, "
-    "refine, refine_floor, min_person_score, duplicate_distance_px, reweight_by_distance",
+    "adjustment, refine, refine_floor, min_person_score, duplicate_distance_px, "
+    "reweight_by_distance",
     "Frame": "image, source, index, time_s, capture_ns, pts, time_base, epoch, source_index, "
     "left_ns",
     "FrameStamp": "*, source, index, time_s, capture_ns, pts, time_base, epoch",
     "SourceInfo": "*, name, width, height, fps, frame_count, duration_s, time_base, audio_path, "
-    "live",
-    "RunInfo": "*, model, runtime, precision, keypoint_set",
+    "audio_origin_s, silent_because, live",
+    "RunInfo": "*, model, runtime, precision, keypoint_set, device",
 }
 # What users write classes of their own against, or are given: methods and attributes.
 MEMBERS = {
@@ -65,18 +68,18 @@ MEMBERS = {
     "Stage": "",
     "Estimator": "close, in_flight, result, submit, submit_batch",
     "Progress": "drops, elapsed_s, expected, finished, frames",
-    "Summary": "depths, drops, elapsed_s, fps, frames, latency_ms, people, slowest, sources, "
-    "stages, stopped",
-    "SourceSummary": "drops, frames, health, left_out, name, people, troubles",
-    "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, message, reconnects, state, "
-    "waited_ns",
+    "Summary": "depths, devices, drops, elapsed_s, fps, frames, latency_ms, people, slowest, "
+    "sources, stages, stopped",
+    "SourceSummary": "device, drops, frames, health, left_out, name, people, troubles",
+    "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, decoder, decoder_restarts, "
+    "hidden_frames, message, reconnects, state, waited_ns",
     "Statistics": "max, mean, n, of, p50, p95, p99",
     "StageStatistics": "busy_share, name, time_ms",
     "KeypointSet": "flip_indices, flip_pairs, links, name, names, sigmas, visiting_order",
 }
 ERRORS = (
-    "PoseStreamError, CheckpointError, ConfigError, DataError, ExecutionError, ModelError, "
-    "RuntimeUnavailableError, SinkError, SourceError, StageError"
+    "PoseStreamError, CheckpointError, ConfigError, DataError, ExecutionError, FetchError, "
+    "ModelError, RuntimeUnavailableError, SinkError, SourceError, StageError"
 )
 VALUES = "EVERY_FRAME, LATEST, __version__"
 

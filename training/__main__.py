@@ -33,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    parsed = _parser().parse_args(arguments)
+    parsed = make_parser().parse_args(arguments)
     return int(parsed.command(parsed))
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = FlagParser(
         prog="python -m training", description="Train a network, or export a trained one."
     )

@@ -6,7 +6,7 @@ equal parts of a batch is the loss of the whole batch (which is what DDP relies 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,8 @@ def heatmap_loss(
     Returns:
         A scalar.
     """
-    loss: Tensor = _HeatmapError.apply(prediction, target, mask, foreground_weight)  # type: ignore[no-untyped-call]
-    return loss
+    apply: Callable[..., Tensor] = _HeatmapError.apply
+    return apply(prediction, target, mask, foreground_weight)
 
 
 class _HeatmapError(torch.autograd.Function):
@@ -236,8 +236,12 @@ class PoseLoss:
         self.joints = len(load_keypoint_set(model.keypoint_set))
 
     def __call__(self, outputs: Sequence[Tensor], labels: Labels, progress: float = 0.0) -> Losses:
-        """Losses of the raw network outputs (coarsest first, the first with tags); progress: 0 at
-        the start, 1 at the end.
+        """Losses of the raw network outputs.
+
+        Args:
+            outputs: Coarsest first, the first with tags.
+            labels: What is right.
+            progress: Of the training, 0 at the start, 1 at the end.
         """
         config, images = self.config, len(outputs[0])
         heatmap_losses = []

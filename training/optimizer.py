@@ -51,13 +51,10 @@ def freeze_parameters(network: nn.Module, prefixes: Sequence[str]) -> None:
             parameter.requires_grad_(False)
 
 
-def batch_norms(network: nn.Module) -> list[nn.Module]:
-    """Every batch normalisation of the network."""
-    return [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
-    ]
+def batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Every batch normalisation of the network, of one or several processes."""
+    kinds = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - torch has no public name for all kinds
+    return [module for module in network.modules() if isinstance(module, kinds)]
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:

@@ -34,10 +34,11 @@ def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: i
 
     keypoint_set = dataset.keypoint_set
     grouper = Grouper(keypoint_set.name, config=GroupingConfig())
+    input_size: int = network.config.input_size  # type: ignore[union-attr, assignment]
     tiles = []
     for index in range(min(images, len(dataset))):
         image = dataset.image(index)
-        maps = infer_maps(network, image, network.config.input_size)  # type: ignore[arg-type, union-attr]
+        maps = infer_maps(network, image, input_size)
         people = grouper(maps.heatmaps, maps.tags).to_image(maps.alignment)
         picture = image.copy()
         for x, y, visible in dataset.images[index].joints.reshape(-1, 3):

@@ -22,6 +22,7 @@ from configs.loading import from_mapping
 from configs.training import TrainingConfig, training_config_from_dict, training_config_to_dict
 from training.checkpoints import read_training_checkpoint
 from training.dataset import PoseDataset
+from training.optimizer import batch_norms
 from training.sampling import SampleStream
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,11 @@ def open_run(config: TrainingConfig, resume: Path | None = None) -> Run:
             "file"
         )
     model = load_model_config(config.model)
+    if model.alignment != "centre":
+        raise ConfigError(
+            f"{config.model!r} has alignment {model.alignment}, for which there are no targets: "
+            "train a preset with alignment centre"
+        )
     keypoint_set = load_keypoint_set(model.keypoint_set)
     outputs = model.deconvolutions + 1
     dataset = PoseDataset(
@@ -142,9 +148,8 @@ def _network(
     elif config.initial_backbone is not None:
         _load_backbone(network, config.initial_backbone)
     if config.optimizer.batch_norm_momentum is not None:
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.momentum = config.optimizer.batch_norm_momentum
+        for module in batch_norms(network):
+            module.momentum = config.optimizer.batch_norm_momentum
     return network
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -63,7 +63,8 @@ class Trainer:
         if config.execution.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.optimizer.sync_batch_norm and processes.count > 1:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+            convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+            network = convert(network)
         self.network: nn.Module = network
         self.optimizer = make_optimizer(network, config.optimizer)
         self.averaged = (

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from basics.atomic import atomic_path
-from configs import CheckpointError
+from configs import CheckpointError, zoo
 from engine.checkpoints.reading import read_state_dict
 
 HEAD = ("final_layers.", "deconv_layers.")
@@ -41,6 +41,14 @@ def own_name(name: str, own: Mapping[str, Tensor]) -> str:
     while shorter not in own and (without := _PREFIX.sub("", shorter, count=1)) != shorter:
         shorter = without
     return shorter if shorter in own else official_name(name)
+
+
+def layout_of(state: Mapping[str, Tensor]) -> zoo.Layout:
+    """How the parameters of a state dict are called, whatever data parallel training added."""
+    names = [name.removeprefix("module.") for name in state]
+    if any(name.startswith(("backbone.", "keypoint_head.")) for name in names):
+        return "mmpose"
+    return "official_fp16" if all(name.startswith("1.") for name in names) else "official"
 
 
 def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,1 +1,1 @@
-"""What `python -m engine` does, a module a command."""
+"""What `python -m engine` does."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from configs.commands import Say
 from engine.build import BuildConfig, build_engine
-from engine.commands.people import group_people
-from engine.commands.verify import in_a_line
+from engine.commands.verify import group_people, in_a_line
 
 
 def run_build(config: BuildConfig, say: Say) -> None:

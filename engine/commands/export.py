@@ -20,7 +20,9 @@ class ExportConfig:
         help="preset, or checkpoint of a known one", metavar="PRESET|CHECKPOINT", positional=True
     )
     output: Path = option(help="where the model goes", metavar="OUT.onnx", positional=True)
-    weights: Path | None = option(None, help="checkpoint for the preset", metavar="FILE")
+    weights: Path | None = option(
+        None, help="checkpoint for the preset (default: the published one)", metavar="FILE"
+    )
     input_size: InputSize | None = option(
         None,
         help="what runtimes use it at (default: the preset's)",
@@ -42,10 +44,6 @@ class ExportConfig:
     def __post_init__(self) -> None:
         if self.static and not isinstance(self.input_size, tuple):
             raise ConfigError("static needs --input-size WIDTHxHEIGHT")
-        if self.is_preset and self.weights is None:
-            raise ConfigError(
-                f"exporting {self.model!r} needs its weights: give a checkpoint with --weights"
-            )
 
     @property
     def is_preset(self) -> bool:
@@ -59,17 +57,22 @@ def run_export(config: ExportConfig, say: Say) -> None:
     Raises:
         ConfigError: The preset is not known, or sizes cannot be used.
         CheckpointError: The weights cannot be read or do not fit.
-        ModelError: The checkpoint fits no preset.
+        ModelError: The checkpoint fits no preset, or no weights of the preset are published.
+        FetchError: Published weights cannot be fetched.
         RuntimeUnavailableError: There is no torch or onnx.
     """
     import_package("torch", "higherhrnet-stream[torch]", "exporting a model")
     from engine.checkpoints.loading import load_checkpoint
-    from engine.model_source import checkpoint_config
+    from engine.model_source import checkpoint_config, find_weights
     from engine.networks.network import load_network
     from engine.onnx.export import export_onnx
 
-    weights = Path(config.model) if config.weights is None else config.weights
-    model = load_model_config(config.model) if config.is_preset else checkpoint_config(weights)
+    if config.is_preset:
+        model = load_model_config(config.model)
+        weights = config.weights or find_weights(model)
+    else:
+        weights = config.weights or Path(config.model)
+        model = checkpoint_config(weights)
     size = config.input_size
     network = load_network(model)
     load_checkpoint(network, weights)

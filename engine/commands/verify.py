@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from basics.demo import DEMO_CLIP
-from configs import ExecutionError
+from configs import ExecutionError, GroupingConfig, suitable_adjustment
 from configs.commands import Say
 from configs.flags import option
-from engine.commands.people import group_people
 from engine.config import RuntimeConfig
-from engine.model_source import find_model
+from engine.maps import PoseMaps
+from engine.model_source import ModelSource, find_model
 from engine.runtimes import Workload, open_runtime
 from engine.verify.maps import TOLERANCES, measure_parity
+from engine.verify.people import GroupPeople
 from engine.verify.reference import open_reference
 from keypoint_datasets.images import load_images
 
@@ -36,13 +40,18 @@ def run_verify(config: VerifyConfig, say: Say) -> None:
         ExecutionError: They are out of tolerance, or a runtime failed.
         ModelError, DataError, RuntimeUnavailableError: What is to be compared is not there.
     """
-    source = find_model(config.model, config.weights)
+    source = find_model(config.model, config.weights, offline=config.offline)
     images = load_images(config.images or [DEMO_CLIP])
     input_size = config.input_size or source.metadata.input_size
     workload = Workload(input_size=input_size)
     with (
         open_runtime(
-            source.path, source.metadata, config.runtime, config.precision, workload
+            source.path,
+            source.metadata,
+            config.runtime,
+            config.precision,
+            workload,
+            config.device.single,
         ) as runtime,
         open_reference(source, runtime) as reference,
     ):
@@ -60,3 +69,20 @@ def run_verify(config: VerifyConfig, say: Say) -> None:
 def in_a_line(values: Mapping[str, Any]) -> str:
     """Names and figures, three digits of each."""
     return ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+
+
+def group_people(source: ModelSource) -> GroupPeople:
+    """Groups the maps of a model into the people whom runs show."""
+    from grouping import Grouper
+
+    model = source.metadata.model
+    config = GroupingConfig(
+        min_person_score=model.min_person_score, adjustment=suitable_adjustment(model.alignment)
+    )
+    grouper = Grouper(model.keypoint_set, mode="tuned", config=config)
+
+    def group(maps: PoseMaps) -> NDArray[np.float32]:
+        people = grouper(maps.heatmaps, maps.tags, maps.candidates)
+        return people.to_image(maps.alignment).keypoints
+
+    return group

@@ -90,7 +90,8 @@ class HighResolutionModule(nn.Module):
         features = [branch(x) for branch, x in zip(self.branches, features, strict=True)]
         fused = []
         for layers in self.fuse_layers:
-            resampled = [layer(x) for layer, x in zip(layers, features, strict=True)]  # type: ignore[call-overload]
+            pairs = zip(layers, features, strict=True)  # type: ignore[call-overload]
+            resampled = [layer(x) for layer, x in pairs]
             total = resampled[0]
             for x in resampled[1:]:
                 total = total + x

@@ -25,7 +25,7 @@ def infer_maps(
     input_size: InputSize = 512,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
-    map_stride: int = 1,
+    map_stride: int | None = None,
 ) -> PoseMaps:
     """The maps of one image, as the official evaluation makes them (docs/reference.md,
     section 2.3).
@@ -40,8 +40,9 @@ def infer_maps(
         input_size: Short side, or (height, width), of scale 1.
         scales: Of a multi-scale test; several hold 1.
         flip: Whether the mirrored image is looked at, too.
-        map_stride: Input pixels per map pixel: 1 is the official evaluation's, 2 what the
-            deployable graph gives by default.
+        map_stride: Input pixels per map pixel; by default that of the evaluation which the
+            network's alignment comes from, 1 for the official one, 2 for mmpose's UDP. The
+            deployable graph gives 2.
 
     Returns:
         Maps at the size of the network input of scale 1, divided by `map_stride`; no candidates.
@@ -54,7 +55,10 @@ def infer_maps(
     config = model.config
     flip_indices = load_keypoint_set(config.keypoint_set).flip_indices
     image_size = image_bgr.shape[:2]
-    base = align(image_size, input_size, min_scale=min(scales))
+    rule, corners = config.alignment, config.alignment == "udp"
+    if map_stride is None:
+        map_stride = 2 if corners else 1
+    base = align(image_size, input_size, min_scale=min(scales), rule=rule)
     rows, columns = (side // map_stride for side in base.input_size)
     heatmaps: list[Tensor] = []
     tags: list[Tensor] = []
@@ -63,7 +67,9 @@ def infer_maps(
     try:
         with torch.inference_mode():
             for scale in sorted(scales, reverse=True):
-                alignment = align(image_size, input_size, scale=scale, min_scale=min(scales))
+                alignment = align(
+                    image_size, input_size, scale=scale, min_scale=min(scales), rule=rule
+                )
                 pixels = normalise(alignment.warp(image_bgr), model)
                 keep_tags = scale == 1.0 or len(scales) == 1
                 for mirrored in (False, True) if flip else (False,):
@@ -75,9 +81,9 @@ def infer_maps(
                             unflip(found, flip_indices),
                             unflip(ids, flip_indices, config.tag_dimensions),
                         )
-                    heatmaps.append(resize(found, (rows, columns)))
+                    heatmaps.append(resize(found, (rows, columns), corners))
                     if keep_tags:
-                        tags.append(resize(ids, (rows, columns)))
+                        tags.append(resize(ids, (rows, columns), corners))
     finally:
         network.train(training)
     mean = torch.stack(heatmaps).mean(dim=0)[0]

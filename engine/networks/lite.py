@@ -214,8 +214,10 @@ class ResidualBlock(nn.Module):
 class LiteHigherHRNet(nn.Module):
     """RGB scaled to [-1, 1] (`mean`, `std`), NCHW, sides multiples of 32, to heatmaps and tags.
 
-    Returns [(N, 3 J, H/4, W/4) heatmaps then tags, (N, J, H/2, W/2) heatmaps]. Raises ConfigError
-    for a configuration that this network has no form for.
+    Returns [(N, 3 J, H/4, W/4) heatmaps then tags, (N, J, H/2, W/2) heatmaps].
+
+    Raises:
+        ConfigError: This network has no form for the configuration.
     """
 
     mean = (0.5, 0.5, 0.5)

@@ -45,8 +45,10 @@ def load_onnx(path: str | Path, purpose: str) -> Any:
 
 
 def read_properties(path: str | Path) -> dict[str, str]:
-    """`metadata_props` of the ONNX model at `path`. Raises ModelError if it cannot be read, is cut
-    off or is no ONNX model.
+    """`metadata_props` of the ONNX model at `path`.
+
+    Raises:
+        ModelError: It cannot be read, is cut off or is no ONNX model.
     """
     path = Path(path)
     properties: dict[str, str] = {}

@@ -83,7 +83,10 @@ class PoseGraph(nn.Module):
         # nothing is converted.
         outputs = [output.to(self.gain.dtype) for output in self.network(pixels.to(self.dtype))]
         heatmaps, tags = merge_resolutions(outputs, self.config)
-        heatmaps, tags = (enlarge(maps, self.map_zoom, self.joints) for maps in (heatmaps, tags))
+        corners = self.config.alignment == "udp"
+        heatmaps, tags = (
+            enlarge(maps, self.map_zoom, self.joints, corners) for maps in (heatmaps, tags)
+        )
         tags = tags.reshape(-1, self.joints, self.config.tag_dimensions, *tags.shape[2:])
         return GraphOutputs(heatmaps, tags, *pick_candidates(heatmaps, tags))
 

@@ -23,8 +23,9 @@ def load_exported_network(path: str | Path) -> nn.Module:
     """The network that was exported to the ONNX file `path`, in evaluation mode and single
     precision.
 
-    Raises ModelError if the file is not one of ours or lacks parameters, RuntimeUnavailableError
-    without the onnx package.
+    Raises:
+        ModelError: The file is not one of ours or lacks parameters.
+        RuntimeUnavailableError: The package onnx is not installed.
     """
     network = load_network(read_metadata(path).model)
     state = network.state_dict()

@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, load_keypoint_set
+from configs import AlignmentRule, ConfigError, load_keypoint_set
 from engine.geometry import Alignment, InputSize, align, check_input_size
 from engine.maps import MAX_CANDIDATES, Candidates, PoseMaps
 from engine.onnx.metadata import ModelMetadata
+from engine.runtimes.gpus import Gpu
 
 MAX_BATCH = 16  # images at once; a bound on memory, no runtime has one of its own
 OUTPUT_TYPES: dict[str, type[np.generic]] = {
@@ -83,10 +84,14 @@ class Workload:
     Attributes:
         input_size: Short side, or (height, width), of scale 1.
         scales: Sizes of the image relative to that.
+        streams: Images to compute at the same time, each on its share of the processor.
+        rule: How images are laid into the input.
     """
 
     input_size: InputSize
     scales: tuple[float, ...] = (1.0,)
+    streams: int = 1
+    rule: AlignmentRule = "centre"
 
     def alignments(self, image_size: tuple[int, int]) -> list[Alignment]:
         """How an image of (height, width) is laid into the network input, one alignment per scale,
@@ -94,7 +99,7 @@ class Workload:
         """
         smallest = min(self.scales)
         return [
-            align(image_size, self.input_size, scale=scale, min_scale=smallest)
+            align(image_size, self.input_size, scale=scale, min_scale=smallest, rule=self.rule)
             for scale in sorted(self.scales, reverse=True)
         ]
 
@@ -104,21 +109,25 @@ class Runtime(ABC):
 
     Attributes:
         name: As it is asked for, and as the registry calls it.
-        device: What computes: `cpu`, or the name of the GPU.
+        device: What computes: `cpu`, or the kind of the GPU.
+        gpu: Which one; None on the CPU.
         precision: Of the convolutions.
         metadata: Of the model.
         usual_batch: Images that are best computed at once.
         max_batch: Images that a slot may hold.
+        streams: Slots that are computed at the same time.
     """
 
     name: ClassVar[str]
     device: str
+    gpu: Gpu | None = None
     precision: str
     metadata: ModelMetadata
 
     # On two cores four images at once take 14 % longer than four times one (lite, 320x448,
     # OpenVINO; ONNX Runtime: 10 %).
     usual_batch: int = 1
+    streams: int = 1
 
     @classmethod
     def check(cls) -> None:

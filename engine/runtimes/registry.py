@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +16,8 @@ from configs import ConfigError, ExecutionError, PoseStreamError, RuntimeUnavail
 from configs.loading import nearest
 from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import Runtime, Workload
+from engine.runtimes.device import Device
+from engine.runtimes.gpus import load_driver
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class RuntimeEntry:
         needs_gpu: It runs on CUDA GPUs only.
         automatic: Whether `auto` may take it; torch on the CPU is never faster than the others.
         builds: Whether `python -m engine build` makes an engine file for it.
+        reads_workload: Whether it prepares itself for what a run is going to ask of it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RuntimeEntry:
     needs_gpu: bool = False
     automatic: bool = True
     builds: bool = False
+    reads_workload: bool = False
 
     def check(self) -> Any:
         """The package, imported.
@@ -68,6 +70,7 @@ class RuntimeEntry:
         precision: str = "auto",
         workload: Workload | None = None,
         engine_folder: Path | None = None,
+        device: Device | None = None,
     ) -> Runtime:
         """The runtime with an exported model.
 
@@ -78,6 +81,7 @@ class RuntimeEntry:
             workload: What a run is going to ask of it; by default the model at its own input size.
             engine_folder: The only place to look for the engine in, for runtimes that build one and
                 for int8; by default it is looked for beside the model and in the cache.
+            device: The GPU, for runtimes that need one; by default the first.
 
         Raises:
             RuntimeUnavailableError: A package or device is missing.
@@ -88,8 +92,10 @@ class RuntimeEntry:
         make: Callable[..., Runtime] = self.runtime_class()
         workload = workload or Workload(input_size=metadata.static_size or metadata.input_size)
         more: dict[str, Any] = {} if engine_folder is None else {"engine_folder": engine_folder}
-        if self.needs_gpu and self.builds:
+        if self.reads_workload:
             more["workload"] = workload
+        if self.needs_gpu and device is not None and device.kind == "cuda":
+            more["device"] = device
         precision = self.precisions[0] if precision == "auto" else precision
         try:
             with ExitStack() as stack:
@@ -125,6 +131,7 @@ RUNTIMES = {
             precisions=("fp16", "fp32"),
             needs_gpu=True,
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="tensorrt_rtx",
@@ -134,6 +141,7 @@ RUNTIMES = {
             precisions=("fp16", "fp32"),
             needs_gpu=True,
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="torch_cuda",
@@ -144,12 +152,23 @@ RUNTIMES = {
             needs_gpu=True,
         ),
         RuntimeEntry(
+            name="torch2trt",
+            home="tensorrt.torch2trt.Torch2Trt",
+            package="torch2trt",
+            install="git+https://github.com/NVIDIA-AI-IOT/torch2trt --no-build-isolation",
+            precisions=("fp16", "fp32"),
+            needs_gpu=True,
+            automatic=False,
+            reads_workload=True,
+        ),
+        RuntimeEntry(
             name="openvino",
             home="openvino.runtime.OpenVino",
             package="openvino",
             install="higherhrnet-stream[openvino]",
             precisions=("fp32", "bf16", "int8"),
             builds=True,
+            reads_workload=True,
         ),
         RuntimeEntry(
             name="onnxruntime",
@@ -169,12 +188,13 @@ RUNTIMES = {
         ),
     )
 }
-_CANDIDATES = {
+# What every name that users may give stands for, in the order to try it in.
+CANDIDATES = {
     "auto": tuple(entry for entry in RUNTIMES.values() if entry.automatic),
     "torch": (RUNTIMES["torch_cuda"], RUNTIMES["torch_cpu"]),
     **{name: (entry,) for name, entry in RUNTIMES.items()},
 }
-RUNTIME_NAMES = tuple(_CANDIDATES)  # that `choose` and `open_runtime` know
+RUNTIME_NAMES = tuple(CANDIDATES)  # that `choose` and `open_runtime` know
 
 
 def open_runtime(
@@ -183,6 +203,7 @@ def open_runtime(
     name: str = "auto",
     precision: str = "auto",
     workload: Workload | None = None,
+    device: Device | None = None,
 ) -> Runtime:
     """The runtime called `name` with an exported model; the log says what was taken, and what was
     not and why.
@@ -193,18 +214,19 @@ def open_runtime(
         name: `auto` is the first of all that works, `torch` the GPU's or else the CPU's.
         precision: `auto` is the runtime's first: half on GPUs, single on CPUs.
         workload: What a run is going to ask of it; by default the model at its own input size.
+        device: What is to compute; by default a GPU where one works, else the CPU.
 
     Raises:
-        ConfigError: An unknown name, or a precision that the runtime does not offer.
+        ConfigError: An unknown name, or a precision or device that the runtime does not offer.
         RuntimeUnavailableError: A package or device is missing; or nothing works at all.
         ModelError: The runtime that was asked for cannot load the file.
         ExecutionError: The runtime that was asked for cannot start.
     """
-    entries = choose(name, precision)
+    entries = choose(name, precision, device)
     reasons: list[str] = []
     for entry in entries:
         try:
-            runtime = entry.open(path, metadata, precision, workload)
+            runtime = entry.open(path, metadata, precision, workload, device=device)
         except PoseStreamError as error:
             if len(entries) == 1:
                 raise
@@ -217,33 +239,42 @@ def open_runtime(
             "%s runs on %s (%s) in %s",
             metadata.model.name,
             runtime.name,
-            runtime.device,
+            runtime.device if runtime.gpu is None else runtime.gpu,
             runtime.precision,
         )
         return runtime
     raise RuntimeUnavailableError(f"no runtime can run {str(path)!r}: {'; '.join(reasons)}")
 
 
-def choose(name: str, precision: str) -> tuple[RuntimeEntry, ...]:
-    """The runtimes that `name` stands for and that offer `precision`, in the order to try them in.
+def choose(name: str, precision: str, device: Device | None = None) -> tuple[RuntimeEntry, ...]:
+    """The runtimes that `name` stands for, that offer `precision` and run on `device`, in the order
+    to try them in.
 
     Raises:
-        ConfigError: An unknown name or precision, or one that the other does not go with.
+        ConfigError: An unknown name or precision, or one that the other, or the device, does not go
+            with.
     """
-    if name not in _CANDIDATES:
-        raise ConfigError(f"unknown runtime {name!r}{nearest(name, _CANDIDATES)}")
+    device = device or Device()
+    if name not in CANDIDATES:
+        raise ConfigError(f"unknown runtime {name!r}{nearest(name, CANDIDATES)}")
     if precision not in ("auto", *PRECISIONS):
         raise ConfigError(
             f"unknown precision {precision!r}{nearest(precision, ('auto', *PRECISIONS))}"
         )
-    able = tuple(entry for entry in _CANDIDATES[name] if precision in ("auto", *entry.precisions))
+    able = tuple(entry for entry in CANDIDATES[name] if precision in ("auto", *entry.precisions))
     if not able:
         others = (
             ", ".join(entry.name for entry in RUNTIMES.values() if precision in entry.precisions)
             or "no runtime"
         )
         raise ConfigError(f"runtime {name!r} does not compute in {precision}; {others} does")
-    return able
+    suitable = tuple(entry for entry in able if device.suits(entry.needs_gpu))
+    if not suitable:
+        where = "on CUDA GPUs" if able[0].needs_gpu else "on the CPU"
+        raise ConfigError(
+            f"runtime {name!r} in precision {precision} runs {where} only, not on device {device}"
+        )
+    return suitable
 
 
 def describe_runtimes() -> dict[str, str]:
@@ -269,9 +300,8 @@ def _try_out(runtime: Runtime, workload: Workload) -> None:
 
 @cache
 def _has_cuda_driver() -> bool:
-    # Asked before torch or TensorRT are imported for nothing: that takes seconds.
     try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        load_driver()
     except OSError:
         return False
     return True

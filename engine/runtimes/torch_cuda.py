@@ -11,6 +11,8 @@ from typing import Any
 from configs import ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, output_shapes
+from engine.runtimes.device import Device
+from engine.runtimes.gpus import Gpu, find_gpu
 
 _WARM_UP = 3  # runs before a graph is recorded: cuDNN chooses its algorithms in them
 
@@ -34,27 +36,29 @@ class TorchCuda(Runtime):
 
     name = "torch_cuda"
 
-    def __init__(self, path: Path, metadata: ModelMetadata, precision: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        metadata: ModelMetadata,
+        precision: str,
+        device: Device = Device(),  # noqa: B008 - frozen
+    ) -> None:
         import torch
 
-        from engine.onnx.graph import PoseGraph
-        from engine.onnx.weights import load_exported_network
-
         self._torch: Any = torch
-        self.device = torch.cuda.get_device_name()
+        self.gpu: Gpu = find_gpu(device)
+        self.device = self.gpu.kind
+        self._place = torch.device("cuda", self.gpu.index)
         self.precision = precision
         self.metadata = metadata
         self.usual_batch = min(4, self.max_batch)
-        kind = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
-        network = load_exported_network(path).to(kind)
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
-            self._graph: Any = PoseGraph(network, metadata.map_stride).to("cuda")
+            self._graph: Any = self._load(path)
         except RuntimeError as error:  # out of memory
             raise ExecutionError(
                 f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}"
             ) from error
-        self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream: Any = torch.cuda.Stream(self._place)  # type: ignore[no-untyped-call]
 
     @classmethod
     def check(cls) -> None:
@@ -63,7 +67,23 @@ class TorchCuda(Runtime):
         if not torch.cuda.is_available():
             raise RuntimeUnavailableError("torch finds no CUDA GPU")
 
+    def _load(self, path: Path) -> Any:
+        """What is recorded: image bytes to maps and candidates, on the GPU."""
+        import torch
+
+        from engine.onnx.graph import PoseGraph
+        from engine.onnx.weights import load_exported_network
+
+        kinds = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+        network = load_exported_network(path).to(kinds[self.precision])
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return PoseGraph(network, self.metadata.map_stride).to(self._place)
+
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
+        with self._torch.cuda.device(self._place):
+            return self._make_slot(height, width, batch)
+
+    def _make_slot(self, height: int, width: int, batch: int) -> Slot:
         torch = self._torch
         shapes = output_shapes(self.metadata, height, width, batch)
         kinds = {
@@ -76,7 +96,7 @@ class TorchCuda(Runtime):
                 for name in OUTPUT_TYPES
             }
             host_images = torch.zeros(image_shape, dtype=torch.uint8, pin_memory=True)
-            images = host_images.to("cuda")
+            images = host_images.to(self._place)
             graph, outputs = self._record(images)
         except torch.cuda.OutOfMemoryError as error:
             raise ExecutionError(

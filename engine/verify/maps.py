@@ -178,7 +178,7 @@ def _pairs(
     """For every image its alignment, and both runtimes' slots with its maps, until the next one."""
     kept: dict[tuple[int, int], tuple[Slot, Slot]] = {}  # a slot may hold a lot of a GPU's memory
     for image in images:
-        alignment = align(image.shape[:2], input_size)
+        alignment = align(image.shape[:2], input_size, rule=runtime.metadata.model.alignment)
         size = alignment.input_size
         if size not in kept:
             kept[size] = runtime.make_slot(*size), reference.make_slot(*size)

@@ -22,7 +22,7 @@ from evaluation.commands.scoring import LabelConfig, split_name
 from evaluation.measuring.grid import GridConfig
 from evaluation.measuring.measurements import Measurement, append, measurement, read
 from evaluation.measuring.prediction import Estimator, decoded, find_people, group_maps
-from evaluation.measuring.processes import Outcome, measure_apart, try_each
+from evaluation.measuring.processes import SettingOutcomes, measure_apart, try_each
 from evaluation.measuring.setting import (
     GroupingChange,
     Opened,
@@ -146,7 +146,7 @@ def _time_image(
         maps.release()
 
 
-def _measure(config: ParetoConfig, runtime: str) -> Outcome:
+def _measure(config: ParetoConfig, runtime: str) -> SettingOutcomes:
     stored = (
         read(config.store)
         if config.missing and config.store is not None and config.store.exists()

@@ -24,7 +24,7 @@ from evaluation.measuring.grid import GridConfig
 from evaluation.measuring.ideal_maps import add_clutter, draw_candidates, draw_maps, scatter_people
 from evaluation.measuring.measurements import Measurement, append, measurement
 from evaluation.measuring.prediction import Estimator, find_people, stream
-from evaluation.measuring.processes import Outcome, measure_apart, try_each
+from evaluation.measuring.processes import SettingOutcomes, measure_apart, try_each
 from evaluation.measuring.setting import Opened, Setting, SettingConfig, open_setting
 from evaluation.measuring.timing import Times, measure
 from evaluation.report.tables import markdown, milliseconds, write
@@ -115,7 +115,7 @@ def run_speed(config: SpeedConfig, say: Say) -> None:
     write(config.markdown, table)
 
 
-def _measure(config: SpeedConfig, runtime: str) -> Outcome:
+def _measure(config: SpeedConfig, runtime: str) -> SettingOutcomes:
     def measure_one(asked: SettingConfig) -> list[Measurement]:
         with open_setting(asked) as opened:
             figures = time_setting(opened, config).to_json()

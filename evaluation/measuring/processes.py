@@ -16,7 +16,7 @@ from evaluation.measuring.setting import SettingConfig
 
 
 @dataclass
-class Outcome:
+class SettingOutcomes:
     """What came of some settings.
 
     Attributes:
@@ -32,7 +32,7 @@ class Outcome:
 
 def try_each(
     combinations: Iterable[Combination], measure: Callable[[SettingConfig], list[Measurement]]
-) -> Outcome:
+) -> SettingOutcomes:
     """Rows of every setting that this machine can run.
 
     Args:
@@ -40,7 +40,7 @@ def try_each(
         measure: The rows of one setting. ConfigError, RuntimeUnavailableError or ExecutionError
             mean that this machine cannot run it.
     """
-    outcome = Outcome()
+    outcome = SettingOutcomes()
     for combination in combinations:
         try:
             outcome.rows += measure(combination.setting())
@@ -51,7 +51,7 @@ def try_each(
 
 
 def measure_apart(
-    work: Callable[[str], Outcome], runtimes: Sequence[str], say: Say
+    work: Callable[[str], SettingOutcomes], runtimes: Sequence[str], say: Say
 ) -> list[Measurement]:
     """The rows of all runtimes, after saying what was not measured.
 
@@ -75,7 +75,9 @@ def measure_apart(
     return [row for outcome in outcomes for row in outcome.rows]
 
 
-def _one_by_one(work: Callable[[str], Outcome], runtimes: Sequence[str]) -> Iterator[Outcome]:
+def _one_by_one(
+    work: Callable[[str], SettingOutcomes], runtimes: Sequence[str]
+) -> Iterator[SettingOutcomes]:
     if len(runtimes) == 1:
         yield work(runtimes[0])
         return
@@ -86,7 +88,7 @@ def _one_by_one(work: Callable[[str], Outcome], runtimes: Sequence[str]) -> Iter
             try:
                 yield pool.submit(work, runtime).result()
             except BrokenProcessPool as error:
-                yield Outcome(
+                yield SettingOutcomes(
                     refusals=[
                         (runtime, ExecutionError(f"its process ended without a word: {error}"))
                     ]

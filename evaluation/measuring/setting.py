@@ -9,11 +9,18 @@ from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
-from configs import ConfigError, GroupingConfig, KeypointSet, load_keypoint_set
+from configs import (
+    AlignmentRule,
+    ConfigError,
+    GroupingConfig,
+    KeypointSet,
+    load_keypoint_set,
+    suitable_adjustment,
+)
 from configs.flags import option
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
-from engine.model_source import find_model
+from engine.model_source import find_model, find_weights
 from engine.runtimes.registry import RUNTIME_NAMES
 from evaluation.measuring.network import NetworkEstimator
 from evaluation.measuring.prediction import Estimator
@@ -201,6 +208,8 @@ def open_setting(config: SettingConfig) -> Iterator[Opened]:
     """
     grouping = group_with(config.grouping)
     with _estimator(config) as found:
+        if "adjustment" not in dict(config.grouping):
+            grouping = replace(grouping, adjustment=suitable_adjustment(found.alignment))
         setting = Setting(
             model=found.estimator.model,
             runtime=found.estimator.runtime,
@@ -231,6 +240,7 @@ class _Found(NamedTuple):
     input_size: InputSize
     map_stride: int
     weights_sha256: str
+    alignment: AlignmentRule
 
 
 @contextlib.contextmanager
@@ -238,7 +248,7 @@ def _estimator(config: SettingConfig) -> Iterator[_Found]:
     if config.runtime == REFERENCE:
         yield _reference(config)
         return
-    metadata = find_model(config.model, config.weights).metadata
+    metadata = find_model(config.model, config.weights, offline=config.offline).metadata
     with open_estimator(config) as estimator:
         yield _Found(
             estimator,
@@ -246,6 +256,7 @@ def _estimator(config: SettingConfig) -> Iterator[_Found]:
             estimator.input_size,
             metadata.map_stride,
             metadata.weights_sha256,
+            estimator.alignment,
         )
 
 
@@ -254,13 +265,20 @@ def _reference(config: SettingConfig) -> _Found:
     from engine import load_checkpoint, load_network
     from engine.onnx.export import hash_weights
 
-    if config.weights is None:
+    network = load_network(config.model)
+    model: Any = network.config
+    if config.weights is None and model.weights is not None:
         raise ConfigError(
             f"--runtime {REFERENCE} needs --weights, a checkpoint for {config.model!r}"
         )
-    network = load_network(config.model)
-    load_checkpoint(network, config.weights)
-    model: Any = network.config
+    load_checkpoint(network, config.weights or find_weights(model, offline=config.offline))
     used = model.input_size if config.input_size is None else config.input_size
     estimator = NetworkEstimator(network, input_size=used, scales=config.scales, flip=config.flip)
-    return _Found(estimator, load_keypoint_set(model.keypoint_set), used, 1, hash_weights(network))
+    return _Found(
+        estimator,
+        load_keypoint_set(model.keypoint_set),
+        used,
+        2 if model.alignment == "udp" else 1,
+        hash_weights(network),
+        model.alignment,
+    )

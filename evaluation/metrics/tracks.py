@@ -110,7 +110,10 @@ def read_mot(path: Path) -> Tracks:
     columns.
 
     The seventh column of a truth is 0, and the eighth neither 1 nor -1, for rows that are not
-    scored. A heading is skipped. Raises DataError for anything else.
+    scored. A heading is skipped.
+
+    Raises:
+        DataError: The file is something else.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -20,7 +20,7 @@ from evaluation.metrics.oks import match_people, object_keypoint_similarity
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labels:
+class FrameLabels:
     """Everybody in one frame.
 
     Attributes:
@@ -96,7 +96,7 @@ class TruthFigures(Figures):
 
 def compare_with_truth(
     records: dict[int, Found],
-    truth: list[Labels],
+    truth: list[FrameLabels],
     keypoint_set: KeypointSet,
     *,
     threshold: float = 0.5,
@@ -148,7 +148,7 @@ def compare_with_truth(
     )
 
 
-def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
+def read_truth(path: Path, keypoint_set: KeypointSet) -> list[FrameLabels]:
     """The labels of every frame.
 
     Args:
@@ -169,7 +169,7 @@ def read_truth(path: Path, keypoint_set: KeypointSet) -> list[Labels]:
         if not isinstance(people, list):
             raise DataError(f"{where} must hold a list of people, not {type(people).__name__}")
         frames.append(
-            Labels(
+            FrameLabels(
                 keypoints=_keypoints(
                     [_get(person, "keypoints", where) for person in people], keypoint_set, where
                 ),

@@ -135,7 +135,8 @@ def label_points(axes: Axes, points: Sequence[Point]) -> list[Annotation]:
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 texts.append(text)
-                text.arrow_patch.set_visible(distance > _DISTANCES_PT[1])  # type: ignore[union-attr]
+                far = distance > _DISTANCES_PT[1]
+                text.arrow_patch.set_visible(far)  # type: ignore[union-attr]
                 break
         else:
             text.remove()

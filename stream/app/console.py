@@ -45,7 +45,8 @@ class ProgressBar:
         self._last = (0, 0.0)
 
     def update(self, progress: Progress) -> None:
-        """Takes what a pipeline tells of its progress."""
+        """Takes what a pipeline tells of its progress; the bar appears with the first of it."""
+        self._bar.start()
         frames, elapsed_s = self._last
         fps = (
             (progress.frames - frames) / (progress.elapsed_s - elapsed_s)
@@ -61,7 +62,7 @@ class ProgressBar:
         )
 
     def __enter__(self) -> ProgressBar:
-        self._bar.start()
+        # Not shown yet: before the first frame other bars may be, such as that of a download.
         return self
 
     def __exit__(

@@ -24,16 +24,17 @@ T = TypeVar("T", bound=Releasable)
 
 
 class HandOver(Generic[T]):
-    """At most `capacity` objects on their way from one thread to another, in order.
+    """At most `capacity` objects on their way from threads to another thread, in order.
 
     It owns what is in it: what nobody will take any more is released.
 
     Args:
         capacity: How many may wait; a writer with one more waits itself.
         name: For messages.
+        writers: Threads that put objects in; each closes it once.
     """
 
-    def __init__(self, capacity: int, name: str) -> None:
+    def __init__(self, capacity: int, name: str, writers: int = 1) -> None:
         if capacity < 1:
             raise ValueError(f"{name}: at least one must be able to wait, not {capacity}")
         self.name = name
@@ -41,6 +42,7 @@ class HandOver(Generic[T]):
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
         self._closed: str | None = None
+        self._writers = writers
 
     def put(self, item: T) -> None:
         """Takes `item`, as soon as there is room.
@@ -78,7 +80,17 @@ class HandOver(Generic[T]):
             return item
 
     def close(self, reason: str = "end of stream") -> None:
-        """Nothing more goes in; what is there still comes out. The first reason stays."""
+        """One of the writers has ended; with the last one nothing more goes in. What is there still
+        comes out.
+        """
+        with self._changed:
+            self._writers -= 1
+            if self._writers <= 0 and self._closed is None:
+                self._closed = reason
+            self._changed.notify_all()
+
+    def fail(self, reason: str) -> None:
+        """Nothing more goes in, from no writer; what is there still comes out."""
         with self._changed:
             if self._closed is None:
                 self._closed = reason

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,13 @@ from stream.pipeline.lane import Lane
 from stream.pipeline.ring import Lease
 from stream.pipeline.round_robin import RoundRobinReader
 from stream.pipeline.worker import Worker
+
+_STAGE = re.compile(r"infer( \d+)?")
+
+
+def is_engine(stage: str) -> bool:
+    """Whether a stage is that of an engine, of which there may be several: `infer`, `infer 1`."""
+    return _STAGE.fullmatch(stage) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +41,8 @@ class _Submitted:
 
 
 class InferWorker(Worker):
-    """Rings of all sources to maps, each source in its turn, with up to `in_flight` batches under
-    way.
+    """Rings of the sources of one engine to maps, each source in its turn, with up to `in_flight`
+    batches under way.
 
     A batch is one frame of each source that has one, up to `estimator.batch_size`. Once the engine
     is idle and a frame is there, the other sources have `batch_window_s` to add theirs; where
@@ -46,25 +55,37 @@ class InferWorker(Worker):
         reader: RoundRobinReader[Frame],
         outbox: HandOver[InferredItem],
         estimator: Estimator,
+        lanes: Sequence[Lane],
         *,
+        label: str = "",
         in_flight: int,
         batch_window_s: float,
     ) -> None:
-        super().__init__(
-            "infer", context, inboxes=[lane.ring for lane in context.lanes], outboxes=(outbox,)
-        )
+        name = f"infer {label}".rstrip()
+        super().__init__(name, context, inboxes=[lane.ring for lane in lanes], outboxes=(outbox,))
+        self._lanes = tuple(lanes)
         self._reader = reader
         self._outbox = outbox
         self._estimator = estimator
         self._in_flight = in_flight
         self._batch_window_s = batch_window_s
-        self._timer = context.timings.stage("infer")
-        self._submit = context.timings.part("infer: submit")
-        self._wait = context.timings.part("infer: wait")
-        self._depth = context.timings.depth("infer")
+        self._timer = context.timings.stage(name)
+        self._submit = context.timings.part(f"{name}: submit")
+        self._wait = context.timings.part(f"{name}: wait")
+        self._depth = context.timings.depth(name)
         self._pending: deque[deque[_Submitted]] = deque()
 
     def work(self) -> None:
+        try:
+            self._infer()
+        except Closed:
+            raise
+        except BaseException:
+            # The run ends with it; other engines, which may be well for days, end now.
+            self._outbox.fail(f"{self.name} failed")
+            raise
+
+    def _infer(self) -> None:
         ended = False
         failure: Exception | None = None
         while not ended or self._pending:
@@ -75,7 +96,8 @@ class InferWorker(Worker):
                 except Closed:
                     ended = True
                     continue
-                except Exception as error:  # noqa: BLE001 - raised below, when what is under way has been finished
+                except Exception as error:  # noqa: BLE001
+                    # Raised below, when what is under way has been finished.
                     ended, failure = True, error
                     continue
             self._deliver_oldest()
@@ -92,7 +114,7 @@ class InferWorker(Worker):
         """Submits what is ready; waits for it only if nothing is under way. False if there is
         nothing.
         """
-        idle, lanes = not self._pending, self.context.lanes
+        idle, lanes = not self._pending, self._lanes
         found = self._reader.acquire(
             min(self._estimator.batch_size, len(lanes)),
             timeout_s=None if idle else 0,
@@ -137,4 +159,4 @@ class InferWorker(Worker):
         self._pending.popleft()
 
     def _is_awaited(self, index: int) -> bool:
-        return self.context.lanes[index].source.health.state == "running"
+        return self._lanes[index].source.health.state == "running"

@@ -4,14 +4,13 @@ sources.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stream.frame import Frame
+from stream.pipeline.outlet import Outlet
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.sampling import FrameSampler
 from stream.render.renderer import Renderer
-from stream.sinks import Lossy, Sink
 from stream.sources import Source
 
 
@@ -23,11 +22,12 @@ class Lane:
         index: Number of the source among those of the run, from 0.
         source: Where the frames come from.
         ring: Decoded frames that wait for the engine.
-        sinks: Where its results go.
+        outlets: Where its results go.
         renderer: Draws the images that its sinks want; it keeps people's colours, so each source
             has one of its own.
         sampler: Which of its frames are used.
         label: Tells its stages from those of other sources; empty where there is only one.
+        device: What computes its maps.
         frames: Written so far; counted by the thread that writes.
         people: In the frames written so far.
     """
@@ -35,17 +35,18 @@ class Lane:
     index: int
     source: Source
     ring: RingBuffer[Frame]
-    sinks: Sequence[Sink] = ()
+    outlets: tuple[Outlet, ...] = ()
     renderer: Renderer | None = None
     sampler: FrameSampler = field(default_factory=FrameSampler)
     label: str = ""
+    device: str = ""
     frames: int = 0
     people: int = 0
 
     @property
     def draws(self) -> bool:
         """Whether a sink wants the annotated image."""
-        return any(sink.needs_image for sink in self.sinks)
+        return any(outlet.needs_image for outlet in self.outlets)
 
     @property
     def draws_maps(self) -> bool:
@@ -54,8 +55,8 @@ class Lane:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Frames that each output left out rather than hold up the source."""
-        return {sink.label: sink.dropped for sink in self.sinks if isinstance(sink, Lossy)}
+        """Frames that are missing in each output: its disk, encoder or receiver was not ready."""
+        return {outlet.label: outlet.lost for outlet in self.outlets if outlet.lost}
 
     def stage(self, name: str) -> str:
         """The name of a stage that each source has one of."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from configs import ExecutionError
 from grouping import People
-from stream.estimator import Estimator, Group
+from stream.estimator import Estimator, Group, device_of
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.context import RunContext
@@ -19,6 +19,7 @@ from stream.pipeline.hand_over import Closed, HandOver
 from stream.pipeline.inference import InferWorker
 from stream.pipeline.item import GroupedItem, InferredItem
 from stream.pipeline.lane import Lane
+from stream.pipeline.outlet import Outlet
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.process import tuned_process
 from stream.pipeline.progress import Progress, progress_of
@@ -29,9 +30,15 @@ from stream.pipeline.stages import InsertedStageWorker, Stage, stage_names
 from stream.pipeline.summary import Summary, summary_of
 from stream.pipeline.timing import Timings
 from stream.pipeline.worker import Worker
-from stream.pipeline.workers import DecodeWorker, GroupWorker, RenderWorker, WriteWorker
+from stream.pipeline.workers import (
+    DecodeWorker,
+    GroupWorker,
+    RenderWorker,
+    WriteWorker,
+    run_info,
+)
 from stream.render.renderer import Renderer
-from stream.sinks import Controls, Interactive, RunInfo, Sink
+from stream.sinks import Controls, Interactive, Sink
 from stream.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -53,7 +60,8 @@ class Pipeline:
 
     Args:
         sources: Opened by the caller, who closes them; nobody else may use them meanwhile.
-        estimator: Images to maps.
+        estimator: Images to maps; several share the sources, the first of which goes to the first,
+            and each source stays with its own.
         group: Maps to people.
         sinks: For each source, what its results go to; opened, written and closed by the pipeline.
         renderers: For each source, what draws its images; needed if a sink wants them, and used
@@ -74,7 +82,7 @@ class Pipeline:
     def __init__(
         self,
         sources: Sequence[Source],
-        estimator: Estimator,
+        estimator: Estimator | Sequence[Estimator],
         group: Group,
         *,
         sinks: Sequence[Sequence[Sink]] = (),
@@ -91,7 +99,7 @@ class Pipeline:
                 )
         self.timings = timings or Timings()
         self._left_behind: list[Worker] = []
-        self._estimator = estimator
+        self._estimators = _as_sequence(estimator)[: max(1, len(sources))]
         self._group = group
         self._stages = tuple(stages)
         self._workers: list[Worker] = []
@@ -104,32 +112,43 @@ class Pipeline:
         ]
         self._waiting = _WAITING if EVERY_FRAME in policies else 1
         self._in_flight = options.in_flight or (
-            estimator.in_flight if EVERY_FRAME in policies else 1
+            max(each.in_flight for each in self._estimators) if EVERY_FRAME in policies else 1
         )
         self._batch_window_s = options.batch_window_ms * 1e-3
-        signal = threading.Condition()
+        signals = [threading.Condition() for _ in self._estimators]
         lanes = tuple(
             Lane(
                 index=index,
                 source=source,
-                ring=self._frame_ring(f"frames of {source.name}", policies[index], signal),
-                sinks=sinks[index] if sinks else (),
+                ring=self._frame_ring(
+                    f"frames of {source.name}", policies[index], signals[index % len(signals)]
+                ),
+                outlets=tuple(Outlet(sink, live=source.live) for sink in sinks[index])
+                if sinks
+                else (),
                 renderer=renderers[index] if renderers else None,
                 sampler=FrameSampler(
                     limit=options.frames, stride=options.stride, max_fps=options.max_fps
                 ),
                 label=str(index) if len(sources) > 1 else "",
+                device=device_of(self._estimators[index % len(signals)]),
             )
             for index, source in enumerate(sources)
         )
-        self._reader = RoundRobinReader([lane.ring for lane in lanes], signal)
+        self._shares = [lanes[first :: len(signals)] for first in range(len(signals))]
+        self._readers = [
+            RoundRobinReader([lane.ring for lane in share], signal)
+            for share, signal in zip(self._shares, signals, strict=True)
+        ]
         self._context = RunContext(lanes, self.timings)
         self._attach_controls()
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Runs until every source has ended, `stop` is called or something fails.
 
-        All sinks are finished in each case. Can be called once.
+        All sinks are finished in each case. A sink that fails is left out from then on; its error
+        is raised when the others have everything, and at once only where there are no others. Can
+        be called once.
 
         Args:
             on_progress: Called about ten times a second in the caller's thread.
@@ -168,7 +187,7 @@ class Pipeline:
             PoseStreamError: The first error of any stage.
         """
         inbox = self._start_people()
-        written = any(lane.sinks for lane in self._context.lanes)
+        written = any(lane.outlets for lane in self._context.lanes)
         if written:
             people, inbox = inbox, self._hand_over("written", 1, GroupedItem)
             self._start_writing(people, inbox)
@@ -241,9 +260,9 @@ class Pipeline:
                 stop=self.stop,
                 stopping=lambda: self._stop_at_s is not None,
             )
-            for sink in lane.sinks:
-                if isinstance(sink, Interactive):
-                    sink.attach(controls)
+            for outlet in lane.outlets:
+                if isinstance(outlet.sink, Interactive):
+                    outlet.sink.attach(controls)
 
     def _start_people(self) -> HandOver[GroupedItem]:
         """Makes the workers up to the people that everybody behind sees; gives where those come."""
@@ -260,13 +279,12 @@ class Pipeline:
         self, people: HandOver[GroupedItem], outbox: HandOver[GroupedItem] | None = None
     ) -> WriteWorker:
         """Makes the workers from people to sinks; frames that were written go to `outbox`."""
-        run = self._run_info()
+        runs = [run_info(self._estimator_of(lane)) for lane in self._context.lanes]
         if any(lane.draws for lane in self._context.lanes):
             annotated = self._hand_over("annotated", self._waiting, GroupedItem)
-            runtime = f"{run.model}, {run.runtime} {run.precision}"
-            self._workers.append(RenderWorker(self._context, people, annotated, runtime))
+            self._workers.append(RenderWorker(self._context, people, annotated, runs))
             people = annotated
-        writer = WriteWorker(self._context, people, run, outbox)
+        writer = WriteWorker(self._context, people, runs, outbox)
         self._workers.append(writer)
         return writer
 
@@ -275,20 +293,24 @@ class Pipeline:
         if self._used:
             raise RuntimeError("a pipeline runs once; make a new one")
         self._used = True
-        batch = min(self._estimator.batch_size, len(self._context.lanes))
+        engines = list(zip(self._estimators, self._shares, self._readers, strict=True))
+        batch = sum(min(estimator.batch_size, len(share)) for estimator, share, _ in engines)
         # room for all of a batch, so that the next one is submitted at once
-        maps = self._hand_over("maps", self._waiting * batch, InferredItem)
+        maps = self._hand_over("maps", self._waiting * batch, InferredItem, len(engines))
         self._workers += [DecodeWorker(self._context, lane) for lane in self._context.lanes]
-        self._workers.append(
+        self._workers += [
             InferWorker(
                 self._context,
-                self._reader,
+                reader,
                 maps,
-                self._estimator,
+                estimator,
+                share,
+                label=str(index) if len(engines) > 1 else "",
                 in_flight=self._in_flight,
                 batch_window_s=self._batch_window_s,
             )
-        )
+            for index, (estimator, share, reader) in enumerate(engines)
+        ]
         return maps
 
     def _frame_ring(
@@ -300,8 +322,10 @@ class Pipeline:
         count = _WAITING + 2 + self._in_flight + behind * (self._waiting + 1)
         return RingBuffer([Frame() for _ in range(count)], policy=policy, name=name, signal=signal)
 
-    def _hand_over(self, name: str, capacity: int, kind: type[Item]) -> HandOver[Item]:
-        hand_over = HandOver[Item](capacity, name)
+    def _hand_over(
+        self, name: str, capacity: int, kind: type[Item], writers: int = 1
+    ) -> HandOver[Item]:
+        hand_over = HandOver[Item](capacity, name, writers)
         self._hand_overs.append(hand_over)
         return hand_over
 
@@ -310,13 +334,8 @@ class Pipeline:
         for worker in reversed(self._workers):
             worker.start()
 
-    def _run_info(self) -> RunInfo:
-        return RunInfo(
-            model=self._estimator.model,
-            runtime=self._estimator.runtime,
-            precision=self._estimator.precision,
-            keypoint_set=self._estimator.keypoint_set,
-        )
+    def _estimator_of(self, lane: Lane) -> Estimator:
+        return self._estimators[lane.index % len(self._estimators)]
 
     def _progress(self, *, finished: bool) -> Progress:
         return progress_of(self._context.lanes, elapsed_s=self.timings.elapsed_s, finished=finished)
@@ -361,3 +380,7 @@ class Pipeline:
                 self._context.outcome.fail(
                     ExecutionError(f"{hanging[0]} did not end in time"), "pipeline"
                 )
+
+
+def _as_sequence(estimator: Estimator | Sequence[Estimator]) -> Sequence[Estimator]:
+    return estimator if isinstance(estimator, Sequence) else (estimator,)

@@ -55,13 +55,13 @@ class Lease(Generic[T]):
         ring, self._ring = self._ring, None
         if ring is None or not self._writing:
             raise RuntimeError("only a write lease that is still held can be committed")
-        return ring._commit(self.index, stamp_ns)
+        return ring._commit(self.index, stamp_ns)  # noqa: SLF001 - a lease is part of its ring
 
     def release(self) -> None:
         """Gives the slot back, unread if it was written and not committed. May be called twice."""
         ring, self._ring = self._ring, None
         if ring is not None:
-            ring._release(self.index, writing=self._writing)
+            ring._release(self.index, writing=self._writing)  # noqa: SLF001 - as above
 
     def __enter__(self) -> T:
         return self.slot
@@ -123,7 +123,6 @@ class RingBuffer(Generic[T]):
         self._clock_ns = clock_ns
         self._free = deque(range(len(self._slots)))
         self._unread: deque[tuple[int, int, int]] = deque()  # slot, sequence number, time stamp
-        self._leased = 0
         self._writing = False
         self._committed = 0
         self._drops: Counter[str] = Counter()
@@ -251,7 +250,6 @@ class RingBuffer(Generic[T]):
         if not self._unread:
             return None
         index, sequence, stamp_ns = self._unread.popleft()
-        self._leased += 1
         return Lease(
             self, index, self._slots[index], sequence=sequence, stamp_ns=stamp_ns, writing=False
         )
@@ -287,6 +285,4 @@ class RingBuffer(Generic[T]):
             self._free.append(index)
             if writing:
                 self._writing = False
-            else:
-                self._leased -= 1
             self._signal.notify_all()

@@ -20,6 +20,7 @@ class SourceSummary:
         people: People in them, counted in every frame.
         drops: Frames given up, by cause.
         health: How it fared.
+        device: What computed its maps: `cpu`, or number and name of the GPU.
         left_out: Frames that are missing in outputs of a live source, by output: its encoder or its
             receiver could not keep up.
     """
@@ -29,6 +30,7 @@ class SourceSummary:
     people: int
     drops: dict[str, int]
     health: SourceHealth
+    device: str = ""
     left_out: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -90,6 +92,11 @@ class Summary:
         return total
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """What computed, each once, in the order of the sources."""
+        return tuple(dict.fromkeys(source.device for source in self.sources if source.device))
+
+    @property
     def slowest(self) -> StageStatistics | None:
         """The stage that was at work for the largest share of the run: what to make faster."""
         return max(self.stages, key=lambda stage: stage.busy_share, default=None)
@@ -103,8 +110,13 @@ class Summary:
             f"drops: {drops or 'none'}",
             f"latency p50 {self.latency_ms.p50:.0f} ms, p95 {self.latency_ms.p95:.0f} ms",
         ]
+        parts += [f"on {' and '.join(self.devices)}"] if self.devices else []
+        decoders = dict.fromkeys(source.health.decoder for source in self.sources)
+        if any(name not in ("", "software") for name in decoders):
+            parts.append(f"decoded by {' and '.join(filter(None, decoders))}")
         troubles = {
             "reconnects": sum(source.health.reconnects for source in self.sources),
+            "restarts of a decoder": sum(source.health.decoder_restarts for source in self.sources),
             "damaged packets": sum(source.health.corrupt_packets for source in self.sources),
         }
         parts += [f"{count} {name}" for name, count in troubles.items() if count]
@@ -129,6 +141,7 @@ def summary_of(context: RunContext, *, stopped: bool) -> Summary:
                 people=lane.people,
                 drops=lane.ring.drops,
                 health=lane.source.health,
+                device=lane.device,
                 left_out=lane.left_out,
             )
             for lane in context.lanes

@@ -149,9 +149,9 @@ class StageTimer:
         self._series = Series()
         self._observer = observer
 
-    def measure(self, index: int, source: int = 0) -> Measurement:
+    def measure(self, index: int, source: int = 0) -> TimedBlock:
         """Times the block as work on that frame of that source."""
-        return Measurement(self, index, source)
+        return TimedBlock(self, index, source)
 
     @contextmanager
     def marked(self) -> Iterator[None]:
@@ -284,7 +284,7 @@ class Timings:
         return timers[name]
 
 
-class Measurement:
+class TimedBlock:
     """A block of work; `begin_ns` and `end_ns` are `time.perf_counter_ns()`."""
 
     __slots__ = ("_index", "_source", "_timer", "begin_ns", "end_ns")
@@ -300,7 +300,7 @@ class Measurement:
         """How long it took."""
         return self.end_ns - self.begin_ns
 
-    def __enter__(self) -> Measurement:
+    def __enter__(self) -> TimedBlock:
         if self._timer.ranges is not None:
             self._timer.ranges.push(self._timer.name)
         self.begin_ns = time.perf_counter_ns()

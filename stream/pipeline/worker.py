@@ -57,7 +57,7 @@ class Worker(threading.Thread, ABC):
             self.work()
         except Closed:
             pass
-        except BaseException as error:  # noqa: BLE001 - handed to the caller of the pipeline, who raises it
+        except BaseException as error:  # noqa: BLE001 - the caller of the pipeline raises it
             self.context.outcome.fail(error, self.name)
         try:
             self.finish()

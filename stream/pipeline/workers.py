@@ -10,14 +10,16 @@ import logging
 import time
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from configs import SourceError
-from stream.estimator import Group
+from stream.estimator import Estimator, Group, device_of
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import HandOver
 from stream.pipeline.item import GroupedItem, InferredItem, WorkItem
 from stream.pipeline.lane import Lane
+from stream.pipeline.outlet import Outlet, joined
 from stream.pipeline.worker import Worker
 from stream.render.renderer import Status
 from stream.sinks import RunInfo
@@ -27,6 +29,17 @@ logger = logging.getLogger(__name__)
 _FPS_FRAMES = 30  # frames over which the status line's frame rate is taken
 
 Item = TypeVar("Item", bound=WorkItem)
+
+
+def run_info(estimator: Estimator) -> RunInfo:
+    """What an estimator says of itself, for sinks."""
+    return RunInfo(
+        model=estimator.model,
+        runtime=estimator.runtime,
+        precision=estimator.precision,
+        keypoint_set=estimator.keypoint_set,
+        device=device_of(estimator),
+    )
 
 
 class DecodeWorker(Worker):
@@ -141,10 +154,10 @@ class RenderWorker(StageWorker[GroupedItem]):
         context: RunContext,
         inbox: HandOver[GroupedItem],
         outbox: HandOver[GroupedItem],
-        runtime: str,
+        runs: Sequence[RunInfo],
     ) -> None:
         super().__init__("render", context, inbox, outbox)
-        self._runtime = runtime
+        self._runtimes = [f"{run.model}, {run.runtime} {run.precision}" for run in runs]
         self._recent_ns = tuple(deque[int](maxlen=_FPS_FRAMES) for _ in context.lanes)
 
     def process(self, item: GroupedItem) -> GroupedItem:
@@ -164,30 +177,31 @@ class RenderWorker(StageWorker[GroupedItem]):
             fps=(len(recent) - 1) / span_ns * 1e9 if span_ns else 0.0,
             latency_ms=(now_ns - item.frame.capture_ns) * 1e-6,
             drops=item.lane.ring.dropped,
-            runtime=self._runtime,
+            runtime=self._runtimes[item.lane.index],
         )
 
 
 class WriteWorker(Worker):
     """Results to the sinks of their source; sinks are opened, written and closed by this thread
-    alone.
+    alone, and what goes wrong with one leaves the others alone.
     """
 
     def __init__(
         self,
         context: RunContext,
         inbox: HandOver[GroupedItem],
-        run: RunInfo,
+        runs: Sequence[RunInfo],
         outbox: HandOver[GroupedItem] | None = None,
     ) -> None:
         outboxes = () if outbox is None else (outbox,)
         super().__init__("write", context, inboxes=(inbox,), outboxes=outboxes)
         self._inbox = inbox
         self._outbox = outbox
-        self._run_info = run
+        self._runs = tuple(runs)
         self._timer = context.timings.stage("write")
         self._depth = context.timings.depth("write")
         self._opened: set[int] = set()
+        self._begun = False
 
     def work(self) -> None:
         for lane in self.context.lanes:
@@ -206,35 +220,58 @@ class WriteWorker(Worker):
                 self._outbox.put(item)
 
     def finish(self) -> None:
-        first: BaseException | None = None
+        # What ended the run early, or a source, leaves outputs incomplete: older ones stay then.
+        error = self.context.outcome.error
+        ended_well = error is None or isinstance(error, SourceError)
         for lane in self.context.lanes:
-            for sink in lane.sinks:
-                try:
-                    sink.close()
-                except BaseException as error:  # noqa: BLE001 - the others must be closed all the same
-                    first = first or error
-        if first is not None:
-            raise first
+            complete = ended_well and lane.source.health.state != "failed"
+            for outlet in lane.outlets:
+                outlet.close(complete=complete)
+        failures = [
+            outlet.failure
+            for lane in self.context.lanes
+            for outlet in lane.outlets
+            if outlet.failure is not None
+        ]
+        if failures and error not in failures:
+            raise joined(failures)
 
     def _open(self, lane: Lane) -> None:
         info = lane.source.info
         if info is None:
             raise SourceError(f"{lane.source.name!r} delivered a frame before it knew its size")
         self._opened.add(lane.index)
-        for sink in lane.sinks:
-            sink.open(info, self._run_info)
+        run = self._runs[lane.index]
+        for outlet in lane.outlets:
+            if self._begun:  # the outputs of other sources are at work already
+                outlet.open_late(info, run)
+            else:
+                outlet.open(info, run)
 
     def _write(self, item: GroupedItem) -> None:
         lane, frame, people = item.lane, item.frame, item.people
         if lane.index not in self._opened:
             self._open(lane)
+        self._begun = True
         delivery = self.context.deliver(lane, frame, people)
         with self._timer.measure(frame.index, lane.index):
-            for sink in lane.sinks:
+            for outlet in lane.outlets:
+                well = outlet.failure is None
                 # What a sink needs may have changed since the frame was rendered: it gets the
                 # annotated image or None.
-                image = frame.image if sink.needs_image and item.drawn else None
-                sink.write(
+                image = frame.image if outlet.needs_image and item.drawn else None
+                outlet.write(
                     frame, people, image, latency_ms=delivery.latency_ms, drops=delivery.drops
                 )
+                if well and outlet.gone:
+                    self._lose(lane, outlet)
         lane.count(len(people))
+
+    def _lose(self, lane: Lane, lost: Outlet) -> None:
+        """An output is gone for good. Raises its error if there is none left."""
+        left = [outlet for item in self.context.lanes for outlet in item.outlets if not outlet.gone]
+        if not left and lost.failure is not None:
+            raise lost.failure
+        logger.error("%s; the other outputs go on", lost.failure)
+        if self._outbox is None and all(outlet.gone for outlet in lane.outlets):
+            lane.source.interrupt()  # nobody takes what comes of it

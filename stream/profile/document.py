@@ -61,6 +61,7 @@ class RunFigures(TypedDict):
     model: str
     runtime: str
     precision: str
+    devices: list[str]
     input_size: str | None
     policy: str | None
     outcome: str

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from basics.statistics import Statistics
 from stream.frame import SourceInfo
+from stream.pipeline.inference import is_engine
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import StageStatistics, Timings
 from stream.profile.document import (
@@ -47,6 +48,7 @@ class RunFacts:
         model: Preset or file.
         runtime: What executed it.
         precision: In which precision.
+        devices: What computed: `cpu`, or numbers and names of GPUs.
         input_size: Size of the network's input; None where the caller does not know it.
         policy: Which frames may be dropped; None where the caller does not know it.
         sources: What is known of each, in order; None for one that was never reached.
@@ -57,6 +59,7 @@ class RunFacts:
     model: str
     runtime: str
     precision: str
+    devices: tuple[str, ...] = ()
     input_size: str | None = None
     policy: str | None = None
     sources: tuple[SourceInfo | None, ...] = ()
@@ -111,6 +114,7 @@ def _run(facts: RunFacts, summary: Summary) -> RunFigures:
         "model": facts.model,
         "runtime": facts.runtime,
         "precision": facts.precision,
+        "devices": list(facts.devices),
         "input_size": facts.input_size,
         "policy": facts.policy,
         "outcome": outcome,
@@ -163,12 +167,12 @@ def _parts(timings: Timings, recorder: Recorder, elapsed_s: float) -> list[PartF
         for part in found
         if part.time_ms.n
     ]
-    if "infer" in recorder.works:
-        rows = recorder.works["infer"].even(recorder.every)
+    for name in filter(is_engine, recorder.works):
+        rows = recorder.works[name].even(recorder.every)
         in_engine = Statistics.of((rows["end_ns"] - rows["begin_ns"]) * 1e-6)
         parts.append(
             {
-                "name": "infer: submit to result",
+                "name": f"{name}: submit to result",
                 **statistics_figures(in_engine),
                 "busy_share": None,
             }

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from types import TracebackType
 
+from basics.atomic import atomic_path, check_folder
 from configs import SinkError
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
@@ -22,6 +23,7 @@ from stream.profile.ranges import nvtx_ranges
 from stream.profile.recorder import Recorder
 from stream.profile.report.html import report
 from stream.profile.trace.chrome import write_trace
+from stream.sinks import Claim, claim_names
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +51,27 @@ class Profiler:
         Raises:
             SinkError: The folder cannot be written to.
         """
-        self._folder = None if config.profile is None else _usable_folder(config.profile)
+        self._folder = config.profile
+        if self._folder is not None:
+            _check_folder(self._folder)
         self._trace_name = "trace.json.gz" if config.trace_gzip else "trace.json"
-        self._recorder = Recorder()
-        self.timings = Timings(observer=self._recorder, ranges=nvtx_ranges())
+        self.recorder = Recorder()
+        self.timings = Timings(observer=self.recorder, ranges=nvtx_ranges())
         self.figures: ProfileDocument | None = None
         self._environment: Environment | None = None
         self._telemetry = Telemetry()
+
+    def claims(self) -> list[Claim]:
+        """Its files.
+
+        Raises:
+            SinkError: They could not be written.
+        """
+        if self._folder is None:
+            return []
+        _check_folder(self._folder)
+        names = r"profile\.json|report\.html|trace\.json(\.gz)?"
+        return [claim_names(self._folder, names, f"profile in {self._folder}")]
 
     def __enter__(self) -> Profiler:
         nvml = nvml_probe()
@@ -90,29 +106,38 @@ class Profiler:
         """The figures of the run; `stream.profile.figures` says what is in them."""
         environment = self._environment or find_environment()
         return document(
-            facts, summary, self.timings, self._recorder, self._telemetry.samples, environment
+            facts, summary, self.timings, self.recorder, self._telemetry.samples, environment
         )
 
     def write(self, figures: ProfileDocument) -> None:
-        """Writes profile.json, trace and report.html, if a folder was given. Raises SinkError."""
+        """Writes profile.json, trace and report.html, if a folder was given.
+
+        Raises:
+            SinkError: A file cannot be written.
+        """
         if self._folder is None:
             return
+        folder = self._folder
         try:
-            (self._folder / "profile.json").write_text(
-                json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-            )
-            (self._folder / "report.html").write_text(report(figures), encoding="utf-8")
-            write_trace(
-                self._folder / self._trace_name,
-                self._recorder,
-                self._telemetry.samples,
-                began_ns=self.timings.began_ns,
-                sources=[source["name"] for source in figures["sources"]],
-                details={"run": figures["run"], "environment": figures["environment"]},
-            )
+            folder.mkdir(parents=True, exist_ok=True)
+            with atomic_path(folder / "profile.json") as path:
+                path.write_text(
+                    json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+                )
+            with atomic_path(folder / "report.html") as path:
+                path.write_text(report(figures), encoding="utf-8")
+            with atomic_path(folder / self._trace_name) as path:
+                write_trace(
+                    path,
+                    self.recorder,
+                    self._telemetry.samples,
+                    began_ns=self.timings.began_ns,
+                    sources=[source["name"] for source in figures["sources"]],
+                    details={"run": figures["run"], "environment": figures["environment"]},
+                )
         except OSError as error:
             raise SinkError(
-                f"cannot write the profile to {str(self._folder)!r}: {error.strerror or error}"
+                f"cannot write the profile to {str(folder)!r}: {error.strerror or error}"
             ) from error
         if figures["kept_every"] > 1:
             logger.warning(
@@ -138,16 +163,12 @@ def benchmark_line(figures: ProfileDocument) -> str:
     )
 
 
-def _usable_folder(folder: Path) -> Path:
-    """The folder, made if need be; SinkError if nothing can be written there."""
-    probe = folder / ".profile"
+def _check_folder(folder: Path) -> None:
+    """Creates nothing. Raises SinkError if nothing could be written there."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
+        check_folder(folder)
+    except SinkError as error:
+        reason = str(error).partition(": ")[2]
         raise SinkError(
-            f"cannot write a profile to {str(folder)!r}: {error.strerror or error}; name another "
-            "folder"
+            f"cannot write a profile to {str(folder)!r}: {reason}; name another folder"
         ) from error
-    return folder

@@ -52,9 +52,9 @@ def draw_maps(image: NDArray[np.uint8], maps: Maps, kind: str) -> None:
         np.ascontiguousarray(corners[0, :, :2]), np.ascontiguousarray(placed)
     )
     size = image.shape[1], image.shape[0]
-    strength = cv2.warpAffine(strength, matrix, size, flags=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    strength = np.asarray(cv2.warpAffine(strength, matrix, size, flags=cv2.INTER_LINEAR))
     if kind == "tags":
-        value = cv2.warpAffine(value, matrix, size, flags=cv2.INTER_NEAREST)  # type: ignore[assignment]
+        value = np.asarray(cv2.warpAffine(value, matrix, size, flags=cv2.INTER_NEAREST))
         _lay_over(image, strength, value, _HUES, _STRENGTH)
     else:
         _lay_over(image, strength, strength, _HEAT, _STRENGTH)

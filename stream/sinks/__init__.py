@@ -1,20 +1,23 @@
 """Where results go: video files and streams, records, a window, a browser page."""
 
-from stream.sinks.base import Controls, Interactive, Lossy, RunInfo, Sink
+from stream.sinks.base import Abandonable, Controls, Interactive, Lossy, Resumable, RunInfo, Sink
 from stream.sinks.browser import BrowserConfig
-from stream.sinks.claims import Claim, check_claims, claim_file, claim_names
+from stream.sinks.claims import Claim, Claimant, check_claims, claim_file, claim_names
 from stream.sinks.making import make_sinks
 from stream.sinks.planning import Output, OutputConfig, plan_outputs
 from stream.sinks.video_config import VideoConfig
 
 __all__ = [
+    "Abandonable",
     "BrowserConfig",
     "Claim",
+    "Claimant",
     "Controls",
     "Interactive",
     "Lossy",
     "Output",
     "OutputConfig",
+    "Resumable",
     "RunInfo",
     "Sink",
     "VideoConfig",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.atomic import atomic_path, check_writable
+from basics.atomic import atomic_path, check_writable, reserve_path
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
@@ -19,7 +21,9 @@ from stream.sinks.claims import Claim, claim_file, claim_names
 from stream.sinks.files import check_output, sink_error
 from stream.sinks.json_lines import header
 
-# One row a frame, then one row a person.
+logger = logging.getLogger(__name__)
+
+# One row per frame, then one row per person.
 _COLUMNS: dict[str, str] = {
     "frame": "<i8",
     "time_s": "<f8",
@@ -41,24 +45,36 @@ class ArraysSink:
     int64 (-1 for people who are not known, and where nobody is tracked), and header () a JSON text.
 
     Until then the columns grow in the folder `.NAME.columns` beside it; `assemble` makes the file
-    from those of a killed run.
+    from those of a killed run. Where a run fails an older file stays, and this one lies beside it
+    as `NAME.partial.npz`.
     """
 
     needs_image = False
+    resumable = True
 
     def __init__(self, path: str) -> None:
+        self.label = path
         self._path = Path(path)
         self._files: dict[str, BinaryIO] = {}
+        self._sizes: dict[str, int] = {}  # of what is whole
         self._complete = False
 
     def claims(self) -> list[Claim]:
-        """The file, and its columns. Raises SinkError if it could not be written."""
+        """The file, and its columns.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         check_writable(self._path)
         columns = columns_folder(self._path)
         return [claim_file(self._path), claim_names(columns, ".*", str(self._path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the folder of columns. Raises SinkError if that cannot be done."""
+        """Creates the folder of columns.
+
+        Raises:
+            SinkError: The folder of columns cannot be created.
+        """
         check_output(self._path, source)
         folder = columns_folder(self._path)
         try:
@@ -66,6 +82,7 @@ class ArraysSink:
             folder.mkdir()
             (folder / "header.json").write_text(json.dumps(header(source, run)), encoding="utf-8")
             self._files = {name: (folder / name).open("wb", buffering=0) for name in _COLUMNS}
+            self._sizes = dict.fromkeys(_COLUMNS, 0)
         except OSError as error:
             raise sink_error(self._path, error) from error
 
@@ -78,7 +95,11 @@ class ArraysSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends one frame to the columns. Raises SinkError if that cannot be done."""
+        """Appends one frame to the columns, all of it or nothing.
+
+        Raises:
+            SinkError: The frame did not go into the columns.
+        """
         if not self._files:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
         rows: dict[str, Any] = {
@@ -91,30 +112,65 @@ class ArraysSink:
             "frame": frame.index,  # last: a frame counts once it is here
         }
         self._complete = False
+        sizes = dict(self._sizes)
         try:
             for name, row in rows.items():
                 content = np.ascontiguousarray(row, _COLUMNS[name]).tobytes()
                 if self._files[name].write(content) != len(content):
                     raise OSError("No space left on device")
+                sizes[name] += len(content)
         except OSError as error:
+            self._cut_off()
             raise sink_error(self._path, error) from error
+        self._sizes = sizes
         self._complete = True
 
     def close(self) -> None:
-        """Makes the file from the columns. Raises SinkError if that does not work; the columns then
-        stay.
+        """Makes the file from the columns.
+
+        Raises:
+            SinkError: The file cannot be made; the columns then stay.
         """
         if not self._give_back():
             return
         if self._complete or not self._path.exists():
             assemble(self._path)
+        elif self._sizes["frame"]:
+            self._set_aside()
         else:
-            self._remove_columns()  # an older file stays until this one is complete
+            self._remove_columns()
 
-    def discard(self) -> None:
-        """Leaves everything as it was before `open`."""
-        self._give_back()
-        self._remove_columns()
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: an older file stays, what went in lies beside
+        it, and without frames there is no file.
+        """
+        if not self._give_back():
+            return
+        if not self._sizes["frame"]:
+            self._remove_columns()
+        elif self._path.exists():
+            self._set_aside()
+        else:
+            assemble(self._path)
+
+    def _set_aside(self) -> None:
+        try:
+            place = reserve_path(self._path.with_stem(f"{self._path.stem}.partial"))
+        except OSError as error:
+            raise sink_error(self._path, error) from error
+        assemble(self._path, place)
+        logger.warning(
+            "%r is the older file still: the new one is incomplete, and lies in %r",
+            str(self._path),
+            str(place),
+        )
+
+    def _cut_off(self) -> None:
+        """Takes out what only went in half, so that a next frame is joined to what is whole."""
+        for name, file in self._files.items():
+            with suppress(OSError):
+                file.truncate(self._sizes[name])
+                file.seek(self._sizes[name])
 
     def _give_back(self) -> bool:
         """Closes the columns; whether there were any."""
@@ -132,9 +188,15 @@ def columns_folder(path: Path) -> Path:
     return path.with_name(f".{path.name}.columns")
 
 
-def assemble(path: Path) -> None:
-    """Makes `path` from its columns, as far as they are whole, and removes them. Raises SinkError
-    if that does not work.
+def assemble(path: Path, place: Path | None = None) -> None:
+    """Makes `path` from its columns, as far as they are whole, and removes them.
+
+    Args:
+        path: What the columns are called after.
+        place: Where the file is made; `path` itself by default.
+
+    Raises:
+        SinkError: There are no columns that can be read, or the file cannot be written.
     """
     folder = columns_folder(path)
     try:
@@ -150,7 +212,7 @@ def assemble(path: Path) -> None:
             columns[name] = columns[name][:people]
         for name in ("frame", "time_s", "latency_ms", "people"):
             columns[name] = columns[name][:frames]
-        with atomic_path(path) as part, part.open("wb") as file:
+        with atomic_path(place or path) as part, part.open("wb") as file:
             np.savez(file, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]
     except OSError as error:
         raise sink_error(path, error) from error

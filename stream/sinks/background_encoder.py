@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from fractions import Fraction
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -21,23 +21,24 @@ _SLOTS = 4
 class Output(Protocol):
     """What the frames are encoded into; used by the encoder's thread alone."""
 
-    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
+    def encode(self, image: NDArray[np.uint8], pts: int) -> None:
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on.
+
+        Raises:
+            SinkError: An earlier image could not be written.
         """
 
-    def close(self, *, all_audio: bool) -> bool:
+    def close(self, *, all_audio: bool, complete: bool) -> bool:
         """Finishes it, with the audio until its last frame or all that is left; whether there was
-        a frame.
+        a frame. An output that is not `complete` replaces no older one.
         """
 
 
 class _Filled(NamedTuple):
-    """A slot with a frame in it: its time stamp, its origin and its number in the source."""
+    """A slot with a frame in it: its time stamp and its number in the source."""
 
     slot: int
     pts: int
-    origin_s: Fraction
     number: int
 
 
@@ -77,6 +78,7 @@ class BackgroundEncoder:
         self._waits = waits
         self._frame_count = frame_count
         self._encoded = 0
+        self._complete = True
         width, height = size
         self._slots = [np.empty((height, width, 3), np.uint8) for _ in range(_SLOTS)]
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -86,7 +88,7 @@ class BackgroundEncoder:
         self._thread = threading.Thread(target=self._run, name=f"encode {label}", daemon=True)
         self._thread.start()
 
-    def put(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction, index: int) -> None:
+    def put(self, image: NDArray[np.uint8], pts: int, *, index: int) -> None:
         """Takes a copy of `image` (H, W, 3) uint8 BGR, unless the thread failed: see `error`."""
         slot = self._take_slot()
         if slot is None:
@@ -95,19 +97,26 @@ class BackgroundEncoder:
             np.copyto(self._slots[slot], image)
         else:  # the source changed its size; a video file cannot
             cv2.resize(image, self._size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
-        self._filled.put(_Filled(slot, pts, origin_s, index))
+        self._filled.put(_Filled(slot, pts, index))
 
-    def finish(self) -> None:
+    def finish(self, *, complete: bool = True) -> None:
         """Nothing more comes: what is there is encoded, and the output finished."""
+        self._complete = complete
         self._filled.put(None)
 
-    def join(self, stalled_s: float) -> bool:
-        """Waits for the end, for as long as something is encoded every `stalled_s`; whether it
-        came.
+    def join(self, stalled_s: float, moved: Callable[[], object] = lambda: None) -> bool:
+        """Waits for the end, for as long as something moves.
+
+        Args:
+            stalled_s: For how long nothing may be encoded.
+            moved: Something that changes while the output is written, beside the frames.
+
+        Returns:
+            Whether the end came.
         """
-        progress = -1
-        while self._thread.is_alive() and progress != self._encoded:
-            progress = self._encoded
+        progress: object = None
+        while self._thread.is_alive() and progress != (now := (self._encoded, moved())):
+            progress = now
             self._thread.join(stalled_s)
         return not self._thread.is_alive()
 
@@ -126,13 +135,15 @@ class BackgroundEncoder:
         try:
             try:
                 while (item := self._filled.get()) is not None:
-                    self._output.encode(self._slots[item.slot], item.pts, origin_s=item.origin_s)
+                    self._output.encode(self._slots[item.slot], item.pts)
                     self._free.put(item.slot)
                     self._encoded += 1
                     last_index = item.number
             finally:
                 to_the_end = self._frame_count is not None and last_index + 1 >= self._frame_count
-                self.wrote = self._output.close(all_audio=to_the_end)
+                self.wrote = self._output.close(
+                    all_audio=to_the_end and self._complete, complete=self._complete
+                )
         except PoseStreamError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001 - whatever ends this thread must reach the caller

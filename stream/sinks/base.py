@@ -24,12 +24,14 @@ class RunInfo:
         runtime: What executed it.
         precision: In which precision.
         keypoint_set: Joints of the people.
+        device: What computed: `cpu`, or number and name of the GPU; empty where nobody said.
     """
 
     model: str
     runtime: str
     precision: str
     keypoint_set: KeypointSet
+    device: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,8 @@ class Sink(Protocol):
             drops: Frames that the source has lost so far.
 
         Raises:
-            SinkError: The output can no longer be written (full disk, closed connection).
+            SinkError: The output can no longer be written (full disk, closed connection). It is
+                closed then, and the run goes on without it, unless it is `Resumable`.
         """
 
     def close(self) -> None:
@@ -116,11 +119,41 @@ class Interactive(Protocol):
 
 @runtime_checkable
 class Lossy(Protocol):
-    """A sink that leaves frames of a live source out rather than hold it up. label: its target,
-    without credentials.
+    """A sink that leaves frames of a live source out rather than hold it up.
+
+    Attributes:
+        label: Its target, without credentials.
+        dropped: Frames that it left out so far.
     """
 
     @property
     def label(self) -> str: ...
     @property
     def dropped(self) -> int: ...
+
+
+@runtime_checkable
+class Abandonable(Protocol):
+    """A sink whose output takes the place of an older one when it is complete."""
+
+    def abandon(self) -> None:
+        """Takes the place of `close` where the run failed, so that the output is incomplete: an
+        older one stays, what is worth keeping lies beside it, and what is not goes.
+
+        Raises:
+            SinkError: The output could not be finished.
+        """
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A sink whose `write` may be called again after it failed: it goes on behind what is whole.
+
+    That is done for live sources, whose disk may have room again later.
+
+    Attributes:
+        resumable: Whether that makes sense now.
+    """
+
+    @property
+    def resumable(self) -> bool: ...

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import av
 
 from configs.errors import ConfigError, SinkError
-from stream.sinks.base import Sink
+from keypoint_datasets.images import is_image
 from stream.sinks.containers import FORMATS, MARK
 
 _CASE_SENSITIVE = os.name == "posix" and os.uname().sysname != "Darwin"
@@ -29,15 +29,19 @@ class Claim:
         folder: Where they are; it need not exist yet.
         names: What their names match.
         name: The only name that they have; None where there are many.
+        replaces: Whether files that are there are replaced; if not, free names are taken.
     """
 
     output: str
     folder: Path
     names: re.Pattern[str]
     name: str | None = None
+    replaces: bool = True
 
     def existing(self) -> Iterator[Path]:
         """Those that are there now, devices and pipes left out."""
+        if not self.replaces:
+            return
         if self.name is not None:
             if _is_regular(self.folder / self.name):
                 yield self.folder / self.name
@@ -53,7 +57,11 @@ class Claim:
     def covers(self, path: Path) -> bool:
         """Whether the path is one of them, there or not."""
         path = _resolved(path)
-        return path.parent == self.folder and self.names.fullmatch(_key(path.name)) is not None
+        return (
+            self.replaces
+            and path.parent == self.folder
+            and self.names.fullmatch(_key(path.name)) is not None
+        )
 
 
 @runtime_checkable
@@ -68,6 +76,7 @@ class Claimant(Protocol):
         """
 
 
+_TS_HEAD_BYTES = 4096  # the service description is in the first packets
 _LOOK_S = 5.0  # a file on a share that is gone answers nothing
 
 
@@ -91,29 +100,34 @@ def claim_file(path: Path, output: str | None = None) -> Claim:
     return Claim(output or str(path), real.parent, names, real.name)
 
 
-def claim_names(folder: Path, names: str, output: str | None = None) -> Claim:
+def claim_names(
+    folder: Path, names: str, output: str | None = None, *, replaces: bool = True
+) -> Claim:
     """The files in `folder` whose names match the pattern `names`."""
-    return Claim(output or str(folder), _resolved(folder), re.compile(_key(names)))
+    pattern = re.compile(_key(names))
+    return Claim(output or str(folder), _resolved(folder), pattern, replaces=replaces)
 
 
 def check_claims(
     sources: Sequence[Reader],
-    sinks: Sequence[Sink],
+    sinks: Sequence[object],
     *,
     used: Sequence[Path] = (),
+    doubtful: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
     """Refuses outputs that would write what a source reads, what another output writes, or videos
-    that somebody else made.
+    and images of somebody else's that nobody named as an output beyond doubt.
 
     A file that a source merely found in a folder, and that this program wrote, is left out of the
     source instead.
 
     Args:
         sources: What is read.
-        sinks: What is written.
+        sinks: What is written: whatever has `claims`.
         used: Other files that the run needs, such as weights.
-        overwrite: Whether videos that somebody else made may be replaced.
+        doubtful: Names among the outputs that may have been meant otherwise.
+        overwrite: Whether everything may be replaced that is not read.
 
     Raises:
         ConfigError: Two outputs would write one file, or a video would be lost.
@@ -126,17 +140,18 @@ def check_claims(
         for claim in sink.claims()
     ]
     for (one, first), (other, second) in combinations(claims, 2):
-        if one != other and _overlap(first, second):
+        if one != other and (first.replaces or second.replaces) and _overlap(first, second):
             raise ConfigError(
                 f"output {first.output!r} is named twice"
                 if first.output == second.output
                 else f"outputs {first.output!r} and {second.output!r} would write one file: it is "
                 "named twice"
             )
+    guessed = {Path(name) for name in doubtful}
     for _, claim in claims:
         _check_sources(claim, sources)
         _check_used(claim, used)
-        if not overwrite:
+        if not overwrite and (claim.name is None or Path(claim.output) in guessed):
             _check_strangers(claim)
 
 
@@ -167,13 +182,30 @@ def _check_used(claim: Claim, used: Sequence[Path]) -> None:
 
 
 def _check_strangers(claim: Claim) -> None:
-    """Raises ConfigError for a video that was not written by this program."""
+    """Raises ConfigError for a video or an image that was not written by this program."""
     for path in claim.existing():
-        if path.suffix.lower() in FORMATS and _is_video(path) and not is_own_video(path):
-            raise ConfigError(
-                f"{str(path)!r} is a video that this program did not write: if it is a source, "
-                "name it before -o; to replace it, add --overwrite"
-            )
+        if is_image(str(path)):
+            what = "an image"
+        elif (_is_video(path) and not is_own_video(path)) or _is_segment_of_others(path):
+            what = "a video that this program did not write"
+        else:
+            continue
+        raise ConfigError(
+            f"{str(path)!r} is {what}: if it is a source, name it before -o; to replace it, give "
+            "it an -o of its own, or add --overwrite"
+        )
+
+
+def _is_segment_of_others(path: Path) -> bool:
+    """Whether it is a piece of a playlist that this program did not write."""
+    if path.suffix.lower() != ".ts":
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_TS_HEAD_BYTES)
+    except OSError:
+        return False
+    return bool(head) and MARK.encode() not in head
 
 
 def is_own_video(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ from keypoint_datasets.results import to_results
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.claims import Claim, claim_file
-from stream.sinks.files import check_output, sink_error
+from stream.sinks.files import check_output, end_successor, sink_error
 from stream.sinks.json_lines import known_ids, to_json
 
 _END = b"\n]\n"
@@ -30,22 +31,33 @@ class CocoResultsSink:
     """
 
     needs_image = False
+    resumable = True
 
     def __init__(self, path: str) -> None:
+        self.label = path
         self._path = Path(path)
         self._file: BinaryIO | None = None
         self._successor: Successor | None = None
         self._end = 0
         self._first = True
+        self._frames = 0
         self._complete = False
 
     def claims(self) -> list[Claim]:
-        """The file. Raises SinkError if it could not be written."""
+        """The file.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         check_writable(self._path)
         return [claim_file(self._path)]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file with an empty array. Raises SinkError if that cannot be done."""
+        """Creates the file with an empty array.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         check_output(self._path, source)
         try:
             self._successor = Successor(self._path)
@@ -64,8 +76,10 @@ class CocoResultsSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the people of one frame. Raises SinkError if they did not go in; the array then
-        ends before them.
+        """Appends the people of one frame.
+
+        Raises:
+            SinkError: The people did not go in; the array then ends before them.
         """
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
@@ -76,6 +90,7 @@ class CocoResultsSink:
         lines = ",\n".join(map(to_json, results)).encode()
         if not lines:
             self._complete = True
+            self._frames += 1
             return
         self._complete = False
         addition = (b"\n" if self._first else b",\n") + lines
@@ -85,32 +100,35 @@ class CocoResultsSink:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
-            self._file.write(_END)  # fits: these bytes were there a moment ago
+            with suppress(OSError):
+                self._file.truncate(self._end)
+                self._file.seek(self._end)
+                self._file.write(_END)  # fits: these bytes were there a moment ago
             raise sink_error(self._path, error) from error
         self._end += len(addition)
         self._first = False
         self._complete = True
+        self._frames += 1
 
     def close(self) -> None:
-        """Finishes the file; a second call does nothing."""
-        file, self._file = self._file, None
-        if file is None or self._successor is None:
-            return
-        file.close()
-        try:
-            if self._complete:
-                self._successor.commit()
-            else:
-                self._successor.keep_older()
-        except OSError as error:
-            raise sink_error(self._path, error) from error
+        """Finishes the file; a second call does nothing.
 
-    def discard(self) -> None:
-        """Leaves everything as it was before `open`."""
+        Raises:
+            SinkError: The file cannot take the place of an older one.
+        """
+        self._end_file(complete=self._complete, empty_too=True)
+
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: an older file stays, what went in lies beside
+        it, and a file without frames goes.
+        """
+        self._end_file(complete=False, empty_too=False)
+
+    def _end_file(self, *, complete: bool, empty_too: bool) -> None:
         file, self._file = self._file, None
+        successor, self._successor = self._successor, None
         if file is not None:
             file.close()
-        if self._successor is not None:
-            self._successor.discard()
+        if successor is not None:
+            name, frames = str(self._path), self._frames
+            end_successor(successor, name, complete=complete, frames=frames, empty_too=empty_too)

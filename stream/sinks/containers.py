@@ -4,6 +4,7 @@ to the front.
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,18 @@ _HLS_LIVE_SEGMENTS = 8
 
 
 def open_container(
-    target: str, container_format: str, time_base: Fraction, *, live: bool = False
+    target: str,
+    container_format: str,
+    time_base: Fraction,
+    *,
+    live: bool = False,
+    appended: bool = False,
 ) -> Any:
     """A container to write to that stays readable if the process is killed at any moment.
 
     MP4 is written in fragments of a second (`delay_moov`, so that the start offset and B-frames
     keep exact time stamps), Matroska in clusters of a second, HLS in segments of two seconds, of
-    which a `live` one keeps the last few.
+    which a `live` one keeps the last few, and an `appended` one goes on with those that are there.
     """
     # Where one stream ends before the other, FFmpeg's interleaver holds 10 s of packets back unless
     # told otherwise.
@@ -63,18 +69,80 @@ def open_container(
             }
         else:
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
+        if appended:
+            options["hls_flags"] += "+append_list"
+        playlist = _CheckedHls(target, options)
+        playlist.metadata["service_provider"] = MARK  # is in the head of every segment
+        return playlist
     container = av.open(target, "w", format=container_format, options=options)
     if container_format in FORMATS.values():
         container.metadata["comment"] = MARK
     return container
 
 
+class _CheckedHls:
+    """FFmpeg's HLS muxer takes no notice of a full disk; its files are opened and watched here."""
+
+    def __init__(self, target: str, options: dict[str, str]) -> None:
+        self._errors: list[OSError] = []
+        self._container = av.open(target, "w", format="hls", options=options, io_open=self._open)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def mux(self, packets: Any) -> None:
+        """As of any container.
+
+        Raises:
+            OSError: Something could not be written, now or before.
+        """
+        self._container.mux(packets)
+        self._check()
+
+    def close(self) -> None:
+        """Finishes the playlist.
+
+        Raises:
+            OSError: Something could not be written.
+        """
+        self._container.close()
+        self._check()
+
+    def _open(self, url: str, flags: int, options: dict[str, str]) -> Any:
+        # A list that is appended to is read first; 2 is FFmpeg's AVIO_FLAG_WRITE.
+        return _CheckedFile(url, "wb" if flags & 2 else "rb", self._errors)
+
+    def _check(self) -> None:
+        if self._errors:
+            raise self._errors[0]
+
+
+class _CheckedFile(io.FileIO):
+    """A file whose first failed write is remembered."""
+
+    def __init__(self, path: str, mode: str, errors: list[OSError]) -> None:
+        self._errors = errors
+        super().__init__(path.removeprefix("file:"), mode)
+
+    def write(self, content: Any) -> int:
+        try:
+            written = 0
+            while written < len(content):
+                written += super().write(memoryview(content)[written:])
+        except OSError as error:
+            self._errors.append(error)
+        return len(content)  # FFmpeg must not stumble over it: some of its muxers abort
+
+
 def move_index_to_front(path: Path, time_base: Fraction) -> None:
     """Rewrites a fragmented MP4 as a plain one with its index first, packets and time stamps
     unchanged.
 
-    The file is replaced in one step, so that it is whole at any moment. Raises OSError or
-    av.FFmpegError (a full disk, for instance); the file is then as it was.
+    The file is replaced in one step, so that it is whole at any moment.
+
+    Raises:
+        OSError: The disk is full, for instance; the file is then as it was.
+        av.FFmpegError: The file cannot be read or written; likewise.
     """
     options = {"movflags": "faststart", **_movie_timescale(time_base)}
     container_format = FORMATS[path.suffix.lower()]

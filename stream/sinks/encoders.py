@@ -34,7 +34,8 @@ def choose_encoder(codec: str, name: str) -> str:
     """Name of the FFmpeg encoder to use: `name` itself, or the first that works for `codec` where
     it is `auto`.
 
-    Raises ConfigError if it does not exist or does not work here.
+    Raises:
+        ConfigError: The encoder does not exist or does not work here.
     """
     if name != "auto":
         known = [
@@ -59,6 +60,17 @@ def choose_encoder(codec: str, name: str) -> str:
     raise ConfigError(
         f"no encoder for {codec} works here ({', '.join(refusals)}); choose video_codec h264"
     )
+
+
+def describe_encoders() -> dict[str, str]:
+    """The state of every encoder that `auto` may take, by name, in its order: `yes`, or why it
+    cannot be used here.
+    """
+    states = {}
+    for name in (name for names in _CANDIDATES.values() for name in names):
+        reason = _refusal(name)
+        states[name] = "yes" if reason is None else f"no: {reason}"
+    return states
 
 
 def encoder_options(name: str, options: VideoConfig, *, live: bool) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from basics.atomic import Successor, check_writable
@@ -15,7 +16,11 @@ from stream.sinks.claims import Claim, claim_file
 
 
 def check_output(path: Path, source: SourceInfo) -> None:
-    """Raises SinkError if `path` cannot become a file, or is the very file that is being read."""
+    """Refuses a path that nothing can be written to.
+
+    Raises:
+        SinkError: `path` cannot become a file, or is the very file that is being read.
+    """
     if path.is_dir():
         raise SinkError(
             f"cannot write {str(path)!r}: it is a folder; give the name of a file in it"
@@ -47,11 +52,27 @@ def sink_error(path: Path | str, error: OSError) -> SinkError:
     return SinkError(f"cannot write {redact_url(str(path))!r}: {reason}")
 
 
+def end_successor(
+    successor: Successor, name: str, *, complete: bool, frames: int, empty_too: bool
+) -> None:
+    """Ends a file that holds `frames`. A new one without any stays only where `empty_too` says so.
+
+    Raises:
+        SinkError: It cannot take the place of an older one.
+    """
+    worthwhile = frames > 0 or (empty_too and not successor.replaces)
+    try:
+        successor.end(complete=complete, worthwhile=worthwhile)
+    except OSError as error:
+        raise sink_error(name, error) from error
+
+
 class LineFile:
     """A text file that holds complete lines at any moment, even after SIGKILL or on a full disk.
 
-    Each call is one unbuffered `write`; what only went in half is taken out again. `-` is standard
-    output. An older file of that name stays until this one is closed with frames in it.
+    Each call is one unbuffered `write`; what only went in half is taken out again, so that a next
+    call goes on behind what is whole. `-` is standard output. An older file of that name stays
+    until this one is closed, with frames in it and none that failed last.
     """
 
     def __init__(self, path: str) -> None:
@@ -59,18 +80,25 @@ class LineFile:
         self._file: int | None = None
         self._successor: Successor | None = None
         self._length = 0
+        self._frames = 0
         self._complete = False
 
     def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
+        """The file, if it is one.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         if self._name == "-":
             return []
         check_writable(Path(self._name))
         return [claim_file(Path(self._name))]
 
     def open(self, source: SourceInfo, header: str | None = None) -> None:
-        """Creates the file, with its first line if it has one. Raises SinkError if that cannot be
-        done.
+        """Creates the file, with its first line if it has one.
+
+        Raises:
+            SinkError: The file cannot be created.
         """
         if self._name == "-":
             self._file = os.dup(sys.stdout.fileno())
@@ -85,8 +113,10 @@ class LineFile:
             self._append(header)
 
     def write_frame(self, lines: str) -> None:
-        """Appends the lines of a frame, which may be none. Raises SinkError if they did not go in
-        completely.
+        """Appends the lines of a frame, which may be none.
+
+        Raises:
+            SinkError: The lines did not go in completely.
         """
         if self._file is None:
             raise SinkError(f"cannot write {self._name!r}: it is not open")
@@ -94,27 +124,34 @@ class LineFile:
         if lines:
             self._append(lines)
         self._complete = True
+        self._frames += 1
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a call after one that failed may go well: who reads a pipe does not come back."""
+        return self._name != "-"
 
     def close(self) -> None:
-        """Finishes the file; a second call does nothing. Raises SinkError if it cannot take the
-        place of an older one.
-        """
-        if self._file is None:
-            return
-        self._give_back()
-        if self._successor is not None and self._complete:
-            try:
-                self._successor.commit()
-            except OSError as error:
-                raise sink_error(self._name, error) from error
-        elif self._successor is not None:
-            self._successor.keep_older()
+        """Finishes the file; a second call does nothing.
 
-    def discard(self) -> None:
-        """Leaves everything as it was before `open`."""
+        Raises:
+            SinkError: The file cannot take the place of an older one.
+        """
+        self._end(complete=self._complete, empty_too=True)
+
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: an older file stays, what went in lies beside
+        it, and a file without frames goes.
+        """
+        self._end(complete=False, empty_too=False)
+
+    def _end(self, *, complete: bool, empty_too: bool) -> None:
         self._give_back()
-        if self._successor is not None:
-            self._successor.discard()
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            end_successor(
+                successor, self._name, complete=complete, frames=self._frames, empty_too=empty_too
+            )
 
     def _append(self, lines: str) -> None:
         assert self._file is not None
@@ -125,7 +162,9 @@ class LineFile:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             if self._successor is not None and len(rest) < total:
-                os.ftruncate(self._file, self._length)
+                with suppress(OSError):  # a device has no length
+                    os.ftruncate(self._file, self._length)
+                    os.lseek(self._file, self._length, os.SEEK_SET)
             raise sink_error(self._name, error) from error
         self._length += total
 
@@ -133,3 +172,42 @@ class LineFile:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+
+class LineFileSink:
+    """What sinks that write a text file have in common.
+
+    Args:
+        path: The file; `-` is standard output.
+    """
+
+    needs_image = False
+
+    def __init__(self, path: str) -> None:
+        self.label = path
+        self._file = LineFile(path)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a write that failed may be tried again with the next frame."""
+        return self._file.resumable
+
+    def claims(self) -> list[Claim]:
+        """The file, if it is one.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
+        return self._file.claims()
+
+    def close(self) -> None:
+        """Finishes the file; a second call does nothing.
+
+        Raises:
+            SinkError: The file cannot take the place of an older one.
+        """
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: an older file stays."""
+        self._file.abandon()

@@ -1,4 +1,4 @@
-"""JSON Lines: a header object, then one object a frame; `stream/schema/records.schema.json`
+"""JSON Lines: a header object, then one object per frame; `stream/schema/records.schema.json`
 describes both.
 """
 
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
-from stream.sinks.claims import Claim
-from stream.sinks.files import LineFile
+from stream.sinks.files import LineFileSink
 
 SCHEMA = "higherhrnet-stream/records/2"
 
@@ -24,22 +23,17 @@ _PIXEL_DECIMALS = 2
 _SCORE_DECIMALS = 4
 
 
-class JsonLinesSink:
+class JsonLinesSink(LineFileSink):
     """Writes people to `path` as JSON Lines; `-` is standard output. Every line is complete as soon
     as it is there.
     """
 
-    needs_image = False
-
-    def __init__(self, path: str) -> None:
-        self._file = LineFile(path)
-
-    def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
-        return self._file.claims()
-
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file and writes the header. Raises SinkError if that cannot be done."""
+        """Creates the file and writes the header.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._file.open(source, to_json(header(source, run)))
 
     def write(
@@ -51,18 +45,14 @@ class JsonLinesSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the object of one frame. Raises SinkError if it did not go in completely."""
+        """Appends the object of one frame.
+
+        Raises:
+            SinkError: The line did not go in completely.
+        """
         self._file.write_frame(
             to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
         )
-
-    def close(self) -> None:
-        """Finishes the file; a second call does nothing."""
-        self._file.close()
-
-    def discard(self) -> None:
-        """Leaves everything as it was before `open`."""
-        self._file.discard()
 
 
 def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
@@ -72,6 +62,7 @@ def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
         "model": run.model,
         "runtime": run.runtime,
         "precision": run.precision,
+        "device": run.device,
         "keypoint_set": run.keypoint_set.name,
         "keypoint_names": list(run.keypoint_set.names),
         "source": source.name,

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
-from stream.sinks.claims import Claim
-from stream.sinks.files import LineFile
+from stream.sinks.files import LineFileSink
 from stream.sinks.json_lines import clean_keypoints, clean_scores
 
 # What a box around joints lacks of a box around a body, as shares of its width (to each side) and
@@ -17,26 +16,17 @@ from stream.sinks.json_lines import clean_keypoints, clean_scores
 _SIDE, _UP, _DOWN = 0.35, 0.12, 0.08
 
 
-class MotSink:
+class MotSink(LineFileSink):
     """Writes `frame, id, left, top, width, height, score, -1, -1, -1` for everybody with an
     identity; frames count from 1, boxes are around bodies.
     """
 
-    needs_image = False
-
-    def __init__(self, path: str) -> None:
-        self._file = LineFile(path)
-
-    def claims(self) -> list[Claim]:
-        """The file. Raises SinkError if it could not be written."""
-        return self._file.claims()
-
-    def discard(self) -> None:
-        """Leaves everything as it was before `open`."""
-        self._file.discard()
-
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file. Raises SinkError if that cannot be done."""
+        """Creates the file.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._file.open(source)
 
     def write(
@@ -48,10 +38,12 @@ class MotSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the people of one frame, all or none. Raises SinkError if they did not go in."""
-        if people.ids is None:
-            return
-        known = people.only(people.ids >= 0)
+        """Appends the people of one frame, all or none.
+
+        Raises:
+            SinkError: The rows did not go in.
+        """
+        known = people.only(np.zeros(len(people), bool) if people.ids is None else people.ids >= 0)
         rows = zip(
             [] if known.ids is None else known.ids.tolist(),
             body_boxes(known).tolist(),
@@ -63,12 +55,7 @@ class MotSink:
             "-1,-1,-1"
             for identity, (left, top, width, height), score in rows
         ]
-        if lines:
-            self._file.write_frame("\n".join(lines))
-
-    def close(self) -> None:
-        """Closes the file; a second call does nothing."""
-        self._file.close()
+        self._file.write_frame("\n".join(lines))
 
 
 def body_boxes(people: People) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
-"""OpenPose JSON: a file a frame, for the tools that were written for OpenPose's `--write_json`."""
+"""OpenPose JSON: a file per frame, for tools that were written for OpenPose's `--write_json`."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +36,39 @@ class OpenPoseSink:
     """Writes `NAME_000000000012_keypoints.json` into a folder for every frame, empty ones too; NAME
     is that of the source.
 
-    Each file appears complete or not at all.
+    Each file appears complete or not at all; those of an older run are replaced one by one.
     """
 
     needs_image = False
+    resumable = True
 
     def __init__(self, folder: str) -> None:
+        self.label = folder
         self._folder = Path(folder)
         self._name = ""
         self._columns = np.empty(0, np.int64)
         self._shoulders: tuple[int, int] | None = None
+        self._made: list[Path] = []
 
     def claims(self) -> list[Claim]:
-        """A file for every frame. Raises SinkError if the folder could not be made or written."""
+        """A file for every frame.
+
+        Raises:
+            SinkError: The folder could not be made or written.
+        """
         check_folder(self._folder)
         return [claim_names(self._folder, r".*_\d{12}_keypoints\.json")]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the folder. Raises SinkError if that cannot be done."""
+        """Creates the folder.
+
+        Raises:
+            SinkError: The folder cannot be created.
+        """
+        missing = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._made = missing
             probe = self._folder / ".writable"
             probe.touch()
             probe.unlink()
@@ -72,7 +86,11 @@ class OpenPoseSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Writes the file of one frame. Raises SinkError if it could not be written."""
+        """Writes the file of one frame.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         if not self._name:
             raise SinkError(f"cannot write into {redact_url(str(self._folder))!r}: it is not open")
         path = self._folder / f"{self._name}_{frame.index:012d}_keypoints.json"
@@ -85,6 +103,13 @@ class OpenPoseSink:
     def close(self) -> None:
         """Nothing is held open."""
         self._name = ""
+
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: folders that were made for nothing go."""
+        self.close()
+        with suppress(OSError):  # there are files in it
+            for folder in self._made:
+                folder.rmdir()
 
     def _record(self, people: People) -> dict[str, Any]:
         flat = as_coco_18(clean_keypoints(people), self._columns, self._shoulders).reshape(

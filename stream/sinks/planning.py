@@ -20,15 +20,23 @@ one from the source's label."""
 class OutputConfig:
     """What outputs may do to files that are there.
 
+    An output that was named is replaced when its successor is complete, unless a source of the run
+    reads it. Where it is not certain that a file was meant, images, and videos that this program
+    did not write, stay: files of patterns (segments, playlists), and names in `doubtful`.
+
     Attributes:
-        overwrite: Whether videos that this program did not write may be replaced.
+        overwrite: Whether those are replaced as well.
+        doubtful: Outputs whose names are guesses, or may have been meant as sources.
     """
 
     TITLE: ClassVar[str] = "outputs"
 
     overwrite: bool = option(
-        False, help="let outputs replace videos that were not written by this program"
+        False,
+        help="replace images, and videos of others, also where it is not certain that outputs were "
+        "meant: later words behind one -o, segments, names that were not given",
     )
+    doubtful: tuple[str, ...] = ()
 
 
 _SHARED = ("window:",)  # each source has a window of its own under the same name

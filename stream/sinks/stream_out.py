@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from configs.errors import SinkError
 from stream.backoff import backoff_s
+from stream.sinks.audio import AudioReader
 from stream.sinks.video_file import VideoFile, VideoFormat
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,10 @@ class StreamOut:
         lost: Frames that came while there was no receiver.
     """
 
-    def __init__(self, target: str, video: VideoFormat, *, audio_path: str | None) -> None:
+    def __init__(self, target: str, video: VideoFormat, audio: AudioReader) -> None:
         self._target = target
         self._video = video
-        self._audio_path = audio_path
+        self._audio = audio
         self._file: VideoFile | None = None
         self._started = 0
         self._reached = False
@@ -41,9 +42,11 @@ class StreamOut:
         self._try_again_s = 0.0
         self.lost = 0
 
-    def encode(self, image: NDArray[np.uint8], pts: int, *, origin_s: Fraction) -> None:
-        """Adds an image (H, W, 3) uint8 BGR; `origin_s` is what its source's clock was ahead of
-        `pts`. Raises SinkError.
+    def encode(self, image: NDArray[np.uint8], pts: int) -> None:
+        """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on.
+
+        Raises:
+            SinkError: The receiver cannot be reached, or the stream of a file is lost.
         """
         if self._file is None and time.monotonic() < self._try_again_s:
             self.lost += 1
@@ -51,9 +54,9 @@ class StreamOut:
         try:
             if self._file is None:
                 self._started = pts  # a receiver that joins late would wait for the time before
-                start_s = origin_s + pts * self._video.time_base
+                begin_s = Fraction(pts * self._video.time_base)
                 self._file = VideoFile(
-                    self._target, self._video, audio_path=self._audio_path, origin_s=start_s
+                    self._target, self._video, audio=self._audio, begin_s=begin_s
                 )
             self._file.encode(image, pts - self._started)
             self._unsure += 1
@@ -62,9 +65,11 @@ class StreamOut:
         except SinkError as error:
             self._lose(error)
 
-    def close(self, *, all_audio: bool) -> bool:
-        """Ends the stream; tells whether there was one. Raises SinkError if the receiver did not
-        get all of it.
+    def close(self, *, all_audio: bool, complete: bool = True) -> bool:
+        """Ends the stream, complete or not; tells whether there was one.
+
+        Raises:
+            SinkError: The receiver did not get all of it.
         """
         file = self._file
         if file is not None:
@@ -75,9 +80,9 @@ class StreamOut:
                     raise
                 self.lost += self._unsure
             finally:
-                self._file = (
-                    None  # not before: `kill` has to find it while it waits for the receiver
-                )
+                # not before: `kill` has to find it while it waits for the receiver
+                self._file = None
+        self._audio.close()
         return True
 
     def kill(self) -> None:

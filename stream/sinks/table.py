@@ -9,31 +9,27 @@ from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
-from stream.sinks.claims import Claim
-from stream.sinks.files import LineFile
+from stream.sinks.files import LineFileSink
 from stream.sinks.json_lines import clean_keypoints, known_ids
 
 COLUMNS = ("frame", "time_s", "person", "id", "joint", "x", "y", "score")
 
 
-class TableSink:
+class TableSink(LineFileSink):
     """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0; `id` is who
     it is from frame to frame, empty for people who are not known (yet).
     """
 
-    needs_image = False
-
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._file = LineFile(path)
+        super().__init__(path)
         self._names: tuple[str, ...] = ()
 
-    def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
-        return self._file.claims()
-
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the file and writes the column names. Raises SinkError if that cannot be done."""
+        """Creates the file and writes the column names.
+
+        Raises:
+            SinkError: The file cannot be created.
+        """
         self._names = run.keypoint_set.names
         self._file.open(source, ",".join(COLUMNS))
 
@@ -46,9 +42,13 @@ class TableSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Appends the rows of one frame, all or none. Raises SinkError if they did not go in."""
+        """Appends the rows of one frame, all or none.
+
+        Raises:
+            SinkError: The rows did not go in.
+        """
         if not self._names:
-            raise SinkError(f"cannot write {self._path!r}: it is not open")
+            raise SinkError(f"cannot write {self.label!r}: it is not open")
         keypoints = clean_keypoints(people)
         persons, joints = np.nonzero(keypoints[..., 2] > 0)
         ids = ["" if identity is None else identity for identity in known_ids(people) or []]
@@ -61,11 +61,3 @@ class TableSink:
             )
         ]
         self._file.write_frame("\n".join(rows))
-
-    def close(self) -> None:
-        """Finishes the file; a second call does nothing."""
-        self._file.close()
-
-    def discard(self) -> None:
-        """Leaves everything as it was before `open`."""
-        self._file.discard()

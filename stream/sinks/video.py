@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import re
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -15,6 +17,7 @@ from basics.atomic import check_folder, check_writable
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
+from stream.sinks.audio import AudioReader
 from stream.sinks.background_encoder import BackgroundEncoder
 from stream.sinks.base import RunInfo
 from stream.sinks.claims import Claim, claim_file, claim_names
@@ -23,7 +26,7 @@ from stream.sinks.encoders import choose_encoder
 from stream.sinks.files import check_output, shown_target, sink_error
 from stream.sinks.segments import VideoSeries
 from stream.sinks.stream_out import StreamOut
-from stream.sinks.timeline import Timeline
+from stream.sinks.timeline import OutputClock
 from stream.sinks.video_config import VideoConfig
 from stream.sinks.video_file import VideoFormat
 
@@ -37,9 +40,10 @@ _STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 0.7
 class _Opened(NamedTuple):
     """What there is while a video output is open."""
 
+    source: SourceInfo
     encoder: BackgroundEncoder
     output: VideoSeries | StreamOut
-    timeline: Timeline
+    clock: OutputClock
 
 
 class VideoSink:
@@ -47,6 +51,7 @@ class VideoSink:
 
     Images are copied; a thread converts, encodes and writes them. Where it cannot keep up, `write`
     waits for a file and leaves the frame out for a live source, where waiting would only add delay.
+    A file of a live source that could not be written is gone on with in a next one.
 
     Args:
         target: A path, or the address of a stream.
@@ -72,7 +77,7 @@ class VideoSink:
         of a stream those that came while its receiver was away.
         """
         opened = self._opened
-        return self._dropped if opened is None else _dropped(opened)
+        return self._dropped + (0 if opened is None else _dropped(opened))
 
     @property
     def label(self) -> str:
@@ -82,7 +87,9 @@ class VideoSink:
     def claims(self) -> list[Claim]:
         """The file, its segments, or those of a playlist; none where it is sent somewhere.
 
-        Raises SinkError if it could not be written, and ConfigError if there is no such encoder.
+        Raises:
+            SinkError: The file could not be written.
+            ConfigError: There is no such encoder.
         """
         choose_encoder(self._options.video_codec, self._options.video_encoder)
         path = Path(self._target)
@@ -98,10 +105,22 @@ class VideoSink:
         return [claim_names(path.parent, names, str(path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the output and starts the encoder. Raises SinkError or ConfigError if either is
-        not possible.
+        """Creates the output and starts the encoder.
+
+        Raises:
+            SinkError: The output cannot be created.
+            ConfigError: The encoder cannot be started.
         """
         self._check_target(source)
+        choose_encoder(self._options.video_codec, self._options.video_encoder)
+        if source.silent_because is not None:
+            logger.warning(
+                "the sound of %r is not in %r: %s", source.name, self.label, source.silent_because
+            )
+        self._opened = self._start(source)
+
+    def _start(self, source: SourceInfo, follows: VideoSeries | None = None) -> _Opened:
+        """Begins a file or a stream, behind one that failed if there is one."""
         video = VideoFormat(
             container=self._container or FORMATS[Path(self._target).suffix.lower()],
             size=(source.width, source.height),
@@ -110,9 +129,12 @@ class VideoSink:
             options=self._options,
             live=source.live,
         )
-        choose_encoder(self._options.video_codec, self._options.video_encoder)
-        kind = StreamOut if video.container in RELAYED else VideoSeries
-        output = kind(self._target, video, audio_path=source.audio_path)
+        audio = AudioReader(source.audio_path, origin_s=source.audio_origin_s)
+        output: StreamOut | VideoSeries
+        if video.container in RELAYED:
+            output = StreamOut(self._target, video, audio)
+        else:
+            output = VideoSeries(self._target, video, audio, follows)
         encoder = BackgroundEncoder(
             output,
             label=self.label,
@@ -120,7 +142,13 @@ class VideoSink:
             waits=not video.live,
             frame_count=source.frame_count,
         )
-        self._opened = _Opened(encoder, output, Timeline(source.time_base))
+        return _Opened(source, encoder, output, OutputClock(source.time_base))
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a write that failed may be tried again with the next frame: into a next file."""
+        opened = self._opened
+        return opened is not None and opened.source.live and isinstance(opened.output, VideoSeries)
 
     def write(
         self,
@@ -131,38 +159,60 @@ class VideoSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Takes a copy of `image`. Raises SinkError if an earlier one could not be written."""
+        """Takes a copy of `image`.
+
+        Raises:
+            SinkError: An earlier image could not be written.
+        """
         if self._opened is None:
             raise SinkError(f"cannot write {self.label!r}: it is not open")
-        encoder, timeline = self._opened.encoder, self._opened.timeline
+        if self._told and self.resumable:
+            self._resume(self._opened)
+        encoder = self._opened.encoder
         if image is None:
             raise SinkError(
                 f"cannot write {self.label!r}: a video needs images, and the pipeline drew none"
             )
         if encoder.error is None:
-            pts = timeline.stamp(frame)
-            encoder.put(image, pts, origin_s=timeline.origin_s, index=frame.index)
+            encoder.put(image, self._opened.clock.stamp(frame.time_s), index=frame.index)
         if encoder.error is not None:
             self._told = True
             raise encoder.error
 
     def close(self) -> None:
-        """Waits until everything is encoded and the file is finished. Raises SinkError if that did
-        not work.
+        """Waits until everything is encoded and the file is finished.
+
+        Raises:
+            SinkError: The file could not be finished.
         """
+        self._finish(complete=True)
+
+    def abandon(self) -> None:
+        """Instead of `close`, where the run failed: an older file stays, and what was encoded lies
+        beside it.
+
+        Raises:
+            SinkError: The file could not be finished.
+        """
+        self._finish(complete=False)
+
+    def _finish(self, *, complete: bool) -> None:
         opened = self._opened
         if opened is None:
             return
-        self._dropped, self._opened = _dropped(opened), None
+        self._opened, before = None, self._dropped
+        self._dropped = before + _dropped(opened)
         encoder, output = opened.encoder, opened.output
-        encoder.finish()
+        encoder.finish(complete=complete)
         stalled_s = _STALLED_STREAM_S if isinstance(output, StreamOut) else _STALLED_FILE_S
-        ended = encoder.join(stalled_s)
+        ended = encoder.join(stalled_s, self._written)
         if not ended and isinstance(output, StreamOut):
             output.kill()
             ended = encoder.join(stalled_s)
-        self._dropped = _dropped(opened)
+        self._dropped = before + _dropped(opened)
         if not ended:
+            for part in self._parts():
+                part.unlink(missing_ok=True)
             raise SinkError(
                 f"cannot finish {self.label!r}: nothing was written for {stalled_s:g} s"
             )
@@ -175,6 +225,14 @@ class VideoSink:
         if encoder.error is not None and not self._told:
             raise encoder.error
 
+    def _resume(self, failed: _Opened) -> None:
+        """Goes on behind what failed, which its thread has finished as far as it could."""
+        failed.encoder.join(_STALLED_FILE_S)
+        self._dropped += _dropped(failed)
+        follows = failed.output if isinstance(failed.output, VideoSeries) else None
+        self._opened = self._start(failed.source, follows)
+        self._told = False
+
     def __enter__(self) -> VideoSink:
         return self
 
@@ -185,6 +243,25 @@ class VideoSink:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _parts(self) -> list[Path]:
+        """Files beside the target that are to take its place: those of `basics.atomic` only."""
+        path = Path(self._target)
+        name = re.compile(
+            rf"\.{re.escape(path.name[:40])}\.[0-9a-f]{{8}}(\.part|{re.escape(path.suffix)})"
+        )
+        found = path.parent.glob(f".{glob.escape(path.name[:40])}.*")
+        return [file for file in found if name.fullmatch(file.name)]
+
+    def _written(self) -> list[tuple[int, int]]:
+        """Sizes and times of the files that are being written: a slow disk is not a dead one."""
+        path = Path(self._target)
+        found = []
+        for file in (*path.parent.glob(f"{glob.escape(path.stem)}*"), *self._parts()):
+            with suppress(OSError):
+                status = file.stat()
+                found.append((status.st_size, status.st_mtime_ns))
+        return found
 
     def _check_target(self, source: SourceInfo) -> None:
         path = Path(self._target)

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import SinkError
-from stream.sinks.audio import AudioCopy
+from stream.sinks.audio import AudioCopy, AudioReader
 from stream.sinks.containers import (
     OUTPUT_ERRORS,
     RELAYED,
@@ -31,6 +31,12 @@ from stream.sinks.video_config import VideoConfig
 logger = logging.getLogger(__name__)
 
 
+# MP4 counts how long a frame is shown in 31 bits: 6.6 hours in ticks of a transport stream, which a
+# camera may well be away for, and then FFmpeg gives up. The frame is encoded once more in between.
+_SHORT_STEPS = ("mp4", "mov")
+_LONGEST_STEP = 1 << 28  # a frame may be decoded some frames before it is shown
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
     """What a video file is made of.
@@ -42,6 +48,7 @@ class VideoFormat:
         fps: Announced frame rate; None where unknown.
         options: How it is encoded.
         live: Whether it has no end in sight, so that an HLS playlist only keeps what is recent.
+        appended: Whether an HLS playlist that is there is gone on with.
     """
 
     container: str
@@ -50,6 +57,7 @@ class VideoFormat:
     fps: float | None
     options: VideoConfig
     live: bool = False
+    appended: bool = False
 
     @property
     def low_delay(self) -> bool:
@@ -60,11 +68,19 @@ class VideoFormat:
 
 
 class VideoFile:
-    """Encodes frames with their time stamps into `target`, a path or a URL, beside the audio of
-    `audio_path`.
+    """Encodes frames with their time stamps into a file or a stream, beside its sound.
 
-    Owned by one thread. Raises SinkError whenever the output cannot be written; what was written so
-    far stays playable. `name` is what messages call it; `target` without credentials by default.
+    Owned by one thread. What was written so far stays playable whenever it cannot go on.
+
+    Args:
+        target: A path or a URL.
+        video: What it is made of.
+        audio: The sound, from where it is now.
+        begin_s: Stream time at which the file's own time begins.
+        name: What messages call it; `target` without credentials by default.
+
+    Raises:
+        SinkError: The output cannot be written, here and in all that follows.
     """
 
     def __init__(
@@ -72,9 +88,8 @@ class VideoFile:
         target: str,
         video: VideoFormat,
         *,
-        audio_path: str | None = None,
-        origin_s: Fraction = Fraction(0),
-        begin_s: Fraction | None = None,
+        audio: AudioReader,
+        begin_s: Fraction,
         name: str | None = None,
     ) -> None:
         self._target = target
@@ -89,19 +104,19 @@ class VideoFile:
         )
         self._yuv: NDArray[np.uint8] = np.empty((even_height * 3 // 2, even_width), np.uint8)
         self._failed = False
-        self._end = 0
-        self._relay: Relay | None = None
+        self._last: int | None = None
+        fps = Fraction(video.fps or 30.0).limit_denominator(1001)
+        self._period = max(1, round(1 / (fps * video.time_base)))
         try:
-            self._open(audio_path, origin_s, begin_s)
-        except OUTPUT_ERRORS as error:
-            if not self._audio.found:
-                raise self._error(error) from error
-            logger.warning("the audio of %r is left out: this output cannot carry it", audio_path)
-            self._close_quietly()
             try:
-                self._open(None, origin_s, begin_s)
-            except OUTPUT_ERRORS as second:
-                raise self._error(second) from second
+                self._parts = _open_parts(target, video, audio, begin_s)
+            except OUTPUT_ERRORS:
+                if audio.stream is None:
+                    raise
+                audio.give_up("this output cannot carry it")
+                self._parts = _open_parts(target, video, audio, begin_s)
+        except OUTPUT_ERRORS as error:
+            raise _sink_error(self._name, error, None) from error
 
     def encode(self, image: NDArray[np.uint8], pts: int) -> None:
         """Adds an image (H, W, 3) uint8 BGR that is shown from `pts` on, in units of the time
@@ -111,105 +126,75 @@ class VideoFile:
             right, bottom = (self._even.shape[axis] - image.shape[axis] for axis in (1, 0))
             cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE, dst=self._even)
             image = self._even
-        # 0.6 ms at 1080p on one core; swscale needs 1.6.
-        cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
-        frame = av.VideoFrame.from_numpy_buffer(self._yuv, "yuv420p")
-        frame.pts, frame.time_base = pts, self._video.time_base
-        self._end = pts + max(
-            1,
-            round(
-                1
-                / (
-                    Fraction(self._video.fps or 30.0).limit_denominator(1001)
-                    * self._video.time_base
-                )
-            ),
-        )
         try:
-            self._mux(self._stream.encode(frame))
+            if self._video.container in _SHORT_STEPS:
+                while self._last is not None and pts - self._last > _LONGEST_STEP:
+                    self._encode_converted(self._last + _LONGEST_STEP)
+            # 0.6 ms at 1080p on one core; swscale needs 1.6.
+            cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
+            self._encode_converted(pts)
         except OUTPUT_ERRORS as error:
             self._failed = True
             raise self._error(error) from error
 
+    def _encode_converted(self, pts: int) -> None:
+        """Encodes the image that was converted last."""
+        frame = av.VideoFrame.from_numpy_buffer(self._yuv, "yuv420p")
+        frame.pts, frame.time_base = pts, self._video.time_base
+        self._last = pts
+        self._mux(self._parts.stream.encode(frame))
+
     @property
     def connected(self) -> bool:
         """Whether the server of a stream has taken it."""
-        return self._relay is not None and self._relay.connected
+        relay = self._parts.relay
+        return relay is not None and relay.connected
 
     def kill(self) -> None:
         """Gives up a stream at once, whatever it waits for. For any thread."""
-        if self._relay is not None:
-            self._relay.kill()
+        if self._parts.relay is not None:
+            self._parts.relay.kill()
 
     @property
     def end_s(self) -> Fraction:
         """When the last frame ends, going by the frame rate."""
-        return self._end * self._video.time_base
+        return Fraction(0 if self._last is None else self._last + self._period) * (
+            self._video.time_base
+        )
 
     def close(self, *, audio_until_s: Fraction | None) -> None:
         """Finishes the file: the last frames, the audio until then (all of it where None), an
         MP4's index to the front.
         """
+        parts = self._parts
         try:
             if not self._failed:
-                self._mux(self._stream.encode(None))
-                self._audio.copy_until(self._container, audio_until_s)
+                self._mux(parts.stream.encode(None))
+                parts.audio.copy_until(parts.container, audio_until_s)
         except OUTPUT_ERRORS as error:
             self._failed = True
             raise self._error(error) from error
         finally:
-            self._audio.close()
             try:
                 self._close_container()
             finally:
                 if self._video.container in ("mp4", "mov"):
                     self._finish_mp4()
 
-    def _open(self, audio_path: str | None, origin_s: Fraction, begin_s: Fraction | None) -> None:
-        video = self._video
-        encoder = choose_encoder(video.options.video_codec, video.options.video_encoder)
-        self._audio = AudioCopy(audio_path, origin_s=origin_s, begin_s=begin_s)
-        self._container: Any = self._open_container()
-        self._stream = add_video_stream(
-            self._container,
-            encoder,
-            size=(self._yuv.shape[1], self._yuv.shape[0] * 2 // 3),
-            fps=video.fps,
-            time_base=video.time_base,
-            options=encoder_options(encoder, video.options, live=video.low_delay),
-        )
-        self._audio.add_to(self._container)
-        if self._relay is None:
-            self._container.start_encoding()
-        else:
-            self._relay.start()
-
-    def _open_container(self) -> Any:
-        video = self._video
-        if video.container not in RELAYED:
-            return open_container(self._target, video.container, video.time_base, live=video.live)
-        self._relay = Relay(self._target, video.container, RELAYED[video.container])
-        return self._relay.container
-
-    def _close_quietly(self) -> None:
-        self._audio.close()
-        with contextlib.suppress(*OUTPUT_ERRORS):
-            self._container.close()
-        if self._relay is not None:
-            self._relay.close()
-
     def _mux(self, packets: list[Any]) -> None:
+        parts = self._parts
         for packet in packets:
-            self._audio.copy_until(self._container, packet.dts * packet.time_base)
-            self._container.mux(packet)
+            parts.audio.copy_until(parts.container, packet.dts * packet.time_base)
+            parts.container.mux(packet)
 
     def _close_container(self) -> None:
+        relay = self._parts.relay
         try:
-            if self._relay is not None:
-                self._relay.close()
-                if self._relay.reason:
-                    raise BrokenPipeError(self._relay.reason)
-            self._container.close()
+            if relay is not None:
+                relay.close()
+                if relay.reason:
+                    raise BrokenPipeError(relay.reason)
+            self._parts.container.close()
         except OUTPUT_ERRORS as error:
             if not self._failed:
                 self._failed = True
@@ -232,8 +217,59 @@ class VideoFile:
             )
 
     def _error(self, error: Exception) -> SinkError:
-        reason = getattr(error, "strerror", None) or str(error)
-        if self._relay is not None:
-            self._relay.close()
-            reason = self._relay.reason or reason
-        return SinkError(f"cannot write {self._name!r}: {reason}")
+        return _sink_error(self._name, error, self._parts.relay)
+
+
+class _Parts(NamedTuple):
+    """What an open output consists of."""
+
+    container: Any
+    stream: Any
+    audio: AudioCopy
+    relay: Relay | None
+
+
+def _open_parts(target: str, video: VideoFormat, reader: AudioReader, begin_s: Fraction) -> _Parts:
+    """Creates the output and writes its header; nothing stays open if that fails."""
+    encoder = choose_encoder(video.options.video_codec, video.options.video_encoder)
+    audio = AudioCopy(reader, begin_s=begin_s, container_format=video.container)
+    relay: Relay | None = None
+    if video.container in RELAYED:
+        relay = Relay(target, video.container, RELAYED[video.container])
+        container = relay.container
+    else:
+        container = open_container(
+            target, video.container, video.time_base, live=video.live, appended=video.appended
+        )
+    width, height = video.size
+    try:
+        stream = add_video_stream(
+            container,
+            encoder,
+            size=(width + width % 2, height + height % 2),
+            fps=video.fps,
+            time_base=video.time_base,
+            options=encoder_options(encoder, video.options, live=video.low_delay),
+        )
+        audio.add_to(container)
+        if relay is None:
+            container.start_encoding()
+        else:
+            relay.start()
+    except BaseException as error:
+        with contextlib.suppress(*OUTPUT_ERRORS):
+            container.close()
+        if relay is not None:
+            relay.close()
+            if relay.reason:
+                raise BrokenPipeError(relay.reason) from error
+        raise
+    return _Parts(container, stream, audio, relay)
+
+
+def _sink_error(name: str, error: Exception, relay: Relay | None) -> SinkError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if relay is not None:
+        relay.close()
+        reason = relay.reason or reason
+    return SinkError(f"cannot write {name!r}: {reason}")

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import unused_path
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.render.config import Overlay
@@ -124,7 +125,7 @@ class WindowSink:
             self._paused = True
             return True
         elif key == ord("s"):
-            path = f"{self._name}_{index:06d}.png"
+            path = str(unused_path(Path(f"{self._name}_{index:06d}.png")))
             if cv2.imwrite(path, image):
                 logger.warning("screenshot: %s", path)
         elif self._controls is not None:

@@ -1,62 +1,43 @@
-"""Decoded frames into images: BGR, displayed the right way up."""
+"""Decoded frames into the images that a viewer sees: BGR in standard dynamic range, square pixels,
+the right way up.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from fractions import Fraction
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from av import VideoFrame
-from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from configs import SourceError
 from stream.frame import Frame
 from stream.sources.deinterlace import Deinterlace, is_wanted
+from stream.sources.orientation import UPRIGHT, Orientation, displayed_size, orientation
+from stream.sources.tone_mapping import HLG, PQ, tone_map
 
 # What brings a transposed frame upright in one pass, by whether it is mirrored across and down
 # after that.
 _TURNS = {(True, False): cv2.ROTATE_90_CLOCKWISE, (False, True): cv2.ROTATE_90_COUNTERCLOCKWISE}
-_MATRIX = "DISPLAYMATRIX"
+
+# Pixels that are wider or narrower than this are damage; those that are square but for a hundredth
+# come from sizes that codecs round up.
+_WIDEST, _SQUARE = 4, Fraction(1, 100)
 
 
-class Orientation(NamedTuple):
-    """What is to be done to a frame before it is shown: rows and columns exchanged, then mirrored
-    across, then down.
-    """
-
-    transposed: bool = False
-    across: bool = False
-    down: bool = False
+_Pixel = TypeVar("_Pixel", np.uint8, np.uint16)
 
 
-def orientation(frame: VideoFrame) -> Orientation:
-    """How the stream says that `frame` is to be shown, to the nearest quarter turn.
-
-    FFmpeg's display matrix sends (x, y) to (a x + c y, b x + d y), y downwards, in 16.16
-    (libavutil/display.h). PyAV's `VideoFrame.rotation` is only its angle, and cannot tell a
-    mirrored frame from a turned one.
-    """
-    # Not `frame.side_data`: the frame keeps what that returns and is kept by it, pixels and
-    # all, until the next full garbage collection, and there is none while a pipeline runs.
-    side_data = SideDataContainer(frame).get(_MATRIX)  # type: ignore[call-arg]
-    if side_data is None:
-        return _UPRIGHT
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
-    if abs(a) >= abs(b):
-        return Orientation(across=a < 0, down=d < 0)
-    return Orientation(transposed=True, across=c < 0, down=b < 0)
-
-
-_UPRIGHT = Orientation()
-
-
-def displayed_size(frame: VideoFrame) -> tuple[int, int]:
-    """Width and height in pixels, the right way up."""
-    if orientation(frame).transposed:
-        return frame.height, frame.width
-    return frame.width, frame.height
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width of the pixels of `stream`, in their heights: 1 unless it says something credible."""
+    aspect = stream.sample_aspect_ratio
+    if not aspect or not Fraction(1, _WIDEST) <= aspect <= _WIDEST or abs(aspect - 1) <= _SQUARE:
+        return Fraction(1)
+    return aspect
 
 
 class FrameConverter:
@@ -65,45 +46,74 @@ class FrameConverter:
     swscale reads the matrix (BT.601, BT.709, ...) and the range from the frame. Its result is
     copied once more into the frame (0.17 ms at 1080p), because PyAV cannot convert into memory that
     it does not own; libavutil's allocator gives it the same memory every time. One thread: for a
-    conversion of 0.6 ms a pool costs more than it gains.
+    conversion of 0.6 ms a pool costs more than it gains. Frames of high dynamic range take 25 ms
+    more at 1080p.
 
-    deinterlace: interlaced frames are shown by their upper field alone, lines between
-        interpolated. That costs half of the vertical resolution, of which a network input has
-        little use, and no time: for live sources, where every better filter would hold a frame
-        back until the next one is there.
+    Args:
+        deinterlace: Which frames are shown by their upper field alone, lines between interpolated.
+            That costs half of the vertical resolution, of which a network input has little use, and
+            no time: for live sources, where every better filter would hold a frame back until the
+            next one is there.
+        aspect: Width of the frames' pixels, in their heights; those that are not square are widened
+            or narrowed.
     """
 
-    def __init__(self, deinterlace: Deinterlace = "off") -> None:
+    def __init__(self, deinterlace: Deinterlace = "off", aspect: Fraction = Fraction(1)) -> None:
+        self.aspect = aspect
         self._reformatter = VideoReformatter()
         self._deinterlace = deinterlace
+        self._toned = np.empty((0, 0, 3), np.uint8)
+
+    def size(self, decoded: VideoFrame) -> tuple[int, int]:
+        """Width and height of the image that is made of `decoded`."""
+        return displayed_size(decoded, self.aspect)
 
     def convert(self, decoded: VideoFrame, frame: Frame) -> None:
-        """Fills the image of `frame`. Raises SourceError for a pixel format that cannot be
-        converted.
+        """Fills the image of `frame`.
+
+        Raises:
+            SourceError: The pixel format cannot be converted.
         """
+        if decoded.color_trc in (PQ, HLG):
+            deep = self._pixels(decoded, "bgr48le", np.uint16)
+            if self._toned.shape != deep.shape:
+                self._toned = np.empty(deep.shape, np.uint8)
+            pixels = self._toned
+            tone_map(deep, decoded.color_trc, pixels)
+        else:
+            pixels = self._pixels(decoded, "bgr24", np.uint8)
+        if is_wanted(decoded, self._deinterlace):
+            pixels = _lines_between(pixels[::2], decoded.height)
+        width, height = self.size(decoded)
+        _turn(pixels, orientation(decoded), frame.allocate(height, width))
+
+    def _pixels(
+        self, decoded: VideoFrame, pixel_format: str, kind: type[_Pixel]
+    ) -> NDArray[_Pixel]:
+        """(H, W, 3) BGR as stored, with square pixels; lent until the next call."""
+        width = round(decoded.width * self.aspect)
         try:
-            bgr = self._reformatter.reformat(decoded, format="bgr24", threads=1)
+            bgr = self._reformatter.reformat(decoded, width=width, format=pixel_format, threads=1)
         except (ValueError, OSError) as error:
             raise SourceError(
                 f"frames in pixel format {decoded.format.name!r} cannot be converted: {error}"
             ) from error
         plane = bgr.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        pixels = rows[: bgr.height, : bgr.width * 3].reshape(bgr.height, bgr.width, 3)
-        if is_wanted(decoded, self._deinterlace):
-            pixels = _lines_between(pixels[::2], bgr.height)
-        width, height = displayed_size(decoded)
-        _turn(pixels, orientation(decoded), frame.allocate(height, width))
+        rows = np.frombuffer(memoryview(plane), kind).reshape(
+            -1, plane.line_size // np.dtype(kind).itemsize
+        )
+        return rows[: bgr.height, : width * 3].reshape(bgr.height, width, 3)
 
 
 def _lines_between(field: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    return cv2.resize(field, (field.shape[1], height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    size = (field.shape[1], height)
+    return np.asarray(cv2.resize(field, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _turn(pixels: NDArray[np.uint8], way: Orientation, image: NDArray[np.uint8]) -> None:
     """Copies `pixels` into `image`, the right way up."""
     mirrors = way.across, way.down
-    if way == _UPRIGHT:
+    if way == UPRIGHT:
         np.copyto(image, pixels)
     elif not way.transposed:
         cv2.flip(pixels, {(True, False): 1, (False, True): 0, (True, True): -1}[mirrors], dst=image)

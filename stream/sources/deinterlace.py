@@ -5,7 +5,7 @@ moment.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Literal, cast
 
 import av
@@ -24,12 +24,12 @@ def is_wanted(frame: VideoFrame, deinterlace: Deinterlace) -> bool:
 
 def deinterlaced(
     frames: Iterator[DecodedFrame], deinterlace: Deinterlace
-) -> Iterator[DecodedFrame]:
+) -> Generator[DecodedFrame, None, None]:
     """The same frames, at the same times, with those that are interlaced interpolated by FFmpeg's
     bwdif.
 
     For files: bwdif looks at the frame before and the one behind, so each comes when the next one
-    is there. 1.8 ms a frame of 1080i; nothing before the first interlaced one.
+    is there. 1.8 ms per frame of 1080i; nothing before the first interlaced one.
     """
     if deinterlace == "off":
         yield from frames
@@ -95,9 +95,8 @@ class _Weaver:
                 woven = cast(VideoFrame, self._graph.pull())  # nothing else went in
             except (av.BlockingIOError, av.EOFError):
                 return
-            original, arrived_ns = self._waiting.popleft()
-            woven.pts, woven.time_base = original.pts, original.time_base
-            yield DecodedFrame(woven, arrived_ns)
+            original = self._waiting.popleft()
+            yield original._replace(frame=woven)
 
 
 def _kind(frame: VideoFrame) -> tuple[int, int, str]:

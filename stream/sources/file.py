@@ -16,6 +16,7 @@ from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
 from stream.sources.clock import Pace
 from stream.sources.config import SourceConfig
+from stream.sources.decoders import choose_decoder, without_hardware
 from stream.sources.file_reader import FileReader, open_file
 from stream.sources.guard import Guard
 from stream.sources.playlists import playlist_files
@@ -57,6 +58,7 @@ class FileSource(Source):
         self._info: SourceInfo | None = None
         self._delivered = 0
         self._last_s = 0.0
+        self._jumped = False
         self._interrupted = False
         self._pace = Pace()
         self._guard = Guard(self._release)
@@ -73,16 +75,26 @@ class FileSource(Source):
         return [Path("/dev/stdin")] if self._path == "-" else []
 
     def open(self) -> None:
-        """Opens the file and decodes its first frame. Raises SourceError if it has none."""
-        container = open_file(self._path) if self._connect is None else self._connect()
+        """Opens the file and decodes its first frame.
+
+        Raises:
+            SourceError: It has no frame that can be decoded, or the decoder that was asked for is
+                not there.
+        """
+        choice = choose_decoder(self._config.decoder)
+        if self._connect is None:
+            container = open_file(self._path, choice.hardware())
+        else:
+            container, choice = self._connect(), without_hardware(choice, self.name)
         try:
             self._reader = FileReader(
                 container,
                 name=self.name,
-                path=self._path if self._connect is None else None,
+                path=self._path if self._connect is None and Path(self._path).is_file() else None,
                 health=self.health,
                 deinterlace=self._config.deinterlace,
                 live=self.live,
+                choice=choice,
             )
         except BaseException:
             container.close()
@@ -98,7 +110,7 @@ class FileSource(Source):
             self._report_end()
             return None
         self._delivered, self._last_s = stamp.index + 1, stamp.time_s
-        self.health.bad_stamps = reader.bad_stamps
+        self.health.bad_stamps, self._jumped = reader.bad_stamps, reader.jumped
         if self.live:
             self.health.waited_ns += self._pace.wait(stamp.time_s)
             stamp = replace(stamp, capture_ns=time.monotonic_ns())
@@ -137,9 +149,10 @@ class FileSource(Source):
             return
         self.health.state = "ended"
         frames, announced = self._delivered, info.frame_count
-        missing = 0 if announced is None else announced - frames - self.health.corrupt_packets
+        known = frames + self.health.corrupt_packets + self.health.hidden_frames
+        missing = 0 if announced is None else announced - known
         short = announced is not None and missing > max(_SHORT_FRAMES, _SHORT_SHARE * announced)
-        if short or self._cut_by_time(info):
+        if short or (not self._jumped and self._cut_by_time(info)):
             of = f" of {announced} announced" if announced is not None else ""
             self.health.message = f"ends early: {frames} frames{of}; the file is cut off or damaged"
         elif self.health.corrupt_packets:

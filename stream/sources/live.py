@@ -17,10 +17,12 @@ from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source, SourceHealth, State
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.config import SourceConfig
-from stream.sources.conversion import FrameConverter, displayed_size
+from stream.sources.conversion import FrameConverter, pixel_aspect
+from stream.sources.decoders import DecoderChoice, choose_decoder
 from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
+from stream.sources.packet_times import PacketTimes
 from stream.sources.reasons import Reason, explain
 
 logger = logging.getLogger(__name__)
@@ -32,7 +34,9 @@ class _Connection:
     Raises `_NoVideo` if there is none in it.
     """
 
-    def __init__(self, container: InputContainer, health: SourceHealth) -> None:
+    def __init__(
+        self, container: InputContainer, health: SourceHealth, choice: DecoderChoice
+    ) -> None:
         stream = video_stream(container)
         if stream is None:
             unknown = has_unknown_video(container)
@@ -40,10 +44,11 @@ class _Connection:
         self._container = container
         self.time_base = stream.time_base or Fraction(1, av.time_base)
         self.fps = credible_fps(stream.average_rate, stream.guessed_rate)
-        self.frames = decode(container, stream, health, live=True)
+        self.aspect = pixel_aspect(stream)
+        self.frames = decode(container, stream, health, PacketTimes(container), choice, live=True)
 
     def close(self) -> None:
-        self.frames = iter(())
+        self.frames.close()
         self._container.close()
 
 
@@ -71,6 +76,7 @@ class LiveSource(Source):
         self.name = live_input.name
         self._input = live_input
         self._config = config
+        self._choice = DecoderChoice()
         self._converter = FrameConverter(config.deinterlace)
         self._stopped = threading.Event()
         self._guard = Guard(self._disconnect)
@@ -80,6 +86,7 @@ class LiveSource(Source):
         self._info: SourceInfo | None = None
         self._clock: StreamClock | None = None
         self._index = -1
+        self._arrived_ns = 0
         self._epoch = 0
         self._lost_s: float | None = None
         self._failures = 0  # in a row
@@ -89,9 +96,11 @@ class LiveSource(Source):
         return self._info
 
     def open(self) -> None:
-        """Nothing to do: the first `grab` connects, in the thread of this source, so that others
-        need not wait.
+        """Raises SourceError if the decoder that was asked for is not there.
+
+        The first `grab` connects, in the thread of this source, so that others need not wait.
         """
+        self._choice = choose_decoder(self._config.decoder)
 
     def grab(self) -> FrameStamp | None:
         with self._guard:
@@ -123,7 +132,7 @@ class LiveSource(Source):
         self._enter("reconnecting" if self._epoch or self._info is not None else "connecting")
         began_ns = time.monotonic_ns()
         try:
-            container = self._input.connect(self._config)
+            container = self._input.connect(self._config, self._choice.hardware())
         except (av.FFmpegError, OSError, ValueError) as error:
             waited_ns = time.monotonic_ns() - began_ns
             self.health.waited_ns += waited_ns
@@ -134,11 +143,12 @@ class LiveSource(Source):
             return None
         self.health.waited_ns += time.monotonic_ns() - began_ns
         try:
-            self._connection = _Connection(container, self.health)
+            self._connection = _Connection(container, self.health, self._choice)
         except _NoVideo as error:
             container.close()
             self._lose(Reason(str(error), final=True))
             return None
+        self._converter.aspect = self._connection.aspect
         if self._clock is not None:
             lost_s = time.monotonic() if self._lost_s is None else self._lost_s
             self._clock.resume(self._connection.time_base, time.monotonic() - lost_s)
@@ -160,16 +170,18 @@ class LiveSource(Source):
         if self.health.state != "running":
             self._arrive(connection, found)
         if self._clock is None:
-            self._clock = StreamClock(connection.time_base, connection.fps)
+            self._clock = StreamClock(connection.time_base, connection.fps, live=True)
+        waited_s = (found.arrived_ns - (self._arrived_ns or found.arrived_ns)) * 1e-9
+        self._arrived_ns = found.arrived_ns
         self._index += 1
-        time_s, used = self._clock.stamp(found.frame.pts)
+        time_s, used = self._clock.stamp(found.pts, waited_s=waited_s)
         self.health.bad_stamps = self._clock.bad_stamps
         return FrameStamp(
             source=self.name,
             index=self._index,
-            time_s=time_s,
+            time_s=float(time_s),
             capture_ns=found.arrived_ns,
-            pts=found.frame.pts if used else None,
+            pts=found.pts if used else None,
             time_base=connection.time_base,
             epoch=self._epoch,
         )
@@ -177,7 +189,7 @@ class LiveSource(Source):
     def _arrive(self, connection: _Connection, first: DecodedFrame) -> None:
         """The first frame after a connection is there."""
         if self._info is None:
-            width, height = displayed_size(first.frame)
+            width, height = self._converter.size(first.frame)
             self._info = SourceInfo(
                 name=self.name,
                 width=width,

@@ -12,13 +12,13 @@ from av.container import InputContainer
 
 from basics.demo import DEMO_CLIP
 from configs import SourceError
-from keypoint_datasets.images import is_image
 from stream.sources.base import Source
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
 from stream.sources.pattern import PatternSource
+from stream.sources.pictures import is_picture
 from stream.sources.sequence import (
     PLAYLIST_SUFFIXES,
     SequenceSource,
@@ -69,7 +69,7 @@ def _open_path(spec: str, config: SourceConfig) -> Source:
         return SequenceSource(spec, find_files(spec), config, found=True)
     if path.suffix.lower() in PLAYLIST_SUFFIXES and path.is_file() and _is_list(path):
         return SequenceSource(spec, read_playlist(spec), config)
-    if is_image(spec):
+    if is_picture(spec):
         return SequenceSource(spec, [spec], config)
     return FileSource(spec, config)
 

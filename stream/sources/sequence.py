@@ -12,25 +12,22 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from configs import SourceError
-from keypoint_datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, is_image
+from keypoint_datasets.images import CLIP_SUFFIXES
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
 from stream.sources.clock import Pace
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
+from stream.sources.pictures import IMAGE_FPS, PICTURE_SUFFIXES, PictureSource, is_picture
 
 logger = logging.getLogger(__name__)
 
 PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u"})
-IMAGE_FPS = 25.0  # images have no time of their own; this is how fast the video made of them plays
+_NAMED = 3  # files that are left out and named
 _TIME_BASE = Fraction(1, 90_000)
 # what SourceHealth counts of a file, and a sequence adds up
-_COUNTS = ("corrupt_packets", "damaged_frames", "bad_stamps")
+_COUNTS = ("corrupt_packets", "damaged_frames", "bad_stamps", "decoder_restarts")
 
 
 class SequenceSource(Source):
@@ -64,11 +61,12 @@ class SequenceSource(Source):
         self._found = found
         self._config = replace(config, realtime=False)  # of each file
         self._pace = Pace()
-        self._part: _Image | FileSource | None = None
+        self._part: PictureSource | FileSource | None = None
         self._info: SourceInfo | None = None
         self._interrupted = False
         self._index = -1
         self._start_s = 0.0  # of the part
+        self._part_s: float | None = None  # stream time of its own that the part began at
         self._time_s = 0.0
         self._finished = Counter[str]()  # counts of `_COUNTS`, of the videos that are done
 
@@ -90,25 +88,36 @@ class SequenceSource(Source):
         return True
 
     def open(self) -> None:
-        """Opens the first file that can be read. Raises SourceError if none can."""
+        """Opens the first file that can be read.
+
+        Raises:
+            SourceError: No file can be opened.
+        """
         part = self._enter_next()
+        if (part is None or part.info is None) and self._paths == [self.name]:
+            raise SourceError(self.health.message)
         if part is None or part.info is None:
             raise SourceError(
                 f"none of the {len(self._paths)} files in {self.name!r} can be read: "
                 f"{self.health.message}"
             )
-        images_only = all(is_image(path) for path in self._paths)
+        images_only = all(is_picture(path) for path in self._paths)
         self._info = SourceInfo(
             name=self.name,
             width=part.info.width,
             height=part.info.height,
             fps=part.info.fps,
-            frame_count=len(self._paths) if images_only else None,
-            duration_s=len(self._paths) / IMAGE_FPS if images_only else None,
+            frame_count=self._count(part.info) if images_only else None,
+            duration_s=self._count(part.info) / IMAGE_FPS if images_only else None,
             time_base=_TIME_BASE,
+            silent_because="it is several files" if _has_sound(part.info) else None,
             live=self.live,
         )
         self.health.state = "running"
+
+    def _count(self, first: SourceInfo) -> int:
+        """Pictures to expect: those in the first file, and one in every other."""
+        return len(self._paths) - 1 + (first.frame_count or 1)
 
     def grab(self) -> FrameStamp | None:
         while not self._interrupted and self._part is not None:
@@ -137,7 +146,9 @@ class SequenceSource(Source):
     def _placed(self, stamp: FrameStamp) -> FrameStamp:
         """The stamp of a part's frame among those of all parts."""
         self._index += 1
-        self._time_s = self._start_s + stamp.time_s
+        if self._part_s is None:
+            self._part_s = stamp.time_s
+        self._time_s = self._start_s + stamp.time_s - self._part_s
         if self.live:
             self.health.waited_ns += self._pace.wait(self._time_s)
         return FrameStamp(
@@ -149,20 +160,21 @@ class SequenceSource(Source):
             time_base=_TIME_BASE,
         )
 
-    def _enter_next(self) -> _Image | FileSource | None:
+    def _enter_next(self) -> PictureSource | FileSource | None:
         """Opens the next file that can be read; None if there is none."""
         while self._left:
             path = self._left.popleft()
-            part = _Image(path) if is_image(path) else FileSource(path, self._config)
+            part = PictureSource(path) if is_picture(path) else FileSource(path, self._config)
             try:
                 part.open()
             except SourceError as error:
                 self.health.message = str(error)
-                logger.warning("skipped: %s", error)
+                if self._paths != [self.name]:
+                    logger.warning("skipped: %s", error)
                 continue
             if self._index >= 0:
                 self._start_s = self._time_s + 1 / IMAGE_FPS
-            self._part = part
+            self._part, self._part_s = part, None
             return part
         return None
 
@@ -177,72 +189,62 @@ class SequenceSource(Source):
         """Takes what `part` says of its health into that of all parts; `state` stays our own."""
         for name in _COUNTS:
             setattr(self.health, name, self._finished[name] + getattr(part.health, name))
+        self.health.decoder = part.health.decoder or self.health.decoder
         if part.health.message:
             self.health.message = f"{part.name}: {part.health.message}"
 
 
-class _Image(Source):
-    """One still image."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self.name = path
-        self._image: NDArray[np.uint8] | None = None
-        self._delivered = False
-
-    @property
-    def info(self) -> SourceInfo | None:
-        if self._image is None:
-            return None
-        height, width = self._image.shape[:2]
-        return SourceInfo(name=self.name, width=width, height=height, fps=IMAGE_FPS, frame_count=1)
-
-    def open(self) -> None:
-        self._image = read_image(self.name)
-
-    def grab(self) -> FrameStamp | None:
-        if self._delivered or self._image is None:
-            return None
-        self._delivered = True
-        return FrameStamp(source=self.name, index=0, time_s=0.0, capture_ns=time.monotonic_ns())
-
-    def retrieve(self, frame: Frame) -> None:
-        if self._image is not None:
-            frame.allocate(*self._image.shape[:2])[:] = self._image
-
-    def interrupt(self) -> None:
-        self._delivered = True
-
-    def close(self) -> None:
-        self._image = None
+def _has_sound(info: SourceInfo) -> bool:
+    return info.audio_path is not None or info.silent_because is not None
 
 
 def find_files(spec: str) -> list[str]:
     """The images and videos in a folder, or those that a pattern such as `shots/*.png` finds, in
     natural order (2 before 10).
 
-    Raises SourceError if there are none.
+    Raises:
+        SourceError: There are no such files.
     """
     if Path(spec).is_dir():
+        there = [path for path in Path(spec).iterdir() if not path.name.startswith(".")]
         found = [
             str(path)
-            for path in Path(spec).iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES | CLIP_SUFFIXES
+            for path in there
+            if path.suffix.lower() in PICTURE_SUFFIXES | CLIP_SUFFIXES and not path.is_dir()
         ]
+        names = set(found)
+        _tell_left_out(spec, [path for path in there if str(path) not in names])
         kind = "folder"
     else:
-        found = [path for path in glob.glob(spec, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - keeps the spelling
+        matching = glob.glob(spec, recursive=True)  # noqa: PTH207 - keeps the spelling
+        found = [path for path in matching if Path(path).is_file()]
         kind = "pattern"
     if not found:
         raise SourceError(f"no images and no videos in {kind} {spec!r}")
     return sorted(found, key=_natural)
 
 
+def _tell_left_out(folder: str, paths: Sequence[Path]) -> None:
+    """Says what else there is in a folder, for somebody who expects it to be read."""
+    if paths:
+        names = ", ".join(sorted(path.name for path in paths)[:_NAMED])
+        more = ", ..." if len(paths) > _NAMED else ""
+        logger.warning(
+            "left out of %r, because they are folders, or no images or videos by their names: "
+            "%d (%s%s)",
+            folder,
+            len(paths),
+            names,
+            more,
+        )
+
+
 def read_playlist(path: str) -> list[str]:
     """The files that a list names, one a line, relative to the list; empty lines and lines with `#`
     are left out.
 
-    Raises SourceError if it cannot be read or names nothing.
+    Raises:
+        SourceError: The playlist cannot be read or names nothing.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -252,20 +254,6 @@ def read_playlist(path: str) -> list[str]:
     if not entries:
         raise SourceError(f"the list {path!r} names no files")
     return [str(Path(path).parent / entry) for entry in entries]
-
-
-def read_image(path: str) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 BGR, turned as its EXIF data says; grey, 16-bit and transparent images are
-    converted.
-
-    Raises SourceError if it cannot be read.
-    """
-    if not Path(path).exists():
-        raise SourceError(f"no such file: {path!r}")
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f"{path!r} is not an image that can be read")
-    return image  # type: ignore[return-value]
 
 
 def _natural(path: str) -> list[tuple[int, int | str]]:

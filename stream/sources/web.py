@@ -39,7 +39,12 @@ class WebSource(Source):
         return self._source.info
 
     def open(self) -> None:
-        """Asks once. Raises SourceError if asking again would change nothing."""
+        """Asks once.
+
+        Raises:
+            SourceError: Asking again would change nothing.
+        """
+        self._source.open()
         began_s = time.monotonic()
         try:
             container = self._input.connect(self._config)

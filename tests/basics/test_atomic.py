@@ -109,7 +109,7 @@ def test_a_file_that_is_new_has_its_own_name_from_the_beginning(tmp_path: Path) 
     successor = Successor(path)
     assert successor.path == path and path.exists() and not successor.replaces
     path.write_text("half")
-    successor.keep_older()
+    assert successor.set_aside() == path
     assert path.read_text() == "half", "there is no older one"
     successor.commit()
     assert path.read_text() == "half"
@@ -119,17 +119,31 @@ def test_an_older_file_stays_until_its_successor_is_complete(tmp_path: Path) -> 
     path = tmp_path / "people.jsonl"
     path.write_text("older")
     path.chmod(0o640)
-    for end in (Successor.discard, Successor.keep_older):
-        successor = Successor(path)
-        successor.path.write_text("half")
-        assert path.read_text() == "older"
-        end(successor)
-        assert list(tmp_path.iterdir()) == [path] and path.read_text() == "older"
+    successor = Successor(path)
+    successor.path.write_text("half")
+    assert path.read_text() == "older"
+    successor.discard()
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "older"
     successor = Successor(path)
     successor.path.write_text("whole")
     successor.commit()
     assert list(tmp_path.iterdir()) == [path] and path.read_text() == "whole"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_half_a_file_lies_beside_an_older_one_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "people.jsonl"
+    path.write_text("older")
+    for name in ("people.partial.jsonl", "people.partial-2.jsonl"):
+        successor = Successor(path)
+        successor.path.write_text(f"half of {name}")
+        successor.end(complete=False, worthwhile=True)
+        assert path.read_text() == "older"
+        assert (tmp_path / name).read_text() == f"half of {name}"
+        assert str(tmp_path / name) in caplog.records[-1].getMessage()
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_what_is_not_wanted_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:

@@ -59,3 +59,38 @@ def test_what_the_system_does_not_tell_is_left_out(
     assert hardware.memory_gib() is None
     assert hardware.nvidia_gpus() == []
     assert hardware.processor_name()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 07:07:53 UTC 2025",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build",
+    ],
+)
+def test_the_version_of_the_driver_is_read_from_what_both_kinds_say(
+    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "_DRIVER", tmp_path / "version")
+    assert hardware.nvidia_driver() == ""
+    (tmp_path / "version").write_text(told + "\nGCC version:  gcc version 13.3.0\n")
+    assert hardware.nvidia_driver() == "580.65.06"
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        (
+            "flags\t\t: fpu sse4_2 avx avx2 avx512f amx_int8 avx10",
+            "sse4_2 avx avx2 avx512f amx_int8",
+        ),
+        ("Features\t: fp asimd evtstrm asimddp", "asimd asimddp"),
+        ("", ""),
+    ],
+)
+def test_instruction_sets_of_both_families_are_read(
+    told: str, known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{told}\n")
+    monkeypatch.setattr(hardware, "_PROCESSOR", tmp_path / "cpuinfo")
+    assert " ".join(hardware.instruction_sets()) == known

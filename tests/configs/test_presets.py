@@ -17,6 +17,9 @@ PAPER_PRESETS = {
     "w48_640",
     "w32_512_crowdpose",
     "w48_640_crowdpose",
+    "w48_512",
+    "w32_512_udp",
+    "w48_512_udp",
     "lite",
 }
 ABLATION_PRESETS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from configs import CheckpointError, ConfigError, ModelError
+from configs import CheckpointError, ConfigError, FetchError, ModelError
 from engine import infer_maps, load_network, open_estimator
 from engine.model_source import checkpoint_config, find_model
 from engine.onnx.export import export_onnx
@@ -72,11 +72,10 @@ def test_maps_that_are_held_are_not_overwritten_and_released_buffers_come_back(l
         assert again.heatmaps.ctypes.data == address
         held.release()
         held.release()
-        assert (
-            len({id(slot) for slot in estimator._free[1, 64, 64]})
-            == len(estimator._free[1, 64, 64])
-            == 1
-        )
+        again.release()
+        tickets = [estimator.submit(picture(64, 64)) for _ in range(3)]
+        used = {estimator.result(ticket).heatmaps.ctypes.data for ticket in tickets}
+        assert len(used) == 3, "what was released twice was given out twice"
 
 
 def test_several_images_are_under_way_at_a_time_and_keep_their_order(lite_onnx):
@@ -157,22 +156,32 @@ def test_a_flip_tested_batch_gives_what_its_images_give_alone(lite_onnx):
         np.testing.assert_allclose(ours.tags, theirs.tags, atol=1e-5 * np.abs(theirs.tags).max())
 
 
+def batch_of_4(estimator):
+    """The slot of a batch, and its maps, which are to be released."""
+    tickets = estimator.submit_batch([picture(64, 64, seed) for seed in range(4)])
+    return tickets[0].batch.views[0].slot, [estimator.result(ticket) for ticket in tickets]
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_the_images_of_a_batch_are_released_one_by_one_in_any_order(order, batch_estimator):
     estimator = batch_estimator
-    tickets = estimator.submit_batch([picture(64, 64, seed) for seed in range(4)])
-    maps = [estimator.result(ticket) for ticket in tickets]
+    slot, maps = batch_of_4(estimator)
     kept = [each.heatmaps.copy() for each in maps]
-    slot = tickets[0].batch.views[0].slot
     for position, index in enumerate(order):
-        assert all(free is not slot for free in estimator._free[4, 64, 64])
         for later in order[position:]:
             np.testing.assert_array_equal(maps[later].heatmaps, kept[later])
-        maps[index].release()
-        maps[index].release()
         # Work goes on in other buffers while some of the batch is held.
-        estimator.result(estimator.submit(picture(64, 64, 9))).release()
-    assert [free is slot for free in estimator._free[4, 64, 64]].count(True) == 1
+        other, more = batch_of_4(estimator)
+        assert other is not slot
+        for each in more:
+            each.release()
+        maps[index].release()
+        maps[index].release()
+    once, twice = batch_of_4(estimator), batch_of_4(estimator)
+    assert once[0] is slot, "it did not come back"
+    assert twice[0] is not slot, "it was given out twice"
+    for each in [*once[1], *twice[1]]:
+        each.release()
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +277,9 @@ def test_weights_of_another_preset_are_refused_before_anything_is_written(tmp_pa
     "arguments, error, message",
     [
         (("w32_51",), ConfigError, r"unknown model 'w32_51', did you mean 'w32_512'\?"),
-        (("w32_512",), ModelError, "no weights ship with 'w32_512': give a checkpoint"),
+        (("w40_640",), ModelError, "no weights ship with 'w40_640': give a checkpoint"),
+        (("w48_640",), ModelError, r"\(published: pose_higher_hrnet_w48_640.pth\)"),
+        (("w32_512",), FetchError, "while offline: https://download.openmmlab.com/.*_20200713.pth"),
         (("nowhere.onnx",), ModelError, "No such file"),
         (("nowhere.pth",), ModelError, "no such model file: 'nowhere.pth'"),
         (("w32_512", "nowhere.pth"), ModelError, "no such weights file: 'nowhere.pth'"),

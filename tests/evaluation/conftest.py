@@ -12,11 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from datasets import ImageStore, KeypointDataset, load_dataset
 from numpy.typing import NDArray
 
 from configs import KeypointSet, load_keypoint_set
 from evaluation.measuring.ideal_maps import draw_maps
+from keypoint_datasets import ImageStore, KeypointDataset, load_dataset
 
 STRIDE = 2  # of the oracle's maps
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import av
 import cv2
@@ -23,6 +24,13 @@ from higherhrnet_stream import Frame, People, open_source
 
 from stream.sources.making import DEMO_CLIP
 
+# What an example is about may be imported beside the public API, NumPy and OpenCV.
+SUBJECTS = {
+    "people_to_pandas.py": ("pandas", "matplotlib"),
+    "with_supervision.py": ("supervision",),
+    "live_rerun.py": ("rerun",),
+    "pose_service.py": ("fastapi", "uvicorn"),
+}
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -46,12 +54,24 @@ def run(folder: Path, name: str, *arguments: object) -> str:
     return output
 
 
+def load(name: str) -> ModuleType:
+    """The example as a module."""
+    specification = importlib.util.spec_from_file_location(
+        name.removesuffix(".py"), ROOT / "examples" / name
+    )
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_short_and_needs_the_public_api_alone(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 40
     assert f"python examples/{path.name}" in (ast.get_docstring(ast.parse(text)) or "")
     taken = set(sys.stdlib_module_names) | {"higherhrnet_stream", "numpy", "cv2"}
+    taken |= set(SUBJECTS.get(path.name, ()))
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             assert {alias.name.split(".")[0] for alias in node.names} <= taken
@@ -110,12 +130,7 @@ def test_a_line_counter_is_a_stage_of_its_own(tmp_path: Path, plaza: Path) -> No
 
 
 def test_the_line_counter_counts_who_crosses_and_in_which_direction() -> None:
-    specification = importlib.util.spec_from_file_location(
-        "line_counter", ROOT / "examples" / "line_counter.py"
-    )
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    module = load("line_counter.py")
     counter = module.LineCounter()
     image = np.zeros((100, 200, 3), np.uint8)
     for step in range(11):
@@ -147,3 +162,71 @@ def test_two_cameras_have_files_of_their_own_until_ctrl_c(tmp_path: Path) -> Non
     for path in records:
         assert json.loads(path.read_text().splitlines()[0])["source"] == "test pattern"
         assert path.with_suffix(".mp4").stat().st_size > 1000
+
+
+def test_keypoints_become_a_table_of_pandas_and_a_plot(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    said = run(tmp_path, "people_to_pandas.py", "demo", "ankles.png", 12)
+    rows = [line.split() for line in said.splitlines()[2:]]
+    assert len(rows) >= 2, "there are more than two people in the demo"
+    assert all(0 <= int(first) <= int(last) < 12 for _, first, last, _ in rows)
+    assert cv2.imread(str(tmp_path / "ankles.png")).std() > 5, "something is drawn"
+
+
+def test_the_annotators_of_supervision_draw_into_the_video(tmp_path: Path, plaza: Path) -> None:
+    pytest.importorskip("supervision")
+    assert "12 frames" in run(tmp_path, "with_supervision.py", plaza, "out.mp4")
+    with open_source(str(plaza)) as before, open_source(str(tmp_path / "out.mp4")) as after:
+        shown = next(iter(after)).image.astype(int) - next(iter(before)).image
+    green = (shown[..., 1] > 60) & (shown[..., 0] < 20) & (shown[..., 2] < 20)
+    assert 200 < green.sum() < 20000
+
+
+def test_a_view_in_rerun_can_be_kept_in_a_file(tmp_path: Path, plaza: Path) -> None:
+    pytest.importorskip("rerun")
+    run(tmp_path, "live_rerun.py", plaza, "people.rrd")
+    kept = (tmp_path / "people.rrd").read_bytes()
+    assert kept.startswith(b"RRF2") and b"video/people" in kept
+
+
+def test_a_service_answers_with_the_people_of_an_image(plaza: Path) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
+    import asyncio
+
+    import httpx
+
+    module = load("pose_service.py")
+    with open_source(str(plaza)) as source:
+        photo = cv2.imencode(".jpg", next(iter(source)).image)[1].tobytes()
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=module.service)
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            bodies = [photo, b"no image"]
+            kind = {"Content-Type": "image/jpeg"}
+            return [await client.post("/people", content=body, headers=kind) for body in bodies]
+
+    with module.estimator:
+        answers = asyncio.run(ask())
+    assert [answer.status_code for answer in answers] == [200, 415]
+    people = answers[0].json()
+    assert len(people) > 2
+    assert all(len(person["keypoints"]) == 17 and 0 < person["score"] <= 1 for person in people)
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    notebook = nbformat.read(ROOT / "examples" / "first_steps.ipynb", as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
+    environment = {"PYTHONPATH": str(ROOT), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        nbclient.NotebookClient(
+            notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}
+        ).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from configs import ConfigError, SinkError, SourceError
-from engine import EstimatorConfig
+from engine import EstimatorConfig, parse_devices
 from stream import (
     PeopleConfig,
     Pipeline,
@@ -61,6 +61,26 @@ def test_several_sources_get_sinks_of_their_own(tmp_path: Path) -> None:
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["left.csv", "right.csv"]
     assert [source.frames for source in summary.sources] == [3, 4]
+
+
+def test_every_device_with_a_source_gets_an_engine(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = EstimatorConfig(
+        runtime="onnxruntime", input_size=(64, 96), device=parse_devices("cpu,cpu,cpu")
+    )
+    summary = run(
+        ["demo", "demo"],
+        tmp_path / "{source}.jsonl",
+        estimator=config,
+        pipeline=PipelineConfig(frames=3),
+    )
+    assert "only cpu, cpu of the devices cpu,cpu,cpu has a source" in caplog.text
+    assert [source.frames for source in summary.sources] == [3, 3]
+    assert "; on cpu;" in str(summary)
+    assert [stage.name for stage in summary.stages][2:4] == ["infer 0", "infer 1"]
+    header = json.loads((tmp_path / "demo_2.jsonl").read_text().splitlines()[0])
+    assert header["device"] == "cpu"
 
 
 def test_several_sources_cannot_share_a_sink() -> None:
@@ -233,7 +253,7 @@ def test_an_image_is_annotated_and_stays_as_it_is() -> None:
 
 _LEAVING = """
 import sys
-from engine import EstimatorConfig
+from engine import EstimatorConfig, parse_devices
 from stream import iterate, run
 
 large = EstimatorConfig(runtime="onnxruntime", input_size=1024)  # seconds an image

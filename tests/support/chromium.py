@@ -76,6 +76,10 @@ class Page:
             base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
         )
 
+    def close(self) -> None:
+        """Closes the pipe that the browser answers through."""
+        self._from.close()
+
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
             part = self._from.read(1 << 20)
@@ -108,6 +112,6 @@ def browser(profile: Path) -> Iterator[Page]:
             yield page
         finally:
             os.close(our_out)
-            page._from.close()
+            page.close()
             process.terminate()
             process.wait(10)

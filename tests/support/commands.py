@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+_OWN = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {**os.environ, **_OWN}
 
 
 def command(*arguments: object, engine: str | None = None) -> list[str]:
@@ -19,7 +20,9 @@ def command(*arguments: object, engine: str | None = None) -> list[str]:
     return [sys.executable, *start, *(str(argument) for argument in arguments)]
 
 
-def run(*arguments: object, engine: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: object, engine: str | None = None, timeout_s: float = 120
+) -> subprocess.CompletedProcess[str]:
     """What the command leaves when it is done."""
     return subprocess.run(
         command(*arguments, engine=engine),
@@ -27,8 +30,8 @@ def run(*arguments: object, engine: str | None = None) -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
-        env=ENVIRONMENT,
+        timeout=timeout_s,
+        env={**os.environ, **_OWN},  # with what the test has set
     )
 
 

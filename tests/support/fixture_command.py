@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import run_stream
-import stream.api
+import stream.estimator
 from tests.support.blank_engine import BlankEngine
 from tests.support.plaza_engine import PlazaEngine
 
@@ -25,7 +25,7 @@ def main() -> int:
             PlazaEngine() if kind == "plaza" else BlankEngine(float(delay_s or 0))
         )
 
-    stream.api.open_estimator = open_estimator
+    stream.estimator.open_estimator = open_estimator
     return run_stream.main(arguments)
 
 

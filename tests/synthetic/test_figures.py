@@ -45,7 +45,8 @@ def test_every_cut_gives_a_sound_mesh(body: Body) -> None:
         ("none", "cap"),
     )
     for sleeve, bottom, shoes, hair, hat in itertools.islice(choices, 0, None, 7):
-        figure = dress(body, Cut(sleeve=sleeve, bottom=bottom, shoes=shoes, hair=hair, hat=hat))  # type: ignore[arg-type]
+        cut = Cut(sleeve=sleeve, bottom=bottom, shoes=shoes, hair=hair, hat=hat)
+        figure = dress(body, cut)
         assert figure.faces.min() == 0
         assert figure.faces.max() == len(figure.vertices) - 1
         assert np.isfinite(figure.vertices).all()

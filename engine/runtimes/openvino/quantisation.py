@@ -44,9 +44,16 @@ def quantise(
     """The exported model at `path` with int8 convolutions, as the bytes that `read_quantised`
     reads.
 
-    images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see; count: of them.
-    Raises RuntimeUnavailableError without nncf or openvino, ModelError if the graph has no head
-    where it is looked for, ExecutionError if the quantisation fails.
+    Args:
+        path: The ONNX file.
+        images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see.
+        count: How many of them there are.
+        input_size: What they are laid into.
+
+    Raises:
+        RuntimeUnavailableError: The package nncf or openvino is not installed.
+        ModelError: The graph has no head where it is looked for.
+        ExecutionError: The quantisation fails.
     """
     openvino, nncf = (
         import_package(name, "higherhrnet-stream[quantize]", "int8")
@@ -75,7 +82,8 @@ def float_nodes(model: Any) -> list[str]:
     """Names of the nodes of an `openvino.Model` that must stay float: the head, and all from which
     no convolution is reached.
 
-    Raises ModelError if no convolution bears the name of a part of the head.
+    Raises:
+        ModelError: No convolution bears the name of a part of the head.
     """
     leading: set[str] = set()  # nodes that a convolution follows
     chosen = []
@@ -112,7 +120,8 @@ def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
     """The int8 form of the exported model at `path`: in `folder`; by default beside the model, in
     `NAME.int8`, or in the cache.
 
-    Raises RuntimeUnavailableError if there is none that fits, with the command that makes it.
+    Raises:
+        RuntimeUnavailableError: There is none that fits; the message has the command that makes it.
     """
     key = quantised_key(path)
     beside, cached = EngineFile(path.with_suffix(".int8")), cached_engine_file(model, key)
@@ -128,8 +137,12 @@ def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
 
 
 def read_quantised(core: Any, tensor: Any, packed: bytes) -> Any:
-    """The `openvino.Model` in what `quantise` returned; core: an `openvino.Core`, tensor:
-    `openvino.Tensor`.
+    """The `openvino.Model` in what `quantise` returned.
+
+    Args:
+        core: An `openvino.Core`.
+        tensor: The class `openvino.Tensor`.
+        packed: What `quantise` returned.
     """
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         graph, weights = (archive.read(name) for name in (_GRAPH, _WEIGHTS))

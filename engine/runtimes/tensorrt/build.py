@@ -16,6 +16,7 @@ from engine.onnx.file import load_onnx
 from engine.onnx.metadata import INPUT_NAME
 from engine.onnx.passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
 from engine.runtimes.base import Workload
+from engine.runtimes.gpus import in_current_context
 from engine.runtimes.tensorrt.library import Library
 
 WORKSPACE_BYTES = 2 << 30
@@ -128,8 +129,11 @@ def build_with_parser(
     within a step.
 
     fp16: convolutions in half precision, image preparation and everything after the last
-    convolutions in single. Raises ModelError if the parser refuses the graph, ExecutionError if the
-    build fails.
+    convolutions in single.
+
+    Raises:
+        ModelError: The parser refuses the graph.
+        ExecutionError: The build fails.
     """
     model = _prepare(path, precision, library)
     builder = library.module.Builder(library.logger)
@@ -251,7 +255,7 @@ def _run(build: Callable[[], Any], stop: threading.Event) -> Any:
     stop it, then goes on.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tensorrt-build") as executor:
-        future = executor.submit(build)
+        future = executor.submit(in_current_context(build))
         try:
             while not wait((future,), timeout=_POLL_S).done:
                 pass

@@ -22,6 +22,8 @@ from basics.packages import import_package
 from configs import ConfigError, ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import INPUT_NAME, ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, Workload, output_shapes
+from engine.runtimes.device import Device
+from engine.runtimes.gpus import Gpu, find_gpu, list_gpus
 from engine.runtimes.registry import RUNTIMES
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, load_engine
@@ -54,9 +56,12 @@ class TensorRt(Runtime):
         precision: str,
         workload: Workload | None = None,
         engine_folder: Path | None = None,
+        device: Device = Device(),  # noqa: B008 - frozen
     ) -> None:
         library = load_library(self.name)
-        self._cuda, self._context, self.device = open_gpu(self.name)
+        self.gpu: Gpu = find_gpu(device)
+        self.device = self.gpu.kind
+        self._cuda, self._context = open_gpu(self.name, self.gpu.index)
         self.precision = precision
         self.metadata = metadata
         self._closed = False
@@ -83,7 +88,9 @@ class TensorRt(Runtime):
 
     @classmethod
     def check(cls) -> None:
-        open_gpu(cls.name)
+        _import_driver(cls.name)
+        if not list_gpus():
+            raise RuntimeUnavailableError(f"{cls.name} finds no CUDA GPU")
 
     @property
     def max_batch(self) -> int:
@@ -206,27 +213,22 @@ class TensorRtRtx(TensorRt):
     name = "tensorrt_rtx"
 
 
-def describe_gpu(name: str) -> str:
-    """Name and compute capability of the first GPU. Raises RuntimeUnavailableError without pycuda
-    or a GPU.
-    """
-    return open_gpu(name)[2]
-
-
 @cache
-def open_gpu(name: str) -> tuple[Any, Any, str]:
-    """pycuda's driver module, the primary context of the first GPU (torch uses the same one), and
-    what the GPU is.
+def open_gpu(name: str, index: int = 0) -> tuple[Any, Any]:
+    """pycuda's driver module and the primary context of a GPU (torch uses the same one).
 
     The context is kept until the process ends: maps that somebody still holds lie in its pinned
     memory, and would go with it.
     """
-    cuda = import_package("pycuda.driver", RUNTIMES[name].install, name)
+    cuda = _import_driver(name)
     try:
         cuda.init()
-        device = cuda.Device(0)
-        context = device.retain_primary_context()
+        return cuda, cuda.Device(index).retain_primary_context()
     except cuda.Error as error:
-        raise RuntimeUnavailableError(f"{name} finds no CUDA GPU: {one_line(error)}") from error
-    major, minor = device.compute_capability()
-    return cuda, context, f"{device.name()} (compute capability {major}.{minor})"
+        raise RuntimeUnavailableError(
+            f"{name} cannot open GPU {index}: {one_line(error)}"
+        ) from error
+
+
+def _import_driver(name: str) -> Any:
+    return import_package("pycuda.driver", RUNTIMES[name].install, name)

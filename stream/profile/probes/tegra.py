@@ -36,7 +36,11 @@ class TegraProbe:
         self._thread.start()
 
     def read(self) -> dict[str, float]:
-        """Empty until the first line has come. Raises RuntimeError when tegrastats has ended."""
+        """Empty until the first line has come.
+
+        Raises:
+            RuntimeError: tegrastats has ended.
+        """
         if self._process.poll() is not None:
             raise RuntimeError(f"tegrastats ended with code {self._process.returncode}")
         last, self._last = self._last, None

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from stream.profile.samples import Samples
@@ -62,7 +63,7 @@ class Telemetry:
         while True:
             for probe in self._probes:
                 if probe.name not in self._silent:
-                    self._guarded(probe, lambda probe=probe: self._read(probe))  # type: ignore[misc]
+                    self._guarded(probe, partial(self._read, probe))
             next_s = max(next_s + self._period_s, time.monotonic())
             if self._stop.wait(next_s - time.monotonic()):
                 return

@@ -45,6 +45,7 @@ def report(document: ProfileDocument) -> str:
 def _run(document: ProfileDocument) -> str:
     run = document["run"]
     words = [f"{run['model']} on {run['runtime']}, {run['precision']}"]
+    words += [" and ".join(run["devices"])] if run["devices"] else []
     words += [f"input {run['input_size']}"] if run["input_size"] else []
     words += [run["policy"]] if run["policy"] else []
     began = document["environment"]["began"].replace("T", " ").replace("+00:00", " UTC")
@@ -81,6 +82,7 @@ def _figure(chart: Chart) -> str:
         f'<li><i class="{style}"></i>{escape(words)}</li>' for style, words in chart.legend
     )
     return (
-        f"<figure><figcaption><h2>{escape(chart.title)}</h2><p>{escape(chart.note)}</p></figcaption>"
+        f"<figure><figcaption><h2>{escape(chart.title)}</h2>"
+        f"<p>{escape(chart.note)}</p></figcaption>"
         f"{f'<ul>{legend}</ul>' if legend else ''}{chart.plot}</figure>"
     )

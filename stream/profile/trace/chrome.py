@@ -13,13 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from stream.pipeline.inference import is_engine
 from stream.profile.recorder import Recorder
 from stream.profile.samples import Samples
 from stream.profile.trace.events import counter, dropped, flows, names, sampled, slices, under_way
-
-_UNDER_WAY = {
-    "infer": "in the engine"
-}  # work that may overlap with that on the next frame has a track beside its thread's
 
 
 def write_trace(
@@ -70,7 +67,8 @@ def _events(
     }
     numbers = {stage: threads[thread] for stage, thread in recorder.threads.items()}
     every = recorder.every
-    works = {stage: rows for stage, rows in recorder.works.items() if stage not in _UNDER_WAY}
+    # Work that may overlap with that on the next frame has a track beside its thread's.
+    works = {stage: rows for stage, rows in recorder.works.items() if not is_engine(stage)}
     return chain(
         names(threads),
         *(
@@ -78,9 +76,16 @@ def _events(
             for stage, rows in works.items()
         ),
         *(
-            under_way(label, recorder.works[stage], every, numbers[stage], began_ns, sources)
-            for stage, label in _UNDER_WAY.items()
-            if stage in recorder.works
+            under_way(
+                stage.replace("infer", "in the engine"),
+                rows,
+                every,
+                numbers[stage],
+                began_ns,
+                sources,
+            )
+            for stage, rows in recorder.works.items()
+            if is_engine(stage)
         ),
         flows(works, every, numbers, began_ns),
         *(

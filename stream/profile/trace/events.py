@@ -90,8 +90,9 @@ def flows(
             continue
         phase = "t" if goes_on and came else "s" if goes_on else "f"
         yield (
-            f'{{"ph":"{phase}","bp":"e","pid":{_PROCESS},"tid":{thread},"cat":"frame","name":"frame",'
-            f'"id":{_identity(source, index)},"ts":{middle_ns / 1000}}}'
+            f'{{"ph":"{phase}","bp":"e","pid":{_PROCESS},"tid":{thread},'
+            f'"cat":"frame","name":"frame","id":{_identity(source, index)},'
+            f'"ts":{middle_ns / 1000}}}'
         )
 
 

@@ -42,8 +42,10 @@ class BrowserConfig:
 
     @property
     def secret(self) -> str | None:
-        """The token from the flag or the environment. Raises ConfigError for one that is quickly
-        guessed.
+        """The token from the flag or the environment.
+
+        Raises:
+            ConfigError: It is quickly guessed.
         """
         token = self.token or os.environ.get(_TOKEN_VARIABLE) or None
         if token is not None and len(token) < _SHORTEST_TOKEN:
@@ -84,8 +86,9 @@ class Address:
 def parse_address(url: str, options: BrowserConfig) -> Address:
     """The address in `http://HOST:PORT/LABEL`.
 
-    Raises ConfigError if it is not one, or if others than this machine could connect and there is
-    no token.
+    Raises:
+        ConfigError: It is no address, or others than this machine could connect and there is no
+            token.
     """
     try:
         parts = urlsplit(url)

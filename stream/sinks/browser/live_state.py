@@ -66,6 +66,11 @@ class LiveState:
         self._compressor.start()
 
     @property
+    def viewers(self) -> int:
+        """How many look at the images."""
+        return self._viewers
+
+    @property
     def watched(self) -> bool:
         """Whether anybody looks at the images."""
         return self._viewers > 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.atomic import unused_path
 from configs.errors import PoseStreamError
 from grouping import People
 from stream.frame import Frame, SourceInfo
@@ -75,8 +76,8 @@ class Recording:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise sink_error(self._folder, error) from error
-        name = re.sub(r"[^\w.-]+", "_", Path(self._shown.live.label).stem) or "stream"
-        path = self._folder / f"{name}_{time.strftime('%Y%m%d-%H%M%S')}.mp4"
+        began = time.strftime("%Y%m%d-%H%M%S")
+        path = unused_path(self._folder / f"{recording_stem(self._shown.live.label)}_{began}.mp4")
         recorder = VideoSink(str(path), self._video)
         recorder.open(self._source, self._run)
         self._shown.live.recording = str(path)
@@ -93,6 +94,11 @@ class Recording:
         finisher.start()
         if wait:
             finisher.join()
+
+
+def recording_stem(label: str) -> str:
+    """How the names of recordings of a source begin, which the page calls `label`."""
+    return re.sub(r"[^\w.-]+", "_", Path(label).stem) or "stream"
 
 
 def _finish(recorder: VideoSink) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,9 +14,10 @@ from stream.frame import Frame, SourceInfo
 from stream.sinks.base import Controls, RunInfo
 from stream.sinks.browser.config import BrowserConfig, parse_address
 from stream.sinks.browser.live_state import LiveState, ShownSource
-from stream.sinks.browser.recording import Recording
+from stream.sinks.browser.recording import Recording, recording_stem
 from stream.sinks.browser.requests import PageRequests
 from stream.sinks.browser.server import PageServer, join_server, leave_server
+from stream.sinks.claims import Claim, claim_names
 from stream.sinks.json_lines import frame_record, to_json
 from stream.sinks.video_config import VideoConfig
 
@@ -61,17 +63,31 @@ class BrowserSink:
         return opened is None or opened.shown.live.watched or opened.shown.record_wanted
 
     @property
+    def shown(self) -> ShownSource | None:
+        """What the page has of the source; None while it is not open."""
+        return None if self._opened is None else self._opened.shown
+
+    @property
     def url(self) -> str:
         """Where the page is, once it is open."""
         return self._address.url if self._opened is None else self._opened.server.address.url
+
+    def claims(self) -> list[Claim]:
+        """Recordings, which take names that are free."""
+        stem = re.escape(recording_stem(self._address.label)) if self._address.label else ".*"
+        names = rf"{stem}_\d{{8}}-\d{{6}}(-\d+)?\.mp4"
+        folder = self._options.record_folder
+        return [claim_names(folder, names, f"recordings in {folder}", replaces=False)]
 
     def attach(self, controls: Controls) -> None:
         """Takes what the buttons act on."""
         self._controls = controls
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Starts the server, or joins the one at this address. Raises SinkError if that is not
-        possible.
+        """Starts the server, or joins the one at this address.
+
+        Raises:
+            SinkError: The address cannot be served.
         """
         server = join_server(self._address, self._options.secret, PageRequests)
         shown = ShownSource(LiveState(self._address.label, source, run), self._controls)

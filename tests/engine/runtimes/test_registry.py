@@ -32,8 +32,8 @@ def faulty(monkeypatch, driver):
 
         entry = dataclasses.replace(RUNTIMES["torch_cuda"], home="torch_cpu.TorchCpu")
         candidates = (entry, RUNTIMES["onnxruntime"])
-        monkeypatch.setitem(registry._CANDIDATES, "auto", candidates)
-        monkeypatch.setitem(registry._CANDIDATES, "torch_cuda", (entry,))
+        monkeypatch.setitem(registry.CANDIDATES, "auto", candidates)
+        monkeypatch.setitem(registry.CANDIDATES, "torch_cuda", (entry,))
         monkeypatch.setattr(TorchCpu, method, fail)
 
     return install

@@ -13,13 +13,15 @@ import pytest
 import torch
 
 from basics.demo import DEMO_CLIP
+from basics.hardware import usable_cores
 from configs import ConfigError, ExecutionError, ModelError, RuntimeUnavailableError
 from engine.model_source import find_model
 from engine.onnx.graph import PoseGraph
 from engine.onnx.metadata import read_metadata
 from engine.onnx.weights import load_exported_network
-from engine.runtimes import RUNTIMES, open_runtime
+from engine.runtimes import RUNTIMES, Workload, open_runtime
 from engine.runtimes.tensorrt.library import load_library
+from engine.runtimes.torch_cpu import TorchCpu
 from engine.verify.maps import TOLERANCES, measure_parity
 from keypoint_datasets.images import load_images
 
@@ -75,6 +77,24 @@ def test_slots_in_flight_do_not_touch_each_other(runtime, lite_network):
                 )
 
 
+def test_openvino_computes_several_images_at_a_time_and_gives_the_same_maps(lite_onnx):
+    pytest.importorskip("openvino")
+    metadata = read_metadata(lite_onnx)
+    images = pictures((6, 64, 96), seed=1)
+    found = {}
+    for streams in (1, 2):
+        workload = Workload(input_size=(64, 96), streams=streams)
+        with open_runtime(lite_onnx, metadata, "openvino", workload=workload) as runtime:
+            assert runtime.streams == min(streams, usable_cores())
+            slots = [runtime.make_slot(64, 96) for _ in images]
+            for slot, image in zip(slots, images, strict=True):
+                slot.images[0] = image
+                runtime.submit(slot)
+            found[streams] = [runtime.result(slot).heatmaps.copy() for slot in slots]
+    expected = np.concatenate(found[1])
+    np.testing.assert_allclose(np.concatenate(found[2]), expected, atol=2e-4 * expected.max())
+
+
 def test_a_size_that_the_model_does_not_take_is_refused(runtime):
     with pytest.raises(ConfigError, match="multiple of 32, not 65"):
         runtime.make_slot(65, 96)
@@ -90,7 +110,7 @@ def test_openvino_computes_in_the_precision_that_was_asked_for(lite_onnx):
             slot.images[:] = pictures((1, 64, 96))
             maps[runtime.precision] = runtime.result(runtime.submit(slot)).heatmaps.copy()
             asked = (
-                runtime._compiled[slot.images.shape]
+                slot.handle.get_compiled_model()
                 .get_property("INFERENCE_PRECISION_HINT")
                 .get_type_name()
             )
@@ -155,11 +175,18 @@ def test_gpu_runtimes_agree_with_torch_on_the_cpu(name):
         assert not TOLERANCES[runtime.precision].exceeded_by(parity)
 
 
+class HalfTorchCpu(TorchCpu):
+    """Computes in half precision, as a GPU does."""
+
+    def __init__(self, path, metadata, precision):
+        super().__init__(path, metadata, precision)
+        self._graph = PoseGraph(load_exported_network(path).half(), metadata.map_stride)
+
+
 def test_half_precision_of_the_shipped_weights_is_within_its_tolerance():
     source = find_model("lite")
     reference = open_runtime(source.path, source.metadata, "torch_cpu")
-    halved = open_runtime(source.path, source.metadata, "torch_cpu")
-    halved._graph = PoseGraph(load_exported_network(source.path).half(), 2)
+    halved = HalfTorchCpu(source.path, source.metadata, "fp16")
     with reference, halved:
         parity = measure_parity(
             halved, reference, load_images([DEMO_CLIP])[:1], source.metadata.input_size

@@ -19,7 +19,7 @@ from evaluation.measuring import measurements
 from evaluation.measuring.grid import GridConfig
 from evaluation.measuring.ideal_maps import draw_candidates, draw_maps, scatter_people
 from evaluation.measuring.measurements import Measurement
-from evaluation.measuring.processes import Outcome, measure_apart, try_each
+from evaluation.measuring.processes import SettingOutcomes, measure_apart, try_each
 from evaluation.measuring.setting import Setting, SettingConfig, changed, group_with, parse_change
 from evaluation.measuring.timing import Times, measure
 from evaluation.report.pareto_front import join, newest
@@ -245,7 +245,7 @@ def test_a_typing_error_in_an_axis_is_told_before_anything_is_measured(
 
 
 def test_what_cannot_run_here_is_named_and_the_rest_is_measured() -> None:
-    def work(runtime: str) -> Outcome:
+    def work(runtime: str) -> SettingOutcomes:
         def measure_one(asked: SettingConfig) -> list[Measurement]:
             if asked.input_size == 320:
                 raise ExecutionError("out of memory")
@@ -262,10 +262,10 @@ def test_what_cannot_run_here_is_named_and_the_rest_is_measured() -> None:
         measure_apart(work, ["openvino"], said.append)
 
 
-def _die_unless_alone(runtime: str) -> Outcome:
+def _die_unless_alone(runtime: str) -> SettingOutcomes:
     if runtime == "tensorrt":
         os._exit(9)
-    return Outcome([row("speed", setting(runtime=runtime))], able=1)
+    return SettingOutcomes([row("speed", setting(runtime=runtime))], able=1)
 
 
 def test_runtimes_get_processes_of_their_own_and_one_that_dies_costs_the_others_nothing() -> None:

@@ -84,12 +84,12 @@ def test_oks_agrees_with_pycocotools(seed: int) -> None:
     found, areas = generator.uniform(0, 100, (5, 3, 3)), generator.uniform(50, 5000, 4)
     evaluator = coco.COCOeval(iouType="keypoints")
     evaluator.params.kpt_oks_sigmas = np.array(sigmas)
-    evaluator._gts[1, 1] = [
+    evaluator._gts[1, 1] = [  # noqa: SLF001 - it offers no way to score people without files
         {"keypoints": person.reshape(-1).tolist(), "bbox": [0, 0, 1, 1], "area": area}
         for person, area in zip(labelled, areas, strict=True)
     ]
     # pycocotools sorts by score: descending scores keep the order
-    evaluator._dts[1, 1] = [
+    evaluator._dts[1, 1] = [  # noqa: SLF001 - as above
         {"keypoints": person.reshape(-1).tolist(), "score": 1 - 0.1 * index}
         for index, person in enumerate(found)
     ]

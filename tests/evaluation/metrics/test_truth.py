@@ -13,11 +13,19 @@ import pytest
 from basics.demo import DEMO_FRAMES, DEMO_TRUTH
 from configs import DataError, KeypointSet
 from evaluation.__main__ import main
-from evaluation.metrics.truth import Found, Labels, compare_with_truth, read_records, read_truth
+from evaluation.metrics.truth import (
+    Found,
+    FrameLabels,
+    compare_with_truth,
+    read_records,
+    read_truth,
+)
 
 
-def frame_labels(*people: np.ndarray, area: float = 10_000.0) -> Labels:
-    return Labels(keypoints=np.array(people).reshape(-1, 17, 3), areas=np.full(len(people), area))
+def frame_labels(*people: np.ndarray, area: float = 10_000.0) -> FrameLabels:
+    return FrameLabels(
+        keypoints=np.array(people).reshape(-1, 17, 3), areas=np.full(len(people), area)
+    )
 
 
 def frame_found(*people: np.ndarray) -> Found:

@@ -126,3 +126,20 @@ def test_the_first_reason_stays() -> None:
 def test_one_that_holds_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         HandOver[Token](0, "test")
+
+
+def test_the_last_of_several_writers_closes_it_and_a_failure_of_one_does() -> None:
+    shared = HandOver[Token](4, "test", writers=2)
+    shared.close("the first ended")
+    shared.put(Token(7))
+    shared.close("the second ended")
+    with pytest.raises(Closed, match="the second ended"):
+        shared.put(Token(8))
+    assert waiting(shared) == [7]
+
+    shared = HandOver[Token](4, "test", writers=2)
+    shared.put(Token(7))
+    shared.fail("one of them failed")
+    with pytest.raises(Closed, match="one of them failed"):
+        shared.put(Token(8))
+    assert waiting(shared) == [7]

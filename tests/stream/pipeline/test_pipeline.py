@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import stream
-from configs import SourceError
+from configs import ExecutionError, SourceError
 from grouping import Grouper, People
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
@@ -179,9 +179,7 @@ class Fault:
         return no_people()
 
 
-@pytest.mark.parametrize(
-    "broken", ["source", "submit", "result", "group", "draw", "open", "write", "close"]
-)
+@pytest.mark.parametrize("broken", ["source", "submit", "result", "group", "draw", "open", "close"])
 @pytest.mark.parametrize("live", [False, True])
 def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
     broken: str, live: bool
@@ -192,7 +190,6 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
     expected = {
         "source": "cable",
         "open": "cannot open",
-        "write": "disk full",
         "close": "cannot finish",
     }
     options = PipelineConfig(frames=8 if broken == "close" else None)
@@ -267,6 +264,57 @@ def test_a_batch_is_no_larger_than_the_engine_likes() -> None:
         pipeline.run()
     assert len(engine.seen) == 60
     assert max(engine.batches) <= 2
+
+
+def engine_on(device: str, **choices: Any) -> BlankEngine:
+    engine = BlankEngine(**choices)
+    engine.device = device  # type: ignore[attr-defined]
+    return engine
+
+
+def test_several_engines_share_the_sources_which_stay_where_they_are(tmp_path: Path) -> None:
+    engines = [engine_on("cuda:0 (A)"), engine_on("cuda:1 (B)", delay_s=0.002, batch_size=2)]
+    sources = [counted(20 + index, name=str(index)) for index in range(3)]
+    records = [tmp_path / f"{index}.jsonl" for index in range(3)]
+    sinks = [make_sinks([str(path)]) for path in records]
+    with Pipeline(sources, engines, nobody, sinks=sinks) as pipeline:
+        summary = pipeline.run()
+    assert [source.frames for source in summary.sources] == [20, 21, 22]
+    assert sorted(engines[0].seen) == sorted([*range(20), *range(22)])
+    assert engines[1].seen == [*range(21)]
+    for path, device in zip(records, ("cuda:0 (A)", "cuda:1 (B)", "cuda:0 (A)"), strict=True):
+        header, *frames = [json.loads(line) for line in path.read_text().splitlines()]
+        assert header["device"] == device
+        assert [frame["frame"] for frame in frames] == list(range(len(frames)))
+    assert [stage.name for stage in summary.stages if "infer" in stage.name] == [
+        "infer 0",
+        "infer 1",
+    ]
+    assert "on cuda:0 (A) and cuda:1 (B)" in str(summary)
+
+
+def test_an_engine_without_a_source_is_left_alone() -> None:
+    engines = [BlankEngine(), BlankEngine()]
+    with Pipeline([counted(5)], engines, nobody) as pipeline:
+        summary = pipeline.run()
+    assert (summary.frames, engines[1].seen) == (5, [])
+
+
+@pytest.mark.parametrize("when", ["submit", "result"])
+def test_an_engine_that_fails_ends_the_run_of_the_others(when: str) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise ExecutionError("fell off the bus")
+
+    broken, sink = BlankEngine(), MemorySink()
+    setattr(broken, when, fail)
+    sources = [counted(100_000, fps=200.0, name="well"), counted(9, name="ill")]
+    with (
+        Pipeline(sources, [BlankEngine(), broken], nobody, sinks=[[sink], []]) as pipeline,
+        pytest.raises(ExecutionError, match="fell off the bus"),
+    ):
+        pipeline.run(stop_when(pipeline, lambda: False, limit_s=5.0))
+    assert sink.closed == 1
+    assert pipeline.summary().elapsed_s < 4
 
 
 def test_a_single_source_never_waits_for_company() -> None:

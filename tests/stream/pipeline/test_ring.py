@@ -50,7 +50,7 @@ class RingAgainstModel(RuleBasedStateMachine):
         self.policy = policy
         self.writing: Lease[Slot] | None = None
         self.unread: list[tuple[int, int]] = []  # value, time stamp
-        self.reading: dict[int, int] = {}  # index of the slot -> the value it must keep
+        self.reading: dict[int, tuple[Slot, int]] = {}  # by index; the value it must keep
         self.written = self.read = self.given_up = self.refused = 0
         self.last_read = -1
         self.closed = False
@@ -125,7 +125,7 @@ class RingAgainstModel(RuleBasedStateMachine):
         assert lease.slot.value == value
         assert value > self.last_read, "out of order, or read twice"
         self.last_read = value
-        self.reading[lease.index] = value
+        self.reading[lease.index] = lease.slot, value
         self.read += 1
         return lease
 
@@ -165,8 +165,8 @@ class RingAgainstModel(RuleBasedStateMachine):
 
     @invariant()
     def leased_slots_keep_their_content(self) -> None:
-        for index, value in self.reading.items():
-            assert self.ring._slots[index].value == value
+        for slot, value in self.reading.values():
+            assert slot.value == value
 
 
 RingAgainstModel.TestCase.settings = settings(

@@ -72,7 +72,7 @@ def run_profiled(
 def test_what_the_engine_takes_is_what_its_own_clock_says() -> None:
     engine = ClockedEngine(0.02)
     profiler, found = run_profiled(engine, counted(40))
-    rows = profiler._recorder.works["infer: wait"].kept()
+    rows = profiler.recorder.works["infer: wait"].kept()
     measured_s = (rows["end_ns"] - rows["begin_ns"]) * 1e-9
     own_s = np.array(engine.took_s)
     assert len(measured_s) == len(own_s) == 40
@@ -105,7 +105,7 @@ def test_a_stall_at_second_3_is_seen_at_second_3() -> None:
     assert engine.stalled_at_s is not None
     stalled_at_s = engine.stalled_at_s - profiler.timings.began_ns * 1e-9
     assert 3.0 <= stalled_at_s < 4.5
-    rows = profiler._recorder.works["infer: wait"].kept()
+    rows = profiler.recorder.works["infer: wait"].kept()
     begins_s, ends_s = (
         (rows[name] - profiler.timings.began_ns) * 1e-9 for name in ("begin_ns", "end_ns")
     )
@@ -140,12 +140,12 @@ def test_several_sources_are_told_apart() -> None:
         ("left", 20),
         ("right", 30),
     ]
-    rows = profiler._recorder.works["group"].kept()
+    rows = profiler.recorder.works["group"].kept()
     assert sorted(zip(rows["source"].tolist(), rows["index"].tolist(), strict=True)) == [
         *((0, index) for index in range(20)),
         *((1, index) for index in range(30)),
     ]
-    where, _ = profiler._recorder.per_frame("write")
+    where, _ = profiler.recorder.per_frame("write")
     assert len(where) == 50, "every delivery has its own work"
 
 

@@ -18,6 +18,7 @@ from stream.render.renderer import RenderConfig, Renderer, Status, make_skeleton
 from stream.render.skeleton import capsule
 from stream.render.text import draw_glyphs, text_codes
 from stream.render.theme import LEFT, MIDDLE, RIGHT, load_theme, theme_names
+from tests.support.people import STANDING_ACROSS, STANDING_DOWN
 
 COCO = load_keypoint_set("coco")
 HEIGHT, WIDTH = 240, 320
@@ -26,28 +27,8 @@ STATUS = Status(fps=29.7, latency_ms=34.2, drops=3, runtime="lite, openvino bf16
 
 def standing(x: float, y: float = 60.0, *, height: float = 140.0, score: float = 0.9) -> np.ndarray:
     """(17, 3) joints of somebody who stands facing the camera, nose at (x, y)."""
-    across = [
-        0,
-        0.03,
-        -0.03,
-        0.06,
-        -0.06,
-        0.13,
-        -0.13,
-        0.16,
-        -0.16,
-        0.17,
-        -0.17,
-        0.08,
-        -0.08,
-        0.08,
-        -0.08,
-        0.08,
-        -0.08,
-    ]
-    down = [0, -0.02, -0.02, 0, 0, 0.15, 0.15, 0.35, 0.35, 0.52, 0.52, 0.5, 0.5, 0.75, 0.75, 1, 1]
     joints = np.stack(
-        (x + height * np.array(across), y + height * np.array(down), np.full(17, score)), axis=1
+        (x + height * STANDING_ACROSS, y + height * STANDING_DOWN, np.full(17, score)), axis=1
     )
     return joints.astype(np.float32)
 

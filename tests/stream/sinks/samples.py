@@ -42,8 +42,10 @@ def vfr_stamps(count: int, *, start: int = 0) -> list[int]:
 
 def make_frames(stamps: list[int], *, width: int = WIDTH, height: int = HEIGHT) -> Iterator[Frame]:
     """One frame per time stamp: the frame index as 8 black or white blocks, which survive a lossy
-    codec, over a moving ramp.
+    codec, over a moving ramp. Stream time is that of a source: a clock that begins anywhere is
+    taken off, a start within a second kept.
     """
+    origin = 0 if 0 <= stamps[0] * TIME_BASE <= 1 else stamps[0]
     for index, pts in enumerate(stamps):
         image = np.zeros((height, width, 3), np.uint8)
         image[:] = (np.arange(width, dtype=np.uint16) * 2 + index * 3)[None, :, None] % 200
@@ -53,7 +55,7 @@ def make_frames(stamps: list[int], *, width: int = WIDTH, height: int = HEIGHT) 
             image=image,
             source="camera",
             index=index,
-            time_s=float((pts - stamps[0]) * TIME_BASE),
+            time_s=float((pts - origin) * TIME_BASE),
             capture_ns=1_000_000_000 + index,
             pts=pts,
             time_base=TIME_BASE,

@@ -188,7 +188,7 @@ def test_recording_starts_and_stops_from_the_page(serve, tmp_path):
             status_of(sink, "/api/record", method="POST", body=json.dumps({"on": on}), **CHANGE)
             == 200
         )
-        wait_until(lambda on=on: (sink._opened.shown.live.recording is not None) == on)
+        wait_until(lambda on=on: (sink.shown.live.recording is not None) == on)
         time.sleep(0.5)
     [film] = (tmp_path / "films").glob("camera_*.mp4")
     wait_until(lambda: b"moof" not in film.read_bytes())
@@ -288,7 +288,7 @@ def test_pages_of_other_sites_can_change_nothing(serve):
         == 403
     )
     assert status_of(sink, "/api/record", method="OPTIONS") == 501
-    assert not sink._opened.shown.record_wanted
+    assert not sink.shown.record_wanted
 
 
 @pytest.mark.parametrize(
@@ -386,16 +386,16 @@ def test_slow_clients_do_not_hold_up_the_run_nor_each_other(serve):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /video HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         clients.append(client)
-    wait_until(lambda: sink._opened.shown.live._viewers == 20)
-    before = sink._opened.shown.live.state()["frame"]
+    wait_until(lambda: sink.shown.live.viewers == 20)
+    before = sink.shown.live.state()["frame"]
     with asked(sink, "/video") as reply:
         first = read_index(next_image(reply))
         later = [read_index(next_image(reply)) for _ in range(20)][-1]
     assert later > first, "the quick client waits for the slow ones"
-    assert sink._opened.shown.live.state()["frame"] > before + 10
+    assert sink.shown.live.state()["frame"] > before + 10
     for client in clients:
         client.close()
-    wait_until(lambda: sink._opened.shown.live._viewers == 0)
+    wait_until(lambda: sink.shown.live.viewers == 0)
 
 
 def test_more_connections_than_there_is_room_for_are_refused(serve):
@@ -458,7 +458,7 @@ def test_a_real_browser_shows_the_image(serve, tmp_path):
         assert page.evaluate("document.querySelector('.people').textContent") == "2"
         assert page.evaluate("document.querySelectorAll('.stage').length") == 2
         page.evaluate("document.querySelector('.record').click()")
-        wait_until(lambda: sink._opened.shown.record_wanted)
+        wait_until(lambda: sink.shown.record_wanted)
         page.screenshot(tmp_path / "page.png")
     image = cv2.imread(str(tmp_path / "page.png"))
     assert image[150:500, 100:700].std() > 20, "the live image is not on the page"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,7 +150,7 @@ def test_a_weights_file_is_not_an_output() -> None:
         check_claims([], make_sinks(["./w32.mp4"]), used=[Path("w32.mp4")], overwrite=True)
 
 
-def run_blank(source: str, *outputs: str, **options: bool) -> None:
+def run_blank(source: str, *outputs: str, **options: Any) -> None:
     run(
         source,
         list(outputs),
@@ -159,22 +160,75 @@ def run_blank(source: str, *outputs: str, **options: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["out.mp4", "out.m4v", "out.mov", "out.mkv"])
-def test_a_video_of_somebody_else_is_replaced_only_when_that_is_asked_for(
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "photo.png"])
+def test_what_may_have_been_meant_as_a_source_is_replaced_only_when_that_is_asked_for(
+    name: str, tmp_path: Path
+) -> None:
+    """`run_stream.py a.mp4 -o new.jsonl out.mp4`: is out.mp4 a second source?"""
+    path, new = tmp_path / name, tmp_path / "new.jsonl"
+    make_clip(path.with_suffix(".mp4"), frames=4).rename(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"a source, name it before -o; .* or add --overwrite"):
+        check_claims(
+            [make_source("a.mp4")], make_sinks([str(new), f"jsonl:{path}"]), doubtful=[str(path)]
+        )
+    assert path.read_bytes() == before and not new.exists()
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv"])
+def test_an_output_that_is_named_is_replaced_as_users_of_such_tools_expect(
     name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     make_clip(path.with_suffix(".mp4"), frames=4).rename(path)
-    before = path.read_bytes()
-    with pytest.raises(ConfigError, match=r"a source, name it before -o; .* --overwrite"):
-        run_blank("a.mp4", str(tmp_path / "new.jsonl"), str(path))
-    assert path.read_bytes() == before and not (tmp_path / "new.jsonl").exists()
-
-    run_blank("a.mp4", str(path), overwrite=True)
+    assert not is_own_video(path)
+    run_blank("a.mp4", str(path))
     assert is_own_video(path)
-    again = path.read_bytes()
-    run_blank("c.mkv", str(path))  # ours
-    assert is_own_video(path) and path.read_bytes() != again
+    run_blank("c.mkv", str(path), doubtful=(str(path),))  # ours
+
+
+def test_segments_of_somebody_else_stay(tmp_path: Path) -> None:
+    """Nobody named them: they happen to have the names that this program would give."""
+    from fractions import Fraction
+
+    make_clip(tmp_path / "cam-0001.mp4", frames=3)
+    video = VideoConfig(segment=Fraction(10))
+    with pytest.raises(ConfigError, match=r"cam-0001.mp4.*--overwrite"):
+        check_claims([], make_sinks([str(tmp_path / "cam.mp4")], video))
+    check_claims([], make_sinks([str(tmp_path / "cam.mp4")], video), overwrite=True)
+
+    make_clip(tmp_path / "index0.ts", frames=3)
+    with pytest.raises(ConfigError, match=r"index0.ts.*--overwrite"):
+        check_claims([], make_sinks([f"hls:{tmp_path}"]))
+    (tmp_path / "index0.ts").unlink()
+    for _ in range(2):  # its own
+        run_blank("a.mp4", f"hls:{tmp_path}")
+
+
+def test_the_profile_is_an_output_as_others_are(tmp_path: Path) -> None:
+    from stream.profile import ProfileConfig, Profiler
+
+    profiler = Profiler(ProfileConfig(profile=tmp_path / "out"))
+    assert not (tmp_path / "out").exists(), "nothing is touched yet"
+    (tmp_path / "out").mkdir()
+    for output in ("coco:out/profile.json", "csv:out/report.html"):
+        with pytest.raises(ConfigError, match="named twice"):
+            check_claims([], [*make_sinks([output.replace("out", f"{tmp_path}/out")]), profiler])
+    shutil.copy("a.mp4", tmp_path / "out" / "trace.json")
+    with pytest.raises(SinkError, match="source"):
+        check_claims([make_source(str(tmp_path / "out" / "trace.json"))], [profiler])
+
+
+def test_recordings_of_the_page_take_names_that_are_free(tmp_path: Path) -> None:
+    from stream import BrowserConfig
+
+    browser = BrowserConfig(record_folder=tmp_path)
+    (tmp_path / "cam_20261128-170000.mp4").write_bytes(Path("a.mp4").read_bytes())
+    source = make_source(str(tmp_path / "cam_20261128-170000.mp4"))
+    pages = make_sinks(["http://127.0.0.1:8123/cam", "http://127.0.0.1:8124/cam"], browser)
+    check_claims([source], pages)
+    with pytest.raises(ConfigError, match="named twice"):
+        check_claims([], [*pages, *make_sinks([str(tmp_path / "cam_20261128-170001.mp4")])])
 
 
 def test_a_folder_does_not_read_what_this_run_writes(tmp_path: Path) -> None:

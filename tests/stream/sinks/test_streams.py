@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,8 @@ def free_port():
 
 def listening(port):
     wanted = f"0100007F:{port:04X}"
-    with open("/proc/net/tcp") as table:  # noqa: PTH123 - to connect would take the one place there is
+    # To connect would take the one place there is.
+    with Path("/proc/net/tcp").open() as table:
         return any(
             line.split()[1] == wanted and line.split()[3] == "0A" for line in list(table)[1:]
         )

@@ -371,3 +371,52 @@ def test_the_choice_of_the_encoder_is_said_aloud(caplog):
     with caplog.at_level("INFO", logger="stream.sinks.encoders"):
         name = choose_encoder("h264", "auto")
     assert f"video encoder: {name}" in caplog.text
+
+
+def test_a_gap_of_a_night_is_no_reason_to_end(tmp_path, source_info, run_info, write_all):
+    """A camera that is away for longer than MP4 can count in one step."""
+    path, night_s = tmp_path / "out.mp4", 9 * 3600
+    frames = list(make_frames([3600 * index for index in range(20)]))
+    for frame in frames[10:]:
+        frame.time_s += night_s
+    write_all(VideoSink(str(path)), source_info, run_info, frames)
+    times = [float(time_s) for time_s in video_times(path)]
+    assert {round(time_s, 4) for time_s in times} >= {round(frame.time_s, 4) for frame in frames}
+    assert times[-1] == pytest.approx(night_s + 19 / 25)
+
+
+@pytest.mark.parametrize("moving", [True, False])
+def test_a_slow_disk_is_waited_for_and_a_dead_one_is_not(
+    tmp_path, source_info, run_info, write_all, monkeypatch, moving
+):
+    from stream.sinks import video, video_file
+
+    path, part = tmp_path / "out.mp4", tmp_path / ".out.mp4.x.part"
+
+    def move(target, time_base):
+        for _ in range(20):
+            if moving or not part.exists():
+                with part.open("ab") as file:
+                    file.write(b"0" * 100)
+            time.sleep(0.1)
+        part.unlink(missing_ok=True)
+
+    monkeypatch.setattr(video, "_STALLED_FILE_S", 0.5)
+    monkeypatch.setattr(video_file, "move_index_to_front", move)
+    sink = VideoSink(str(path))
+    if moving:
+        write_all(sink, source_info, run_info, make_frames(vfr_stamps(5)))
+    else:
+        with pytest.raises(SinkError, match=r"nothing was written for 0\.5 s"):
+            write_all(sink, source_info, run_info, make_frames(vfr_stamps(5)))
+        time.sleep(2.0)
+    assert [item.name for item in tmp_path.iterdir()] == ["out.mp4"]
+    assert len(video_times(path)) == 5
+
+
+def test_hls_on_a_full_disk_is_one_line(tmp_path):
+    script = FULL_DISK.replace("60_000, 60_000", "8_000, 8_000")
+    command = [sys.executable, "-c", script, f"hls:{tmp_path}/live"]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert run.stdout == f"cannot write '{tmp_path}/live/index.m3u8': File too large\n"
+    assert run.stderr == ""

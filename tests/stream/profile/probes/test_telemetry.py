@@ -106,7 +106,9 @@ def fake_tegrastats(folder: Path, *lines: str, then: str = "sleep 30") -> Path:
     """A command that prints what tegrastats would."""
     command = folder / "tegrastats"
     command.write_text(
-        "#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines) + f"exec {then}\n",
+        f"#!/bin/sh\necho $$ > {folder / 'pid'}\n"
+        + "".join(f"echo '{line}'\n" for line in lines)
+        + f"exec {then}\n",
         encoding="utf-8",
     )
     command.chmod(command.stat().st_mode | stat.S_IEXEC)
@@ -121,7 +123,7 @@ def test_tegrastats_is_followed_and_ended(tmp_path: Path, monkeypatch: pytest.Mo
     with watching(probe) as telemetry:
         wait_until(lambda: "power_w.VDD_GPU_SOC" in telemetry.samples)
     assert telemetry.samples["gpu_percent"].values[-1] == 55
-    assert probe._process.returncode is not None, "it runs on"
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists(), "it runs on"
 
 
 def test_tegrastats_that_ends_is_said_once(

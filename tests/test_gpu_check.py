@@ -1,0 +1,45 @@
+"""The check of GPUs runs without one: every section that it is given, into one report."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def check(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [str(ROOT / "scripts" / "gpu-check"), *map(str, arguments)]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment, timeout=300
+    )
+
+
+def figures(report: str, section: str) -> list[dict[str, object]]:
+    block = re.search(rf"^## {section}: ended well$.*?^```$(.*?)^```$", report, re.M | re.S)
+    assert block is not None, report
+    return [json.loads(line) for line in block[1].splitlines() if line.startswith("{")]
+
+
+def test_sections_run_without_a_gpu_and_the_report_says_so(tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    done = check("--quick", "--sections", "versions", "speed", "-o", report)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = report.read_text(encoding="utf-8")
+    assert "**No GPU**: " in text and "Figures are of the CPU." in text
+    assert any("torch_cpu" in line for line in figures(text, "versions"))
+    speeds = figures(text, "speed")
+    assert [line["batch"] for line in speeds] == [1, 4]
+    for line in speeds:
+        assert line["model"] == "lite" and set(line["images_per_s_by_in_flight"]) == set("123")  # type: ignore[arg-type]
+        assert line["p50_ms"] > 0  # type: ignore[operator]
+
+
+def test_a_section_that_is_not_known_is_refused() -> None:
+    done = check("--sections", "paritty")
+    assert done.returncode == 2 and "invalid choice: 'paritty'" in done.stderr
