@@ -62,6 +62,16 @@ class Tracker:
         self._clock_s = 0.0
         self._last_time_s = 0.0
 
+    @property
+    def tracks(self) -> Tracks:
+        """What is remembered, to look at; there from the first frame on."""
+        return self._tracks
+
+    @property
+    def found(self) -> Found:
+        """Who was found in the last frame, to look at; there from the first frame on."""
+        return self._found
+
     def track(
         self, people: People, time_s: float, image: NDArray[np.uint8] | None = None
     ) -> People:

@@ -18,6 +18,7 @@ from stream.frame import Frame
 from stream.tracking import Tracker, TrackingConfig, TrackingStage
 from stream.tracking.settings import Settings, settings_for
 from stream.tracking.similarity import reach_px, similarity
+from stream.tracking.tracker import joint_traits
 from stream.tracking.tracks import CONFIRMED
 from tests.stream.tracking.walkers import Walker, crowd, people_of
 
@@ -195,8 +196,8 @@ def test_what_is_remembered_of_joints_stays_around_the_body_of_somebody_who_turn
         joints = Walker(600, 50, speed_px_s=100).joints(there_s)
         joints[:, :2] += rng.normal(0, 4.0, 2)
         tracker.update(people_of([joints]), float(time_s))
-    offsets = np.linalg.norm(tracker._tracks.offsets[0], axis=1)
-    assert offsets.max() < 0.7 * tracker._tracks.size_px[0]
+    offsets = np.linalg.norm(tracker.tracks.offsets[0], axis=1)
+    assert offsets.max() < 0.7 * tracker.tracks.size_px[0]
 
 
 def test_the_gate_by_distance_rules_out_nobody_who_is_alike() -> None:
@@ -204,18 +205,18 @@ def test_the_gate_by_distance_rules_out_nobody_who_is_alike() -> None:
     tracker, walkers = Tracker(COCO, settings), crowd(60, seed=5)
     for time_s in at_rate(4, 10):
         tracker.update(people_of([walker.joints(float(time_s)) for walker in walkers]), time_s)
-    tracks, found = tracker._tracks, tracker._found
+    tracks, found = tracker.tracks, tracker.found
     tracks.predicted[:] = tracks.centre
     tracks.uncertainty[:] = tracks.covariance
     centres = (found.boxes[:60, :2] + found.boxes[:60, 2:]) / 2
-    alike, near = 0, 0
+    alike, near, traits = 0, 0, joint_traits(COCO)
     for place in np.flatnonzero(tracks.state == CONFIRMED):
         reach = reach_px(tracks.size_px[place], tracks.uncertainty[place, 0], limit, settings)
         apart = np.linalg.norm(centres - tracks.predicted[place], axis=1)
         reached = apart <= reach + 0.5 * found.sizes_px[:60]
         near += int(reached.sum())
         for person in range(60):
-            likeness = similarity(tracks, place, found, person, tracker._traits, settings, 0.0)
+            likeness = similarity(tracks, place, found, person, traits, settings, 0.0)
             if 1.0 - likeness < limit:
                 alike += 1
                 assert reached[person]
@@ -235,7 +236,7 @@ def test_colours_count_as_far_as_they_have_been_the_same(dependable: bool) -> No
         )
         image[:, :250], image[:, 250:] = colours
         tracker.update(people, time_s, image)
-    spread = tracker._tracks.colour_variance[:2]
+    spread = tracker.tracks.colour_variance[:2]
     assert (spread <= tracker.settings.colour**2).all() == dependable
 
 
