@@ -84,9 +84,6 @@ def test_people_of_crossings_cross_hide_and_come_back(library: BodyLibrary, seed
     away = np.flatnonzero(np.diff(visible[14].astype(int)))
     assert len(away) == 3
     assert 1.0 < 0.1 * (away[2] - away[1]) < 3.5
-    for index, one in enumerate(places):
-        for other in places[:index]:
-            assert np.hypot(*(one - other).T).min() > 0.3
 
 
 def test_a_clip_of_crossings_is_made_like_any_other() -> None:
