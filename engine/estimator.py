@@ -36,7 +36,7 @@ _FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
 
 @dataclass(slots=True)
 class _Batch:
-    """Images that travel together: their views, one a scale and mirror image, what was submitted,
+    """Images that travel together: their views, one per scale and mirror image, what was submitted,
     and how many are not released.
     """
 
