@@ -39,7 +39,7 @@ class KeypointSet:
         count = len(self.names)
         if len(self.sigmas) != count:
             raise ConfigError(
-                f"sigmas must have {count} entries, one a joint, not {len(self.sigmas)}"
+                f"sigmas must have {count} entries, one per joint, not {len(self.sigmas)}"
             )
         if sorted(self.visiting_order) != list(range(count)):
             raise ConfigError(f"visiting_order must name every joint 0..{count - 1} once")

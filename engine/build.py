@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 from basics.cache import hash_file
 from basics.demo import DEMO_CLIP
@@ -52,7 +51,6 @@ class BuildConfig(RuntimeConfig):
         smallest: Of TensorRT's profile.
         largest: Of TensorRT's profile.
         batch: Of TensorRT's profile: images at once, fewest, usual, most.
-        builder: TensorRT's own ONNX parser, or torch2trt.
         calibration: Files, folders and zip archives with images, for int8.
         calibration_limit: How many of those images are used.
         output: The folder to write to; by default a place in the user's cache, where runs look.
@@ -80,7 +78,6 @@ class BuildConfig(RuntimeConfig):
     batch: tuple[int, int, int] = option(
         (1, 1, 1), help="TensorRT: images at once", metavar="MIN OPT MAX"
     )
-    builder: Literal["parser", "torch2trt"] = option("parser", help="TensorRT: who builds")
     calibration: tuple[Path, ...] = option(
         (), help="int8: files, folders, zips to learn from", metavar="IMAGES"
     )
@@ -98,10 +95,6 @@ class BuildConfig(RuntimeConfig):
             raise ConfigError(
                 f"runtime must be one of {', '.join(BUILDABLE)} to be built for, not "
                 f"{self.runtime!r}"
-            )
-        if self.builder != "parser" and self.runtime not in LIBRARIES:
-            raise ConfigError(
-                f"builder {self.builder} is for runtime tensorrt, not for {self.runtime}"
             )
         if (self.used_precision == "int8") != bool(self.calibration):
             raise ConfigError(
@@ -170,7 +163,6 @@ def _build_with_tensorrt(
         precision=config.used_precision,
         profile=profile,
         gpu="any" if gpu is None else gpu.kind,
-        builder=config.builder,
     )
     if gpu is None:
         return build_engine_file(request, config.output)

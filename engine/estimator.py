@@ -29,7 +29,7 @@ _FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
 
 @dataclass(slots=True)
 class _Batch:
-    """Images that were submitted together: what was submitted, one a scale and mirror image, and
+    """Images that were submitted together: what was submitted, one per scale and mirror image, and
     how many are not released.
     """
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from configs.commands import Command, run_commands
 from evaluation.commands.ablate_grouping import AblationConfig, run_ablation
+from evaluation.commands.cameras import CamerasConfig, run_cameras
 from evaluation.commands.coco import run_coco
 from evaluation.commands.crowdpose import run_crowdpose
 from evaluation.commands.pareto import ParetoConfig, run_pareto
@@ -25,6 +26,9 @@ COMMANDS = {
     ),
     "speed": Command(
         SpeedConfig, run_speed, "milliseconds of the network, of grouping, and of the whole way"
+    ),
+    "cameras": Command(
+        CamerasConfig, run_cameras, "how many cameras one engine serves, from its milliseconds"
     ),
     "pareto": Command(
         ParetoConfig,

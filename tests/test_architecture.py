@@ -74,7 +74,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sinks",),
         ("pipeline",),
         ("profile",),
-        ("app", "api"),
+        ("api",),
+        ("app",),
         ("__init__",),
     ),
 }

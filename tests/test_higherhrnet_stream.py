@@ -43,7 +43,7 @@ SIGNATURES = {
     "TrackingConfig": "*, track, lost_after_s, smooth",
     "OutputConfig": "*, overwrite, doubtful",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
-    "camera_fps, camera_format, deinterlace, realtime",
+    "camera_fps, camera_format, deinterlace, decoder, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
     "RenderConfig": "*, theme, joint_threshold, skeletons, boxes, scores, ids, status, trails, "
     "background, blur_faces, maps",
@@ -71,8 +71,8 @@ MEMBERS = {
     "Summary": "depths, devices, drops, elapsed_s, fps, frames, latency_ms, people, slowest, "
     "sources, stages, stopped",
     "SourceSummary": "device, drops, frames, health, left_out, name, people, troubles",
-    "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, hidden_frames, message, "
-    "reconnects, state, waited_ns",
+    "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, decoder, decoder_restarts, "
+    "hidden_frames, message, reconnects, state, waited_ns",
     "Statistics": "max, mean, n, of, p50, p95, p99",
     "StageStatistics": "busy_share, name, time_ms",
     "KeypointSet": "flip_indices, flip_pairs, links, name, names, sigmas, visiting_order",

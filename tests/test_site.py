@@ -10,12 +10,12 @@ import yaml
 
 import higherhrnet_stream
 
-import run_stream
 from configs import load_model_config, model_names
 from configs.training import training_names
 from docs.check_links import broken_links
 from docs.generated import GENERATED
 from engine.runtimes import RUNTIMES
+from stream.app import command as stream_command
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -23,7 +23,7 @@ FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
 
 
 def test_the_page_of_flags_and_the_help_name_the_same_flags() -> None:
-    shown = run_stream.make_parser().format_help()
+    shown = stream_command.make_parser().format_help()
     page = GENERATED["stream-flags"]().partition("## run_stream.py doctor")[0]
     assert set(re.findall(FLAG, page)) | {"--help"} == set(re.findall(FLAG, shown))
     assert len(set(re.findall(FLAG, page))) > 40
@@ -52,7 +52,7 @@ def test_presets_on_readme_site_and_command_line_are_the_same() -> None:
     named = {name for name in re.findall(r"`(\w+)`", cells) if not name.endswith("_")}
     assert named <= set(model_names())
     assert "lite" in named
-    shown = " ".join(run_stream.make_parser().format_help().split())
+    shown = " ".join(stream_command.make_parser().format_help().split())
     assert all(name in shown for name in RUNTIMES)
 
 
@@ -102,3 +102,39 @@ def test_pictures_are_small_enough_for_a_repository() -> None:
     sizes = [path.stat().st_size for path in (DOCS / "images").iterdir()]
     assert sum(sizes) < 1.5 * 2**20
     assert max(sizes) < 300 * 2**10
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == higherhrnet_stream.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {higherhrnet_stream.__version__} " in changes
+
+
+def test_every_issue_form_asks_for_what_doctor_says() -> None:
+    forms = [
+        path
+        for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")
+        if path.stem != "config"
+    ]
+    assert {path.stem for path in forms} == {"camera", "engine", "accuracy"}
+    for path in forms:
+        body = yaml.safe_load(path.read_text(encoding="utf-8"))["body"]
+        (asked,) = [field for field in body if field["id"] == "doctor"]
+        assert asked["validations"]["required"]
+        assert "run_stream.py doctor" in asked["attributes"]["description"]
+
+
+def test_the_workflow_runs_what_ci_runs_on_every_python_that_is_supported() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    test = workflow["jobs"]["test"]
+    assert test["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(10, 15)]
+    assert ".ci/run" in [step.get("run") for step in test["steps"]]
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    for command in re.findall(
+        r"^(?:docker run --rm pose:cpu|run-stream) (.+)$", "\n".join(steps), re.M
+    ):
+        if not command.startswith("doctor"):
+            stream_command.parse(command.split())
+    (build,) = [step for step in steps if step.startswith("docker build")]
+    assert (ROOT / build.split()[build.split().index("-f") + 1]).is_file()

@@ -39,6 +39,7 @@ DATA = {
     *(f"configs/keypoint_sets/{name}.yaml" for name in ("coco", "crowdpose")),
     *(f"configs/models/{name}.yaml" for name in model_names()),
     *(f"configs/trainings/{name}.yaml" for name in ("ablation_small", "lite", "paper", "short")),
+    "configs/zoo.yaml",
     "engine/weights/lite.onnx",
     "higherhrnet_stream-stubs/__init__.pyi",
     *("basics/data/plaza.mp4", "basics/data/plaza_truth.json.gz"),
@@ -179,3 +180,15 @@ def test_a_type_checker_believes_the_public_api(python: Path, tmp_path: Path) ->
         environment={"MYPY_CACHE_DIR": str(tmp_path)},
     )
     assert 'Revealed type is "tuple[int, str]"' in said.replace("builtins.", "")
+
+
+def test_containers_are_given_all_that_the_wheel_is_made_of() -> None:
+    """Packages were missing there after they had been given other names."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert lines[1] == "*", "nothing goes in but what is named"
+    named = {line[1:] for line in lines if line.startswith("!")}
+    made = {name for name in TOP_LEVEL if not name.startswith("higherhrnet_stream-")}
+    files = {"setup.py", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "NOTICE"}
+    assert named == made | files
+    for path in (ROOT / "docker").iterdir():
+        assert "COPY . .\n" in path.read_text(encoding="utf-8")

@@ -102,9 +102,16 @@ class PoseDataset(Dataset[Sample]):
     ) -> None:
         """Reads and checks the annotations of all sources, and that their images are there.
 
-        outputs: number of output resolutions (deconvolutions + 1). augmentation: None shows every
-        image whole. limit: use only so many images, evenly spread. Raises DataError for whatever
-        cannot be used.
+        Args:
+            sources: Annotations and their images.
+            keypoint_set: Joints that are learned.
+            outputs: How many output resolutions there are (deconvolutions + 1).
+            augmentation: What is drawn at random; None shows every image whole.
+            seed: Of all that is drawn.
+            limit: Use only so many images, evenly spread.
+
+        Raises:
+            DataError: Something cannot be used.
         """
         self.keypoint_set = keypoint_set
         self.outputs = outputs

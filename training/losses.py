@@ -236,8 +236,12 @@ class PoseLoss:
         self.joints = len(load_keypoint_set(model.keypoint_set))
 
     def __call__(self, outputs: Sequence[Tensor], labels: Labels, progress: float = 0.0) -> Losses:
-        """Losses of the raw network outputs (coarsest first, the first with tags); progress: 0 at
-        the start, 1 at the end.
+        """Losses of the raw network outputs.
+
+        Args:
+            outputs: Coarsest first, the first with tags.
+            labels: What is right.
+            progress: Of the training, 0 at the start, 1 at the end.
         """
         config, images = self.config, len(outputs[0])
         heatmap_losses = []

@@ -67,7 +67,16 @@ class BatchStream(Sampler[list[SampleKey]]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        """size_px: crop side at a step."""
+        """Begins with the batch of `first_step`.
+
+        Args:
+            stream: Which samples come, in which order.
+            batch_size: Images of a batch, those of all processes together.
+            size_px: The crop side at a step.
+            first_step: Where a resumed run goes on.
+            rank: Number of this process.
+            processes: How many share the stream.
+        """
         self._stream = stream
         self._batch_size = batch_size
         self._size_px = size_px

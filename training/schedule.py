@@ -13,8 +13,12 @@ class Schedule:
     """
 
     def __init__(self, config: ScheduleConfig, *, epoch_steps: float, input_size_px: int) -> None:
-        """epoch_steps: steps in an epoch, not always whole. input_size_px: crop side where the
-        configuration names none.
+        """Settles how many steps there are.
+
+        Args:
+            config: What was asked for.
+            epoch_steps: Steps in an epoch, not always whole.
+            input_size_px: The crop side where the configuration names none.
         """
         self.config = config
         self.steps = config.steps
@@ -25,8 +29,11 @@ class Schedule:
         self._sizes = config.input_sizes_px or (input_size_px,)
 
     def progress(self, step: int, elapsed_s: float) -> float:
-        """0 at the start, 1 when the training is over. elapsed_s: wall-clock time of training so
-        far, over all resumptions.
+        """0 at the start, 1 when the training is over.
+
+        Args:
+            step: Steps that are done.
+            elapsed_s: Wall-clock time of training so far, over all resumptions.
         """
         if self.steps is not None:
             return min(step / self.steps, 1.0)

@@ -72,9 +72,14 @@ def heatmap_targets(
     """(images, joints, R, R) float32: a Gaussian peak of height 1 at each joint, the larger value
     where peaks meet.
 
-    sigma_px: in map pixels, one for all (the paper, section 3.1: the same at every resolution) or
-    one per position (M,). The Gaussian is cut to a square of 6 sigma + 3 pixels, of the largest
-    sigma.
+    The Gaussian is cut to a square of 6 sigma + 3 pixels, of the largest sigma.
+
+    Args:
+        positions: Where the joints are.
+        images: How many there are.
+        joints: How many a person has.
+        sigma_px: In map pixels, one for all (the paper, section 3.1: the same at every resolution)
+            or one per position (M,).
     """
     resolution = positions.resolution
     if isinstance(sigma_px, Tensor):
@@ -98,8 +103,15 @@ def size_aware_sigma(
     """(M,) spread of each position's peak in map pixels: base + growth * extent of the person, at
     most `most_px`.
 
-    joints: (N, P, J, 3) in map pixels; the extent is the longer side of the box of a person's
-    labelled joints. All lengths are map pixels.
+    The extent is the longer side of the box of a person's labelled joints. All lengths are map
+    pixels.
+
+    Args:
+        joints: (N, P, J, 3) in map pixels.
+        positions: Joints that have a peak.
+        base_px: The spread for a person without extent.
+        growth: Spread per extent.
+        most_px: The largest spread.
     """
     labelled = joints[..., 2:] > 0
     high = torch.where(labelled, joints[..., :2], -torch.inf).amax(dim=2)

@@ -20,8 +20,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class HigherHRNet(HRNet):
     """The network of the paper, with the random weights that its code starts from.
 
-    config: what it was built from. mean, std: RGB, of images scaled to 0..1, that its input is
-    normalised with.
+    Attributes:
+        config: What it was built from.
+        mean: Per-channel mean (RGB, images scaled to 0..1) that the input is normalised with.
+        std: Per-channel standard deviation, likewise.
     """
 
     mean = IMAGENET_MEAN
@@ -37,7 +39,7 @@ class HigherHRNet(HRNet):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Raw maps of the normalised RGB image (N, 3, H, W), coarsest first.
 
-        The first has J heatmaps, then D tag channels a joint (channel J + j*D + d), at stride 4;
+        The first has J heatmaps, then D tag channels per joint (channel J + j*D + d), at stride 4;
         each later one doubles the resolution and has J heatmaps. Values are regressed: nothing
         clips them to 0..1.
         """

@@ -25,8 +25,10 @@ _LAST_CHANNELS = 1280  # of the last convolution; not scaled below 1.0, nor in M
 class Pyramid(NamedTuple):
     """What the head reads, NCHW.
 
-    backbone: maps of MobileNetV2 at strides 4, 8, 16 and 32. pyramid: of the feature pyramid, at
-    strides 4, 8 and 16. logits: keypoint logits at stride 4, in COCO order.
+    Attributes:
+        backbone: Maps of MobileNetV2 at strides 4, 8, 16 and 32.
+        pyramid: Maps of the feature pyramid at strides 4, 8 and 16.
+        logits: Keypoint logits at stride 4, in COCO order.
     """
 
     backbone: tuple[Tensor, Tensor, Tensor, Tensor]

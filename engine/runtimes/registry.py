@@ -152,6 +152,16 @@ RUNTIMES = {
             needs_gpu=True,
         ),
         RuntimeEntry(
+            name="torch2trt",
+            home="tensorrt.torch2trt.Torch2Trt",
+            package="torch2trt",
+            install="git+https://github.com/NVIDIA-AI-IOT/torch2trt --no-build-isolation",
+            precisions=("fp16", "fp32"),
+            needs_gpu=True,
+            automatic=False,
+            reads_workload=True,
+        ),
+        RuntimeEntry(
             name="openvino",
             home="openvino.runtime.OpenVino",
             package="openvino",

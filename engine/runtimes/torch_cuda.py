@@ -45,9 +45,6 @@ class TorchCuda(Runtime):
     ) -> None:
         import torch
 
-        from engine.onnx.graph import PoseGraph
-        from engine.onnx.weights import load_exported_network
-
         self._torch: Any = torch
         self.gpu: Gpu = find_gpu(device)
         self.device = self.gpu.kind
@@ -55,11 +52,8 @@ class TorchCuda(Runtime):
         self.precision = precision
         self.metadata = metadata
         self.usual_batch = min(4, self.max_batch)
-        kind = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
-        network = load_exported_network(path).to(kind)
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
-            self._graph: Any = PoseGraph(network, metadata.map_stride).to(self._place)
+            self._graph: Any = self._load(path)
         except RuntimeError as error:  # out of memory
             raise ExecutionError(
                 f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}"
@@ -72,6 +66,18 @@ class TorchCuda(Runtime):
 
         if not torch.cuda.is_available():
             raise RuntimeUnavailableError("torch finds no CUDA GPU")
+
+    def _load(self, path: Path) -> Any:
+        """What is recorded: image bytes to maps and candidates, on the GPU."""
+        import torch
+
+        from engine.onnx.graph import PoseGraph
+        from engine.onnx.weights import load_exported_network
+
+        kinds = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+        network = load_exported_network(path).to(kinds[self.precision])
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return PoseGraph(network, self.metadata.map_stride).to(self._place)
 
     def make_slot(self, height: int, width: int, batch: int = 1) -> Slot:
         with self._torch.cuda.device(self._place):

@@ -45,7 +45,7 @@ def _table(figures: TruthFigures) -> str:
     rows = [
         ["frames compared", str(figures.frames)],
         ["frames without a record", str(figures.frames_absent)],
-        ["people, one count a frame", str(figures.people)],
+        ["people, one count per frame", str(figures.people)],
         ["found at OKS >= 0.5, %", percent(values["share_found"])],
         ["  of those at least half visible, %", percent(values["share_half_visible_found"])],
         [

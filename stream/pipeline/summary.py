@@ -111,8 +111,12 @@ class Summary:
             f"latency p50 {self.latency_ms.p50:.0f} ms, p95 {self.latency_ms.p95:.0f} ms",
         ]
         parts += [f"on {' and '.join(self.devices)}"] if self.devices else []
+        decoders = dict.fromkeys(source.health.decoder for source in self.sources)
+        if any(name not in ("", "software") for name in decoders):
+            parts.append(f"decoded by {' and '.join(filter(None, decoders))}")
         troubles = {
             "reconnects": sum(source.health.reconnects for source in self.sources),
+            "restarts of a decoder": sum(source.health.decoder_restarts for source in self.sources),
             "damaged packets": sum(source.health.corrupt_packets for source in self.sources),
         }
         parts += [f"{count} {name}" for name, count in troubles.items() if count]

@@ -272,6 +272,6 @@ class WriteWorker(Worker):
         left = [outlet for item in self.context.lanes for outlet in item.outlets if not outlet.gone]
         if not left and lost.failure is not None:
             raise lost.failure
-        logger.error("%s; the other outputs go on", lost.failure)
+        logger.warning("%s; the other outputs go on", lost.failure)
         if self._outbox is None and all(outlet.gone for outlet in lane.outlets):
             lane.source.interrupt()  # nobody takes what comes of it

@@ -53,7 +53,9 @@ class Recorder:
 
     @property
     def every(self) -> int:
-        """1: every frame of the run is here. n: every n-th, and those that were unusually slow."""
+        """1 where every frame of the run is here; n where every n-th is, and those that were
+        unusually slow.
+        """
         return max([self.deliveries.every, *(rows.every for rows in self.works.values())])
 
     def per_frame(self, stage: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

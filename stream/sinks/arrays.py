@@ -23,7 +23,7 @@ from stream.sinks.json_lines import header
 
 logger = logging.getLogger(__name__)
 
-# One row a frame, then one row a person.
+# One row per frame, then one row per person.
 _COLUMNS: dict[str, str] = {
     "frame": "<i8",
     "time_s": "<f8",

@@ -119,8 +119,11 @@ class Interactive(Protocol):
 
 @runtime_checkable
 class Lossy(Protocol):
-    """A sink that leaves frames of a live source out rather than hold it up. label: its target,
-    without credentials.
+    """A sink that leaves frames of a live source out rather than hold it up.
+
+    Attributes:
+        label: Its target, without credentials.
+        dropped: Frames that it left out so far.
     """
 
     @property

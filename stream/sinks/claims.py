@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import av
 
+from basics.paths import ffmpeg_path
 from configs.errors import ConfigError, SinkError
 from keypoint_datasets.images import is_image
 from stream.sinks.containers import FORMATS, MARK
@@ -226,7 +227,7 @@ def _video_metadata(path: Path) -> dict[str, str] | None:
     if path.suffix.lower() not in FORMATS:
         return None
     try:
-        with av.open(str(path), metadata_errors="replace", timeout=_LOOK_S) as container:
+        with av.open(ffmpeg_path(path), metadata_errors="replace", timeout=_LOOK_S) as container:
             return dict(container.metadata) if container.streams.video else None
     except (av.FFmpegError, OSError, ValueError):
         return None

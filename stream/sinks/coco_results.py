@@ -111,8 +111,10 @@ class CocoResultsSink:
         self._frames += 1
 
     def close(self) -> None:
-        """Finishes the file; a second call does nothing. Raises SinkError if it cannot take the
-        place of an older one.
+        """Finishes the file; a second call does nothing.
+
+        Raises:
+            SinkError: The file cannot take the place of an older one.
         """
         self._end_file(complete=self._complete, empty_too=True)
 

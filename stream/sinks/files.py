@@ -57,7 +57,8 @@ def end_successor(
 ) -> None:
     """Ends a file that holds `frames`. A new one without any stays only where `empty_too` says so.
 
-    Raises SinkError if it cannot take the place of an older one.
+    Raises:
+        SinkError: It cannot take the place of an older one.
     """
     worthwhile = frames > 0 or (empty_too and not successor.replaces)
     try:
@@ -100,6 +101,8 @@ class LineFile:
             SinkError: The file cannot be created.
         """
         if self._name == "-":
+            if sys.stdout is None:  # the process was started without one
+                raise SinkError("cannot write '-': standard output is closed")
             self._file = os.dup(sys.stdout.fileno())
         else:
             check_output(Path(self._name), source)
@@ -192,12 +195,18 @@ class LineFileSink:
         return self._file.resumable
 
     def claims(self) -> list[Claim]:
-        """The file, if it is one. Raises SinkError if it could not be written."""
+        """The file, if it is one.
+
+        Raises:
+            SinkError: The file could not be written.
+        """
         return self._file.claims()
 
     def close(self) -> None:
-        """Finishes the file; a second call does nothing. Raises SinkError if it cannot take the
-        place of an older one.
+        """Finishes the file; a second call does nothing.
+
+        Raises:
+            SinkError: The file cannot take the place of an older one.
         """
         self._file.close()
 

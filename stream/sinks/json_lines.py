@@ -1,4 +1,4 @@
-"""JSON Lines: a header object, then one object a frame; `stream/schema/records.schema.json`
+"""JSON Lines: a header object, then one object per frame; `stream/schema/records.schema.json`
 describes both.
 """
 

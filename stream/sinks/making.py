@@ -107,12 +107,17 @@ def _make(output: str, configs: _Configs) -> Sink:
         return JsonLinesSink("-")
     if (match := _PREFIX.fullmatch(output)) is not None:
         kind, rest = match.groups()
-        if kind not in _BY_PREFIX:
-            raise ConfigError(
-                f"unknown kind of output {kind!r} in "
-                f"{redact_url(output)!r}{nearest(kind, _BY_PREFIX)}"
-            )
-        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, configs)
+        if kind in _BY_PREFIX:
+            if not rest and kind != "window":
+                raise ConfigError(
+                    f"output {output!r} does not say where: nothing follows the colon"
+                )
+            return _BY_PREFIX[kind](output if rest.startswith("//") else rest, configs)
+        similar = nearest(kind, _BY_PREFIX)
+        mistyped = "did you mean" in similar or rest.startswith("//")
+        if mistyped or Path(output).suffix.lower() not in _BY_SUFFIX:
+            raise ConfigError(f"unknown kind of output {kind!r} in {redact_url(output)!r}{similar}")
+        # 2024-01-01T12:30:00.mp4, cam:1.mp4: a file
     suffix = Path(output).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = (

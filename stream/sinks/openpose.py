@@ -1,4 +1,4 @@
-"""OpenPose JSON: a file a frame, for the tools that were written for OpenPose's `--write_json`."""
+"""OpenPose JSON: a file per frame, for tools that were written for OpenPose's `--write_json`."""
 
 from __future__ import annotations
 

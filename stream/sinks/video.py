@@ -189,7 +189,10 @@ class VideoSink:
 
     def abandon(self) -> None:
         """Instead of `close`, where the run failed: an older file stays, and what was encoded lies
-        beside it. Raises SinkError as `close` does.
+        beside it.
+
+        Raises:
+            SinkError: The file could not be finished.
         """
         self._finish(complete=False)
 

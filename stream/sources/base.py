@@ -26,6 +26,8 @@ class SourceHealth:
         hidden_frames: Frames that are in the file and that it says not to show (edit lists).
         bad_stamps: Frames whose time stamp was missing or went backwards.
         reconnects: Times that the source was lost and came back.
+        decoder: What decodes its frames; empty until there is one.
+        decoder_restarts: Times that a decoder in a process of its own had to be started again.
         waited_ns: Time spent waiting for a live source to send something, which is no work.
         message: The last thing that went wrong, for people to read.
     """
@@ -36,6 +38,8 @@ class SourceHealth:
     hidden_frames: int = 0
     bad_stamps: int = 0
     reconnects: int = 0
+    decoder: str = ""
+    decoder_restarts: int = 0
     waited_ns: int = 0
     message: str = ""
 

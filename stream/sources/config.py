@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from configs.errors import ConfigError
 from configs.flags import option
 from configs.units import Size, parse_size
+from stream.sources.decoders import DecoderName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class SourceConfig:
         camera_format: Pixel format to ask a camera for; None leaves it to the camera.
         deinterlace: Whether fields become frames; `auto` looks at what the stream says of each
             frame.
+        decoder: What decodes: `software` is FFmpeg's, `cuda` and `vaapi` its own for hardware,
+            `gstreamer` a pipeline (a Jetson's decoder); `auto` is the first that works.
         realtime: Whether a file is delivered at its own frame rate, as a camera would, and counts
             as live.
 
@@ -53,6 +56,9 @@ class SourceConfig:
     )
     deinterlace: Literal["auto", "on", "off"] = option(
         "auto", help="interlaced video: auto looks at what the stream says of each frame"
+    )
+    decoder: DecoderName = option(
+        "software", help="what decodes; auto: a Jetson's, cuda, vaapi, else software"
     )
     realtime: bool = option(False, help="deliver a file at its own frame rate, as a camera would")
 

@@ -5,12 +5,11 @@ the right way up.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from av import VideoFrame
-from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 from configs import SourceError
 from stream.frame import Frame
 from stream.sources.deinterlace import Deinterlace, is_wanted
+from stream.sources.orientation import UPRIGHT, Orientation, displayed_size, orientation
 from stream.sources.tone_mapping import HLG, PQ, tone_map
 
 # What brings a transposed frame upright in one pass, by whether it is mirrored across and down
 # after that.
 _TURNS = {(True, False): cv2.ROTATE_90_CLOCKWISE, (False, True): cv2.ROTATE_90_COUNTERCLOCKWISE}
-_MATRIX = "DISPLAYMATRIX"
 
 # Pixels that are wider or narrower than this are damage; those that are square but for a hundredth
 # come from sizes that codecs round up.
@@ -33,49 +32,12 @@ _WIDEST, _SQUARE = 4, Fraction(1, 100)
 _Pixel = TypeVar("_Pixel", np.uint8, np.uint16)
 
 
-class Orientation(NamedTuple):
-    """What is to be done to a frame before it is shown: rows and columns exchanged, then mirrored
-    across, then down.
-    """
-
-    transposed: bool = False
-    across: bool = False
-    down: bool = False
-
-
-def orientation(frame: VideoFrame) -> Orientation:
-    """How the stream says that `frame` is to be shown, to the nearest quarter turn.
-
-    FFmpeg's display matrix sends (x, y) to (a x + c y, b x + d y), y downwards, in 16.16
-    (libavutil/display.h). PyAV's `VideoFrame.rotation` is only its angle, and cannot tell a
-    mirrored frame from a turned one.
-    """
-    # Not `frame.side_data`: the frame keeps what that returns and is kept by it, pixels and
-    # all, until the next full garbage collection, and there is none while a pipeline runs.
-    side_data = SideDataContainer(frame).get(_MATRIX)  # type: ignore[call-arg]
-    if side_data is None:
-        return _UPRIGHT
-    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
-    if abs(a) >= abs(b):
-        return Orientation(across=a < 0, down=d < 0)
-    return Orientation(transposed=True, across=c < 0, down=b < 0)
-
-
-_UPRIGHT = Orientation()
-
-
 def pixel_aspect(stream: VideoStream) -> Fraction:
     """Width of the pixels of `stream`, in their heights: 1 unless it says something credible."""
     aspect = stream.sample_aspect_ratio
     if not aspect or not Fraction(1, _WIDEST) <= aspect <= _WIDEST or abs(aspect - 1) <= _SQUARE:
         return Fraction(1)
     return aspect
-
-
-def displayed_size(frame: VideoFrame, aspect: Fraction) -> tuple[int, int]:
-    """Width and height in square pixels, the right way up; `aspect`: of the pixels of `frame`."""
-    width = round(frame.width * aspect)
-    return (frame.height, width) if orientation(frame).transposed else (width, frame.height)
 
 
 class FrameConverter:
@@ -151,7 +113,7 @@ def _lines_between(field: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
 def _turn(pixels: NDArray[np.uint8], way: Orientation, image: NDArray[np.uint8]) -> None:
     """Copies `pixels` into `image`, the right way up."""
     mirrors = way.across, way.down
-    if way == _UPRIGHT:
+    if way == UPRIGHT:
         np.copyto(image, pixels)
     elif not way.transposed:
         cv2.flip(pixels, {(True, False): 1, (False, True): 0, (True, True): -1}[mirrors], dst=image)

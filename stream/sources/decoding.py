@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import av
@@ -13,8 +14,15 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from configs import SourceError
 from stream.sources.base import SourceHealth
+from stream.sources.decoders import DecoderChoice, decoder_of
+from stream.sources.gstreamer import GStreamerDecoder, GStreamerRefusal
 from stream.sources.packet_times import PacketTimes
+
+logger = logging.getLogger(__name__)
+
+_SOFTWARE = DecoderChoice()
 
 # A file cut off in the middle gives one or two unreadable packets at its end; a demuxer that is
 # lost gives them for ever.
@@ -65,9 +73,10 @@ def decode(
     stream: VideoStream,
     health: SourceHealth,
     times: PacketTimes,
+    choice: DecoderChoice = _SOFTWARE,
     *,
     live: bool,
-) -> Iterator[DecodedFrame]:
+) -> Generator[DecodedFrame, None, None]:
     """Every frame of `stream` in display order.
 
     Packets that cannot be read or decoded are skipped and counted in `health`; at the end the
@@ -79,13 +88,33 @@ def decode(
         stream: Its video.
         health: Where damage is counted.
         times: Puts the time stamps of the container right.
+        choice: What decodes.
         live: Whether frames are wanted as soon as possible. Frame threads would hold every one back
             until the next ones arrive, so only slices are decoded in parallel.
+
+    Raises:
+        SourceError: What was asked for by name cannot decode it.
     """
     stream.thread_type = "SLICE" if live else "AUTO"
     if live:
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
-    decoder = _Decoder(health, by_order=container.format.name in _NO_PRESENTATION_TIMES)
+    by_order = container.format.name in _NO_PRESENTATION_TIMES
+    decoder = _Decoder(stream, health, choice, by_order=by_order, live=live)
+    try:
+        yield from _decode(container, stream, health, times, decoder, live=live)
+    finally:
+        decoder.close()
+
+
+def _decode(
+    container: InputContainer,
+    stream: VideoStream,
+    health: SourceHealth,
+    times: PacketTimes,
+    decoder: _Decoder,
+    *,
+    live: bool,
+) -> Iterator[DecodedFrame]:
     streams = [stream, *(container.streams.audio if times.may_jump else ())]
     unreadable = 0
     while unreadable < _UNREADABLE_IN_A_ROW:
@@ -112,7 +141,7 @@ def decode(
             # add one.
             unreadable += 1
             health.message = "skipped a packet of a stream that began in mid-file"
-    yield from decoder.rest(stream)
+    yield from decoder.rest()
 
 
 class _Decoder:
@@ -122,8 +151,23 @@ class _Decoder:
     they are the same times in another order, and frames come out in the order shown.
     """
 
-    def __init__(self, health: SourceHealth, *, by_order: bool) -> None:
+    def __init__(
+        self,
+        stream: VideoStream,
+        health: SourceHealth,
+        choice: DecoderChoice,
+        *,
+        by_order: bool,
+        live: bool,
+    ) -> None:
+        self._stream = stream
         self._health = health
+        self._choice = choice
+        self._live = live
+        self._gstreamer: GStreamerDecoder | None = None
+        self._decided = choice.name == "software"  # whether the first frame, or packet, was seen
+        if self._decided:
+            health.decoder = choice.name
         self._by_order = by_order
         self._stamps: deque[int] = deque()
 
@@ -136,7 +180,7 @@ class _Decoder:
         if self._by_order and packet.size and packet.dts is not None:
             self._stamps.append(packet.dts)
         try:
-            frames = packet.decode()
+            frames = self._frames(packet)
         except av.EOFError:
             return
         except (
@@ -155,13 +199,85 @@ class _Decoder:
                 self._health.damaged_frames += 1
             yield DecodedFrame(frame, arrived_ns, self._pts(frame))
 
-    def rest(self, stream: VideoStream) -> Iterator[DecodedFrame]:
+    def close(self) -> None:
+        """Ends what runs beside it."""
+        if self._gstreamer is not None:
+            self._gstreamer.close()
+
+    def rest(self) -> Iterator[DecodedFrame]:
         """What the decoder still holds, unless the demuxer has seen to that."""
         try:
-            for frame in stream.codec_context.decode(None):
+            for frame in self._last_frames():
                 yield DecodedFrame(frame, time.monotonic_ns(), self._pts(frame))
         except av.FFmpegError:
             return
+
+    def _frames(self, packet: Packet[Any]) -> list[VideoFrame]:
+        """The frames of `packet` from whatever decodes."""
+        if self._choice.name != "gstreamer":
+            frames = packet.decode()
+            if frames and not self._decided:
+                self._decide(frames[0])
+            return frames
+        if self._gstreamer is None and not self._decided and packet.size:
+            self._start_gstreamer(packet)
+        if self._gstreamer is None:
+            return packet.decode()
+        try:
+            frames = self._gstreamer.decode(packet)
+        except GStreamerRefusal as error:
+            return self._do_without(error)
+        self._health.decoder_restarts = self._gstreamer.restarts
+        return frames
+
+    def _last_frames(self) -> list[VideoFrame]:
+        frames: list[VideoFrame] = []
+        if self._gstreamer is not None:
+            try:
+                return self._gstreamer.rest()
+            except GStreamerRefusal as error:
+                frames = self._do_without(error)
+        return frames + self._stream.codec_context.decode(None)
+
+    def _decide(self, frame: VideoFrame) -> None:
+        """Says which decoder the first frame is from."""
+        self._decided = True
+        self._health.decoder = decoder_of(frame, self._choice)
+        if self._health.decoder != self._choice.name:
+            if self._choice.strict:
+                raise SourceError(
+                    f"decoder {self._choice.name} cannot decode this {self._codec} "
+                    f"({frame.format.name}); take --decoder auto"
+                )
+            logger.info("%s is decoded in software: not by %s", self._codec, self._choice.name)
+
+    def _start_gstreamer(self, packet: Packet[Any]) -> None:
+        self._decided = True
+        try:
+            self._gstreamer = GStreamerDecoder(self._stream, packet, live=self._live)
+        except GStreamerRefusal as error:
+            self._do_without(error)
+            return
+        self._health.decoder = f"gstreamer {self._gstreamer.element}"
+        logger.info("%s is decoded by %s", self._codec, self._health.decoder)
+
+    def _do_without(self, reason: GStreamerRefusal) -> list[VideoFrame]:
+        """Software takes its place, unless GStreamer was asked for by name; gives its frames of
+        what GStreamer had and did not decode.
+        """
+        self.close()
+        gstreamer, self._gstreamer = self._gstreamer, None
+        if self._choice.strict:
+            raise SourceError(
+                f"decoder gstreamer cannot decode this {self._codec}: {reason}; take --decoder auto"
+            ) from reason
+        self._health.decoder = "software"
+        logger.warning("%s is decoded in software: %s", self._codec, reason)
+        return [] if gstreamer is None else gstreamer.undelivered()
+
+    @property
+    def _codec(self) -> str:
+        return self._stream.codec_context.codec.canonical_name
 
     def _pts(self, frame: VideoFrame) -> int | None:
         if not self._by_order:

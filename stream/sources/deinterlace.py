@@ -5,7 +5,7 @@ moment.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Literal, cast
 
 import av
@@ -24,12 +24,12 @@ def is_wanted(frame: VideoFrame, deinterlace: Deinterlace) -> bool:
 
 def deinterlaced(
     frames: Iterator[DecodedFrame], deinterlace: Deinterlace
-) -> Iterator[DecodedFrame]:
+) -> Generator[DecodedFrame, None, None]:
     """The same frames, at the same times, with those that are interlaced interpolated by FFmpeg's
     bwdif.
 
     For files: bwdif looks at the frame before and the one behind, so each comes when the next one
-    is there. 1.8 ms a frame of 1080i; nothing before the first interlaced one.
+    is there. 1.8 ms per frame of 1080i; nothing before the first interlaced one.
     """
     if deinterlace == "off":
         yield from frames

@@ -16,6 +16,7 @@ from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
 from stream.sources.clock import Pace
 from stream.sources.config import SourceConfig
+from stream.sources.decoders import choose_decoder, without_hardware
 from stream.sources.file_reader import FileReader, open_file
 from stream.sources.guard import Guard
 from stream.sources.playlists import playlist_files
@@ -77,9 +78,14 @@ class FileSource(Source):
         """Opens the file and decodes its first frame.
 
         Raises:
-            SourceError: It has no frame that can be decoded.
+            SourceError: It has no frame that can be decoded, or the decoder that was asked for is
+                not there.
         """
-        container = open_file(self._path) if self._connect is None else self._connect()
+        choice = choose_decoder(self._config.decoder)
+        if self._connect is None:
+            container = open_file(self._path, choice.hardware())
+        else:
+            container, choice = self._connect(), without_hardware(choice, self.name)
         try:
             self._reader = FileReader(
                 container,
@@ -88,6 +94,7 @@ class FileSource(Source):
                 health=self.health,
                 deinterlace=self._config.deinterlace,
                 live=self.live,
+                choice=choice,
             )
         except BaseException:
             container.close()

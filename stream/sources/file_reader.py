@@ -8,14 +8,17 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from basics.paths import ffmpeg_path
 from configs import SourceError
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import SourceHealth
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.conversion import FrameConverter, pixel_aspect
+from stream.sources.decoders import DecoderChoice, open_container
 from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.deinterlace import Deinterlace, deinterlaced
 from stream.sources.packet_times import PacketTimes
@@ -42,6 +45,7 @@ class FileReader:
         health: Where damage is counted.
         deinterlace: Which frames are deinterlaced.
         live: Whether it counts as live.
+        choice: What decodes.
 
     Attributes:
         info: What is known of it.
@@ -60,6 +64,7 @@ class FileReader:
         health: SourceHealth,
         deinterlace: Deinterlace,
         live: bool,
+        choice: DecoderChoice,
     ) -> None:
         self._name = name
         self._container = container
@@ -74,7 +79,7 @@ class FileReader:
             credible_fps(stream.average_rate) is None and stream.average_rate == 1 / self._time_base
         )
         self._times = PacketTimes(container)
-        decoded = decode(container, stream, health, self._times, live=False)
+        decoded = decode(container, stream, health, self._times, choice, live=False)
         frames = deinterlaced(decoded, deinterlace)
         self._frames = frames
         self._current = self._first(frames)
@@ -107,7 +112,11 @@ class FileReader:
         return self._times.jumped
 
     def next(self) -> FrameStamp | None:
-        """Moves to the next frame; None at the end. Raises av.FFmpegError if it cannot be read."""
+        """Moves to the next frame; None at the end.
+
+        Raises:
+            av.FFmpegError: The frame cannot be read.
+        """
         found = self._ahead.popleft() if self._ahead else next(self._frames, None)
         if found is None:
             return None
@@ -159,7 +168,8 @@ class FileReader:
         self._converter.convert(self._current.frame, frame)
 
     def close(self) -> None:
-        """Gives the container back."""
+        """Gives the container back, and what decodes beside it."""
+        self._frames.close()
         self._container.close()
 
     def _find_video(self, path: str | None) -> VideoStream:
@@ -189,8 +199,8 @@ class FileReader:
         return found
 
 
-def open_file(path: str) -> InputContainer:
-    """The file at `path`, opened and probed.
+def open_file(path: str, hardware: HWAccel | None = None) -> InputContainer:
+    """The file at `path`, opened and probed, to be decoded by `hardware` where that can.
 
     Raises:
         SourceError: It cannot be opened; one clear line.
@@ -202,7 +212,7 @@ def open_file(path: str) -> InputContainer:
     if Path(path).stat().st_size == 0 and Path(path).is_file():
         raise SourceError(f"{path!r} is empty (0 bytes)")
     try:
-        return av.open(path, metadata_errors="replace")
+        return open_container(ffmpeg_path(path), hardware, metadata_errors="replace")
     except av.InvalidDataError as error:
         raise SourceError(
             f"{path!r} is not a video that FFmpeg can read ({content(path)})"

@@ -18,6 +18,7 @@ from stream.sources.base import Source, SourceHealth, State
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.config import SourceConfig
 from stream.sources.conversion import FrameConverter, pixel_aspect
+from stream.sources.decoders import DecoderChoice, choose_decoder
 from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
 from stream.sources.network import LiveInput
@@ -33,7 +34,9 @@ class _Connection:
     Raises `_NoVideo` if there is none in it.
     """
 
-    def __init__(self, container: InputContainer, health: SourceHealth) -> None:
+    def __init__(
+        self, container: InputContainer, health: SourceHealth, choice: DecoderChoice
+    ) -> None:
         stream = video_stream(container)
         if stream is None:
             unknown = has_unknown_video(container)
@@ -42,10 +45,10 @@ class _Connection:
         self.time_base = stream.time_base or Fraction(1, av.time_base)
         self.fps = credible_fps(stream.average_rate, stream.guessed_rate)
         self.aspect = pixel_aspect(stream)
-        self.frames = decode(container, stream, health, PacketTimes(container), live=True)
+        self.frames = decode(container, stream, health, PacketTimes(container), choice, live=True)
 
     def close(self) -> None:
-        self.frames = iter(())
+        self.frames.close()
         self._container.close()
 
 
@@ -73,6 +76,7 @@ class LiveSource(Source):
         self.name = live_input.name
         self._input = live_input
         self._config = config
+        self._choice = DecoderChoice()
         self._converter = FrameConverter(config.deinterlace)
         self._stopped = threading.Event()
         self._guard = Guard(self._disconnect)
@@ -92,9 +96,11 @@ class LiveSource(Source):
         return self._info
 
     def open(self) -> None:
-        """Nothing to do: the first `grab` connects, in the thread of this source, so that others
-        need not wait.
+        """Raises SourceError if the decoder that was asked for is not there.
+
+        The first `grab` connects, in the thread of this source, so that others need not wait.
         """
+        self._choice = choose_decoder(self._config.decoder)
 
     def grab(self) -> FrameStamp | None:
         with self._guard:
@@ -126,7 +132,7 @@ class LiveSource(Source):
         self._enter("reconnecting" if self._epoch or self._info is not None else "connecting")
         began_ns = time.monotonic_ns()
         try:
-            container = self._input.connect(self._config)
+            container = self._input.connect(self._config, self._choice.hardware())
         except (av.FFmpegError, OSError, ValueError) as error:
             waited_ns = time.monotonic_ns() - began_ns
             self.health.waited_ns += waited_ns
@@ -137,7 +143,7 @@ class LiveSource(Source):
             return None
         self.health.waited_ns += time.monotonic_ns() - began_ns
         try:
-            self._connection = _Connection(container, self.health)
+            self._connection = _Connection(container, self.health, self._choice)
         except _NoVideo as error:
             container.close()
             self._lose(Reason(str(error), final=True))

@@ -6,6 +6,7 @@ import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
@@ -26,6 +27,8 @@ from stream.sources.sequence import (
     read_playlist,
 )
 from stream.sources.web import WebSource
+
+_WITHOUT_HOST = ("udp", "rtp", "srt")  # udp://@:1234 listens
 
 
 def make_source(spec: str, config: SourceConfig | None = None) -> Source:
@@ -57,10 +60,26 @@ def make_source(spec: str, config: SourceConfig | None = None) -> Source:
     if is_camera(spec):
         return LiveSource(camera_input(spec, config), config)
     if is_url(spec):
+        _check_address(spec)
         if spec.lower().startswith(("http://", "https://")):
             return WebSource(network_input(spec, config), config)
         return LiveSource(network_input(spec, config), config)
     return _open_path(spec, config)
+
+
+def _check_address(url: str) -> None:
+    """Raises SourceError for what no server could be asked for."""
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) or parts.scheme.lower() in _WITHOUT_HOST
+        _ = parts.port
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SourceError(
+            f"{display_name(url)!r} is no address: special characters in a user name or password "
+            "must be percent-encoded, and a number follows the colon behind the host"
+        )
 
 
 def _open_path(spec: str, config: SourceConfig) -> Source:

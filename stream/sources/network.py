@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from configs.errors import after_credentials
 from stream.sources.config import SourceConfig
+from stream.sources.decoders import open_container
 
 # Little is looked at before the first frame, so that a lost source is back soon. FFmpeg's
 # `nobuffer` is not used: it throws away what was looked at, the first key frame included, and what
@@ -49,8 +50,8 @@ class LiveInput:
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
 
-    def connect(self, config: SourceConfig) -> InputContainer:
-        """Opens it.
+    def connect(self, config: SourceConfig, hardware: HWAccel | None = None) -> InputContainer:
+        """Opens it, to be decoded by `hardware` where that can.
 
         Raises:
             av.FFmpegError: It cannot be reached; `stream.sources.reasons` tells what that means.
@@ -59,8 +60,9 @@ class LiveInput:
         # the GIL at every poll (PyAV#1112); in 18.1 a stream beside a busy Python thread is read as
         # fast with them as without.
         timeout = (config.open_timeout_s, config.read_timeout_s)
-        return av.open(
+        return open_container(
             self.url,
+            hardware,
             format=self.format,
             options=dict(self.options),
             timeout=timeout,

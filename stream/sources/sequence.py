@@ -27,7 +27,7 @@ PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u"})
 _NAMED = 3  # files that are left out and named
 _TIME_BASE = Fraction(1, 90_000)
 # what SourceHealth counts of a file, and a sequence adds up
-_COUNTS = ("corrupt_packets", "damaged_frames", "bad_stamps")
+_COUNTS = ("corrupt_packets", "damaged_frames", "bad_stamps", "decoder_restarts")
 
 
 class SequenceSource(Source):
@@ -189,6 +189,7 @@ class SequenceSource(Source):
         """Takes what `part` says of its health into that of all parts; `state` stays our own."""
         for name in _COUNTS:
             setattr(self.health, name, self._finished[name] + getattr(part.health, name))
+        self.health.decoder = part.health.decoder or self.health.decoder
         if part.health.message:
             self.health.message = f"{part.name}: {part.health.message}"
 

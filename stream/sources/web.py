@@ -44,6 +44,7 @@ class WebSource(Source):
         Raises:
             SourceError: Asking again would change nothing.
         """
+        self._source.open()
         began_s = time.monotonic()
         try:
             container = self._input.connect(self._config)

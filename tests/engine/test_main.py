@@ -154,10 +154,6 @@ def test_runtimes_says_what_works_here(capsys):
             "and only int8 does",
         ),
         (
-            ["build", "--runtime", "openvino", "--model", "{onnx}", "--builder", "torch2trt"],
-            "is for runtime tensorrt",
-        ),
-        (
             ["verify", "--runtime", "openvino", "--precision", "int8", "--model", "{onnx}"],
             "there is no int8 form of",
         ),

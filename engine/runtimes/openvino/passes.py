@@ -21,12 +21,16 @@ PASSES_VERSION = 1
 
 
 def rewrite_for_cpu(model: Any, single_precision: bool = True) -> list[str]:
-    """Rewrites an `openvino.Model` of the exported graph in place; returns the names of the passes
-    that found their pattern.
+    """Rewrites the exported graph for CPUs.
 
-    single_precision: products are computed in it. In bf16 those that make planes would round the
-    maps: neighbours become equal, and of one peak two (39 people too many of 137 instead of 17, on
-    40 images of COCO).
+    Args:
+        model: An `openvino.Model`, changed in place.
+        single_precision: Whether products are computed in it. In bf16 those that make planes would
+            round the maps: neighbours become equal, and of one peak two (39 people too many of 137
+            instead of 17, on 40 images of COCO).
+
+    Returns:
+        The names of the passes that found their pattern.
     """
     passes = [_fold_channel_order, _bypass_splits, _separate_peak_pooling]
     if single_precision:

@@ -44,7 +44,11 @@ def quantise(
     """The exported model at `path` with int8 convolutions, as the bytes that `read_quantised`
     reads.
 
-    images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see; count: of them.
+    Args:
+        path: The ONNX file.
+        images: (H, W, 3) uint8 BGR, some hundreds of them, such as the model is to see.
+        count: How many of them there are.
+        input_size: What they are laid into.
 
     Raises:
         RuntimeUnavailableError: The package nncf or openvino is not installed.
@@ -133,8 +137,12 @@ def find_quantised(path: Path, model: str, folder: Path | None = None) -> bytes:
 
 
 def read_quantised(core: Any, tensor: Any, packed: bytes) -> Any:
-    """The `openvino.Model` in what `quantise` returned; core: an `openvino.Core`, tensor:
-    `openvino.Tensor`.
+    """The `openvino.Model` in what `quantise` returned.
+
+    Args:
+        core: An `openvino.Core`.
+        tensor: The class `openvino.Tensor`.
+        packed: What `quantise` returned.
     """
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         graph, weights = (archive.read(name) for name in (_GRAPH, _WEIGHTS))

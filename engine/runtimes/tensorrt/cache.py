@@ -25,9 +25,7 @@ from engine.runtimes.engine_file import (
 )
 from engine.runtimes.tensorrt.build import Profile, Progress, build_with_parser
 from engine.runtimes.tensorrt.library import Library
-from engine.runtimes.tensorrt.torch2trt import build_with_torch2trt
 
-BUILDERS = ("parser", "torch2trt")
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +41,6 @@ class EngineRequest:
         profile: The shapes that it is to take.
         gpu: Name and compute capability of the GPU that it is for, or `any`: TensorRT-RTX compiles
             for the GPU when it loads.
-        builder: TensorRT's own ONNX `parser`, or `torch2trt`.
     """
 
     library: Library
@@ -52,7 +49,6 @@ class EngineRequest:
     precision: str
     profile: Profile
     gpu: str = "any"
-    builder: str = "parser"
 
     @property
     def key(self) -> EngineKey:
@@ -175,9 +171,7 @@ def build_engine_file(
         The description, and the folder.
 
     Raises:
-        ConfigError: torch2trt does not know the library.
         ModelError: The library refuses the graph.
-        RuntimeUnavailableError: torch2trt, torch or a GPU is missing.
         ExecutionError: The build fails; what was in the folder stays.
     """
     key, library = request.key, request.library
@@ -189,29 +183,25 @@ def build_engine_file(
         library.version,
         request.precision,
     )
-    if request.builder == "torch2trt":
-        built = build_with_torch2trt(library, request.path, request.profile, request.precision)
-    else:
-        name = f"{library.name}-{library.version}-{request.gpu.replace(' ', '_')}.cache"
-        timings = cache_folder() / "timing" / name
-        with _progress_bars() if progress is None else nullcontext(progress) as shown:
-            built = build_with_parser(
-                library,
-                request.path,
-                request.profile,
-                request.precision,
-                timings.read_bytes() if timings.is_file() else None,
-                shown,
-            )
-        if built.timing_cache is not None:
-            with atomic_path(timings) as path:
-                path.write_bytes(built.timing_cache)
+    name = f"{library.name}-{library.version}-{request.gpu.replace(' ', '_')}.cache"
+    timings = cache_folder() / "timing" / name
+    with _progress_bars() if progress is None else nullcontext(progress) as shown:
+        built = build_with_parser(
+            library,
+            request.path,
+            request.profile,
+            request.precision,
+            timings.read_bytes() if timings.is_file() else None,
+            shown,
+        )
+    if built.timing_cache is not None:
+        with atomic_path(timings) as path:
+            path.write_bytes(built.timing_cache)
     description = file.write(
         key,
         built.serialised,
         request.path.name,
         layers=built.count(),
-        tools={"builder": request.builder},
     )
     return description, file.folder
 

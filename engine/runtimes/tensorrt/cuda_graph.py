@@ -24,8 +24,10 @@ class CudaGraph:
     """
 
     def __init__(self, stream_handle: int, enqueue: Callable[[], bool]) -> None:
-        """Records what `enqueue` puts on the stream; nothing is run. Raises ExecutionError if the
-        driver or it refuses.
+        """Records what `enqueue` puts on the stream; nothing is run.
+
+        Raises:
+            ExecutionError: The driver refuses, or `enqueue` does.
         """
         stream, graph = ctypes.c_void_p(stream_handle), ctypes.c_void_p()
         self._executable = ctypes.c_void_p()

@@ -14,7 +14,15 @@ WIDE = 1100  # px, the width of the page
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A plot with its words. legend: style and words of each series. wide: as wide as the page."""
+    """A plot with its words.
+
+    Attributes:
+        title: Its heading.
+        note: What it shows, in a sentence.
+        plot: The drawing.
+        legend: Style and words of each series.
+        wide: Whether it is as wide as the page.
+    """
 
     title: str
     note: str
