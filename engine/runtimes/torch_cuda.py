@@ -4,6 +4,7 @@ this was written.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from configs import ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, output_shapes
 from engine.runtimes.device import Device
-from engine.runtimes.gpus import Gpu, find_gpu
+from engine.runtimes.gpus import Gpu, find_gpu, list_gpus
 
 _WARM_UP = 3  # runs before a graph is recorded: cuDNN chooses its algorithms in them
 
@@ -64,8 +65,22 @@ class TorchCuda(Runtime):
     def check(cls) -> None:
         import torch
 
+        if torch.version.cuda is None:
+            raise RuntimeUnavailableError(
+                f"torch {torch.__version__} is built without CUDA: pytorch.org has others"
+            )
         if not torch.cuda.is_available():
-            raise RuntimeUnavailableError("torch finds no CUDA GPU")
+            raise RuntimeUnavailableError(
+                "torch finds no CUDA GPU: the driver may be older than torch's CUDA "
+                f"{torch.version.cuda}"
+            )
+        compiled_for = torch.cuda.get_arch_list()
+        gpus = list_gpus()
+        if not any(has_kernels(gpu.capability, compiled_for) for gpu in gpus):
+            raise RuntimeUnavailableError(
+                f"torch {torch.__version__} has no kernels for {gpus[0].kind}: it was compiled for "
+                f"{', '.join(compiled_for)}"
+            )
 
     def _load(self, path: Path) -> Any:
         """What is recorded: image bytes to maps and candidates, on the GPU."""
@@ -161,3 +176,18 @@ class TorchCuda(Runtime):
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 outputs = self._graph(images)
         return graph, outputs
+
+
+def has_kernels(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
+    """Whether code for one of `architectures` runs on a GPU of that compute capability.
+
+    Machine code (`sm_86`, `sm_90a`) runs on GPUs of its own generation that are not older, the
+    intermediate one (`compute_90`) on all that are not older.
+    """
+    for architecture in architectures:
+        kind, _, number = architecture.partition("_")
+        digits = number.rstrip("af")
+        compiled = (int(digits[:-1]), int(digits[-1]))
+        if capability >= compiled and (kind == "compute" or capability[0] == compiled[0]):
+            return True
+    return False

@@ -16,7 +16,7 @@ from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import Closed, HandOver
-from stream.pipeline.inference import InferWorker
+from stream.pipeline.inference import InferWorker, max_ahead
 from stream.pipeline.item import GroupedItem, InferredItem
 from stream.pipeline.lane import Lane
 from stream.pipeline.outlet import Outlet
@@ -319,7 +319,8 @@ class Pipeline:
         # Waiting to be read, being written, with the engine, and in every stage behind it one at
         # work and those that wait.
         behind = 3 + len(self._stages)  # group, render, write
-        count = _WAITING + 2 + self._in_flight + behind * (self._waiting + 1)
+        ahead = max(max_ahead(each) for each in self._estimators)
+        count = _WAITING + 2 + self._in_flight + ahead + behind * (self._waiting + 1)
         return RingBuffer([Frame() for _ in range(count)], policy=policy, name=name, signal=signal)
 
     def _hand_over(

@@ -18,6 +18,7 @@ from stream.sinks.containers import FORMATS, STREAM_FORMATS
 from stream.sinks.json_lines import JsonLinesSink
 from stream.sinks.mot import MotSink
 from stream.sinks.openpose import OpenPoseSink
+from stream.sinks.pictures import PICTURE_SUFFIXES, PicturesSink
 from stream.sinks.table import TableSink
 from stream.sinks.video import VideoSink
 from stream.sinks.video_config import VideoConfig
@@ -69,6 +70,7 @@ _BY_SUFFIX: dict[str, _Maker] = {
     ".json": _record(CocoResultsSink),
     ".csv": _record(TableSink),
     ".npz": _record(ArraysSink),
+    **dict.fromkeys(PICTURE_SUFFIXES, _record(PicturesSink)),
 }
 _BY_PREFIX: dict[str, _Maker] = {
     "jsonl": _record(JsonLinesSink),

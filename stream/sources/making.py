@@ -13,6 +13,7 @@ from av.container import InputContainer
 
 from basics.demo import DEMO_CLIP
 from configs import SourceError
+from keypoint_datasets.images import is_clip
 from stream.sources.base import Source
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
@@ -20,6 +21,7 @@ from stream.sources.live import LiveSource
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
 from stream.sources.pattern import PatternSource
 from stream.sources.pictures import is_picture
+from stream.sources.playlists import is_concat
 from stream.sources.sequence import (
     PLAYLIST_SUFFIXES,
     SequenceSource,
@@ -28,6 +30,7 @@ from stream.sources.sequence import (
 )
 from stream.sources.web import WebSource
 
+_LOOKED_AT = 20  # lines of a text that may be a list
 _WITHOUT_HOST = ("udp", "rtp", "srt")  # udp://@:1234 listens
 
 
@@ -94,14 +97,21 @@ def _open_path(spec: str, config: SourceConfig) -> Source:
 
 
 def _is_list(path: Path) -> bool:
-    """Whether a text file names files that exist, rather than being any text; HLS playlists are
-    FFmpeg's to read.
+    """Whether a text file names files, by their suffixes or because they exist, rather than being
+    any text; HLS playlists are FFmpeg's to read.
     """
     try:
-        entries = read_playlist(str(path))
-    except SourceError:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
         return False
-    return Path(entries[0]).exists() and "#EXT-X-" not in path.read_text(encoding="utf-8")
+    if "#EXT-X-" in text:
+        return False
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line for line in lines if not line.startswith("#")]
+    return any(
+        is_url(name) or is_concat(name) or is_picture(name) or is_clip(name)
+        for name in names[:_LOOKED_AT]
+    ) or any((path.parent / name).exists() for name in names[:_LOOKED_AT])
 
 
 def _open_standard_input() -> InputContainer:
