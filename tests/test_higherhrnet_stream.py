@@ -66,7 +66,8 @@ MEMBERS = {
     "retrieve",
     "Sink": "close, needs_image, open, write",
     "Stage": "",
-    "Estimator": "close, in_flight, result, submit, submit_batch",
+    "Estimator": "cancel, close, in_flight, prepare_batch, result, submit, submit_batch, "
+    "submit_prepared, warm_up",
     "Progress": "drops, elapsed_s, expected, finished, frames",
     "Summary": "depths, devices, drops, elapsed_s, fps, frames, latency_ms, people, slowest, "
     "sources, stages, stopped",
