@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,9 +51,15 @@ class GpuContext:
             return True
         return False
 
-    def pinned(self, shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
-        """An array of pinned memory, which is freed with the last view of it, in any thread."""
-        array: NDArray[Any] = self.cuda.pagelocked_empty(shape, kind)
+    def pinned(
+        self, shape: tuple[int, ...], kind: type[np.generic], *, mapped: bool = False
+    ) -> NDArray[Any]:
+        """An array of pinned memory, which is freed with the last view of it, in any thread.
+
+        mapped: the GPU may read it where it is.
+        """
+        flags = self.cuda.host_alloc_flags.DEVICEMAP if mapped else 0
+        array: NDArray[Any] = self.cuda.pagelocked_empty(shape, kind, mem_flags=flags)
         when_gone(array, _free_pinned, self, array.base)
         return array
 
@@ -105,18 +111,27 @@ class SlotMemory:
         gpu: GpuContext,
         shapes: Mapping[str, tuple[tuple[int, ...], type[np.generic]]],
         execution: Any = None,
+        mapped: Collection[str] = (),
     ) -> None:
         """Allocates arrays of these shapes and types, by name, while the context is current; keeps
-        `execution` for as long as a graph may be of it.
+        `execution` for as long as a graph may be of it. Of those that are `mapped` the GPU uses the
+        pinned array itself.
         """
         cuda = gpu.cuda
         self.recordings_left = _RECORDINGS
         self._parts = _Parts(gpu, execution=execution)
         self.close = when_gone(self, self._parts.close)
         try:
-            self.host = {name: gpu.pinned(shape, kind) for name, (shape, kind) in shapes.items()}
-            for name, array in self.host.items():
-                self._parts.buffers[name] = cuda.mem_alloc(array.nbytes)
+            self.host = {
+                name: gpu.pinned(shape, kind, mapped=name in mapped)
+                for name, (shape, kind) in shapes.items()
+            }
+            allocations: dict[str, Any] = {name: self.host[name].base for name in mapped}
+            self._mapped = {
+                name: allocation.get_device_pointer() for name, allocation in allocations.items()
+            }
+            for name in self.host.keys() - self._mapped.keys():
+                self._parts.buffers[name] = cuda.mem_alloc(self.host[name].nbytes)
             untimed = cuda.event_flags.DISABLE_TIMING
             # The thread that waits for the last one sleeps instead of spinning, and leaves its core
             # to decoding and grouping.
@@ -133,8 +148,12 @@ class SlotMemory:
 
     @property
     def buffers(self) -> dict[str, Any]:
-        """Memory on the GPU by name."""
-        return self._parts.buffers
+        """What the GPU computes with, by name: its own memory, or mapped arrays."""
+        return self._parts.buffers | self._mapped
+
+    def is_mapped(self, name: str) -> bool:
+        """Whether the GPU uses the pinned array itself."""
+        return name in self._mapped
 
     @property
     def graph(self) -> CudaGraph | None:

@@ -151,7 +151,10 @@ class TensorRt(Runtime):
             "size"
         ):
             execution = self._executions.of_shape(image_shape)
-            memory = SlotMemory(self._context, arrays, execution)
+            # A GPU that shares its memory with the CPU (a Jetson's) reads images where they are.
+            # Maps are copied all the same: the graph itself reads them again, for candidates.
+            mapped = (INPUT_NAME,) if self.gpu.integrated else ()
+            memory = SlotMemory(self._context, arrays, execution, mapped)
         self._loaded.slots.add(memory)
         images = memory.host.pop(INPUT_NAME)
         images[:] = 0
@@ -163,9 +166,10 @@ class TensorRt(Runtime):
         up, compute, down = self._loaded.streams
         with self._current(f"could not start on images {slot.images.shape}"):
             memory.begin()
-            self._cuda.memcpy_htod_async(memory.buffers[INPUT_NAME], slot.images, up)
-            uploaded.record(up)
-            compute.wait_for_event(uploaded)
+            if not memory.is_mapped(INPUT_NAME):
+                self._cuda.memcpy_htod_async(memory.buffers[INPUT_NAME], slot.images, up)
+                uploaded.record(up)
+                compute.wait_for_event(uploaded)
             self._enqueue(slot, memory, compute.handle)
             computed.record(compute)
             down.wait_for_event(computed)

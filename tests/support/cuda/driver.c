@@ -49,6 +49,7 @@ typedef struct block {
     memory_kind kind;
     context *owner;
     struct block *next;
+    int mapped; // host memory that the GPU may use where it is
 } block;
 
 typedef struct event {
@@ -194,7 +195,7 @@ static int allocate(uintptr_t *begin, size_t bytes, memory_kind kind) {
     memset(memory, 0xCD, bytes);
     block *made = malloc(sizeof *made);
     pthread_mutex_lock(&lock);
-    *made = (block){(uintptr_t)memory, bytes, kind, current(), blocks};
+    *made = (block){(uintptr_t)memory, bytes, kind, current(), blocks, 0};
     blocks = made;
     pthread_mutex_unlock(&lock);
     count(kind == HOST_MEMORY ? "host_blocks" : "device_blocks", 1);
@@ -226,7 +227,9 @@ static int release(uintptr_t begin, memory_kind kind) {
 // --------------------------------------------------------------------------------------------------- work on streams
 
 static int reachable(const pose *job) {
-    if (!find(job->images, job->image_bytes * job->batch, DEVICE_MEMORY)) return 0;
+    size_t bytes = job->image_bytes * job->batch;
+    const block *shared = find(job->images, bytes, HOST_MEMORY);
+    if (!find(job->images, bytes, DEVICE_MEMORY) && !(shared && shared->mapped)) return 0;
     for (int index = 0; index < job->outputs; index++)
         if (!find(job->output[index], 4 * job->count[index] * job->batch, DEVICE_MEMORY)) return 0;
     return !job->scratch || find(job->scratch, 4, DEVICE_MEMORY) != NULL;
@@ -438,7 +441,13 @@ API int cuMemFree_v2(uint64_t begin) {
 API int cuMemHostAlloc(void **begin, size_t bytes, unsigned flags) {
     BEGIN;
     NOT_WHILE_RECORDING;
-    return allocate((uintptr_t *)begin, bytes, HOST_MEMORY);
+    enum { DEVICEMAP = 2 };
+    int result = allocate((uintptr_t *)begin, bytes, HOST_MEMORY);
+    if (result) return result;
+    pthread_mutex_lock(&lock);
+    find((uintptr_t)*begin, bytes, HOST_MEMORY)->mapped = !!(flags & DEVICEMAP);
+    pthread_mutex_unlock(&lock);
+    return SUCCESS;
 }
 API int cuMemFreeHost(void *begin) {
     BEGIN;
@@ -449,9 +458,10 @@ API int cuMemFreeHost(void *begin) {
 API int cuMemHostGetDevicePointer_v2(uint64_t *device, void *host, unsigned flags) {
     BEGIN;
     pthread_mutex_lock(&lock);
-    int known = find((uintptr_t)host, 1, HOST_MEMORY) != NULL;
+    const block *found = find((uintptr_t)host, 1, HOST_MEMORY);
+    int mapped = found && found->mapped;
     pthread_mutex_unlock(&lock);
-    if (!known) return misuse(INVALID_VALUE);
+    if (!mapped) return misuse(INVALID_VALUE);
     return *device = (uintptr_t)host, SUCCESS;
 }
 API int cuMemGetInfo_v2(size_t *unused, size_t *total) {

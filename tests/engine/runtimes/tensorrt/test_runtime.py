@@ -353,3 +353,21 @@ def test_kernels_of_tensorrt_rtx_are_compiled_once_for_all_starts(lite_onnx, tmp
     cache.write_bytes(b"of another driver")
     with open_lite(lite_onnx, tmp_path, "tensorrt_rtx"):
         assert tensorrt_rtx.compiled == 2
+
+
+@on_driver
+def test_a_gpu_that_shares_its_memory_reads_images_where_they_are(
+    lite_onnx, tmp_path, driver, monkeypatch
+):
+    monkeypatch.setenv("DOUBLE_INTEGRATED", "1")
+    with nothing_left(driver), open_lite(lite_onnx, tmp_path) as runtime:
+        assert runtime.gpu.integrated
+        slot = runtime.make_slot(*SHAPES[0])
+        assert slot.handle.is_mapped("image")
+        assert int(slot.handle.buffers["image"]) == slot.images.ctypes.data
+        assert len(slot.handle.buffers) == 1 + len(slot.outputs)
+        for seed in range(3):  # as it is, then recorded, then replayed
+            fill(slot, seed)
+            check(runtime.result(runtime.submit(slot)))
+        work(runtime, driver)
+        del slot
