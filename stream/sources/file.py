@@ -160,8 +160,8 @@ class FileSource(Source):
             of = f" of {announced} announced" if announced is not None else ""
             if self._is_download:
                 raise SourceError(
-                    f"{self.name!r} ends early: {frames} frames{of}; the connection was lost, and "
-                    "could not be taken up again"
+                    f"{self.name!r} ends early: {frames} frames{of}; the connection was lost and "
+                    "could not be taken up again, or the file on the server is cut off"
                 )
             self.health.message = f"ends early: {frames} frames{of}; the file is cut off or damaged"
         elif self.health.corrupt_packets:
