@@ -88,6 +88,11 @@ class PreparingEstimator(Estimator, Protocol):
     def cancel(self, preparation: Preparation, /) -> None:
         """Gives back what was prepared and is not going to be submitted."""
 
+    def warm_up(
+        self, image_sizes: Sequence[tuple[int, int]], batches: Sequence[int] = (1,)
+    ) -> None:
+        """Computes images of these (height, width), so that the first ones do not have to wait."""
+
 
 Model = str | Path | EstimatorConfig | Estimator
 """A preset or a file; all that can be chosen about it; or an estimator that is open already."""

@@ -126,7 +126,10 @@ class SlotMemory:
                 name: gpu.pinned(shape, kind, mapped=name in mapped)
                 for name, (shape, kind) in shapes.items()
             }
-            self._mapped = {name: self.host[name].base.get_device_pointer() for name in mapped}
+            allocations: dict[str, Any] = {name: self.host[name].base for name in mapped}
+            self._mapped = {
+                name: allocation.get_device_pointer() for name, allocation in allocations.items()
+            }
             for name in self.host.keys() - self._mapped.keys():
                 self._parts.buffers[name] = cuda.mem_alloc(self.host[name].nbytes)
             untimed = cuda.event_flags.DISABLE_TIMING

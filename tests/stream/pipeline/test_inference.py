@@ -50,9 +50,30 @@ def test_every_frame_gets_its_own_maps_in_order(threads, batch):
         assert found == [expected(index) for index in range(FRAMES)]
 
 
+def test_a_fast_engine_is_warm_before_its_sources_start():
+    runtime = StandIn(usual_batch=2)
+    estimator = Estimator("lite", runtime, 64)
+    estimator.align_threads = 1
+    warm_up, made = estimator.warm_up, []
+
+    def seen(*arguments):
+        assert all(source.index == -1 for source in sources)
+        warm_up(*arguments)
+        made.append(runtime.made)
+
+    estimator.warm_up = seen
+    sources = [counted(FRAMES) for _ in range(3)]
+    with Pipeline(sources, estimator, nobody) as pipeline:
+        pipeline.run()
+
+    assert made == [2 * 2]  # one image or two at a time, two of each under way
+
+
 def test_images_are_laid_by_other_threads_than_the_one_that_submits(monkeypatch):
     estimator = Estimator("lite", StandIn(0.001), 64)
     estimator.align_threads = 2
+    estimator.warm_up([(64, 96)])
+    estimator.warm_up = lambda *arguments: None  # by the thread that runs the pipeline
     laid, submitted = set(), set()
     lay, submit = engine.estimator.lay_image, estimator.submit_prepared
 

@@ -173,7 +173,7 @@ def test_one_person_found_as_two_different_skeletons_gets_one_identity() -> None
 
 def test_who_walks_out_of_the_picture_is_not_who_comes_in_there_next() -> None:
     tracker, image = Tracker(COCO), np.full((300, 640, 3), 128, np.uint8)
-    had = {}
+    had: dict[str, int] = {}
     for time_s in at_rate(5, 10):
         leaver, comer = Walker(400, 60), Walker(900, 66, speed_px_s=-80)
         seen = {}
@@ -216,7 +216,7 @@ def test_the_gate_by_distance_rules_out_nobody_who_is_alike() -> None:
         reached = apart <= reach + 0.5 * found.sizes_px[:60]
         near += int(reached.sum())
         for person in range(60):
-            likeness = similarity(tracks, place, found, person, traits, settings, 0.0)
+            likeness = similarity(tracks, int(place), found, person, traits, settings, 0.0)
             if 1.0 - likeness < limit:
                 alike += 1
                 assert reached[person]
