@@ -135,7 +135,7 @@ setup(
         "numpy>=1.26",
         "numba>=0.61",
         "opencv-python>=4.11",
-        "av>=17",
+        "av>=17,<19",  # 19 opens files with other arguments
         "onnxruntime>=1.20",
         "PyYAML>=6",
         "rich>=13",

@@ -228,6 +228,8 @@ def check_folder(folder: Path) -> None:
     Raises:
         SinkError: It is a file, or it may not be made or written.
     """
+    if "\0" in str(folder):
+        raise SinkError(f"cannot write into {str(folder)!r}: no name has a zero byte in it")
     try:
         place = folder
         while not place.exists():
@@ -277,6 +279,8 @@ def _make_spare(older: Path) -> Path:
 
 
 def _find_problem(path: Path) -> str | None:
+    if "\0" in str(path):
+        return "no name has a zero byte in it"
     if path.is_dir():
         return "it is a folder; give a file name"
     if not path.parent.is_dir():

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once to finish, twice to leave."""
+"""Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed: once to finish, twice to leave."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([] if _HANG_UP is None else [_HANG_UP]))
 
 
 class StopSignals:
-    """While entered, the first SIGINT or SIGTERM asks the work to finish, and the second ends it.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP asks the work to finish, and the second
+    ends it. A SIGHUP that is ignored (`nohup`) stays so.
 
     Entered in another thread than the main one it changes nothing: only the main thread may.
 
@@ -41,12 +43,16 @@ class StopSignals:
 
     @property
     def exit_code(self) -> int:
-        """What the shell expects of a process that ended because of the signal."""
-        return 128 + (self.received or 0)
+        """What the shell expects of a process that ended because of the signal; a closed terminal
+        is no other reason to end than SIGTERM, and has its code, 143.
+        """
+        return _exit_code(self.received or 0)
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
+                if number == _HANG_UP and signal.getsignal(number) == signal.SIG_IGN:
+                    continue
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -60,7 +66,7 @@ class StopSignals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            os._exit(128 + number)
+            os._exit(_exit_code(number))
         self.received = number
         if not self._leave_at_once:
             self._restore()
@@ -72,3 +78,7 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+
+
+def _exit_code(number: int) -> int:
+    return 128 + (signal.SIGTERM if number == _HANG_UP else number)

@@ -180,7 +180,8 @@ def table(counted: Iterable[tuple[str, dict[str, str]]]) -> str:
     names = list(dict.fromkeys(name for rows in columns.values() for name in rows))
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     for name in names:
-        lines.append(f"| {name} | {' | '.join(rows.get(name, '–') for rows in columns.values())} |")
+        cells = [rows.get(name, "–") for rows in columns.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.tracking identities CLIP TRUTH --threshold 0.3 --ignore 720,0,48,110
     python -m benchmarks.tracking identities CLIP TRUTH --every 3      drops two of three frames
+    python -m benchmarks.tracking crossings --seed 1                   a rendered clip of meetings
     python -m benchmarks.tracking boxes CLIP TRUTH                    the truth itself as detections
     python -m benchmarks.tracking cost                                 5, 30 and 100 people
     python -m benchmarks.tracking smoothing CLIP TRUTH.json.gz
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from benchmarks.other_trackers import OTHERS
 from configs import GroupingConfig, load_keypoint_set
 from evaluation.commands.track import parse_region
-from evaluation.metrics.tracking import Box, TrackingFigures, compare_tracks
+from evaluation.metrics.tracking import Box, TrackingFigures, compare_tracks, match_frame
 from evaluation.metrics.tracks import Enlargement, FramePeople, Tracks, boxes_around, read_tracks
 from grouping import Grouper, People
 from stream.tracking import DOUBTFUL_SHARE, Tracker
@@ -134,6 +135,21 @@ def ours(clip: Clip, *, colours: bool = True) -> Update:
     )
 
 
+def oracle(clip: Clip, truth: Tracks, threshold: float, ignored: list[Box]) -> TrackingFigures:
+    """The bound of all trackers that show nobody who was not found: everybody found has the
+    identity of the truth, and ghosts have none.
+    """
+    numbered, _ = track(clip, lambda moment: np.arange(len(moment.people)))
+    named = {}
+    for frame, found in numbered.items():
+        ids = np.full(len(found.ids), -1)
+        if frame in truth:
+            rows, columns = match_frame(found, truth[frame], COCO, threshold)
+            ids[columns] = truth[frame].ids[rows]
+        named[frame] = replace(found, ids=ids)
+    return compare_tracks(named, truth, COCO, threshold=threshold, ignored=ignored)
+
+
 TRACKERS: dict[str, Callable[[Clip], Update | None]] = {
     "ours": ours,
     "ours, no colours": lambda clip: ours(clip, colours=False),
@@ -147,6 +163,8 @@ def identities(clip: Clip, truth: Tracks, threshold: float, ignored: list[Box], 
         "| tracker | IDF1 | HOTA | MOTA | switches | fragmentations | identities | p50 / p99 ms |"
     )
     print("|---|---|---|---|---|---|---|---|")
+    bounds = [oracle(clip.every(every, phase), truth, threshold, ignored) for phase in range(every)]
+    print(_row("oracle", bounds, np.zeros(1)), flush=True)
     for name, make in TRACKERS.items():
         figures: list[TrackingFigures] = []
         took_ms: list[NDArray[np.float64]] = []
@@ -217,6 +235,20 @@ def _interpolated(truth: Tracks, index: int) -> list[NDArray[np.float64]]:
     ]
 
 
+def write_crossings(seed: int, folder: Path) -> tuple[Path, Path]:
+    """The rendered clip of `seed` and its truth, made if they are not there (minutes)."""
+    from synthetic.clip import ClipConfig, write_clip
+    from synthetic.crossings import SECONDS
+
+    clip, truth = folder / f"crossings-{seed}.mp4", folder / f"crossings-{seed}.json.gz"
+    if not truth.exists():
+        config = ClipConfig(
+            seconds=SECONDS, fps=12.5, supersampling=1, action="crossings", seed=seed
+        )
+        write_clip(config, clip, truth)
+    return clip, truth
+
+
 def cost(frames: int = 2000) -> None:
     """Milliseconds of CPU time of one thread per frame, colours included."""
     image = np.random.default_rng(0).integers(0, 255, (1080, 1920, 3), np.uint8)
@@ -244,18 +276,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=("identities", "boxes", "cost", "smoothing"))
+    parser.add_argument("what", choices=("identities", "crossings", "boxes", "cost", "smoothing"))
     parser.add_argument("clip", nargs="?", type=Path)
     parser.add_argument("truth", nargs="?", type=Path)
     parser.add_argument("--model", default="lite")
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--ignore", nargs="*", default=[], metavar="LEFT,TOP,WIDTH,HEIGHT")
     parser.add_argument("--every", type=int, default=1, help="keep every n-th frame")
+    parser.add_argument("--seed", type=int, default=1, help="of crossings")
     parser.add_argument("--cache", type=Path, default=Path(), help="folder for what was found")
     options: Any = parser.parse_args()
     if options.what == "cost":
         cost()
         return
+    if options.what == "crossings":
+        options.clip, options.truth = write_crossings(options.seed, options.cache)
     if options.clip is None or options.truth is None:
         parser.error("CLIP and TRUTH are needed")
     truth = read_tracks(options.truth, COCO)

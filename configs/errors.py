@@ -66,7 +66,9 @@ class SinkError(PoseStreamError, OSError):
     """An output cannot be opened or written."""
 
 
-_AFTER_SCHEME = re.compile(r"(?<=://)[^\s'\"]+")
+_AFTER_SCHEME = re.compile(r"(?<=://)(?:(?!\s['\"]?\w+://).)+", re.DOTALL)  # up to the next URL
+_PORT = re.compile(r"(\d+|[\da-fA-F]*\])['\"]?")  # or the end of an IPv6 address
+_WORD = re.compile(r"[^\s'\"]*")
 
 
 def one_line(error: BaseException) -> str:
@@ -75,7 +77,11 @@ def one_line(error: BaseException) -> str:
 
 
 def redact_url(text: str) -> str:
-    """`text` with the credentials of every URL in it replaced by `***`."""
+    """`text` with the credentials of every URL in it replaced by `***`.
+
+    Where a password has characters that would end an address (quotes, spaces, `@`, `/`), rather too
+    much is taken out than too little.
+    """
     return _AFTER_SCHEME.sub(_starred, text)
 
 
@@ -89,5 +95,13 @@ def after_credentials(address: str) -> str:
 
 
 def _starred(match: re.Match[str]) -> str:
-    rest = after_credentials(match[0])
-    return rest if rest == match[0] else f"***@{rest}"
+    text = match[0]
+    word = _WORD.match(text)
+    address = text if word is None else word[0]
+    rest = after_credentials(address)
+    begin = len(address) - len(rest)
+    authority = text.partition("/")[0]
+    port = authority.rpartition(":")[2]
+    if "@" in authority or (":" in authority and not _PORT.fullmatch(port)):
+        begin = max(begin, text.rfind("@") + 1)
+    return f"***@{text[begin:]}" if begin else text

@@ -10,6 +10,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from configs.errors import ConfigError, PoseStreamError, redact_url
@@ -184,10 +185,18 @@ def run_command(command: Callable[[], int]) -> int:
         place = "" if error.filename is None else f"cannot use {str(error.filename)!r}: "
         message = f"{place}{error.strerror or error}"
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        _tell("interrupted")
         return 130
-    sys.stderr.write(f"error: {' '.join(redact_url(message).split())}\n")
+    _tell(f"error: {' '.join(redact_url(message).split())}")
     return 2
+
+
+def _tell(line: str) -> None:
+    """A line on standard error, where somebody reads that: a terminal may be gone."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
 
 def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:

@@ -6,7 +6,7 @@ ARG BASE_IMAGE=nvcr.io/nvidia/l4t-jetpack:r36.4.0
 
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}
-# Compiler and headers: pycuda has no wheels. GStreamer: decodes on NVDEC and pipes pictures to run_stream.py.
+# Compiler and headers: pycuda has no wheels. GStreamer: decodes on NVDEC (--decoder auto).
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
@@ -17,7 +17,10 @@ RUN python3 -m venv --system-site-packages /opt/venv
 ENV PATH=/opt/venv/bin:/usr/local/cuda/bin:$PATH
 WORKDIR /app
 COPY . .
-RUN python -c "import tensorrt; print('TensorRT', tensorrt.__version__)" \
+# Looked for and not imported: libnvinfer needs libraries of the host (DLA) that only `--runtime nvidia` mounts, and a build has not.
+RUN if [ -z "$(find /usr -path '*dist-packages*' -name 'tensorrt*' -print -quit)" ]; then \
+        echo "the base image has no TensorRT for Python: install python3-libnvinfer in it, or take another" >&2; exit 1; \
+    fi \
     && pip install --no-cache-dir --constraint constraints.txt . "onnx>=1.17" "pycuda>=2024.1"
 # Engines take minutes to build and are good for this GPU and TensorRT only; mount a volume here to keep them.
 ENV XDG_CACHE_HOME=/cache

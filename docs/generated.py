@@ -13,11 +13,12 @@ from typing import Any
 
 import higherhrnet_stream
 
-import run_stream
 from configs import load_keypoint_set, load_model_config, model_names
 from configs.commands import command_parser
 from configs.keypoint_set import keypoint_set_names
 from configs.training import load_training_config, training_names
+from configs.zoo import load_zoo
+from stream.app import command
 from stream.app.doctor import doctor_parser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +30,7 @@ def stream_flags() -> str:
     """Every flag of `run_stream.py`, in the groups of its `--help`, and those of its commands."""
     return "\n".join(
         [
-            *_groups(run_stream.make_parser(), "## "),
+            *_groups(command.make_parser(), "## "),
             "## run_stream.py doctor",
             "",
             *_table(doctor_parser()._actions),
@@ -58,11 +59,13 @@ def package_flags() -> str:
 
 def model_presets() -> str:
     """Every preset of a network."""
+    zoo = load_zoo()
     rows = ["| `--model` | what it is | joints | input | weights |", "|---|---|---|---|---|"]
     for name in model_names():
         model = load_model_config(name)
         joints = len(load_keypoint_set(model.keypoint_set))
-        weights = "in the package" if model.weights else "`--weights FILE`"
+        fetched = "fetched" if zoo.fetchable(name) else "`--weights FILE`"
+        weights = "in the package" if model.weights else fetched
         rows.append(
             f"| `{name}` | {_cell(model.description)} | {joints} | {model.input_size} px | "
             f"{weights} |"

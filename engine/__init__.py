@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engine.config import EstimatorConfig
-from engine.estimator import Estimator, open_estimator
+from engine.estimator import Estimator, Preparation, open_estimator
 from engine.geometry import (
     Alignment,
     InputSize,
@@ -38,6 +38,7 @@ __all__ = [
     "ModelMetadata",
     "ModelSource",
     "PoseMaps",
+    "Preparation",
     "Runtime",
     "Slot",
     "align",

@@ -168,12 +168,8 @@ def _build_with_tensorrt(
         return build_engine_file(request, config.output)
     from engine.runtimes.tensorrt.runtime import open_gpu
 
-    _, context = open_gpu(config.runtime, gpu.index)
-    context.push()  # TensorRT builds for the GPU that is current
-    try:
+    with open_gpu(config.runtime, gpu.index).current():  # TensorRT builds for the one that is
         return build_engine_file(request, config.output)
-    finally:
-        context.pop()
 
 
 def _quantise(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.hardware import usable_cores
 from configs import ConfigError, KeypointSet, load_keypoint_set
 from configs.loading import from_mapping
 from engine.config import EstimatorConfig
@@ -24,36 +26,67 @@ from engine.model_source import find_model
 from engine.multi_view import View, combine_views
 from engine.runtimes import Runtime, Slot, Workload, open_runtime
 
+# Laying 1080p into 512x960 takes 5 ms of one core, a GPU 1 to 3 ms for the network.
+_ALIGN_THREADS = 4
+# A folder of photographs has some forty; every slot holds up to 25 MB twice.
+_KEPT_SHAPES = 12
+_KEPT_PLANS = 256
 _FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Images that were submitted together: what was submitted, one per scale and mirror image, and
-    how many are not released.
+    """Images that travel together: their views, one per scale and mirror image, what was submitted,
+    and how many are not released.
     """
 
     views: list[View]
-    pending: list[Any]
     unreleased: int
+    pending: list[Any] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """An image that was submitted: its alignment at scale 1, and its place in which batch."""
+    """An image that was submitted: the alignment of its maps, and its place in which batch."""
 
     alignment: Alignment
     batch: _Batch
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How images of one size are laid into the network's input: alignments by scale, the largest
+    first, their sizes of input, and the alignment of the maps.
+    """
+
+    alignments: Sequence[Alignment]
+    input_sizes: tuple[tuple[int, int], ...]
+    maps: Alignment
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Images whose slots are there, and into which they are still to be laid.
+
+    Attributes:
+        lay: For each image what lays it into its slots; each once, by any thread.
+        batches: What is submitted then.
+        tickets: For each image.
+    """
+
+    lay: list[Callable[[], None]]
+    batches: list[_Batch]
+    tickets: list[Ticket]
+
+
 class Estimator:
     """The maps of images, from one model on one runtime; `open_estimator` makes it.
 
-    A context manager, used by one thread; `release` of maps may be called by any. Every size of
-    input has its own slots; they are made when first needed and used again once their maps were
-    released.
+    A context manager, used by one thread; `release` of maps and the steps of `Preparation.lay` may
+    be called by any. Every size of input has its own slots; they are made when first needed, used
+    again once their maps were released, and freed when many other sizes came since.
 
     Attributes:
         model: Name of the model.
@@ -67,6 +100,8 @@ class Estimator:
         in_flight: Images, or batches, that are worth having open.
         batch_size: Images that are worth giving to `submit_batch` at once, and at most travel
             together; 1 where the runtime gains nothing from more or takes no more.
+        align_threads: Threads that are worth laying images into the input in, beside the one that
+            submits; 0 where the network takes far longer than that.
     """
 
     # One in each stream while the next is laid into its buffer; more would only add latency.
@@ -97,7 +132,11 @@ class Estimator:
         self._scales = tuple(sorted(scales, reverse=True))
         self.alignment = runtime.metadata.model.alignment
         self._workload = Workload(input_size=input_size, scales=self._scales, rule=self.alignment)
-        self._free: defaultdict[tuple[int, ...], deque[Slot]] = defaultdict(deque)
+        self.align_threads = 0 if runtime.gpu is None else _align_threads()
+        # By shape, the one that was needed last at the end.
+        self._free: OrderedDict[tuple[int, ...], deque[Slot]] = OrderedDict()
+        self._plans: dict[tuple[int, int], _Plan] = {}
+        self._kept_shapes = max(_KEPT_SHAPES, 4 * len(self._scales))
         self._closed = False
 
     def submit(self, image_bgr: NDArray[np.uint8]) -> Ticket:
@@ -127,25 +166,78 @@ class Estimator:
         Returns:
             A ticket for each, to be taken in that order.
         """
-        alignments = [self._workload.alignments(image.shape[:2]) for image in images_bgr]
+        preparation = self.prepare_batch(images_bgr)
+        for lay in preparation.lay:
+            lay()
+        return self.submit_prepared(preparation)
+
+    def prepare_batch(self, images_bgr: Sequence[NDArray[np.uint8]]) -> Preparation:
+        """As `submit_batch`, for callers that lay the images into the input in other threads.
+
+        Args:
+            images_bgr: Each (H, W, 3) uint8 BGR; not to be changed until it was laid.
+
+        Returns:
+            What is to be called for each image before the batch goes to `submit_prepared`.
+        """
+        plans = [self._plan(image.shape[:2]) for image in images_bgr]
         groups: defaultdict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
-        for index, scales in enumerate(alignments):
-            groups[tuple(alignment.input_size for alignment in scales)].append(index)
+        for index, plan in enumerate(plans):
+            groups[plan.input_sizes].append(index)
         tickets: dict[int, Ticket] = {}
+        lay: dict[int, Callable[[], None]] = {}
+        batches = []
         for members in groups.values():
             for chosen in _split(members, self.batch_size):
-                batch = self._start(
-                    [images_bgr[index] for index in chosen], [alignments[index] for index in chosen]
-                )
+                batch = self._make_batch(len(chosen), plans[chosen[0]].input_sizes)
+                batches.append(batch)
                 for place, index in enumerate(chosen):
-                    base = align(
-                        images_bgr[index].shape[:2],
-                        self.input_size,
-                        min_scale=min(self._scales),
-                        rule=self.alignment,
+                    lay[index] = partial(
+                        lay_image, images_bgr[index], plans[index].alignments, batch.views, place
                     )
-                    tickets[index] = Ticket(base, batch, place)
-        return [tickets[index] for index in range(len(images_bgr))]
+                    tickets[index] = Ticket(plans[index].maps, batch, place)
+        order = range(len(images_bgr))
+        return Preparation(
+            [lay[each] for each in order], batches, [tickets[each] for each in order]
+        )
+
+    def submit_prepared(self, preparation: Preparation) -> list[Ticket]:
+        """Starts work on images that were laid into their slots; as `submit_batch` otherwise."""
+        for batch in preparation.batches:
+            batch.pending += [self._runtime.submit(view.slot) for view in batch.views]
+        return preparation.tickets
+
+    def cancel(self, preparation: Preparation) -> None:
+        """Gives the slots back of images that are not going to be submitted, and that no thread
+        lays any more.
+        """
+        for batch in preparation.batches:
+            batch.unreleased = 1
+            self._release(batch)
+
+    def warm_up(
+        self, image_sizes: Sequence[tuple[int, int]], batches: Sequence[int] = (1,)
+    ) -> None:
+        """Computes images of these sizes, so that nothing is compiled, recorded or allocated any
+        more when the first ones come.
+
+        Args:
+            image_sizes: (height, width) of the images.
+            batches: How many images come at once; more than `batch_size` is as many.
+
+        Raises:
+            ConfigError, ExecutionError: As for `submit`.
+        """
+        for size in dict.fromkeys(image_sizes):
+            blank = np.zeros((*size, 3), np.uint8)
+            for count in sorted({min(count, self.batch_size) for count in batches}):
+                tickets = [
+                    ticket
+                    for _ in range(self.in_flight)
+                    for ticket in self.submit_batch([blank] * count)
+                ]
+                for maps in [self.result(ticket) for ticket in tickets]:
+                    maps.release()
 
     def result(self, ticket: Ticket) -> PoseMaps:
         """Waits for the maps of a ticket; tickets are taken in the order in which they were given.
@@ -159,9 +251,8 @@ class Estimator:
         batch, index = ticket.batch, ticket.index
         for pending in batch.pending:
             self._runtime.result(pending)
-        stride = self._runtime.metadata.map_stride
-        rows, columns = (side // stride for side in ticket.alignment.input_size)
-        alignment = ticket.alignment.with_map_size((rows, columns))
+        alignment = ticket.alignment
+        rows, columns = alignment.map_size
         slot = batch.views[0].slot
         if len(batch.views) == 1 and slot.heatmaps.shape[2:] == (rows, columns):
             return slot.maps(index, alignment, lambda: self._release(batch))
@@ -193,36 +284,50 @@ class Estimator:
     ) -> None:
         self.close()
 
-    def _start(
-        self, images: Sequence[NDArray[np.uint8]], alignments: Sequence[Sequence[Alignment]]
-    ) -> _Batch:
-        """Submits images whose inputs have the same size, at every scale and mirrored where that is
-        wanted.
+    def _plan(self, image_size: tuple[int, int]) -> _Plan:
+        """How images of a size are laid; the same for all frames of a source."""
+        found = self._plans.get(image_size)
+        if found is None:
+            alignments = self._workload.alignments(image_size)
+            base = align(
+                image_size, self.input_size, min_scale=min(self._scales), rule=self.alignment
+            )
+            stride = self._runtime.metadata.map_stride
+            rows, columns = (side // stride for side in base.input_size)
+            found = _Plan(
+                alignments,
+                tuple(alignment.input_size for alignment in alignments),
+                base.with_map_size((rows, columns)),
+            )
+            if len(self._plans) >= _KEPT_PLANS:  # a folder of photographs, each of its own size
+                self._plans.clear()
+            self._plans[image_size] = found
+        return found
+
+    def _make_batch(self, images: int, input_sizes: Sequence[tuple[int, int]]) -> _Batch:
+        """Slots for images whose inputs have the same size, at every scale and mirrored where that
+        is wanted.
         """
-        batch = _Batch([], [], len(images))
-        for level, scale in enumerate(self._scales):
+        views = []
+        for scale, input_size in zip(self._scales, input_sizes, strict=True):
             keep_tags = scale == 1.0 or len(self._scales) == 1
-            upright = self._take_slot((len(images), *alignments[0][level].input_size))
-            for place, image in enumerate(images):
-                alignments[place][level].warp(image, out=upright.images[place])
-            batch.views.append(View(upright, False, keep_tags))
-            if self._flip:
-                mirrored = self._take_slot(upright.images.shape[:3])
-                for place in range(len(images)):
-                    cv2.flip(upright.images[place], 1, dst=mirrored.images[place])
-                batch.views.append(View(mirrored, True, keep_tags))
-            batch.pending += [
-                self._runtime.submit(view.slot) for view in batch.views[len(batch.pending) :]
-            ]
-        return batch
+            for mirrored in (False, True) if self._flip else (False,):
+                slot = self._take_slot((images, *input_size))
+                views.append(View(slot, mirrored, keep_tags))
+        return _Batch(views, images)
 
     def _take_slot(self, shape: tuple[int, ...]) -> Slot:
         """A slot for N images of a height and width that nobody holds."""
+        free = self._free.setdefault(shape, deque())
+        self._free.move_to_end(shape)
         try:
-            return self._free[shape].pop()
+            return free.pop()
         except IndexError:
-            images, height, width = shape
-            return self._runtime.make_slot(height, width, images)
+            pass
+        while len(self._free) > self._kept_shapes:
+            self._free.popitem(last=False)  # its slots free their memory
+        images, height, width = shape
+        return self._runtime.make_slot(height, width, images)
 
     def _release(self, batch: _Batch) -> None:
         """Gives the slots back with the last image of the batch."""
@@ -232,7 +337,30 @@ class Estimator:
             last = batch.unreleased == 0
         if last and not self._closed:
             for view in batch.views:
-                self._free[view.slot.images.shape[:3]].append(view.slot)
+                free = self._free.get(view.slot.images.shape[:3])
+                if free is not None:  # else many other sizes came since
+                    free.append(view.slot)
+
+
+def lay_image(
+    image: NDArray[np.uint8], alignments: Sequence[Alignment], views: Sequence[View], place: int
+) -> None:
+    """Lays one image of a batch into all its views; releases the GIL."""
+    upright: NDArray[np.uint8] | None = None
+    scales = iter(alignments)
+    for view in views:
+        target = view.slot.images[place]
+        if view.mirrored:
+            assert upright is not None
+            cv2.flip(upright, 1, dst=target)
+        else:
+            next(scales).warp(image, out=target)
+            upright = target
+
+
+def _align_threads() -> int:
+    """One core is left to each of decoding, submitting and grouping, where there are as many."""
+    return min(_ALIGN_THREADS, max(1, usable_cores() - 3))
 
 
 def _split(members: Sequence[int], limit: int) -> Iterator[Sequence[int]]:

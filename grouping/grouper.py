@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from configs.errors import ConfigError
 from configs.grouping import GroupingConfig
 from configs.keypoint_set import KeypointSet, load_keypoint_set
+from grouping.adjustment import adjust_joints, maximise_joints
 from grouping.assignment import Assignment
 from grouping.candidates import (
     CandidateBuffer,
@@ -25,7 +26,7 @@ from grouping.maps import check_maps, flatten_tags, read_only_heatmaps
 from grouping.matching import Groups, collect_people, match_by_tag
 from grouping.peaks import find_peaks
 from grouping.people import People
-from grouping.refinement import Search, adjust_joints, fill_missing_joints, maximise_joints
+from grouping.refinement import Search, fill_missing_joints
 from grouping.suppression import find_duplicates
 from grouping.tiles import measure_tiles, tile_counts
 

@@ -3,58 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.hardware import usable_cores
-from configs import redact_url
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize
 from grouping import People
+from stream.assembly import Input, open_run, run_facts
 from stream.estimator import (
     Estimator,
     Group,
     Model,
     PeopleConfig,
     enter_estimator,
-    enter_estimators,
-    least_score,
-    shown_input_size,
     suitable_grouper,
 )
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
-from stream.pipeline.policy import EVERY_FRAME, LATEST
 from stream.pipeline.progress import Progress
 from stream.pipeline.stages import Stage
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
-from stream.profile import ProfileConfig, Profiler, RunFacts, nvtx_ranges
+from stream.profile import ProfileConfig, Profiler, nvtx_ranges
 from stream.profile.command import shown_command
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
-    Claimant,
     Output,
     OutputConfig,
-    Sink,
     VideoConfig,
-    check_claims,
-    make_sinks,
-    plan_outputs,
 )
-from stream.sources import Source, SourceConfig, make_source, opened, source_labels
-from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
-
-Input = str | Path | Source
-"""What `make_source` understands, or a source of one's own, not opened yet."""
+from stream.sources import SourceConfig
+from stream.tracking import TrackingConfig
 
 
 def run(
@@ -118,7 +105,7 @@ def run(
     if isinstance(profile, ProfileConfig):
         profile = Profiler(profile) if profile.profile or profile.benchmark else None
     inputs, chosen = _as_list(sources), _as_list(outputs)
-    with _open_run(
+    with open_run(
         inputs,
         chosen,
         estimator=estimator,
@@ -160,7 +147,7 @@ def run(
                     )
                     command = shown_command(inputs, chosen, configs)
                     profile.finish(
-                        _facts(command, parts, pipeline, failure), parts.pipeline.summary()
+                        run_facts(command, parts, pipeline, failure), parts.pipeline.summary()
                     )
             finally:
                 if on_end is not None:
@@ -228,7 +215,7 @@ def iterate(
         "precision": precision,
         "input_size": input_size,
     }
-    with _open_run(
+    with open_run(
         _as_list(sources),
         _as_list(outputs),
         estimator=estimator or from_mapping(EstimatorConfig, chosen, "iterate"),
@@ -278,132 +265,6 @@ def annotate(
         Renderer(engine.keypoint_set, options=options).draw(drawn, found, maps=maps)
         maps.release()
     return drawn, found
-
-
-class _Run(NamedTuple):
-    """What a run is made of, open."""
-
-    pipeline: Pipeline
-    sources: Sequence[Source]
-    estimator: Estimator
-
-
-@contextmanager
-def _open_run(
-    sources: Sequence[Input],
-    outputs: Sequence[Output],
-    *,
-    estimator: Model,
-    people: PeopleConfig | None = None,
-    tracking: TrackingConfig | None = None,
-    source: SourceConfig | None = None,
-    pipeline: PipelineConfig | None = None,
-    output: OutputConfig | None = None,
-    render: RenderConfig | None = None,
-    video: VideoConfig | None = None,
-    browser: BrowserConfig | None = None,
-    grouper: Group | None = None,
-    stages: Sequence[Stage] = (),
-    timings: Timings | None = None,
-    also_written: Sequence[Claimant] = (),
-) -> Iterator[_Run]:
-    """The pipeline that was asked for, with everything that it needs, open within the block.
-
-    What is cheap to refuse comes first: names of outputs, then files, then the model, and the
-    network last of all.
-    """
-    made = [
-        item if isinstance(item, Source) else make_source(str(item), source) for item in sources
-    ]
-    labels = source_labels(
-        [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
-    )
-    configs = [config for config in (video, browser) if config is not None]
-    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
-    output = output or OutputConfig()
-    check_claims(
-        made,
-        [*(sink for group in sinks for sink in group), *also_written],
-        used=_used_files(estimator, render),
-        doubtful=[
-            name
-            for names in plan_outputs(labels, output.doubtful)
-            for name in names
-            if isinstance(name, str)
-        ],
-        overwrite=output.overwrite,
-    )
-    with ExitStack() as stack:
-        stack.enter_context(opened([item for item in made if not item.live]))
-        every_frame = not any(item.live for item in made)
-        engines = enter_estimators(
-            estimator, len(made), stack, streams=usable_cores() if every_frame else 1
-        )
-        engine = engines[0]
-        stack.enter_context(opened([item for item in made if item.live]))
-        tracker = _tracker(engine, people, tracking or TrackingConfig(), len(made))
-        share = 1.0 if tracker is None else DOUBTFUL_SHARE
-        opened_pipeline = Pipeline(
-            made,
-            engines,
-            suitable_grouper(engine, people, share=share) if grouper is None else grouper,
-            sinks=sinks,
-            renderers=_renderers(engine, render, sinks),
-            stages=stages if tracker is None else (tracker, *stages),
-            options=pipeline,
-            timings=timings,
-        )
-        yield _Run(stack.enter_context(opened_pipeline), made, engine)
-
-
-def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
-    """What the run reads beside its sources."""
-    named: list[str | Path | None] = [None if render is None else render.theme]
-    if isinstance(estimator, EstimatorConfig):
-        named += [estimator.model, estimator.weights]
-    elif isinstance(estimator, (str, Path)):
-        named.append(estimator)
-    return [Path(name) for name in named if name is not None]
-
-
-def _tracker(
-    estimator: Estimator, people: PeopleConfig | None, config: TrackingConfig, sources: int
-) -> TrackingStage | None:
-    """The first stage behind grouping; None with `track` off."""
-    if config.track == "off":
-        return None
-    return TrackingStage(
-        estimator.keypoint_set, config, min_score=least_score(estimator, people), sources=sources
-    )
-
-
-def _renderers(
-    estimator: Estimator, render: RenderConfig | None, sinks: Sequence[Sequence[Sink]]
-) -> list[Renderer]:
-    """One per source, which keeps people's colours; none where nobody wants images."""
-    if not any(sink.needs_image for group in sinks for sink in group):
-        return []
-    renderers = [Renderer(estimator.keypoint_set, options=render) for _ in sinks]
-    renderers[0].warm_up()
-    return renderers
-
-
-def _facts(
-    command: str, parts: _Run, pipeline: PipelineConfig | None, failure: BaseException | None
-) -> RunFacts:
-    policy = None if pipeline is None else pipeline.policy
-    policies = {str(policy or (LATEST if source.live else EVERY_FRAME)) for source in parts.sources}
-    return RunFacts(
-        command=command,
-        model=parts.estimator.model,
-        runtime=parts.estimator.runtime,
-        precision=parts.estimator.precision,
-        devices=parts.pipeline.summary().devices,
-        input_size=shown_input_size(parts.estimator),
-        policy=", ".join(sorted(policies)),
-        sources=tuple(source.info for source in parts.sources),
-        error=None if failure is None else redact_url(str(failure) or type(failure).__name__),
-    )
 
 
 def _as_list(given: Any) -> list[Any]:

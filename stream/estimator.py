@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from engine import (
     DeviceList,
     EstimatorConfig,
     PoseMaps,
+    Preparation,
     format_input_size,
     open_estimator,
 )
@@ -64,6 +65,33 @@ class Estimator(Protocol):
 
     def result(self, ticket: Any, /) -> PoseMaps:
         """Waits for the maps. Tickets are taken in the order in which they were given."""
+
+
+@runtime_checkable
+class PreparingEstimator(Estimator, Protocol):
+    """An estimator whose images can be laid into the network's input by other threads than the one
+    that submits; `engine.Estimator` is one.
+
+    Attributes:
+        align_threads: How many are worth it; 0 where the network takes far longer.
+    """
+
+    @property
+    def align_threads(self) -> int: ...
+
+    def prepare_batch(self, images_bgr: Sequence[NDArray[np.uint8]], /) -> Preparation:
+        """As `submit_batch`, but every image is to be laid before `submit_prepared`."""
+
+    def submit_prepared(self, preparation: Preparation, /) -> list[Any]:
+        """Starts work, and gives a ticket for the maps of each image."""
+
+    def cancel(self, preparation: Preparation, /) -> None:
+        """Gives back what was prepared and is not going to be submitted."""
+
+    def warm_up(
+        self, image_sizes: Sequence[tuple[int, int]], batches: Sequence[int] = (1,)
+    ) -> None:
+        """Computes images of these (height, width), so that the first ones do not have to wait."""
 
 
 Model = str | Path | EstimatorConfig | Estimator

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from configs.flags import option
 from configs.units import Size
 from synthetic.bodies import BODIES, load_bodies
 from synthetic.capture import capture
+from synthetic.crossings import SECONDS, crossings, wall
 from synthetic.images import parse_image_size
 from synthetic.labels import Label
 from synthetic.photos import PhotoLibrary
@@ -38,7 +39,12 @@ class ClipConfig:
         metavar="WIDTHxHEIGHT",
         parse=parse_image_size,
     )
-    actors: int = option(5, help="how many people take part")
+    actors: int = option(5, help="how many people take part; not for crossings")
+    action: Literal["passing", "crossings"] = option(
+        "passing",
+        help="passing: people who keep out of each other's way; crossings: five crossings, three "
+        f"occlusions of a second, one who leaves and comes back, in {SECONDS:g} seconds",
+    )
     seed: int = option(0, help="the same seed gives the same frames and truth")
     backgrounds: tuple[str, ...] = option(
         (), help="folders, zip archives or files with photographs, one of which replaces the plaza"
@@ -76,6 +82,7 @@ class ClipMaker:
                 photos.close()
 
     def _open(self, config: ClipConfig, photos: PhotoLibrary | None) -> Plaza:
+        is_trial = config.action == "crossings"
         return open_plaza(
             self.width,
             self.height,
@@ -85,6 +92,8 @@ class ClipMaker:
             PhotoLibrary.textures(),
             photos,
             np.random.default_rng(config.seed),
+            cast=crossings if is_trial else None,
+            things=[wall()] if is_trial else [],
         )
 
     def make(self, frame: int) -> tuple[NDArray[np.uint8], list[Label]]:

@@ -1,4 +1,6 @@
-"""What people do over time: walk or run along a line, stand and wave, stand and talk, sit."""
+"""What people do over time: walk or run along a line, stand and wave, stand and talk, sit, leave
+and come back.
+"""
 
 from __future__ import annotations
 
@@ -114,4 +116,18 @@ class Sit:
         return Moment(pose, self.x_m, self.y_m)
 
 
-Performance = Walk | Stand | Sit
+@dataclass(frozen=True, kw_only=True)
+class Return:
+    """There until `turn_s`, then back; turned round where nobody sees it."""
+
+    there: Walk
+    back: Walk
+    turn_s: float
+
+    def at(self, time_s: float) -> Moment:
+        if time_s < self.turn_s:
+            return self.there.at(time_s)
+        return self.back.at(time_s - self.turn_s)
+
+
+Performance = Walk | Stand | Sit | Return

@@ -4,6 +4,7 @@ pass by.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,9 +74,12 @@ def open_plaza(
     textures: PhotoLibrary,
     photos: PhotoLibrary | None,
     rng: np.random.Generator,
+    *,
+    cast: Callable[[BodyLibrary, np.random.Generator], list[Player]] | None = None,
+    things: Sequence[Prop] = (),
 ) -> Plaza:
-    """A stage with up to `people` players who never walk through each other; before a photograph
-    where there are any.
+    """A stage with up to `people` players who never walk through each other, or with those of
+    `cast`; before a photograph where there are any. `things` stand about besides.
     """
     camera = Camera(
         width=width,
@@ -98,7 +102,11 @@ def open_plaza(
         )
     else:
         backdrop, ground, props = to_linear(photos.crop(height, width, rng)), Ground(), []
-    players = _players(people, duration_s, camera, library, rng)
+    if cast is None:
+        players = _players(people, duration_s, camera, library, rng)
+    else:
+        players = cast(library, rng)
+    props += things
     for player in players:
         if isinstance(player.performance, Sit):
             props += _bench(player)

@@ -34,7 +34,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "keypoint_datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
     "grouping": (
         ("assignment", "maps", "people", "suppression"),
-        ("candidates", "tiles"),
+        ("adjustment", "candidates", "tiles"),
         ("matching", "peaks", "refinement"),
         ("grouper",),
         ("__init__",),
@@ -74,7 +74,9 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sinks",),
         ("pipeline",),
         ("profile",),
-        ("app", "api"),
+        ("assembly",),
+        ("api",),
+        ("app",),
         ("__init__",),
     ),
 }

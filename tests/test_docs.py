@@ -17,10 +17,10 @@ import pytest
 
 import higherhrnet_stream
 
-import run_stream
 from configs import ConfigError
 from configs.commands import command_parser
 from configs.flags import from_namespace
+from stream.app import command as stream_command
 from stream.app.doctor import parse_doctor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,7 +144,7 @@ def parse_stream(arguments: Sequence[str]) -> None:
     if arguments[:1] in (["doctor"], ("doctor",)):
         parse_doctor(arguments[1:])
     else:
-        run_stream.parse(arguments)
+        stream_command.parse(arguments)
 
 
 def parse_package(package: str, arguments: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def test_sections_run_without_a_gpu_and_the_report_says_so(tmp_path: Path) -> No
     speeds = figures(text, "speed")
     assert [line["batch"] for line in speeds] == [1, 4]
     for line in speeds:
-        assert line["model"] == "lite" and set(line["images_per_s_by_in_flight"]) == set("123")  # type: ignore[arg-type]
+        assert line["model"] == "lite" and set(line["images_per_s_by_in_flight"]) == set("123")
         assert line["p50_ms"] > 0  # type: ignore[operator]
 
 

@@ -41,7 +41,7 @@ SIGNATURES = {
     "scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
-    "OutputConfig": "*, overwrite",
+    "OutputConfig": "*, overwrite, doubtful",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
     "camera_fps, camera_format, deinterlace, decoder, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
@@ -66,7 +66,8 @@ MEMBERS = {
     "retrieve",
     "Sink": "close, needs_image, open, write",
     "Stage": "",
-    "Estimator": "close, in_flight, result, submit, submit_batch",
+    "Estimator": "cancel, close, in_flight, prepare_batch, result, submit, submit_batch, "
+    "submit_prepared, warm_up",
     "Progress": "drops, elapsed_s, expected, finished, frames",
     "Summary": "depths, devices, drops, elapsed_s, fps, frames, latency_ms, people, slowest, "
     "sources, stages, stopped",

@@ -10,12 +10,12 @@ import yaml
 
 import higherhrnet_stream
 
-import run_stream
 from configs import load_model_config, model_names
 from configs.training import training_names
 from docs.check_links import broken_links
 from docs.generated import GENERATED
 from engine.runtimes import RUNTIMES
+from stream.app import command as stream_command
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -23,7 +23,7 @@ FLAG = r"(?<![\w-])--[a-z][a-z-]*[a-z]"
 
 
 def test_the_page_of_flags_and_the_help_name_the_same_flags() -> None:
-    shown = run_stream.make_parser().format_help()
+    shown = stream_command.make_parser().format_help()
     page = GENERATED["stream-flags"]().partition("## run_stream.py doctor")[0]
     assert set(re.findall(FLAG, page)) | {"--help"} == set(re.findall(FLAG, shown))
     assert len(set(re.findall(FLAG, page))) > 40
@@ -52,7 +52,7 @@ def test_presets_on_readme_site_and_command_line_are_the_same() -> None:
     named = {name for name in re.findall(r"`(\w+)`", cells) if not name.endswith("_")}
     assert named <= set(model_names())
     assert "lite" in named
-    shown = " ".join(run_stream.make_parser().format_help().split())
+    shown = " ".join(stream_command.make_parser().format_help().split())
     assert all(name in shown for name in RUNTIMES)
 
 
@@ -135,6 +135,6 @@ def test_the_workflow_runs_what_ci_runs_on_every_python_that_is_supported() -> N
         r"^(?:docker run --rm pose:cpu|run-stream) (.+)$", "\n".join(steps), re.M
     ):
         if not command.startswith("doctor"):
-            run_stream.parse(command.split())
+            stream_command.parse(command.split())
     (build,) = [step for step in steps if step.startswith("docker build")]
     assert (ROOT / build.split()[build.split().index("-f") + 1]).is_file()

@@ -39,6 +39,7 @@ DATA = {
     *(f"configs/keypoint_sets/{name}.yaml" for name in ("coco", "crowdpose")),
     *(f"configs/models/{name}.yaml" for name in model_names()),
     *(f"configs/trainings/{name}.yaml" for name in ("ablation_small", "lite", "paper", "short")),
+    "configs/zoo.yaml",
     "engine/weights/lite.onnx",
     "higherhrnet_stream-stubs/__init__.pyi",
     *("basics/data/plaza.mp4", "basics/data/plaza_truth.json.gz"),

@@ -4,6 +4,8 @@ this was written.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +14,22 @@ from configs import ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, output_shapes
 from engine.runtimes.device import Device
-from engine.runtimes.gpus import Gpu, find_gpu
+from engine.runtimes.gpus import Gpu, find_gpu, list_gpus
 
 _WARM_UP = 3  # runs before a graph is recorded: cuDNN chooses its algorithms in them
 
 
 @dataclass
 class _Device:
-    """A slot's pinned and device tensors, its recorded work, and the event after its download."""
+    """A slot's pinned and device tensors, its recorded work, and the events after each step."""
 
     host_images: Any
     host_outputs: dict[str, Any]
     images: Any
-    outputs: Any
+    outputs: dict[str, Any]
     graph: Any
+    uploaded: Any
+    computed: Any
     downloaded: Any
 
 
@@ -58,24 +62,42 @@ class TorchCuda(Runtime):
             raise ExecutionError(
                 f"torch cannot put {metadata.model.name!r} on the GPU: {one_line(error)}"
             ) from error
-        self._stream: Any = torch.cuda.Stream(self._place)  # type: ignore[no-untyped-call]
+        # As for TensorRT: one image goes up while another is computed and a third comes down.
+        self._up, self._compute, self._down = (self._make_stream() for _ in range(3))
+        # Recordings share what they compute in: they run one after the other, on one stream.
+        self._pool: Any = torch.cuda.graph_pool_handle()
 
     @classmethod
     def check(cls) -> None:
         import torch
 
+        if torch.version.cuda is None:
+            raise RuntimeUnavailableError(
+                f"torch {torch.__version__} is built without CUDA: pytorch.org has others"
+            )
         if not torch.cuda.is_available():
-            raise RuntimeUnavailableError("torch finds no CUDA GPU")
+            raise RuntimeUnavailableError(
+                "torch finds no CUDA GPU: the driver may be older than torch's CUDA "
+                f"{torch.version.cuda}"
+            )
+        compiled_for = torch.cuda.get_arch_list()
+        gpus = list_gpus()
+        if not any(has_kernels(gpu.capability, compiled_for) for gpu in gpus):
+            raise RuntimeUnavailableError(
+                f"torch {torch.__version__} has no kernels for {gpus[0].kind}: it was compiled for "
+                f"{', '.join(compiled_for)}"
+            )
 
     def _load(self, path: Path) -> Any:
         """What is recorded: image bytes to maps and candidates, on the GPU."""
         import torch
 
+        from engine.networks.folding import fold_batch_normalisation
         from engine.onnx.graph import PoseGraph
         from engine.onnx.weights import load_exported_network
 
         kinds = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-        network = load_exported_network(path).to(kinds[self.precision])
+        network = fold_batch_normalisation(load_exported_network(path)).to(kinds[self.precision])
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return PoseGraph(network, self.metadata.map_stride).to(self._place)
 
@@ -96,8 +118,12 @@ class TorchCuda(Runtime):
                 for name in OUTPUT_TYPES
             }
             host_images = torch.zeros(image_shape, dtype=torch.uint8, pin_memory=True)
-            images = host_images.to(self._place)
-            graph, outputs = self._record(images)
+            images = torch.zeros(image_shape, dtype=torch.uint8, device=self._place)
+            outputs = {
+                name: torch.zeros(shapes[name], dtype=kinds[name], device=self._place)
+                for name in OUTPUT_TYPES
+            }
+            graph = self._record(images, outputs)
         except torch.cuda.OutOfMemoryError as error:
             raise ExecutionError(
                 f"not enough GPU memory for images {image_shape}: take a smaller input size"
@@ -108,8 +134,12 @@ class TorchCuda(Runtime):
             raise ExecutionError(
                 f"torch cannot prepare for images {image_shape}: {one_line(error)}"
             ) from error
-        event = torch.cuda.Event(blocking=True)
-        device = _Device(host_images, host, images, outputs, graph, event)
+        for tensor in (images, *outputs.values()):
+            for stream in (self._up, self._compute, self._down):
+                # A slot that is dropped while it works: nobody else gets its memory before the end.
+                tensor.record_stream(stream)
+        events = (torch.cuda.Event(), torch.cuda.Event(), torch.cuda.Event(blocking=True))
+        device = _Device(host_images, host, images, outputs, graph, *events)
         return Slot(
             host_images.numpy(),
             **{name: tensor.numpy() for name, tensor in host.items()},
@@ -119,12 +149,18 @@ class TorchCuda(Runtime):
     def submit(self, slot: Slot) -> Slot:
         device: _Device = slot.handle
         try:
-            with self._torch.cuda.stream(self._stream):
+            with self._torch.cuda.stream(self._up):
                 device.images.copy_(device.host_images, non_blocking=True)
+                device.uploaded.record(self._up)
+            with self._torch.cuda.stream(self._compute):
+                self._compute.wait_event(device.uploaded)
                 device.graph.replay()
+                device.computed.record(self._compute)
+            with self._torch.cuda.stream(self._down):
+                self._down.wait_event(device.computed)
                 for name, tensor in device.host_outputs.items():
-                    tensor.copy_(getattr(device.outputs, name), non_blocking=True)
-                device.downloaded.record(self._stream)
+                    tensor.copy_(device.outputs[name], non_blocking=True)
+                device.downloaded.record(self._down)
         except RuntimeError as error:
             raise ExecutionError(
                 f"torch could not start on images {slot.images.shape}: {one_line(error)}"
@@ -141,10 +177,16 @@ class TorchCuda(Runtime):
         return ticket
 
     def close(self) -> None:
-        self._stream.synchronize()
+        for stream in (self._up, self._compute, self._down):
+            with suppress(RuntimeError):  # what failed was reported by `result`
+                stream.synchronize()
         self._graph = None  # slots that are still held keep their own memory
 
-    def _record(self, images: Any) -> tuple[Any, Any]:
+    def _make_stream(self) -> Any:
+        return self._torch.cuda.Stream(self._place)
+
+    def _record(self, images: Any, outputs: dict[str, Any]) -> Any:
+        """The work from `images` to `outputs`, which no other recording writes to."""
         torch = self._torch
         # cuDNN tries its algorithms in the first run of a shape; TF32 is not the single precision
         # that was asked for.
@@ -152,12 +194,34 @@ class TorchCuda(Runtime):
             enabled=True, benchmark=True, allow_tf32=self.precision != "fp32"
         )
         with torch.inference_mode(), choosing:
-            with torch.cuda.stream(self._stream):
+            with torch.cuda.stream(self._compute):
                 for _ in range(_WARM_UP):
                     self._graph(images)
-            self._stream.synchronize()
+            self._compute.synchronize()
             graph = torch.cuda.CUDAGraph()
             # Other threads may use the GPU meanwhile: a second source's estimator, for one.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-                outputs = self._graph(images)
-        return graph, outputs
+            with torch.cuda.graph(
+                graph,
+                pool=self._pool,
+                stream=self._compute,
+                capture_error_mode="thread_local",
+            ):
+                found = self._graph(images)
+                for name, tensor in outputs.items():
+                    tensor.copy_(getattr(found, name))
+        return graph
+
+
+def has_kernels(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
+    """Whether code for one of `architectures` runs on a GPU of that compute capability.
+
+    Machine code (`sm_86`, `sm_90a`) runs on GPUs of its own generation that are not older, the
+    intermediate one (`compute_90`) on all that are not older.
+    """
+    for architecture in architectures:
+        kind, _, number = architecture.partition("_")
+        digits = number.rstrip("af")
+        compiled = (int(digits[:-1]), int(digits[-1]))
+        if capability >= compiled and (kind == "compute" or capability[0] == compiled[0]):
+            return True
+    return False

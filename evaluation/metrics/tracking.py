@@ -153,7 +153,7 @@ def _compare(
         return _Step(none, found.ids[kept], np.zeros((0, int(kept.sum()))))
     similarity = _similarity(found, truth, keypoint_set)
     excused = _inside(found.boxes, ignored)
-    true_rows, found_columns = _assign(np.where(similarity >= threshold, similarity, 0.0))
+    true_rows, found_columns = _assign_above(similarity, threshold)
     for row, column in zip(true_rows, found_columns, strict=True):
         excused[column] = not truth.scored[row]
     return _Step(
@@ -183,6 +183,29 @@ def intersection_over_union(
         common, union, out=np.zeros_like(common), where=union > 0
     )
     return shares
+
+
+def match_frame(
+    found: FramePeople, truth: FramePeople, keypoint_set: KeypointSet, threshold: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Who of a frame is whom.
+
+    Args:
+        found: Of a run.
+        truth: Of the same frame.
+        keypoint_set: As for `compare_tracks`.
+        threshold: As for `compare_tracks`.
+
+    Returns:
+        Rows of `truth` and of `found` that belong together, at the largest total similarity.
+    """
+    return _assign_above(_similarity(found, truth, keypoint_set), threshold)
+
+
+def _assign_above(
+    similarity: NDArray[np.float64], threshold: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return _assign(np.where(similarity >= threshold, similarity, 0.0))
 
 
 def _assign(similarity: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

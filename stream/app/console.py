@@ -5,6 +5,7 @@ the stages.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -18,6 +19,16 @@ from stream.pipeline.progress import Progress
 from stream.pipeline.summary import Summary
 
 
+class ErrorConsole(Console):
+    """Standard error. Where nobody reads it any more, that is no reason to end the process."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Leaves all as it is; rich would close standard output and exit with code 1."""
+
+
 class ConsoleHandler(logging.Handler):
     """Log records as single lines on `console`, above the progress bar if there is one."""
 
@@ -29,7 +40,9 @@ class ConsoleHandler(logging.Handler):
         text = f"{record.levelname.lower()}: {record.getMessage()}"
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        # What is logged must not end the thread that logs it, where a terminal is gone or full.
+        with suppress(OSError):
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class ProgressBar:
@@ -46,7 +59,8 @@ class ProgressBar:
 
     def update(self, progress: Progress) -> None:
         """Takes what a pipeline tells of its progress; the bar appears with the first of it."""
-        self._bar.start()
+        with suppress(OSError):
+            self._bar.start()
         frames, elapsed_s = self._last
         fps = (
             (progress.frames - frames) / (progress.elapsed_s - elapsed_s)
@@ -57,9 +71,10 @@ class ProgressBar:
             self._last = (progress.frames, progress.elapsed_s)
             self._bar.update(self._task, fps=fps)
         drops = f"{progress.drops} dropped" if progress.drops else ""
-        self._bar.update(
-            self._task, completed=progress.frames, total=progress.expected, drops=drops
-        )
+        with suppress(OSError):
+            self._bar.update(
+                self._task, completed=progress.frames, total=progress.expected, drops=drops
+            )
 
     def __enter__(self) -> ProgressBar:
         # Not shown yet: before the first frame other bars may be, such as that of a download.
@@ -75,7 +90,8 @@ class ProgressBar:
 
     def stop(self) -> None:
         """Takes the bar off; may be called twice."""
-        self._bar.stop()
+        with suppress(OSError):
+            self._bar.stop()
 
 
 class _Rate(ProgressColumn):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+from contextlib import suppress
+from pathlib import Path
 
-from rich.console import Console
-
+from basics.atomic import write_error
 from basics.signals import StopSignals
+from basics.standard_files import say, settle
 from stream.app.config import TerminalConfig
-from stream.app.console import ConsoleHandler, ProgressBar, stage_table
+from stream.app.console import ConsoleHandler, ErrorConsole, ProgressBar, stage_table
 from stream.pipeline.pipeline import Pipeline
 from stream.profile import Profiler, benchmark_line, profile_tables
+
+logger = logging.getLogger(__name__)
 
 
 class Terminal:
@@ -45,7 +48,7 @@ class Terminal:
         self._profiler = profiler
         self._benchmark = benchmark
         self._output_taken = output_taken or benchmark
-        self._console = Console(stderr=True)
+        self._console = ErrorConsole()
         self.bar = ProgressBar(self._console, enabled=not config.quiet)
         level = logging.INFO if config.verbose else logging.WARNING
         logging.basicConfig(
@@ -68,17 +71,30 @@ class Terminal:
         figures = None if self._profiler is None else self._profiler.figures
         summary = pipeline.summary()
         if figures is not None and self._benchmark:
-            print(benchmark_line(figures), flush=True)
+            try:
+                say(benchmark_line(figures))
+            except OSError as error:
+                raise write_error(Path("standard output"), error) from error
         if not self._config.quiet:
-            for table in () if figures is None else profile_tables(figures):
-                self._console.print(table)
+            with suppress(OSError):
+                for table in () if figures is None else profile_tables(figures):
+                    self._console.print(table)
+                if summary.frames and self._config.verbose and figures is None:
+                    self._console.print(stage_table(summary))
         if summary.frames and not self._config.quiet:
-            if self._config.verbose and figures is None:
-                self._console.print(stage_table(summary))
-            print(summary, file=sys.stderr if self._output_taken else sys.stdout, flush=True)
+            self._say_summary(str(summary))
         if self._signals.received is not None and pipeline.left_behind:
             # The engine is in the middle of an image, and closing it would wait for that; all
             # outputs are finished.
-            sys.stdout.flush()
+            settle()
             os._exit(self._signals.exit_code)
         return pipeline.left_behind
+
+    def _say_summary(self, summary: str) -> None:
+        """The results are complete; whoever does not read what is said of them loses nothing."""
+        try:
+            say(summary, error=self._output_taken)
+        except BrokenPipeError:
+            return
+        except OSError as error:
+            logger.warning("the summary could not be written: %s", error.strerror or error)

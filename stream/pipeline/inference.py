@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from stream.estimator import Estimator
+from configs import PoseStreamError
+from stream.estimator import Estimator, PreparingEstimator
 from stream.frame import Frame
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import Closed, HandOver
@@ -40,9 +44,40 @@ class _Submitted:
     spent_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Frames that are to be submitted together.
+
+    Attributes:
+        found: Number of the lane and lease of each.
+        submit: Submits them, once all were laid into the network's input.
+        cancel: Gives back what was prepared for them.
+        laid: For each what tells when that was done and how long it took; none where `submit` does
+            it.
+    """
+
+    found: list[tuple[int, Lease[Frame]]]
+    submit: Callable[[], list[Any]]
+    cancel: Callable[[], None]
+    laid: list[Future[tuple[int, int]]]
+
+    def is_laid(self) -> bool:
+        return all(each.done() for each in self.laid)
+
+    def release(self) -> None:
+        """Gives back all that it holds, once no thread reads the frames any more."""
+        wait(self.laid)
+        self.cancel()
+        for _, lease in self.found:
+            lease.release()
+
+
 class InferWorker(Worker):
     """Rings of the sources of one engine to maps, each source in its turn, with up to `in_flight`
     batches under way.
+
+    Where the engine is fast, images of the next batches are laid into its input meanwhile, in
+    threads of their own.
 
     A batch is one frame of each source that has one, up to `estimator.batch_size`. Once the engine
     is idle and a frame is there, the other sources have `batch_window_s` to add theirs; where
@@ -73,7 +108,16 @@ class InferWorker(Worker):
         self._submit = context.timings.part(f"{name}: submit")
         self._wait = context.timings.part(f"{name}: wait")
         self._depth = context.timings.depth(name)
+        self._taken: deque[_Taken] = deque()
         self._pending: deque[deque[_Submitted]] = deque()
+        self._preparing: PreparingEstimator | None = None
+        self._ahead = 0  # batches that may be laid while `in_flight` others are under way
+        self._aligners: ThreadPoolExecutor | None = None
+        if isinstance(estimator, PreparingEstimator) and estimator.align_threads:
+            self._preparing = estimator
+            self._ahead = max_ahead(estimator) if in_flight > 1 else 1
+            self._align = context.timings.part(f"{name}: align")
+            self._aligners = ThreadPoolExecutor(estimator.align_threads, f"{name} align")
 
     def work(self) -> None:
         try:
@@ -88,33 +132,49 @@ class InferWorker(Worker):
     def _infer(self) -> None:
         ended = False
         failure: Exception | None = None
-        while not ended or self._pending:
-            if not ended and len(self._pending) < self._in_flight:
-                try:
-                    if self._submit_next():
-                        continue
-                except Closed:
-                    ended = True
+        while not ended or self._taken or self._pending:
+            try:
+                if self._submit_taken() or (not ended and self._take_next()):
                     continue
-                except Exception as error:  # noqa: BLE001
-                    # Raised below, when what is under way has been finished.
-                    ended, failure = True, error
-                    continue
-            self._deliver_oldest()
+            except Closed:
+                ended = True
+                continue
+            except Exception as error:  # noqa: BLE001
+                # Raised below, when what is under way has been finished.
+                ended, failure = True, error
+                self._drop_taken()
+                continue
+            if self._pending:
+                self._deliver_oldest()
+            elif self._taken:
+                for each in self._taken[0].laid:
+                    each.exception()  # waits; what went wrong is raised when it is submitted
         if failure is not None:
             raise failure
 
     def finish(self) -> None:
-        for batch in self._pending:
-            for submitted in batch:
+        if self._aligners is not None:
+            self._aligners.shutdown(cancel_futures=True)
+        self._drop_taken()
+        while self._pending:
+            for submitted in self._pending.popleft():
+                # What is under way is waited for: its slots are the estimator's again then.
+                with suppress(PoseStreamError):
+                    self._estimator.result(submitted.ticket).release()
                 submitted.lease.release()
-        self._pending.clear()
 
-    def _submit_next(self) -> bool:
-        """Submits what is ready; waits for it only if nothing is under way. False if there is
+    def _drop_taken(self) -> None:
+        while self._taken:
+            self._taken.popleft().release()
+
+    def _take_next(self) -> bool:
+        """Takes what is ready; waits for it only if nothing is under way. False if there is
         nothing.
         """
-        idle, lanes = not self._pending, self._lanes
+        open_batches = len(self._pending) + len(self._taken)
+        if open_batches >= self._in_flight + self._ahead or len(self._taken) > self._ahead:
+            return False
+        idle, lanes = not open_batches, self._lanes
         found = self._reader.acquire(
             min(self._estimator.batch_size, len(lanes)),
             timeout_s=None if idle else 0,
@@ -125,19 +185,45 @@ class InferWorker(Worker):
             return False
         for index, _ in found:
             self._depth.add(len(lanes[index].ring))
-        first, lease = found[0]
+        images = [lease.slot.image for _, lease in found]
+        if self._preparing is None or self._aligners is None:
+            self._taken.append(
+                _Taken(found, partial(self._estimator.submit_batch, images), _nothing, [])
+            )
+            return True
         try:
-            with self._submit.measure(lease.slot.index, first) as submit:
-                tickets = self._estimator.submit_batch([lease.slot.image for _, lease in found])
+            preparation = self._preparing.prepare_batch(images)
         except BaseException:
             for _, lease in found:
                 lease.release()
             raise
-        spent_ns = submit.spent_ns // len(found)
+        laid = [self._aligners.submit(_timed, lay) for lay in preparation.lay]
+        submit = partial(self._preparing.submit_prepared, preparation)
+        cancel = partial(self._preparing.cancel, preparation)
+        self._taken.append(_Taken(found, submit, cancel, laid))
+        return True
+
+    def _submit_taken(self) -> bool:
+        """Submits the oldest batch that was taken, if it is ready and the engine has room."""
+        if not self._taken or len(self._pending) >= self._in_flight:
+            return False
+        if not self._taken[0].is_laid():
+            return False
+        taken = self._taken.popleft()
+        first, lease = taken.found[0]
+        try:
+            for (index, each), laid in zip(taken.found, taken.laid, strict=bool(taken.laid)):
+                self._align.add(*laid.result(), each.slot.index, self._lanes[index].index)
+            with self._submit.measure(lease.slot.index, first) as submit:
+                tickets = taken.submit()
+        except BaseException:
+            taken.release()
+            raise
+        spent_ns = submit.spent_ns // len(tickets)
         self._pending.append(
             deque(
-                _Submitted(lanes[index], lease, ticket, submit.begin_ns, spent_ns)
-                for (index, lease), ticket in zip(found, tickets, strict=True)
+                _Submitted(self._lanes[index], each, ticket, submit.begin_ns, spent_ns)
+                for (index, each), ticket in zip(taken.found, tickets, strict=True)
             )
         )
         return True
@@ -160,3 +246,22 @@ class InferWorker(Worker):
 
     def _is_awaited(self, index: int) -> bool:
         return self._lanes[index].source.health.state == "running"
+
+
+def max_ahead(estimator: Estimator) -> int:
+    """Batches that may be laid into the network's input while others are under way, so that every
+    thread that does it has an image; 0 where none does.
+    """
+    if not isinstance(estimator, PreparingEstimator) or not estimator.align_threads:
+        return 0
+    return max(1, estimator.align_threads // estimator.batch_size)
+
+
+def _nothing() -> None:
+    return
+
+
+def _timed(call: Callable[[], None]) -> tuple[int, int]:
+    begin_ns = time.perf_counter_ns()
+    call()
+    return begin_ns, time.perf_counter_ns()

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 from configs import ExecutionError
 from grouping import People
-from stream.estimator import Estimator, Group, device_of
+from stream.estimator import Estimator, Group, PreparingEstimator, device_of
 from stream.frame import Frame
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.context import RunContext
 from stream.pipeline.hand_over import Closed, HandOver
-from stream.pipeline.inference import InferWorker
+from stream.pipeline.inference import InferWorker, max_ahead
 from stream.pipeline.item import GroupedItem, InferredItem
 from stream.pipeline.lane import Lane
 from stream.pipeline.outlet import Outlet
@@ -319,7 +319,8 @@ class Pipeline:
         # Waiting to be read, being written, with the engine, and in every stage behind it one at
         # work and those that wait.
         behind = 3 + len(self._stages)  # group, render, write
-        count = _WAITING + 2 + self._in_flight + behind * (self._waiting + 1)
+        ahead = max(max_ahead(each) for each in self._estimators)
+        count = _WAITING + 2 + self._in_flight + ahead + behind * (self._waiting + 1)
         return RingBuffer([Frame() for _ in range(count)], policy=policy, name=name, signal=signal)
 
     def _hand_over(
@@ -329,7 +330,19 @@ class Pipeline:
         self._hand_overs.append(hand_over)
         return hand_over
 
+    def _warm_up(self) -> None:
+        """Prepares fast engines for the sources whose sizes are known: what they compile, record
+        and allocate for a size, and for two or four at a time, would stall the first frames.
+        """
+        for estimator, lanes in zip(self._estimators, self._shares, strict=True):
+            if max_ahead(estimator) and isinstance(estimator, PreparingEstimator):
+                infos = [lane.source.info for lane in lanes]
+                sizes = [(info.height, info.width) for info in infos if info is not None]
+                most = min(estimator.batch_size, len(lanes))
+                estimator.warm_up(sizes, [1 << power for power in range(most.bit_length())])
+
     def _begin(self) -> None:
+        self._warm_up()
         self.timings.begin()
         for worker in reversed(self._workers):
             worker.start()

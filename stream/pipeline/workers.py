@@ -58,7 +58,7 @@ class DecodeWorker(Worker):
             health.state, health.message = "failed", str(error)
             if self._lane.label:
                 # now: the other sources may go on for days before it is raised
-                logger.error("%s", error)
+                logger.warning("%s; the other sources go on", error)
             raise
 
     def _decode(self) -> None:
@@ -272,6 +272,6 @@ class WriteWorker(Worker):
         left = [outlet for item in self.context.lanes for outlet in item.outlets if not outlet.gone]
         if not left and lost.failure is not None:
             raise lost.failure
-        logger.error("%s; the other outputs go on", lost.failure)
+        logger.warning("%s; the other outputs go on", lost.failure)
         if self._outbox is None and all(outlet.gone for outlet in lane.outlets):
             lane.source.interrupt()  # nobody takes what comes of it

@@ -23,12 +23,19 @@ from stream.sinks.json_lines import header
 
 logger = logging.getLogger(__name__)
 
-# One row per frame, then one row per person.
-_COLUMNS: dict[str, str] = {
+# One row per frame, then one row per person, then the names of files, one per line, as JSON.
+_OF_FRAMES: dict[str, str] = {
     "frame": "<i8",
     "time_s": "<f8",
     "latency_ms": "<f4",
     "people": "<i4",
+    "size": "<i4",
+    "epoch": "<i4",
+    "file_index": "<i4",
+}
+_COLUMNS: dict[str, str] = {
+    **_OF_FRAMES,
+    "files": "|u1",
     "keypoints": "<f4",
     "scores": "<f4",
     "ids": "<i8",
@@ -40,7 +47,8 @@ class ArraysSink:
     joints altogether,
 
     frame (N,) int64, time_s (N,) float64, latency_ms (N,) float32, people (N,) int32 people in the
-    frame,
+    frame, size (N, 2) int32 width and height in pixels, epoch (N,) int32 reconnections,
+    file_index (N,) int32 which of files (F,) str it is in,
     keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, ids (M,)
     int64 (-1 for people who are not known, and where nobody is tracked), and header () a JSON text.
 
@@ -57,6 +65,7 @@ class ArraysSink:
         self._path = Path(path)
         self._files: dict[str, BinaryIO] = {}
         self._sizes: dict[str, int] = {}  # of what is whole
+        self._numbers: dict[str, int] = {}  # of the files
         self._complete = False
 
     def claims(self) -> list[Claim]:
@@ -83,6 +92,7 @@ class ArraysSink:
             (folder / "header.json").write_text(json.dumps(header(source, run)), encoding="utf-8")
             self._files = {name: (folder / name).open("wb", buffering=0) for name in _COLUMNS}
             self._sizes = dict.fromkeys(_COLUMNS, 0)
+            self._numbers = {}
         except OSError as error:
             raise sink_error(self._path, error) from error
 
@@ -102,11 +112,18 @@ class ArraysSink:
         """
         if not self._files:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
+        number = self._numbers.get(frame.source, len(self._numbers))
+        new = number == len(self._numbers)
+        name_line = json.dumps(frame.source).encode() + b"\n" if new else b""
         rows: dict[str, Any] = {
             "keypoints": people.keypoints,
             "scores": people.scores,
             "ids": np.full(len(people), -1) if people.ids is None else people.ids,
             "people": len(people),
+            "size": frame.image.shape[1::-1],
+            "epoch": frame.epoch,
+            "files": np.frombuffer(name_line, np.uint8),
+            "file_index": number,
             "time_s": frame.time_s,
             "latency_ms": latency_ms,
             "frame": frame.index,  # last: a frame counts once it is here
@@ -122,6 +139,7 @@ class ArraysSink:
         except OSError as error:
             self._cut_off()
             raise sink_error(self._path, error) from error
+        self._numbers[frame.source] = number
         self._sizes = sizes
         self._complete = True
 
@@ -203,15 +221,18 @@ def assemble(path: Path, place: Path | None = None) -> None:
         head = json.loads((folder / "header.json").read_text(encoding="utf-8"))
         joints = len(head["keypoint_names"])
         columns = {name: _read_column(folder / name, kind) for name, kind in _COLUMNS.items()}
-        frames = min(len(columns[name]) for name in ("frame", "time_s", "latency_ms", "people"))
+        names = columns.pop("files").tobytes().decode().splitlines()
+        columns["size"] = columns["size"][: len(columns["size"]) // 2 * 2].reshape(-1, 2)
+        frames = min(len(columns[name]) for name in _OF_FRAMES)
         people = int(columns["people"][:frames].sum())
         columns["keypoints"] = columns["keypoints"][: people * joints * 3].reshape(
             people, joints, 3
         )
         for name in ("scores", "ids"):
             columns[name] = columns[name][:people]
-        for name in ("frame", "time_s", "latency_ms", "people"):
+        for name in _OF_FRAMES:
             columns[name] = columns[name][:frames]
+        columns["files"] = np.array([json.loads(name) for name in names], str)
         with atomic_path(place or path) as part, part.open("wb") as file:
             np.savez(file, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import Any
 import av
 from av.bitstream import BitStreamFilterContext
 
+from basics.paths import ffmpeg_path
 from stream.sinks.containers import OUTPUT_ERRORS
 from stream.sources.clock import StreamClock, credible_fps
 from stream.sources.packet_times import PacketTimes
@@ -55,7 +56,7 @@ class AudioReader:
         if path is None:
             return
         try:
-            self._input = av.open(path, metadata_errors="replace")
+            self._input = av.open(ffmpeg_path(path), metadata_errors="replace")
             self.stream = self._input.streams.audio[0]
             self._packets = self._read(self._input)
             self.advance()

@@ -48,7 +48,8 @@ class BackgroundEncoder:
     Args:
         output: Where they go; finished by the thread when `close` is called.
         label: What to call the output in messages.
-        size: Width and height of the output in pixels; images of another size are fitted.
+        size: Width and height of the output in pixels; images of another size are fitted into it
+            in their proportions, black around them.
         waits: Whether a caller waits for a free slot, as a file can; else the frame is left out,
             because for a live source waiting would only add delay.
         frame_count: Frames of the source in all; None where unknown. Once the last one is there,
@@ -96,7 +97,7 @@ class BackgroundEncoder:
         if image.shape == self._slots[slot].shape:
             np.copyto(self._slots[slot], image)
         else:  # the source changed its size; a video file cannot
-            cv2.resize(image, self._size, dst=self._slots[slot], interpolation=cv2.INTER_AREA)
+            _fit(image, self._slots[slot])
         self._filled.put(_Filled(slot, pts, index))
 
     def finish(self, *, complete: bool = True) -> None:
@@ -148,3 +149,18 @@ class BackgroundEncoder:
             self.error = error
         except Exception as error:  # noqa: BLE001 - whatever ends this thread must reach the caller
             self.error = SinkError(f"cannot write {self._label!r}: {type(error).__name__}: {error}")
+
+
+def _fit(image: NDArray[np.uint8], slot: NDArray[np.uint8]) -> None:
+    """Fills `slot` with `image` as large as it fits, in its proportions, and black around it."""
+    (height, width), (own_height, own_width) = slot.shape[:2], image.shape[:2]
+    scale = min(height / own_height, width / own_width)
+    new_height, new_width = (
+        max(1, min(limit, round(side * scale)))
+        for side, limit in ((own_height, height), (own_width, width))
+    )
+    top, left = (height - new_height) // 2, (width - new_width) // 2
+    slot[:] = 0
+    inner = slot[top : top + new_height, left : left + new_width]
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    inner[:] = cv2.resize(image, (new_width, new_height), interpolation=kind)

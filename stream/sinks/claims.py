@@ -13,9 +13,11 @@ from typing import Protocol, runtime_checkable
 
 import av
 
+from basics.paths import ffmpeg_path
 from configs.errors import ConfigError, SinkError
 from keypoint_datasets.images import is_image
 from stream.sinks.containers import FORMATS, MARK
+from stream.sinks.marks import is_own_picture
 
 _CASE_SENSITIVE = os.name == "posix" and os.uname().sysname != "Darwin"
 
@@ -164,7 +166,7 @@ def _check_sources(claim: Claim, sources: Sequence[Reader]) -> None:
             path = there.get(_identity(file)) if there else None
             if path is None and not claim.covers(file):
                 continue
-            if path is not None and is_own_video(path) and source.leave_out(file):
+            if path is not None and _is_own(path) and source.leave_out(file):
                 continue
             raise SinkError(
                 f"cannot write {claim.output!r}: it is the source itself, or a file that the "
@@ -184,8 +186,8 @@ def _check_used(claim: Claim, used: Sequence[Path]) -> None:
 def _check_strangers(claim: Claim) -> None:
     """Raises ConfigError for a video or an image that was not written by this program."""
     for path in claim.existing():
-        if is_image(str(path)):
-            what = "an image"
+        if is_image(str(path)) and not is_own_picture(path):
+            what = "an image that this program did not write"
         elif (_is_video(path) and not is_own_video(path)) or _is_segment_of_others(path):
             what = "a video that this program did not write"
         else:
@@ -208,6 +210,10 @@ def _is_segment_of_others(path: Path) -> bool:
     return bool(head) and MARK.encode() not in head
 
 
+def _is_own(path: Path) -> bool:
+    return is_own_picture(path) if is_image(str(path)) else is_own_video(path)
+
+
 def is_own_video(path: Path) -> bool:
     """Whether this program wrote the video."""
     metadata = _video_metadata(path)
@@ -226,7 +232,7 @@ def _video_metadata(path: Path) -> dict[str, str] | None:
     if path.suffix.lower() not in FORMATS:
         return None
     try:
-        with av.open(str(path), metadata_errors="replace", timeout=_LOOK_S) as container:
+        with av.open(ffmpeg_path(path), metadata_errors="replace", timeout=_LOOK_S) as container:
             return dict(container.metadata) if container.streams.video else None
     except (av.FFmpegError, OSError, ValueError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from basics.atomic import Successor, check_writable
 from configs.errors import SinkError
 from grouping import People
+from keypoint_datasets.images import is_image
 from keypoint_datasets.results import to_results
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
@@ -20,11 +22,15 @@ from stream.sinks.files import check_output, end_successor, sink_error
 from stream.sinks.json_lines import known_ids, to_json
 
 _END = b"\n]\n"
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class CocoResultsSink:
-    """Writes one person per line, as `keypoint_datasets.to_results` has them; `image_id` is the
-    frame, and people who are known have a `track_id`.
+    """Writes one person per line, as `keypoint_datasets.to_results` has them; people who are known
+    have a `track_id`.
+
+    `image_id` is the number of the frame. Where the source is several files, `file_name` is the
+    file, and a picture whose name is a number, as in COCO, has that for its `image_id`.
 
     The bracket that closes the array is there after every frame, so that the file is valid JSON at
     any moment. An older file of that name stays until this one is closed with frames in it.
@@ -36,6 +42,7 @@ class CocoResultsSink:
     def __init__(self, path: str) -> None:
         self.label = path
         self._path = Path(path)
+        self._source = ""
         self._file: BinaryIO | None = None
         self._successor: Successor | None = None
         self._end = 0
@@ -59,6 +66,7 @@ class CocoResultsSink:
             SinkError: The file cannot be created.
         """
         check_output(self._path, source)
+        self._source = source.name
         try:
             self._successor = Successor(self._path)
             self._file = self._successor.path.open("wb", buffering=0)
@@ -83,7 +91,11 @@ class CocoResultsSink:
         """
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
-        results = to_results(people.keypoints, people.scores, frame.index)
+        several = frame.source != self._source
+        image_id = _image_id(frame) if several else frame.index
+        results = to_results(people.keypoints, people.scores, image_id)
+        if several:
+            results = [{**result, "file_name": Path(frame.source).name} for result in results]
         for result, identity in zip(results, known_ids(people) or (), strict=False):
             if identity is not None:
                 result["track_id"] = identity
@@ -132,3 +144,9 @@ class CocoResultsSink:
         if successor is not None:
             name, frames = str(self._path), self._frames
             end_successor(successor, name, complete=complete, frames=frames, empty_too=empty_too)
+
+
+def _image_id(frame: Frame) -> int:
+    """The number that is the name of a picture; that of the frame where it has no such name."""
+    path = Path(frame.source)
+    return int(path.stem) if is_image(path.name) and _NUMBER.fullmatch(path.stem) else frame.index

@@ -12,6 +12,7 @@ from typing import Any
 import av
 
 from basics.atomic import atomic_path
+from basics.paths import ffmpeg_path
 
 MARK = "written by higherhrnet-stream"  # the comment of every video file that is ours
 OUTPUT_ERRORS = (av.FFmpegError, OSError)
@@ -74,7 +75,7 @@ def open_container(
         playlist = _CheckedHls(target, options)
         playlist.metadata["service_provider"] = MARK  # is in the head of every segment
         return playlist
-    container = av.open(target, "w", format=container_format, options=options)
+    container = av.open(ffmpeg_path(target), "w", format=container_format, options=options)
     if container_format in FORMATS.values():
         container.metadata["comment"] = MARK
     return container
@@ -85,7 +86,9 @@ class _CheckedHls:
 
     def __init__(self, target: str, options: dict[str, str]) -> None:
         self._errors: list[OSError] = []
-        self._container = av.open(target, "w", format="hls", options=options, io_open=self._open)
+        self._container = av.open(
+            ffmpeg_path(target), "w", format="hls", options=options, io_open=self._open
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._container, name)
@@ -148,8 +151,8 @@ def move_index_to_front(path: Path, time_base: Fraction) -> None:
     container_format = FORMATS[path.suffix.lower()]
     with (
         atomic_path(path, suffix=".part") as part,
-        av.open(str(path)) as fragments,
-        av.open(str(part), "w", format=container_format, options=options) as plain,
+        av.open(ffmpeg_path(path)) as fragments,
+        av.open(ffmpeg_path(part), "w", format=container_format, options=options) as plain,
     ):
         plain.metadata.update(fragments.metadata)
         streams = {stream.index: _copy_stream(stream, plain) for stream in fragments.streams}

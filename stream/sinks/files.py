@@ -101,6 +101,8 @@ class LineFile:
             SinkError: The file cannot be created.
         """
         if self._name == "-":
+            if sys.stdout is None:  # the process was started without one
+                raise SinkError("cannot write '-': standard output is closed")
             self._file = os.dup(sys.stdout.fileno())
         else:
             check_output(Path(self._name), source)

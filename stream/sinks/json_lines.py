@@ -28,12 +28,17 @@ class JsonLinesSink(LineFileSink):
     as it is there.
     """
 
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._source: SourceInfo | None = None
+
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file and writes the header.
 
         Raises:
             SinkError: The file cannot be created.
         """
+        self._source = source
         self._file.open(source, to_json(header(source, run)))
 
     def write(
@@ -50,9 +55,10 @@ class JsonLinesSink(LineFileSink):
         Raises:
             SinkError: The line did not go in completely.
         """
-        self._file.write_frame(
-            to_json(frame_record(frame, people, latency_ms=latency_ms, drops=drops))
-        )
+        record = frame_record(frame, people, latency_ms=latency_ms, drops=drops)
+        if self._source is not None:
+            record |= origin(frame, self._source)
+        self._file.write_frame(to_json(record))
 
 
 def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
@@ -84,6 +90,21 @@ def frame_record(frame: Frame, people: People, *, latency_ms: float, drops: int)
     if drops:
         record["drops"] = drops
     return record
+
+
+def origin(frame: Frame, source: SourceInfo) -> dict[str, Any]:
+    """Where a frame comes from, as far as the header does not say so: `file` where the source is
+    several, `epoch` once it was connected again, `size` where that is another one.
+    """
+    found: dict[str, Any] = {}
+    if frame.source != source.name:
+        found["file"] = frame.source
+    if frame.epoch:
+        found["epoch"] = frame.epoch
+    height, width = frame.image.shape[:2]
+    if (width, height) != (source.width, source.height):
+        found["size"] = [width, height]
+    return found
 
 
 def people_records(people: People) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from stream.sinks.containers import FORMATS, STREAM_FORMATS
 from stream.sinks.json_lines import JsonLinesSink
 from stream.sinks.mot import MotSink
 from stream.sinks.openpose import OpenPoseSink
+from stream.sinks.pictures import PICTURE_SUFFIXES, PicturesSink
 from stream.sinks.table import TableSink
 from stream.sinks.video import VideoSink
 from stream.sinks.video_config import VideoConfig
@@ -69,6 +70,7 @@ _BY_SUFFIX: dict[str, _Maker] = {
     ".json": _record(CocoResultsSink),
     ".csv": _record(TableSink),
     ".npz": _record(ArraysSink),
+    **dict.fromkeys(PICTURE_SUFFIXES, _record(PicturesSink)),
 }
 _BY_PREFIX: dict[str, _Maker] = {
     "jsonl": _record(JsonLinesSink),
@@ -107,12 +109,17 @@ def _make(output: str, configs: _Configs) -> Sink:
         return JsonLinesSink("-")
     if (match := _PREFIX.fullmatch(output)) is not None:
         kind, rest = match.groups()
-        if kind not in _BY_PREFIX:
-            raise ConfigError(
-                f"unknown kind of output {kind!r} in "
-                f"{redact_url(output)!r}{nearest(kind, _BY_PREFIX)}"
-            )
-        return _BY_PREFIX[kind](output if rest.startswith("//") else rest, configs)
+        if kind in _BY_PREFIX:
+            if not rest and kind != "window":
+                raise ConfigError(
+                    f"output {output!r} does not say where: nothing follows the colon"
+                )
+            return _BY_PREFIX[kind](output if rest.startswith("//") else rest, configs)
+        similar = nearest(kind, _BY_PREFIX)
+        mistyped = "did you mean" in similar or rest.startswith("//")
+        if mistyped or Path(output).suffix.lower() not in _BY_SUFFIX:
+            raise ConfigError(f"unknown kind of output {kind!r} in {redact_url(output)!r}{similar}")
+        # 2024-01-01T12:30:00.mp4, cam:1.mp4: a file
     suffix = Path(output).suffix.lower()
     if suffix not in _BY_SUFFIX:
         known = (

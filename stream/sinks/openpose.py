@@ -34,7 +34,7 @@ _OTHER_PARTS = (
 
 class OpenPoseSink:
     """Writes `NAME_000000000012_keypoints.json` into a folder for every frame, empty ones too; NAME
-    is that of the source.
+    is that of the source, or of the file of the frame where that is several.
 
     Each file appears complete or not at all; those of an older run are replaced one by one.
     """
@@ -45,7 +45,7 @@ class OpenPoseSink:
     def __init__(self, folder: str) -> None:
         self.label = folder
         self._folder = Path(folder)
-        self._name = ""
+        self._name = self._source = ""
         self._columns = np.empty(0, np.int64)
         self._shoulders: tuple[int, int] | None = None
         self._made: list[Path] = []
@@ -74,7 +74,7 @@ class OpenPoseSink:
             probe.unlink()
         except OSError as error:
             raise sink_error(self._folder, error) from error
-        self._name = Path(source.name.rstrip("/")).stem or "stream"
+        self._name, self._source = _stem(source.name), source.name
         self._columns, self._shoulders = coco_18_columns(run.keypoint_set)
 
     def write(
@@ -93,7 +93,8 @@ class OpenPoseSink:
         """
         if not self._name:
             raise SinkError(f"cannot write into {redact_url(str(self._folder))!r}: it is not open")
-        path = self._folder / f"{self._name}_{frame.index:012d}_keypoints.json"
+        name = self._name if frame.source == self._source else _stem(frame.source)
+        path = self._folder / f"{name}_{frame.index:012d}_keypoints.json"
         try:
             with atomic_path(path, suffix=".part") as part:
                 part.write_text(to_json(self._record(people)), encoding="ascii")
@@ -124,6 +125,10 @@ class OpenPoseSink:
                 for identity, keypoints in zip(ids, flat.tolist(), strict=True)
             ],
         }
+
+
+def _stem(name: str) -> str:
+    return Path(name.rstrip("/")).stem or "stream"
 
 
 def coco_18_columns(keypoint_set: KeypointSet) -> tuple[NDArray[np.int64], tuple[int, int] | None]:

@@ -12,17 +12,22 @@ from stream.sinks.base import RunInfo
 from stream.sinks.files import LineFileSink
 from stream.sinks.json_lines import clean_keypoints, known_ids
 
-COLUMNS = ("frame", "time_s", "person", "id", "joint", "x", "y", "score")
+COLUMNS = (
+    *("frame", "time_s", "person", "id", "joint", "x", "y", "score"),
+    *("width", "height", "epoch", "file"),
+)
 
 
 class TableSink(LineFileSink):
     """Writes rows of COLUMNS to `path`. `person` counts the people of one frame from 0; `id` is who
-    it is from frame to frame, empty for people who are not known (yet).
+    it is from frame to frame, empty for people who are not known (yet). `width` and `height` are
+    those of the frame, `file` is empty where the source is one.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._names: tuple[str, ...] = ()
+        self._source = ""
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the file and writes the column names.
@@ -30,7 +35,7 @@ class TableSink(LineFileSink):
         Raises:
             SinkError: The file cannot be created.
         """
-        self._names = run.keypoint_set.names
+        self._names, self._source = run.keypoint_set.names, source.name
         self._file.open(source, ",".join(COLUMNS))
 
     def write(
@@ -53,11 +58,18 @@ class TableSink(LineFileSink):
         persons, joints = np.nonzero(keypoints[..., 2] > 0)
         ids = ["" if identity is None else identity for identity in known_ids(people) or []]
         begin = f"{frame.index},{frame.time_s:.6f}"
+        height, width = frame.image.shape[:2]
+        end = f"{width},{height},{frame.epoch},{self._file_of(frame)}"
         rows = [
             f"{begin},{person},{ids[person] if ids else ''},{self._names[joint]},"
-            f"{x:.2f},{y:.2f},{score:.4f}"
+            f"{x:.2f},{y:.2f},{score:.4f},{end}"
             for person, joint, (x, y, score) in zip(
                 persons.tolist(), joints.tolist(), keypoints[persons, joints].tolist(), strict=True
             )
         ]
         self._file.write_frame("\n".join(rows))
+
+    def _file_of(self, frame: Frame) -> str:
+        """The name of the file as a field (RFC 4180)."""
+        name = "" if frame.source == self._source else frame.source
+        return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\r\n') else name

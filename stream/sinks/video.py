@@ -247,10 +247,12 @@ class VideoSink:
     def _parts(self) -> list[Path]:
         """Files beside the target that are to take its place: those of `basics.atomic` only."""
         path = Path(self._target)
+        suffix, digits = re.escape(path.suffix), "[0-9a-f]{8}"
+        # Of an index that is moved in what is to take the place of an older file, there are two.
         name = re.compile(
-            rf"\.{re.escape(path.name[:40])}\.[0-9a-f]{{8}}(\.part|{re.escape(path.suffix)})"
+            rf"\.\.?{re.escape(path.name[:39])}.?(\.{digits}{suffix})?\.{digits}(\.part|{suffix})"
         )
-        found = path.parent.glob(f".{glob.escape(path.name[:40])}.*")
+        found = path.parent.glob(f".*{glob.escape(path.name[:39])}*")
         return [file for file in found if name.fullmatch(file.name)]
 
     def _written(self) -> list[tuple[int, int]]:

@@ -37,13 +37,16 @@ _SHORT_STEPS = ("mp4", "mov")
 _LONGEST_STEP = 1 << 28  # a frame may be decoded some frames before it is shown
 
 
+_SMALLEST_PX = 32  # libx265 needs 16, and with 40x16 aborts when the file is closed
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
     """What a video file is made of.
 
     Attributes:
         container: FFmpeg's name of the container.
-        size: Width and height of the frames in pixels; odd sides grow by one.
+        size: Width and height of the frames in pixels; odd sides grow by one, tiny ones to 32.
         time_base: Unit of time stamps, in seconds.
         fps: Announced frame rate; None where unknown.
         options: How it is encoded.
@@ -58,6 +61,12 @@ class VideoFormat:
     options: VideoConfig
     live: bool = False
     appended: bool = False
+
+    @property
+    def encoded_size(self) -> tuple[int, int]:
+        """Width and height that encoders take: even, and large enough for a block."""
+        width, height = (max(side + side % 2, _SMALLEST_PX) for side in self.size)
+        return width, height
 
     @property
     def low_delay(self) -> bool:
@@ -95,11 +104,10 @@ class VideoFile:
         self._target = target
         self._name = shown_target(target) if name is None else name
         self._video = video
-        width, height = video.size
-        even_width, even_height = width + width % 2, height + height % 2
+        even_width, even_height = video.encoded_size
         self._even = (
             np.empty((even_height, even_width, 3), np.uint8)
-            if (even_width, even_height) != video.size
+            if video.encoded_size != video.size
             else None
         )
         self._yuv: NDArray[np.uint8] = np.empty((even_height * 3 // 2, even_width), np.uint8)
@@ -241,12 +249,11 @@ def _open_parts(target: str, video: VideoFormat, reader: AudioReader, begin_s: F
         container = open_container(
             target, video.container, video.time_base, live=video.live, appended=video.appended
         )
-    width, height = video.size
     try:
         stream = add_video_stream(
             container,
             encoder,
-            size=(width + width % 2, height + height % 2),
+            size=video.encoded_size,
             fps=video.fps,
             time_base=video.time_base,
             options=encoder_options(encoder, video.options, live=video.low_delay),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -34,6 +36,7 @@ OVERLAY_KEYS: dict[str, Overlay] = {
 }
 _QUIT = (ord("q"), 27)
 _POLL_MS = 30
+_PROBE_S = 20.0
 _LARGEST = (1600, 900)  # width, height: a 4K source must not cover the desktop
 
 
@@ -68,6 +71,10 @@ class WindowSink:
             logger.warning(
                 "no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set)"
             )
+            return
+        if not _answers(*_display_names()):
+            self.needs_image = False
+            logger.warning("no window: the display %r does not answer", " ".join(_display_names()))
             return
         try:
             cv2.namedWindow(
@@ -138,6 +145,28 @@ class WindowSink:
 
 def has_display() -> bool:
     """Whether this process could open a window."""
-    return sys.platform in ("win32", "darwin") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
+    return sys.platform in ("win32", "darwin") or bool(_display_names())
+
+
+def _display_names() -> list[str]:
+    names = (os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return [name for name in names if name]
+
+
+@cache
+def _answers(*names: str) -> bool:
+    """Whether a window can be opened on the displays that are named. Asked in another process: Qt
+    aborts its own where it cannot.
+    """
+    if not names:
+        return True
+    line = [sys.executable, "-c", "import cv2; cv2.namedWindow('?'); cv2.destroyAllWindows()"]
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            line, stdin=quiet, stdout=quiet, stderr=quiet, timeout=_PROBE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    # Another OpenCV may have no windows at all: it says so itself, without an abort.
+    return done.returncode >= 0

@@ -59,6 +59,7 @@ class FileSource(Source):
         self._delivered = 0
         self._last_s = 0.0
         self._jumped = False
+        self._is_download = connect is not None and path != "-"
         self._interrupted = False
         self._pace = Pace()
         self._guard = Guard(self._release)
@@ -143,7 +144,10 @@ class FileSource(Source):
             return None
 
     def _report_end(self) -> None:
-        """Says so if the file ended before what it announced, or parts of it were skipped."""
+        """Says so if the file ended before what it announced, or parts of it were skipped.
+
+        Raises SourceError where the rest is still on its server.
+        """
         info = self.info
         if self._interrupted or self.health.state != "running" or info is None:
             return
@@ -154,6 +158,11 @@ class FileSource(Source):
         short = announced is not None and missing > max(_SHORT_FRAMES, _SHORT_SHARE * announced)
         if short or (not self._jumped and self._cut_by_time(info)):
             of = f" of {announced} announced" if announced is not None else ""
+            if self._is_download:
+                raise SourceError(
+                    f"{self.name!r} ends early: {frames} frames{of}; the connection was lost and "
+                    "could not be taken up again, or the file on the server is cut off"
+                )
             self.health.message = f"ends early: {frames} frames{of}; the file is cut off or damaged"
         elif self.health.corrupt_packets:
             self.health.message = f"{self.health.corrupt_packets} damaged packets were skipped"

@@ -12,6 +12,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from basics.paths import ffmpeg_path
 from configs import SourceError
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import SourceHealth
@@ -211,7 +212,7 @@ def open_file(path: str, hardware: HWAccel | None = None) -> InputContainer:
     if Path(path).stat().st_size == 0 and Path(path).is_file():
         raise SourceError(f"{path!r} is empty (0 bytes)")
     try:
-        return open_container(path, hardware, metadata_errors="replace")
+        return open_container(ffmpeg_path(path), hardware, metadata_errors="replace")
     except av.InvalidDataError as error:
         raise SourceError(
             f"{path!r} is not a video that FFmpeg can read ({content(path)})"

@@ -6,12 +6,14 @@ import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 from av.container import InputContainer
 
 from basics.demo import DEMO_CLIP
 from configs import SourceError
+from keypoint_datasets.images import is_clip
 from stream.sources.base import Source
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
@@ -19,6 +21,7 @@ from stream.sources.live import LiveSource
 from stream.sources.network import camera_input, display_name, is_camera, is_url, network_input
 from stream.sources.pattern import PatternSource
 from stream.sources.pictures import is_picture
+from stream.sources.playlists import is_concat
 from stream.sources.sequence import (
     PLAYLIST_SUFFIXES,
     SequenceSource,
@@ -26,6 +29,9 @@ from stream.sources.sequence import (
     read_playlist,
 )
 from stream.sources.web import WebSource
+
+_LOOKED_AT = 20  # lines of a text that may be a list
+_WITHOUT_HOST = ("udp", "rtp", "srt")  # udp://@:1234 listens
 
 
 def make_source(spec: str, config: SourceConfig | None = None) -> Source:
@@ -57,10 +63,26 @@ def make_source(spec: str, config: SourceConfig | None = None) -> Source:
     if is_camera(spec):
         return LiveSource(camera_input(spec, config), config)
     if is_url(spec):
+        _check_address(spec)
         if spec.lower().startswith(("http://", "https://")):
             return WebSource(network_input(spec, config), config)
         return LiveSource(network_input(spec, config), config)
     return _open_path(spec, config)
+
+
+def _check_address(url: str) -> None:
+    """Raises SourceError for what no server could be asked for."""
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) or parts.scheme.lower() in _WITHOUT_HOST
+        _ = parts.port
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SourceError(
+            f"{display_name(url)!r} is no address: special characters in a user name or password "
+            "must be percent-encoded, and a number follows the colon behind the host"
+        )
 
 
 def _open_path(spec: str, config: SourceConfig) -> Source:
@@ -75,14 +97,21 @@ def _open_path(spec: str, config: SourceConfig) -> Source:
 
 
 def _is_list(path: Path) -> bool:
-    """Whether a text file names files that exist, rather than being any text; HLS playlists are
-    FFmpeg's to read.
+    """Whether a text file names files, by their suffixes or because they exist, rather than being
+    any text; HLS playlists are FFmpeg's to read.
     """
     try:
-        entries = read_playlist(str(path))
-    except SourceError:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
         return False
-    return Path(entries[0]).exists() and "#EXT-X-" not in path.read_text(encoding="utf-8")
+    if "#EXT-X-" in text:
+        return False
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line for line in lines if not line.startswith("#")]
+    return any(
+        is_url(name) or is_concat(name) or is_picture(name) or is_clip(name)
+        for name in names[:_LOOKED_AT]
+    ) or any((path.parent / name).exists() for name in names[:_LOOKED_AT])
 
 
 def _open_standard_input() -> InputContainer:

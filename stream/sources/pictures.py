@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.paths import ffmpeg_path
 from configs import SourceError
 from keypoint_datasets.images import IMAGE_SUFFIXES
 from stream.frame import Frame, FrameStamp, SourceInfo
@@ -222,7 +223,7 @@ def _read_with_ffmpeg(path: str) -> NDArray[np.uint8]:
             "opencv-python"
         )
     try:
-        with av.open(path) as container:
+        with av.open(ffmpeg_path(path)) as container:
             return _bgr(path, next(container.decode(video=0)).to_ndarray(format="bgr24"))
     except (av.FFmpegError, StopIteration, IndexError, ValueError) as error:
         raise SourceError(f"{path!r} is not an image that can be read") from error

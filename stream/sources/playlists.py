@@ -29,7 +29,7 @@ def playlist_files(path: Path, *, depth: int = 0) -> list[Path]:
         return []
     found = []
     for line in content.decode(errors="replace").splitlines():
-        for entry in _entries(line.strip()):
+        for entry in entries(line.strip()):
             if not is_url(entry):
                 member = path.parent / entry.removeprefix("file://").removeprefix("file:")
                 found.append(member)
@@ -38,7 +38,13 @@ def playlist_files(path: Path, *, depth: int = 0) -> list[Path]:
     return found
 
 
-def _entries(line: str) -> list[str]:
+def is_concat(line: str) -> bool:
+    """Whether a line names a file as FFmpeg's concat lists do: `file 'a.mp4'`."""
+    return _CONCAT.match(line) is not None
+
+
+def entries(line: str) -> list[str]:
+    """The files that a line of a playlist names."""
     if line.startswith("#"):
         return _ATTRIBUTE.findall(line)
     if (match := _CONCAT.match(line)) is not None:

@@ -19,11 +19,13 @@ from stream.sources.base import Source
 from stream.sources.clock import Pace
 from stream.sources.config import SourceConfig
 from stream.sources.file import FileSource
+from stream.sources.network import display_name, is_url
 from stream.sources.pictures import IMAGE_FPS, PICTURE_SUFFIXES, PictureSource, is_picture
+from stream.sources.playlists import entries, is_concat
 
 logger = logging.getLogger(__name__)
 
-PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u"})
+PLAYLIST_SUFFIXES = frozenset({".txt", ".m3u", ".ffconcat", ".streams"})
 _NAMED = 3  # files that are left out and named
 _TIME_BASE = Fraction(1, 90_000)
 # what SourceHealth counts of a file, and a sequence adds up
@@ -67,7 +69,7 @@ class SequenceSource(Source):
         self._index = -1
         self._start_s = 0.0  # of the part
         self._part_s: float | None = None  # stream time of its own that the part began at
-        self._time_s = 0.0
+        self._time_s: float | None = None  # of the last frame
         self._finished = Counter[str]()  # counts of `_COUNTS`, of the videos that are done
 
     @property
@@ -171,8 +173,10 @@ class SequenceSource(Source):
                 self.health.message = str(error)
                 if self._paths != [self.name]:
                     logger.warning("skipped: %s", error)
+                if is_picture(path):
+                    self._index += 1  # so that those behind it keep their numbers
                 continue
-            if self._index >= 0:
+            if self._time_s is not None:
                 self._start_s = self._time_s + 1 / IMAGE_FPS
             self._part, self._part_s = part, None
             return part
@@ -240,20 +244,32 @@ def _tell_left_out(folder: str, paths: Sequence[Path]) -> None:
 
 
 def read_playlist(path: str) -> list[str]:
-    """The files that a list names, one a line, relative to the list; empty lines and lines with `#`
-    are left out.
+    """The files that a list names, one per line, relative to the list, or as FFmpeg's concat lists
+    name them; empty lines and lines with `#` are left out.
 
     Raises:
-        SourceError: The playlist cannot be read or names nothing.
+        SourceError: The list cannot be read, names nothing, or means more than files.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read the list {path!r}: {error}") from error
-    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not entries:
+    lines = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if any(map(is_concat, lines)):
+        if parts := [line for line in lines if line.startswith(("inpoint", "outpoint"))]:
+            raise SourceError(
+                f"the list {path!r} takes parts of files ({parts[0]!r}), which cannot be done "
+                "here; cut them with ffmpeg -f concat"
+            )
+        lines = [name for line in lines if is_concat(line) for name in entries(line)]
+    if not lines:
         raise SourceError(f"the list {path!r} names no files")
-    return [str(Path(path).parent / entry) for entry in entries]
+    if addresses := [line for line in lines if is_url(line)]:
+        raise SourceError(
+            f"the list {path!r} names streams ({display_name(addresses[0])}): those are read side "
+            "by side, so give each of them as a source of its own"
+        )
+    return [str(Path(path).parent / line) for line in lines]
 
 
 def _natural(path: str) -> list[tuple[int, int | str]]:

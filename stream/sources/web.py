@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import av
 from av.container import InputContainer
@@ -15,6 +16,10 @@ from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.network import LiveInput
 from stream.sources.reasons import explain
+
+# A file whose connection breaks is asked for from there on, three times within two seconds; what
+# has no length, and so no place to go on from, is not.
+_RESUMED = {"reconnect": "1", "reconnect_delay_max": "2"}
 
 
 class WebSource(Source):
@@ -47,7 +52,9 @@ class WebSource(Source):
         self._source.open()
         began_s = time.monotonic()
         try:
-            container = self._input.connect(self._config)
+            container = replace(self._input, options=self._input.options | _RESUMED).connect(
+                self._config
+            )
         except (av.FFmpegError, OSError) as error:
             waited_s = time.monotonic() - began_s
             reason = explain(

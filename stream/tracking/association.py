@@ -16,7 +16,7 @@ from basics.kernels import kernel
 from stream.tracking.assignment import UNMATCHED, AssignmentScratch, assign
 from stream.tracking.motion import begin, correct, predict
 from stream.tracking.settings import Settings
-from stream.tracking.similarity import is_duplicate, similarity
+from stream.tracking.similarity import is_duplicate, reach_px, similarity
 from stream.tracking.tracks import CONFIRMED, FREE, TENTATIVE, Found, JointTraits, Tracks
 
 _SURE, _DOUBTFUL, _NEW = 0, 1, 2  # the passes
@@ -28,6 +28,7 @@ class Scratch(NamedTuple):
 
     Attributes:
         cost: (P, C) float64.
+        reach_px: (C,) how far from each track of a pass a person may be.
         people: (P,) int64 the people of a pass.
         places: (C,) int64 the tracks of a pass.
         matched: (C,) whether a track has been seen in this frame.
@@ -35,6 +36,7 @@ class Scratch(NamedTuple):
     """
 
     cost: NDArray[np.float64]
+    reach_px: NDArray[np.float64]
     people: NDArray[np.int64]
     places: NDArray[np.int64]
     matched: NDArray[np.bool_]
@@ -45,6 +47,7 @@ class Scratch(NamedTuple):
         """Room for `people` in a frame and `capacity` tracks."""
         return cls(
             cost=np.zeros((people, capacity)),
+            reach_px=np.zeros(capacity),
             people=np.zeros(people, np.int64),
             places=np.zeros(capacity, np.int64),
             matched=np.zeros(capacity, np.bool_),
@@ -63,6 +66,7 @@ def identify(
     id_step: int,
     traits: JointTraits,
     settings: Settings,
+    picture: tuple[int, int],
     scratch: Scratch,
 ) -> int:
     """Fills `found.owners[:count]` with the place of each person's track; gives the next free
@@ -71,10 +75,11 @@ def identify(
     Args:
         time_s: Of the frame; never before that of the frame before.
         is_first: Whether nothing was seen before: then everybody is believed at once.
+        picture: Width and height in pixels, (0, 0) where they are not known.
         next_id: Given to the next person who is believed, then raised by `id_step`.
     """
     _measure(found, count, settings.joint)
-    _advance(tracks, time_s, settings)
+    _advance(tracks, time_s, settings, picture)
     scratch.matched[:] = False
     found.owners[:count] = UNMATCHED
     for which in (_SURE, _DOUBTFUL, _NEW):
@@ -108,16 +113,21 @@ def _measure(found: Found, count: int, threshold: float) -> None:
 
 
 @kernel
-def _advance(tracks: Tracks, time_s: float, settings: Settings) -> None:
+def _advance(tracks: Tracks, time_s: float, settings: Settings, picture: tuple[int, int]) -> None:
     """Forgets who has been gone too long, and predicts the others."""
+    width, height = picture
     for place in range(tracks.state.shape[0]):
         if tracks.state[place] == FREE:
             continue
         patience_s = settings.lost_s if tracks.state[place] == CONFIRMED else settings.tentative_s
-        if time_s - tracks.seen_s[place] > patience_s:
+        gap_s = time_s - tracks.seen_s[place]
+        if gap_s > patience_s:
             tracks.state[place] = FREE
-        else:
-            predict(tracks, place, time_s, settings)
+            continue
+        predict(tracks, place, time_s, settings)
+        x, y = tracks.predicted[place]
+        is_outside = width > 0 and not (0.0 <= x < width and 0.0 <= y < height)
+        tracks.has_left[place] = is_outside and gap_s > settings.leaving_s
 
 
 @kernel
@@ -153,10 +163,25 @@ def _pass(
         limit = settings.sure_cost
     else:
         limit = settings.doubtful_cost if which == _DOUBTFUL else settings.tentative_cost
+    for column in range(columns):
+        place = places[column]
+        scratch.reach_px[column] = reach_px(
+            tracks.size_px[place], tracks.uncertainty[place, 0], limit, settings
+        )
     for row in range(rows):
+        person = people[row]
+        left, top, right, bottom = found.boxes[person]
+        across, down, half_px = left + right, top + bottom, 0.5 * found.sizes_px[person]
         for column in range(columns):
-            likeness = similarity(tracks, places[column], found, people[row], traits, settings)
-            scratch.cost[row, column] = 1.0 - likeness if 1.0 - likeness < limit else np.inf
+            scratch.cost[row, column] = np.inf
+            place, farthest_px = places[column], scratch.reach_px[column] + half_px
+            apart = (0.5 * across - tracks.predicted[place, 0]) ** 2
+            apart += (0.5 * down - tracks.predicted[place, 1]) ** 2
+            if apart > farthest_px**2:
+                continue
+            likeness = similarity(tracks, place, found, person, traits, settings, 1.0 - limit)
+            if 1.0 - likeness < limit:
+                scratch.cost[row, column] = 1.0 - likeness
     assign(scratch.cost, rows, columns, limit, scratch.assignment)
     for row in range(rows):
         column = scratch.assignment.column_of_row[row]
@@ -167,8 +192,11 @@ def _pass(
         _learn_colours(tracks, place, found, count, person, settings)
         scratch.matched[place] = True
         found.owners[person] = place
-        if tracks.state[place] == TENTATIVE and tracks.sightings[place] >= settings.sightings:
-            next_id = _confirm(tracks, place, next_id, id_step)
+        if tracks.state[place] == TENTATIVE:
+            if _is_second(found, count, person, traits, settings):
+                tracks.state[place], found.owners[person] = FREE, UNMATCHED
+            elif tracks.sightings[place] >= settings.sightings:
+                next_id = _confirm(tracks, place, next_id, id_step)
     return next_id
 
 
@@ -191,9 +219,14 @@ def _learn_colours(
             continue
         known = tracks.colours[place, part, 0] >= 0.0
         rate = max(settings.colour_rate, 1.0 / sightings) if known else 1.0
+        squared = 0.0
         for value in range(3):
             change = found.colours[person, part, value] - tracks.colours[place, part, value]
             tracks.colours[place, part, value] += rate * change
+            squared += change**2
+        if known:
+            variance = tracks.colour_variance[place, part]
+            tracks.colour_variance[place, part] += settings.colour_rate * (squared / 3.0 - variance)
 
 
 @kernel
@@ -220,12 +253,22 @@ def _may_be_born(
         or found.sizes_px[person] <= 0.0
     ):
         return False
+    return not _is_second(found, count, person, traits, settings)
+
+
+@kernel
+def _is_second(
+    found: Found, count: int, person: int, traits: JointTraits, settings: Settings
+) -> bool:
+    """Whether somebody who is recognised in this frame has nearly the same joints."""
     for other in range(count):
-        if found.owners[other] != UNMATCHED and is_duplicate(
-            found, person, other, traits, settings
+        if (
+            other != person
+            and found.owners[other] != UNMATCHED
+            and is_duplicate(found, person, other, traits, settings)
         ):
-            return False
-    return True
+            return True
+    return False
 
 
 @kernel

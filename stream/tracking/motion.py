@@ -91,6 +91,8 @@ def correct(
     tracks.covariance[place, 0] = (1.0 - gain) * position
     tracks.covariance[place, 1] = (1.0 - gain) * both
     tracks.covariance[place, 2] = velocity - velocity_gain * both
+    for axis in range(2):  # joints are remembered around where they were seen, not predicted
+        tracks.measured[place, axis] = tracks.predicted[place, axis] + offset[axis]
     _remember(tracks, place, keypoints, settings.joint, _FADE)
     change_px = found.sizes_px[person] - size_px
     tracks.size_px[place] += (_GROW if change_px > 0 else _SHRINK) * change_px
@@ -106,6 +108,7 @@ def begin(
     keypoints, size_px = found.keypoints[person], found.sizes_px[person]
     left, top, right, bottom = found.boxes[person]
     tracks.centre[place, 0], tracks.centre[place, 1] = 0.5 * (left + right), 0.5 * (top + bottom)
+    tracks.measured[place] = tracks.centre[place]
     tracks.velocity[place] = 0.0
     tracks.covariance[place, 0] = (settings.measurement * size_px) ** 2
     tracks.covariance[place, 1] = 0.0
@@ -113,6 +116,7 @@ def begin(
     tracks.size_px[place] = size_px
     _remember(tracks, place, keypoints, settings.joint, 0.0)
     tracks.colours[place] = found.colours[person]
+    tracks.colour_variance[place] = settings.colour**2
     tracks.state[place], tracks.ids[place] = TENTATIVE, NO_ID
     tracks.seen_s[place], tracks.sightings[place] = time_s, 1
     tracks.births[place] += 1
@@ -126,7 +130,7 @@ def _remember(
         if keypoints[joint, 2] >= threshold:
             for axis in range(2):
                 tracks.offsets[place, joint, axis] = (
-                    keypoints[joint, axis] - tracks.centre[place, axis]
+                    keypoints[joint, axis] - tracks.measured[place, axis]
                 )
             tracks.certainty[place, joint] = keypoints[joint, 2]
         else:

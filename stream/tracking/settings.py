@@ -20,6 +20,9 @@ class Settings(NamedTuple):
         spread: Factor on the fall-off of each joint (COCO's sigma) from frame to frame.
         position_share: Weight of the position of the whole body against that of each joint.
         vagueness: Exponent of the penalty for people whose place is no longer known well.
+        outside: Part in the exponent of somebody who is taken to have walked out of the picture:
+            whoever comes in there next is mostly somebody else.
+        leaving_s: Who has not been seen for this, and would be outside, is taken to have.
         size_ratio: Standard deviation of the logarithm of the ratio of sizes.
         colour: Standard deviation of the colour of the same clothes, 0 to 1.
         colour_most: Largest part that colour has in the exponent.
@@ -33,7 +36,8 @@ class Settings(NamedTuple):
         recent_s: Doubtful people can only be those seen this lately.
         tentative_s: Somebody who is not believed is forgotten after this.
         lost_s: Somebody who is believed is forgotten after this.
-        duplicate: Nobody is born who is so similar (0 to 1) to a person who was recognised.
+        duplicate: Nobody becomes somebody new who is so similar (0 to 1) to a person of the same
+            frame who was recognised: grouping gives one person two skeletons at times.
     """
 
     sure: float = 0.25
@@ -46,9 +50,11 @@ class Settings(NamedTuple):
     spread: float = 0.9
     position_share: float = 0.265
     vagueness: float = 0.133
+    outside: float = 2.0
+    leaving_s: float = 0.35
     size_ratio: float = 0.65
-    colour: float = 0.08
-    colour_most: float = 2.7
+    colour: float = 0.1
+    colour_most: float = 1.6
     colour_unknown: float = 0.35
     colour_rate: float = 0.17
     colour_gap: float = 0.04
@@ -59,7 +65,7 @@ class Settings(NamedTuple):
     recent_s: float = 0.65
     tentative_s: float = 0.36
     lost_s: float = 2.0
-    duplicate: float = 0.6
+    duplicate: float = 0.3
 
 
 # The scores of `Settings` over the score from which people of a model are kept (0.2 for `lite`,

@@ -17,7 +17,21 @@ from stream.tracking.tracks import Found, JointTraits, Tracks
 _SCALE = 0.42
 _VAGUE_FROM = 0.1  # sizes; a place known better than this is known well
 _FAR = 6.0  # standard deviations from which nothing else is looked at
+_REACH = 0.9  # sizes from a track's centre to its joints at most, after others were missing
 _LEAST_COMMON = 3  # joints that two people must share to be the same one found twice
+
+
+@kernel
+def reach_px(size_px: float, variance: float, limit: float, settings: Settings) -> float:
+    """How far from where a track is taken to be the centre of a person's box can be, apart from
+    half the person's own size, if they are alike by more than 1 - `limit`.
+
+    Distances of centres cost a fiftieth of `similarity`, and rule out most pairs of a crowd. The
+    displacement of joints is smaller by no more than the reaches of both bodies.
+    """
+    farthest = min(_FAR, math.sqrt(-2.0 * math.log(1.0 - limit) / settings.position_share))
+    deviation_px = math.sqrt(variance + (settings.measurement * size_px) ** 2)
+    return farthest * deviation_px + _REACH * size_px
 
 
 @kernel
@@ -28,8 +42,11 @@ def similarity(
     person: int,
     traits: JointTraits,
     settings: Settings,
+    least: float,
 ) -> float:
-    """Joints near where they are expected, the whole body near, of like size, in like clothes."""
+    """Joints near where they are expected, the whole body near, of like size, in like clothes; 0
+    where it would be less than `least`.
+    """
     keypoints, size_px = found.keypoints[person], tracks.size_px[place]
     across, down, weight = displacement(tracks, place, keypoints, traits, settings.joint)
     if weight <= 0.0:
@@ -38,16 +55,26 @@ def similarity(
     distance = (across**2 + down**2) / (variance + (settings.measurement * size_px) ** 2)
     if distance > _FAR**2:
         return 0.0
-    joints = _joint_similarity(tracks, place, keypoints, traits, settings)
     ratio = math.log(found.sizes_px[person] / size_px) / settings.size_ratio
     vague = (_VAGUE_FROM * size_px) ** 2
     exponent = (
         -0.5 * settings.position_share * distance
         + settings.vagueness * math.log(vague / (vague + variance))
         - 0.5 * ratio**2
-        - _colour_difference(tracks.colours[place], found.colours[person], settings)
+        - _colour_difference(
+            tracks.colours[place],
+            tracks.colour_variance[place],
+            found.colours[person],
+            settings,
+        )
     )
-    return math.exp(exponent) * math.pow(joints, 1.0 - settings.position_share)
+    if tracks.has_left[place]:
+        exponent -= settings.outside
+    likeness = math.exp(exponent)
+    if likeness < least:  # which joints can only lower
+        return 0.0
+    joints = _joint_similarity(tracks, place, keypoints, traits, settings)
+    return likeness * math.pow(joints, 1.0 - settings.position_share)
 
 
 @kernel
@@ -79,10 +106,13 @@ def _joint_similarity(
 
 @kernel
 def _colour_difference(
-    known: NDArray[np.float64], seen: NDArray[np.float64], settings: Settings
+    known: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    seen: NDArray[np.float64],
+    settings: Settings,
 ) -> float:
     """Half the squared difference in standard deviations, mean over torso and legs; a typical one
-    where either is not known.
+    where either is not known. Colours that change from sighting to sighting say less.
     """
     total = 0.0
     for part in range(2):
@@ -92,7 +122,7 @@ def _colour_difference(
         squared = 0.0
         for value in range(3):
             squared += (known[part, value] - seen[part, value]) ** 2
-        total += squared / (3.0 * settings.colour**2)
+        total += squared / (3.0 * max(settings.colour**2, variance[part]))
     return min(0.25 * total, settings.colour_most)
 
 

@@ -62,6 +62,16 @@ class Tracker:
         self._clock_s = 0.0
         self._last_time_s = 0.0
 
+    @property
+    def tracks(self) -> Tracks:
+        """What is remembered, to look at; there from the first frame on."""
+        return self._tracks
+
+    @property
+    def found(self) -> Found:
+        """Who was found in the last frame, to look at; there from the first frame on."""
+        return self._found
+
     def track(
         self, people: People, time_s: float, image: NDArray[np.uint8] | None = None
     ) -> People:
@@ -107,7 +117,8 @@ class Tracker:
         )
         self._next_id = identify(
             self._tracks, found, count, self._advance_clock(time_s), self._is_first, self._next_id,
-            self._id_step, self._traits, self.settings, self._scratch,
+            self._id_step, self._traits, self.settings,
+            (0, 0) if image is None else (image.shape[1], image.shape[0]), self._scratch,
         )  # fmt: skip
         self._is_first = self._is_first and count == 0
         owners = found.owners[:count]

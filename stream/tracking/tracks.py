@@ -21,15 +21,18 @@ class Tracks(NamedTuple):
         seen_s: (C,) stream time of the last sighting.
         sightings: (C,) int64 how often the person has been seen.
         centre: (C, 2) px, at `seen_s`.
+        measured: (C, 2) px, where the joints said at `seen_s` that the centre was.
         velocity: (C, 2) px/s, at `seen_s`.
         covariance: (C, 3) of one axis, at `seen_s`: position px^2, both px^2/s, velocity px^2/s^2.
         size_px: (C,) diagonal of the person's box, smoothed.
         offsets: (C, J, 2) px from the centre to each joint, as last seen.
         certainty: (C, J) score of each joint as last seen, fading while it is missing.
         colours: (C, 2, 3) of torso and legs, see `colour.sample`; below 0 where unknown.
+        colour_variance: (C, 2) how much these change from sighting to sighting, mean square.
         predicted: (C, 2) px, where the centre is taken to be now.
         uncertainty: (C, 3) `covariance` now.
         remaining: (C,) share of the velocity that is left now.
+        has_left: (C,) whether the person is taken to have walked out of the picture.
     """
 
     state: NDArray[np.int8]
@@ -38,15 +41,18 @@ class Tracks(NamedTuple):
     seen_s: NDArray[np.float64]
     sightings: NDArray[np.int64]
     centre: NDArray[np.float64]
+    measured: NDArray[np.float64]
     velocity: NDArray[np.float64]
     covariance: NDArray[np.float64]
     size_px: NDArray[np.float64]
     offsets: NDArray[np.float64]
     certainty: NDArray[np.float64]
     colours: NDArray[np.float64]
+    colour_variance: NDArray[np.float64]
     predicted: NDArray[np.float64]
     uncertainty: NDArray[np.float64]
     remaining: NDArray[np.float64]
+    has_left: NDArray[np.bool_]
 
     @classmethod
     def allocate(cls, capacity: int, joints: int) -> Tracks:
@@ -58,15 +64,18 @@ class Tracks(NamedTuple):
             seen_s=np.zeros(capacity),
             sightings=np.zeros(capacity, np.int64),
             centre=np.zeros((capacity, 2)),
+            measured=np.zeros((capacity, 2)),
             velocity=np.zeros((capacity, 2)),
             covariance=np.zeros((capacity, 3)),
             size_px=np.zeros(capacity),
             offsets=np.zeros((capacity, joints, 2)),
             certainty=np.zeros((capacity, joints)),
             colours=np.full((capacity, 2, 3), -1.0),
+            colour_variance=np.zeros((capacity, 2)),
             predicted=np.zeros((capacity, 2)),
             uncertainty=np.zeros((capacity, 3)),
             remaining=np.ones(capacity),
+            has_left=np.zeros(capacity, np.bool_),
         )
 
 

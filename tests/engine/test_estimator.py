@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
 from configs import CheckpointError, ConfigError, FetchError, ModelError
-from engine import infer_maps, load_network, open_estimator
+from engine import Estimator, infer_maps, load_network, open_estimator
 from engine.model_source import checkpoint_config, find_model
 from engine.onnx.export import export_onnx
 from engine.onnx.metadata import read_metadata
 from tests.engine.golden import TINY, randomised
+from tests.support.stand_in import StandIn
 
 
 def picture(height, width, seed=0):
@@ -93,6 +95,55 @@ def test_several_images_are_under_way_at_a_time_and_keep_their_order(lite_onnx):
             reused[:] = 0  # the caller's buffer is free as soon as submit has returned
         for ticket, expected in zip(tickets, alone, strict=True):
             np.testing.assert_array_equal(estimator.result(ticket).heatmaps, expected)
+
+
+def test_a_folder_of_many_sizes_keeps_the_slots_of_the_last_ones():
+    runtime = StandIn()
+    estimator = Estimator("lite", runtime, 64)
+    held = estimator.result(estimator.submit(picture(64, 64)))
+    for width in range(64, 64 * 41, 64):
+        estimator.result(estimator.submit(picture(64, width))).release()
+
+    assert 4 <= runtime.alive() < 20
+    held.release()  # of a size that is kept no more
+    del held
+    assert 4 <= runtime.alive() < 20
+    made = runtime.made
+    estimator.result(estimator.submit(picture(64, width))).release()
+    assert runtime.made == made
+    estimator.result(estimator.submit(picture(64, 64))).release()
+    assert runtime.made == made + 1
+
+
+def test_images_that_other_threads_lay_are_what_one_call_makes_of_them():
+    for flip, scales in ((False, (1.0,)), (True, (1.0, 2.0))):
+        estimator = Estimator("lite", StandIn(marks=True), 64, flip, scales, batch_size=2)
+        images = [picture(64, 96, seed) for seed in range(3)]
+        expected = [estimator.result(each) for each in estimator.submit_batch(images)]
+        preparation = estimator.prepare_batch(images)
+        with ThreadPoolExecutor(3) as executor:
+            for done in [executor.submit(lay) for lay in reversed(preparation.lay)]:
+                done.result()
+        found = [estimator.result(each) for each in estimator.submit_prepared(preparation)]
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(ours.heatmaps, theirs.heatmaps)
+            assert ours.alignment == theirs.alignment
+        assert len({each.heatmaps.flat[0] for each in found}) == 3
+
+
+def test_after_warming_up_no_slot_is_made_any_more():
+    runtime = StandIn(usual_batch=4)
+    estimator = Estimator("lite", runtime, 64)
+    estimator.warm_up([(64, 96), (96, 64)], batches=(1, 2, 9))
+    made = runtime.made
+
+    for count in (1, 2, 4):
+        for images in ([picture(64, 96)] * count, [picture(96, 64)] * count):
+            tickets = estimator.submit_batch(images) + estimator.submit_batch(images)
+            for maps in [estimator.result(ticket) for ticket in tickets]:
+                maps.release()
+
+    assert runtime.made == made == 2 * 2 * 3
 
 
 def test_images_of_changing_size_are_served(lite_onnx):

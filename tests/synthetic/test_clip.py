@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -15,6 +16,7 @@ from configs.errors import ConfigError, SinkError
 from configs.units import Size
 from synthetic.bodies import BodyLibrary
 from synthetic.clip import ClipConfig, ClipMaker, write_clip
+from synthetic.crossings import SECONDS, crossings
 from synthetic.photos import PhotoLibrary
 from synthetic.plaza import open_plaza
 
@@ -62,6 +64,33 @@ def test_people_move_and_never_meet(library: BodyLibrary) -> None:
     for index, one in enumerate(places):
         for other in places[:index]:
             assert np.hypot(*(one - other).T).min() > 0.6
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_people_of_crossings_cross_hide_and_come_back(library: BodyLibrary, seed: int) -> None:
+    """Whatever their paces: five pairs pass each other on the image, two hide behind the wall."""
+    players = crossings(library, np.random.default_rng(seed))
+    times_s = np.arange(0, SECONDS, 0.1)
+    places = np.array(
+        [[(moment.x_m, moment.y_m) for moment in map(player.at, times_s)] for player in players]
+    )
+    across = places[:, :, 0] / places[:, :, 1]  # places on the image, the same for all distances
+    visible = np.abs(across) < np.tan(0.82 / 2)  # the field of view at 4:3
+    for first in range(0, 10, 2):
+        both = visible[first] & visible[first + 1]
+        assert len(set(np.sign(across[first] - across[first + 1])[both])) >= 2
+    hidden = np.abs(across[10:12] - 1.1 / 6.6) < (1.25 / 2 - 0.25) / 6.6
+    assert all(0.4 < 0.1 * part.sum() < 2 for part in hidden)
+    away = np.flatnonzero(np.diff(visible[14].astype(int)))
+    assert len(away) == 3
+    assert 1.0 < 0.1 * (away[2] - away[1]) < 3.5
+
+
+def test_a_clip_of_crossings_is_made_like_any_other() -> None:
+    config = replace(_SMALL, action="crossings")
+    image, labels = ClipMaker(config).make(3)
+    assert image.shape == (120, 160, 3)
+    assert [label.person for label in labels] == list(range(15))
 
 
 def test_a_clip_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:

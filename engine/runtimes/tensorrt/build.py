@@ -182,6 +182,9 @@ def configure(library: Library, builder: Any, profile: Profile, precision: str) 
         # In 8.6 the execution contexts of several input sizes share a profile only if this is on;
         # from 9 on they always do.
         config.set_preview_feature(previews.PROFILE_SHARING_0806, True)
+    if hasattr(flags, "REQUIRE_USER_ALLOCATION"):
+        # TensorRT-RTX allocates in the stream otherwise, which cannot be recorded from outside.
+        config.set_flag(flags.REQUIRE_USER_ALLOCATION)
     if library.capabilities:
         # By default TensorRT-RTX leaves out Turing (7.5). All of them cost 3 MB for lite, no time.
         config.num_compute_capabilities = len(library.capabilities)

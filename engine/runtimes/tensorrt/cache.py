@@ -79,8 +79,8 @@ class Engine:
 
 def load_engine(
     runtime: Any, request: EngineRequest, folder: Path | None = None
-) -> tuple[Any, tuple[tuple[int, ...], ...]]:
-    """The engine on the GPU, and the shapes that it takes.
+) -> tuple[Any, Engine]:
+    """The engine on the GPU, and the file that it came from.
 
     One that is whole and fits by its description, and yet does not load, is built anew: another
     driver, or another kind of GPU, may stand behind that.
@@ -109,7 +109,7 @@ def load_engine(
             f"{library.name} {library.version} cannot load the engine in {str(engine.folder)!r}; "
             f"{reason}"
         )
-    return loaded, engine.shapes
+    return loaded, engine
 
 
 def get_engine(

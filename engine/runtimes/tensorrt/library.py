@@ -9,15 +9,21 @@ needs the GPU that the engine is for.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from basics.packages import import_package, pip
 from configs import RuntimeUnavailableError
+from engine.runtimes.gpus import Gpu
 from engine.runtimes.registry import RUNTIMES
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _OLDEST = (8, 6)  # the first that takes uint8 images
+# From a version on, the oldest GPUs by compute capability: NVIDIA/TensorRT issues 3589 (8.6 is
+# without Maxwell) and 3826 (10.0 without Pascal), release notes of 10.5 (without Volta).
+_OLDEST_GPUS = (((10, 5), (7, 5)), ((10, 0), (7, 0)), ((0, 0), (6, 0)))
 logger = logging.getLogger(__name__)
 
 
@@ -61,6 +67,34 @@ class Library:
         known = self.module.ComputeCapability.__members__
         return [value for name, value in known.items() if name.startswith("SM")]
 
+    def refuses(self, gpu: Gpu) -> str:
+        """Why it cannot use a GPU; empty where it can."""
+        major, minor = gpu.capability
+        if self.name == "tensorrt_rtx":
+            kinds = [each.name for each in self.capabilities]
+            if f"SM{major}{minor}" in kinds:
+                return ""
+            reason = f"it serves kinds {', '.join(kinds)}"
+        else:
+            oldest = next(
+                capability
+                for version, capability in _OLDEST_GPUS
+                if _version(self.version) >= version
+            )
+            if gpu.capability >= oldest:
+                return ""
+            reason = f"it serves compute capability {oldest[0]}.{oldest[1]} and newer"
+        return f"{self.name} {self.version} does not serve {gpu.kind}: {reason}"
+
+    @contextmanager
+    def expecting_errors(self) -> Iterator[None]:
+        """What the library calls errors meanwhile is none: it goes to the debug log."""
+        self.logger.errors_are_expected = True
+        try:
+            yield
+        finally:
+            self.logger.errors_are_expected = False
+
     def create_network(self, builder: Any) -> Any:
         """An empty network, strongly typed where that can be asked for; from 11 on there is no
         other kind.
@@ -103,7 +137,10 @@ def _make_logger(module: Any) -> Any:
     }
 
     class Logger(module.ILogger):  # type: ignore[misc]
+        errors_are_expected = False
+
         def log(self, severity: Any, message: str) -> None:
-            logger.log(levels.get(severity, logging.DEBUG), "%s", message)
+            level = logging.DEBUG if self.errors_are_expected else levels.get(severity)
+            logger.log(level or logging.DEBUG, "%s", message)
 
     return Logger()

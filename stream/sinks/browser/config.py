@@ -93,10 +93,10 @@ def parse_address(url: str, options: BrowserConfig) -> Address:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
+    except ValueError:  # whose words may hold a part of a password
         raise ConfigError(
-            f"{redact_url(url)!r} is not an address to serve a page at: {error}"
-        ) from error
+            f"{redact_url(url)!r} is not an address to serve a page at: host or port cannot be read"
+        ) from None
     if parts.scheme != "http" or not host or port is None or parts.username or parts.query:
         raise ConfigError(
             f"{redact_url(url)!r} is not an address to serve a page at, such as "

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import higherhrnet_stream
+
 import run_stream
 from configs import ConfigError
 from engine import RUNTIMES
@@ -23,7 +25,7 @@ def test_one_screen_and_one_json_say_the_same(
     shown = capsys.readouterr().out
     assert len(shown.splitlines()) < 40
     found = json.loads(path.read_text())
-    assert found["versions"]["higherhrnet-stream"] == run_stream.__version__
+    assert found["versions"]["higherhrnet-stream"] == higherhrnet_stream.__version__
     assert found["versions"]["packages"]["numpy"] in shown
     assert found["runtimes"].keys() == RUNTIMES.keys()
     assert found["runtimes"]["onnxruntime"]["state"].startswith("yes: ")

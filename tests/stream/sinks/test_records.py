@@ -20,7 +20,7 @@ from stream.sinks import make_sinks
 from stream.sinks.arrays import ArraysSink, assemble, columns_folder
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.openpose import COCO_18, OpenPoseSink, as_coco_18, coco_18_columns
-from stream.sinks.table import TableSink
+from stream.sinks.table import COLUMNS, TableSink
 from tests.stream.sinks.samples import (
     FULL_DISK,
     HEIGHT,
@@ -154,7 +154,7 @@ def test_a_table_has_a_row_for_every_joint_found(tmp_path, source_info, run_info
     write_all(TableSink(str(path)), source_info, run_info, make_frames(vfr_stamps(FRAMES)))
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["frame", "time_s", "person", "id", "joint", "x", "y", "score"]
+    assert list(rows[0]) == list(COLUMNS)
     people = [make_people(2, seed=frame) for frame in range(FRAMES)]
     assert len(rows) == sum(int((item.keypoints[..., 2] > 0.00005).sum()) for item in people)
     for row in rows[::17]:
@@ -244,7 +244,7 @@ def test_a_full_disk_leaves_records_that_parse(tmp_path, output):
     if output.endswith(".json"):
         assert len(json.loads(path.read_text())) > 100
     else:
-        assert all(len(row) == 8 for row in csv.reader(path.read_text().splitlines()))
+        assert all(len(row) == len(COLUMNS) for row in csv.reader(path.read_text().splitlines()))
         assert path.read_text().endswith("\n")
 
 

@@ -145,13 +145,13 @@ def write(source: Path, target: Path, run_info: RunInfo, **options: object) -> l
     """Writes every frame as it is; gives their times."""
     times_s = []
     with open_source(str(source)) as frames:
-        sink = VideoSink(str(target), VideoConfig(video_preset="ultrafast", **options))  # type: ignore[arg-type]
+        sink = VideoSink(str(target), VideoConfig(video_preset="ultrafast", **options))
         assert frames.info is not None
         sink.open(frames.info, run_info)
         try:
             for frame in frames:
                 times_s.append(frame.time_s)
-                sink.write(frame, None, frame.image, latency_ms=0.0, drops=0)  # type: ignore[arg-type]
+                sink.write(frame, None, frame.image, latency_ms=0.0, drops=0)
         finally:
             sink.close()
     return times_s

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from basics.atomic import atomic_path
 from configs.errors import ConfigError, SinkError
 from configs.loading import from_mapping
 from stream.frame import SourceInfo
@@ -41,6 +43,9 @@ from tests.stream.sinks.samples import (
 # Matroska knows milliseconds and nothing finer (FFmpeg's muxer), everything else the source's own
 # ticks.
 TICK = {".mp4": Fraction(0), ".mov": Fraction(0), ".mkv": Fraction(1, 1000)}
+
+
+SOFTWARE = {"h264": "libx264", "hevc": "libx265"}
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
@@ -165,6 +170,25 @@ def test_odd_sizes_grow_to_even_ones(tmp_path, source_info, run_info, write_all,
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (size[0] + size[0] % 2, size[1] + size[1] % 2)
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 40), (40, 3)])
+def test_tiny_images_grow_to_what_encoders_take(
+    tmp_path, source_info, run_info, write_all, size, codec
+):
+    path = tmp_path / "out.mp4"
+    frames = list(make_frames(vfr_stamps(3)))
+    for frame in frames:
+        frame.image = np.full((size[1], size[0], 3), 150, np.uint8)
+    source = replace(source_info, width=size[0], height=size[1])
+    options = VideoConfig(video_codec=codec, video_encoder=SOFTWARE[codec])
+    write_all(VideoSink(str(path), options), source, run_info, frames)
+    with av.open(str(path)) as container:
+        images = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    assert len(images) == 3
+    assert images[0].shape[:2] == tuple(max(32, side + side % 2) for side in size[::-1])
+    assert np.abs(images[0].astype(int) - 150).max() < 8
 
 
 def test_an_image_of_another_size_is_fitted(tmp_path, source_info, run_info, write_all):
@@ -385,33 +409,41 @@ def test_a_gap_of_a_night_is_no_reason_to_end(tmp_path, source_info, run_info, w
     assert times[-1] == pytest.approx(night_s + 19 / 25)
 
 
+@pytest.mark.parametrize("older", [True, False])
 @pytest.mark.parametrize("moving", [True, False])
 def test_a_slow_disk_is_waited_for_and_a_dead_one_is_not(
-    tmp_path, source_info, run_info, write_all, monkeypatch, moving
+    tmp_path, source_info, run_info, write_all, monkeypatch, moving, older
 ):
     from stream.sinks import video, video_file
 
-    path, part = tmp_path / "out.mp4", tmp_path / ".out.mp4.x.part"
+    path = tmp_path / "out.mp4"
+    if older:
+        write_all(VideoSink(str(path)), source_info, run_info, make_frames(vfr_stamps(2)))
+    done = threading.Event()
 
     def move(target, time_base):
-        for _ in range(20):
-            if moving or not part.exists():
-                with part.open("ab") as file:
-                    file.write(b"0" * 100)
-            time.sleep(0.1)
-        part.unlink(missing_ok=True)
+        with suppress(FileNotFoundError), atomic_path(target, suffix=".part") as part:
+            content = target.read_bytes()
+            for _ in range(25):
+                if moving:
+                    with part.open("ab") as file:
+                        file.write(content[:1])
+                time.sleep(0.1)
+            if part.exists():
+                part.write_bytes(content)
+        done.set()
 
-    monkeypatch.setattr(video, "_STALLED_FILE_S", 0.5)
+    monkeypatch.setattr(video, "_STALLED_FILE_S", 1.2)
     monkeypatch.setattr(video_file, "move_index_to_front", move)
     sink = VideoSink(str(path))
     if moving:
         write_all(sink, source_info, run_info, make_frames(vfr_stamps(5)))
     else:
-        with pytest.raises(SinkError, match=r"nothing was written for 0\.5 s"):
+        with pytest.raises(SinkError, match=r"nothing was written for 1\.2 s"):
             write_all(sink, source_info, run_info, make_frames(vfr_stamps(5)))
-        time.sleep(2.0)
-    assert [item.name for item in tmp_path.iterdir()] == ["out.mp4"]
-    assert len(video_times(path)) == 5
+        assert done.wait(5)
+    assert [item.name for item in tmp_path.iterdir() if item.suffix == ".part"] == []
+    assert len(video_times(path)) == (5 if moving or not older else 2)
 
 
 def test_hls_on_a_full_disk_is_one_line(tmp_path):

@@ -64,6 +64,43 @@ def test_a_list_names_files_beside_it(tmp_path: Path) -> None:
     assert numbers(tmp_path / "list.txt") == [0, 1, 2, 50]
 
 
+@pytest.mark.parametrize("name", ["list.txt", "list.ffconcat"])
+def test_a_list_of_ffmpeg_names_files_beside_it(tmp_path: Path, name: str) -> None:
+    make_clip(tmp_path / "one.mp4", frames=3)
+    write_image(tmp_path / "it is two.png", 50)
+    (tmp_path / name).write_text(
+        "ffconcat version 1.0\nfile one.mp4\nduration 0.12\nfile 'it is two.png'\n"
+    )
+    assert numbers(tmp_path / name) == [0, 1, 2, 50]
+
+
+def test_a_list_whose_first_file_is_missing_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "two.png", 2)
+    (tmp_path / "list.txt").write_text("\ufeffone.png\ntwo.png\n", encoding="utf-8")
+    assert numbers(tmp_path / "list.txt") == [2]
+    assert "one.png" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.txt", "one.mp4\ntwo.mp4\n", r"none of the 2 files in .*a\.txt"),
+        ("list.streams", "rtsp://user:secret@camera/1\n", r"rtsp://camera/1\).*source of its own"),
+        ("a.ffconcat", "file a.mp4\ninpoint 3\n", r"parts of files \('inpoint 3'\)"),
+        ("b.txt", "what I did in my holidays\n", r"b\.txt.*looks like text"),
+    ],
+)
+def test_lists_that_cannot_be_read_are_told(
+    tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SourceError, match=told) as caught, open_source(str(tmp_path / name)):
+        pass
+    assert "secret" not in str(caught.value)
+
+
 def test_one_image_is_a_source(tmp_path: Path) -> None:
     assert numbers(write_image(tmp_path / "one.png", 3)) == [3]
 

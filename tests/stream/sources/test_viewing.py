@@ -66,7 +66,7 @@ def squeezed_circle(aspect: Fraction) -> NDArray[np.uint8]:
     image = np.full((160, 240, 3), 40, np.uint8)
     cv2.circle(image, (120, 80), 60, (220, 220, 220), -1)
     width = round(240 / aspect / 2) * 2
-    return cv2.resize(image, (width, 160), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(image, (width, 160), interpolation=cv2.INTER_AREA)
 
 
 def extent(image: NDArray[np.uint8]) -> tuple[int, int]:

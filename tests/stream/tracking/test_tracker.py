@@ -16,7 +16,10 @@ from configs import ConfigError, load_keypoint_set
 from grouping import People
 from stream.frame import Frame
 from stream.tracking import Tracker, TrackingConfig, TrackingStage
-from stream.tracking.settings import settings_for
+from stream.tracking.settings import Settings, settings_for
+from stream.tracking.similarity import reach_px, similarity
+from stream.tracking.tracker import joint_traits
+from stream.tracking.tracks import CONFIRMED
 from tests.stream.tracking.walkers import Walker, crowd, people_of
 
 COCO = load_keypoint_set("coco")
@@ -153,6 +156,88 @@ def test_one_person_found_twice_is_one_person() -> None:
         ids = tracker.update(people_of([joints, twin], [0.9, 0.7]), float(time_s))
         assert sorted(ids.tolist())[-1] == 1
         assert (ids > 0).sum() == 1
+
+
+def test_one_person_found_as_two_different_skeletons_gets_one_identity() -> None:
+    """Both skeletons of a person jitter by a few pixels; the weaker one comes and goes."""
+    rng = np.random.default_rng(0)
+    tracker, walker, known = Tracker(COCO, settings_for(0.1, 2.0)), Walker(100, 50), set()
+    for frame, time_s in enumerate(at_rate(6, 10)):
+        joints = [walker.joints(float(time_s)) for _ in range(1 + (frame % 3 != 0))]
+        for skeleton in joints:
+            skeleton[:, :2] += rng.normal(0, 2.5, 2) + rng.normal(0, 3.0, (17, 2))
+        ids = tracker.update(people_of(joints, [0.55, 0.25][: len(joints)]), float(time_s))
+        known |= set(ids[ids >= 0].tolist())
+    assert known == {1}
+
+
+def test_who_walks_out_of_the_picture_is_not_who_comes_in_there_next() -> None:
+    tracker, image = Tracker(COCO), np.full((300, 640, 3), 128, np.uint8)
+    had: dict[str, int] = {}
+    for time_s in at_rate(5, 10):
+        leaver, comer = Walker(400, 60), Walker(900, 66, speed_px_s=-80)
+        seen = {}
+        for name, walker in (("leaver", leaver), ("comer", comer)):
+            joints = walker.joints(float(time_s))
+            if joints[:, 0].min() > 0 and joints[:, 0].max() < 640:
+                seen[name] = joints
+        ids = tracker.update(people_of(list(seen.values())), float(time_s), image)
+        had.update(zip(seen, ids.tolist(), strict=True))
+    assert had["leaver"] != had["comer"]
+    assert -1 not in had.values()
+
+
+def test_what_is_remembered_of_joints_stays_around_the_body_of_somebody_who_turns_round() -> None:
+    """Else predictions start from the noise of the last frame, and centres drift from bodies."""
+    rng = np.random.default_rng(1)
+    tracker = Tracker(COCO)
+    for time_s in at_rate(24):
+        there_s = abs((time_s + 4) % 16 - 8) - 4
+        joints = Walker(600, 50, speed_px_s=100).joints(there_s)
+        joints[:, :2] += rng.normal(0, 4.0, 2)
+        tracker.update(people_of([joints]), float(time_s))
+    offsets = np.linalg.norm(tracker.tracks.offsets[0], axis=1)
+    assert offsets.max() < 0.7 * tracker.tracks.size_px[0]
+
+
+def test_the_gate_by_distance_rules_out_nobody_who_is_alike() -> None:
+    settings, limit = Settings(), 0.93
+    tracker, walkers = Tracker(COCO, settings), crowd(60, seed=5)
+    for time_s in at_rate(4, 10):
+        tracker.update(people_of([walker.joints(float(time_s)) for walker in walkers]), time_s)
+    tracks, found = tracker.tracks, tracker.found
+    tracks.predicted[:] = tracks.centre
+    tracks.uncertainty[:] = tracks.covariance
+    centres = (found.boxes[:60, :2] + found.boxes[:60, 2:]) / 2
+    alike, near, traits = 0, 0, joint_traits(COCO)
+    for place in np.flatnonzero(tracks.state == CONFIRMED):
+        reach = reach_px(tracks.size_px[place], tracks.uncertainty[place, 0], limit, settings)
+        apart = np.linalg.norm(centres - tracks.predicted[place], axis=1)
+        reached = apart <= reach + 0.5 * found.sizes_px[:60]
+        near += int(reached.sum())
+        for person in range(60):
+            likeness = similarity(tracks, int(place), found, person, traits, settings, 0.0)
+            if 1.0 - likeness < limit:
+                alike += 1
+                assert reached[person]
+    assert 60 <= alike <= near < 0.3 * 60 * 60
+
+
+@pytest.mark.parametrize("dependable", [True, False])
+def test_colours_count_as_far_as_they_have_been_the_same(dependable: bool) -> None:
+    """Two people stand apart; then each has the other's colours."""
+    rng = np.random.default_rng(0)
+    tracker, walkers = Tracker(COCO), [Walker(100, 50, 0.0), Walker(400, 50, 0.0)]
+    people = people_of([walker.joints(0.0) for walker in walkers])
+    for time_s in at_rate(4, 10):
+        image = np.full((300, 640, 3), 128, np.uint8)
+        colours = (
+            rng.integers(60, 200, (2, 3)) if not dependable else [(30, 30, 200), (30, 200, 30)]
+        )
+        image[:, :250], image[:, 250:] = colours
+        tracker.update(people, time_s, image)
+    spread = tracker.tracks.colour_variance[:2]
+    assert (spread <= tracker.settings.colour**2).all() == dependable
 
 
 def test_clothes_tell_people_apart_who_meet_and_turn_round() -> None:

@@ -118,9 +118,9 @@ class Driver:
 
 
 def test_an_engine_that_does_not_load_is_built_again_once(cache, lite_onnx, rebuilds, caplog):
-    loaded, shapes = load_engine(Driver(b"new"), wanted(lite_onnx))
+    loaded, engine = load_engine(Driver(b"new"), wanted(lite_onnx))
 
-    assert (loaded, shapes[-1]) == ("loaded", (1, 128, 128, 3))
+    assert (loaded, engine.shapes[-1]) == ("loaded", (1, 128, 128, 3))
     assert len(rebuilds) == 1
     assert "does not load: it is built again" in caplog.text
 

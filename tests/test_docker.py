@@ -1,0 +1,39 @@
+"""What can be told of the Dockerfiles without building them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
+
+
+def instructions(path: Path, name: str) -> list[str]:
+    """What follows an instruction, continued lines joined, comments left out."""
+    text = re.sub(r"^\s*#.*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return re.findall(rf"^{name} (.*)$", text.replace("\\\n", " "), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_commands_of_an_image_are_shell_and_what_they_need_is_there(path: Path) -> None:
+    assert len(DOCKERFILES) == 2
+    for command in instructions(path, "RUN"):
+        subprocess.run(["bash", "-n", "-c", command], check=True)
+        for constraints in re.findall(r"--constraint (\S+)", command):
+            assert (ROOT / constraints).is_file()
+        for extra in re.findall(r'"\.\[(\w+)\]"', command):
+            assert f'"{extra}"' in (ROOT / "setup.py").read_text(encoding="utf-8")
+    entry = [re.findall(r'"([^"]+)"', each)[0] for each in instructions(path, "ENTRYPOINT")]
+    assert set(entry) == {"run-stream"}
+    assert "run-stream=" in (ROOT / "setup.py").read_text(encoding="utf-8")
+
+
+def test_a_build_imports_nothing_that_only_a_running_container_gets() -> None:
+    """libnvinfer of a Jetson needs libraries of the host, which are mounted when it runs."""
+    for path in DOCKERFILES:
+        for command in instructions(path, "RUN"):
+            assert not re.search(r"\bimport (tensorrt|pycuda|torch)", command)

@@ -1,0 +1,252 @@
+"""One line, one exit code, whatever the process, the terminal, the user or the file system."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import ENVIRONMENT, ROOT, command
+from tests.support.fork_server import Done, ForkServer
+from tests.support.media import make_clip, read_numbers
+
+CODES = (0, 2, 130, 143)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=12)
+
+
+def assert_orderly(done: Done) -> None:
+    """An exit code that means something, and no traceback."""
+    assert done.code in CODES, done
+    assert "Traceback" not in done.output + done.errors, done.errors
+    assert "Exception ignored" not in done.errors, done.errors
+    assert done.code != 2 or done.errors.count("error: ") == 1, done
+
+
+@pytest.mark.parametrize("stdout", ["closed", "full", "broken"])
+def test_without_a_standard_output_the_results_are_complete(
+    server: ForkServer, clip: Path, tmp_path: Path, stdout: str
+) -> None:
+    done = server.run(clip, "-o", "out.mp4", "out.jsonl", cwd=tmp_path, stdout=stdout)
+    assert_orderly(done)
+    assert done.code == 0
+    assert len(done.errors.splitlines()) == (1 if stdout == "full" else 0), done.errors
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
+    assert len(read_numbers(tmp_path / "out.mp4")) == 12
+
+
+@pytest.mark.parametrize("stdout", ["closed", "full", "broken"])
+@pytest.mark.parametrize("words", [("-o", "-"), ("--benchmark",), ("-o", "-", "out.jsonl")])
+def test_results_that_do_not_reach_standard_output_are_an_error(
+    server: ForkServer, clip: Path, tmp_path: Path, stdout: str, words: tuple[str, ...]
+) -> None:
+    done = server.run(clip, *words, cwd=tmp_path, stdout=stdout)
+    assert_orderly(done)
+    if (stdout, words) != ("closed", ("--benchmark",)):
+        assert done.code == 2
+        assert re.search("standard output|'-'", done.errors)
+    # Nothing had been written yet: the other output is as it was.
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stdout", ["closed", "full", "broken"])
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_that_nobody_reads_is_no_fault(
+    server: ForkServer, tmp_path: Path, stdout: str, flag: str
+) -> None:
+    done = server.run(flag, cwd=tmp_path, stdout=stdout)
+    assert_orderly(done)
+    assert done.code == 0
+    assert stdout == "closed" or not done.errors  # argparse turns to standard error then
+
+
+@pytest.mark.parametrize("stderr", ["closed", "full", "broken"])
+def test_without_a_standard_error_the_results_are_complete(
+    server: ForkServer, clip: Path, tmp_path: Path, stderr: str
+) -> None:
+    """A closed terminal: what is logged must not end the thread that logs it."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.mp4").write_bytes(clip.read_bytes())
+    (tmp_path / "folder" / "b.mp4").write_bytes(b"no video")  # is warned of
+    done = server.run("folder", "-v", "-o", "out.jsonl", cwd=tmp_path, stderr=stderr)
+    assert_orderly(done)
+    assert done.code == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
+    assert server.run("missing.mp4", cwd=tmp_path, stderr=stderr).code == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2024-01-01T12:30:00.mp4",
+        "cam:1.mp4",
+        "http:.mp4",
+        "a b'c\"d.mp4",
+        "new\nline.mp4",
+        "%03d.mp4",
+        "-.mp4",
+        "schön 日本.mp4",
+        "tab\t.mp4",
+        "[a]*.mp4",
+    ],
+)
+def test_odd_names_are_files(server: ForkServer, clip: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(clip.read_bytes())
+    (tmp_path / "out").mkdir()
+    done = server.run(f"./{name}" if name[0] == "-" else name, "-o", "out/a.jsonl", cwd=tmp_path)
+    assert_orderly(done)
+    assert done.code == 0, done.errors
+    assert len((tmp_path / "out" / "a.jsonl").read_text().splitlines()) == 13
+    os.chdir(tmp_path)
+    done = server.run("demo", "--frames", 3, "-o", name, f"out/{name}", cwd=tmp_path)
+    assert_orderly(done)
+    if not name.startswith(("-", "http:")):
+        assert done.code == 0, done.errors
+        assert len(read_numbers(tmp_path / "out" / name)) == 3
+
+
+def test_a_mistyped_kind_of_output_is_no_file(server: ForkServer, tmp_path: Path) -> None:
+    done = server.run("demo", "-o", "jsnl:out.jsonl", cwd=tmp_path)
+    assert done.code == 2 and "did you mean 'jsonl'" in done.errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("x" * 300 + ".mp4",),
+        ("demo", "-o", "x" * 300 + ".mp4"),
+        ("demo", "-o", "openpose:" + "x" * 300),
+        ("demo", "-o", "hls:" + "x" * 300),
+        ("demo", "--profile", "x" * 300),
+        ("a\udcff.mp4", "--profile", "p"),
+        ("a\0b.mp4",),
+        ("demo", "-o", "a\0b.jsonl"),
+        ("demo", "--profile", "a\0b"),
+        ("demo", "--theme", "a\0b"),
+        ("",),
+        ("demo", "-o", ""),
+        ("demo", "-o", "hls:"),
+        ("demo", "-o", "openpose:"),
+        ("demo", "-o", "/dev/full"),
+        ("/dev/null",),
+        ("/proc/self/mem",),
+        ("demo", "-o", "http://[::1/x"),
+        ("http://[::1/x",),
+        ("rtsp://[::1/x", "--reconnect", "0"),
+        ("demo", "--max-fps", "nan"),
+        ("demo", "--max-fps", "inf"),
+        ("demo", "--batch-window-ms", "nan"),
+        ("demo", "--min-score", "nan"),
+        ("demo", "--batch", "4"),
+    ],
+    ids=lambda words: " ".join(words)[:40].encode("ascii", "backslashreplace").decode(),
+)
+def test_what_cannot_be_is_one_line(
+    server: ForkServer, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = server.run(*words, cwd=tmp_path, limit_s=30)
+    assert_orderly(done)
+    assert done.code == 2, done
+    assert len(done.errors.splitlines()) == 1, done.errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_display_that_is_dead_opens_no_window_and_the_rest_goes_on(
+    server: ForkServer, clip: Path, tmp_path: Path
+) -> None:
+    """Qt aborts the process where it cannot connect."""
+    dead = {"DISPLAY": ":9973", "WAYLAND_DISPLAY": ""}
+    done = server.run(clip, "--show", "-o", "out.jsonl", cwd=tmp_path, environment=dead)
+    assert_orderly(done)
+    assert done.code == 0
+    assert done.errors == "warning: no window: the display ':9973' does not answer\n"
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
+
+
+@pytest.mark.parametrize("words", [("-o", "out.mp4", "out.jsonl"), ("--profile", "p", "-o", "-")])
+def test_a_full_disk_is_one_line(
+    server: ForkServer, clip: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = server.run(clip, *words, cwd=tmp_path, file_bytes=700)
+    assert_orderly(done)
+    assert done.code == 2
+
+
+_SLOW_IMPORT = """
+import os, sys, threading, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print("importing", flush=True)
+            time.sleep(20)
+sys.meta_path.insert(0, Slow())
+sys.argv = ["run_stream.py", "demo"]
+import run_stream
+sys.exit(run_stream.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_a_signal_during_the_imports_ends_it_without_a_word(
+    number: int, code: int, first: bool
+) -> None:
+    """Also of process 1, to which signals that it does not handle are not delivered."""
+    line = [sys.executable, "-c", _SLOW_IMPORT]
+    if first:
+        if os.geteuid() or subprocess.run(["unshare", "-pf", "true"], check=False).returncode:
+            pytest.skip("only root may make a name space for processes")
+        line = ["unshare", "-pf", "--kill-child", *line]
+    process = subprocess.Popen(
+        line, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "importing\n"
+    target = process.pid
+    if first:
+        target = int(Path(f"/proc/{target}/task/{target}/children").read_text().split()[0])
+    os.kill(target, number)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (code, "")
+
+
+def test_a_closed_terminal_finishes_the_outputs(clip: Path, tmp_path: Path) -> None:
+    """SIGHUP, and a terminal that answers EIO from then on."""
+    main, terminal = os.openpty()
+    record = tmp_path / "out.jsonl"
+    long_clip = make_clip(tmp_path / "long.mp4", frames=2000)
+    process = subprocess.Popen(
+        command(long_clip, "-o", record, tmp_path / "out.mp4", engine="blank:0.02"),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    while not (record.exists() and record.read_text().count("\n") > 5):
+        assert process.poll() is None
+        signal.sigtimedwait([], 0.05)
+    os.close(main)  # it is no controlling terminal: the signal comes from here
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=20) == 143
+    frames = record.read_text().splitlines()[1:]
+    assert len(read_numbers(tmp_path / "out.mp4")) == len(frames) >= 5
