@@ -79,7 +79,8 @@ def measure(
     images: list[np.ndarray], threads: int, frames: int, engine_s: float, input_size: int
 ) -> tuple[float, float]:
     """Processor time of the submitting thread for a frame in ms, and frames a second."""
-    with TimedEstimator("lite", StandIn(engine_s), input_size) as estimator:
+    estimator = TimedEstimator("lite", StandIn(engine_s), input_size)
+    with estimator:
         estimator.align_threads = threads
         estimator.warm_up([SIZE])
         estimator.spent_s.clear()

@@ -203,6 +203,7 @@ class TensorRt(Runtime):
             execution.set_tensor_address(name, int(buffer))
         # Once outside of the graph: TensorRT may still allocate in the first run of a shape.
         if not execution.execute_async_v3(stream):
+            self._cuda.Context.synchronize()  # where the GPU failed before, this says with what
             raise ExecutionError(
                 f"{self.name} could not start on images {slot.images.shape}; its log says why"
             )

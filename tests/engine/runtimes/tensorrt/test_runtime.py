@@ -99,8 +99,10 @@ def test_where_nothing_can_be_recorded_the_work_is_started_anew_for_every_image(
 def test_work_that_is_not_ordered_by_events_would_be_seen_here(lite_onnx, tmp_path, driver):
     with open_lite(lite_onnx, tmp_path) as runtime:
         driver.ignore_waits(True)
+        # On a loaded machine the work may happen to come in the right order.
         with pytest.raises(AssertionError, match=r"\('heatmaps'"):
-            work(runtime, driver)
+            for _ in range(50):
+                work(runtime, driver)
 
 
 @on_driver
