@@ -110,7 +110,8 @@ def decode(maps: dict[str, torch.Tensor]) -> Found:
     y, x = index // columns, index % columns
 
     def at(name: str) -> torch.Tensor:
-        return maps[name][0, :, y, x].T.reshape(len(index), -1, 2)  # (P, J or 1, 2) y, x
+        found = maps[name][0, :, y, x]  # (channels, P)
+        return found.T.reshape(len(index), len(found) // 2, 2)  # (P, J or 1, 2) y, x
 
     joint = torch.stack((y, x), 1)[:, None] + at("regression")
     middle = torch.stack((y, x), 1)[:, None] + at("box_offset")

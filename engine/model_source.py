@@ -27,7 +27,7 @@ from engine.zoo import fetch_weights, weights_path
 if TYPE_CHECKING:
     from torch import Tensor
 
-_WEIGHTS = Path(__file__).parent / "weights"
+PACKAGED_WEIGHTS = Path(__file__).parent / "weights"
 logger = logging.getLogger(__name__)
 
 
@@ -174,7 +174,7 @@ def _likely_presets(layout: Layout) -> list[str]:
 
 
 def _packaged(config: ModelConfig, weights: str) -> ModelSource:
-    path = _WEIGHTS / weights
+    path = PACKAGED_WEIGHTS / weights
     if not path.is_file():
         raise ModelError(
             f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; "

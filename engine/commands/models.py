@@ -9,7 +9,8 @@ from typing import Literal
 from configs import ConfigError, load_model_config, model_names
 from configs.commands import Say
 from configs.flags import option
-from configs.zoo import Checkpoint, PublishedAp, Zoo, load_zoo
+from configs.zoo import Checkpoint, NetworkCost, PublishedAp, Zoo, load_zoo
+from engine.model_source import PACKAGED_WEIGHTS
 from engine.zoo import fetch_weights, weights_path
 
 _HEADER = ("model", "AP", "size", "parameters", "GMACs", "licence", "weights")
@@ -89,12 +90,18 @@ def _row(name: str, zoo: Zoo) -> tuple[str, ...]:
     return (
         name,
         _shown_ap(found[0].ap) if found else "-",
-        "-" if cost is None else f"{cost.size_mb:.0f} MB",
+        "-" if cost is None else f"{_size_mb(name, cost):.0f} MB",
         "-" if cost is None else f"{cost.parameters / 1e6:.1f} M",
         "-" if cost is None else f"{cost.gmacs:.1f}",
         found[0].licence if found else "-",
         _state(name, found, zoo),
     )
+
+
+def _size_mb(name: str, cost: NetworkCost) -> float:
+    """Of the file in the package, or of single-precision parameters."""
+    packaged = load_model_config(name).weights if name in model_names() else None
+    return cost.size_mb if packaged is None else (PACKAGED_WEIGHTS / packaged).stat().st_size / 1e6
 
 
 def _shown_ap(published: Sequence[PublishedAp]) -> str:

@@ -149,7 +149,8 @@ def check_claims(
                 else f"outputs {first.output!r} and {second.output!r} would write one file: it is "
                 "named twice"
             )
-    guessed = {Path(name) for name in doubtful}
+    # A kind before the name, as in npz:clip.mp4, makes it no surer.
+    guessed = {Path(part) for name in doubtful for part in (name, name.partition(":")[2]) if part}
     for _, claim in claims:
         _check_sources(claim, sources)
         _check_used(claim, used)

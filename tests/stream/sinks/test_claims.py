@@ -160,9 +160,10 @@ def run_blank(source: str, *outputs: str, **options: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["", "jsonl:", "npz:"])
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "photo.png"])
 def test_what_may_have_been_meant_as_a_source_is_replaced_only_when_that_is_asked_for(
-    name: str, tmp_path: Path
+    name: str, kind: str, tmp_path: Path
 ) -> None:
     """`run_stream.py a.mp4 -o new.jsonl out.mp4`: is out.mp4 a second source?"""
     path, new = tmp_path / name, tmp_path / "new.jsonl"
@@ -170,7 +171,9 @@ def test_what_may_have_been_meant_as_a_source_is_replaced_only_when_that_is_aske
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=r"a source, name it before -o; .* or add --overwrite"):
         check_claims(
-            [make_source("a.mp4")], make_sinks([str(new), f"jsonl:{path}"]), doubtful=[str(path)]
+            [make_source("a.mp4")],
+            make_sinks([str(new), f"{kind or 'jsonl:'}{path}"]),
+            doubtful=[f"{kind}{path}"],
         )
     assert path.read_bytes() == before and not new.exists()
 
