@@ -94,7 +94,8 @@ def _lag_ms(
     """
     velocity = np.gradient(known, times_s, axis=1)[:, :, _TRUNK]
     speed = np.linalg.norm(velocity, axis=3)
-    behind = ((known - found)[:, :, _TRUNK] * velocity).sum(axis=3) / speed**2
+    along = ((known - found)[:, :, _TRUNK] * velocity).sum(axis=3)
+    behind = np.divide(along, speed**2, where=speed > 0, out=np.full_like(along, np.nan))
     pace = speed / sizes[:, :, None]
     walking = (pace > _WALKING_SIZES_S[0]) & (pace < _WALKING_SIZES_S[1])
     return float(1e3 * np.nanmedian(behind[walking]))
