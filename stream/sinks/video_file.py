@@ -37,7 +37,9 @@ _SHORT_STEPS = ("mp4", "mov")
 _LONGEST_STEP = 1 << 28  # a frame may be decoded some frames before it is shown
 
 
-_SMALLEST_PX = 32  # libx265 needs 16, and with 40x16 aborts when the file is closed
+_SMALLEST_PX = 32
+# libx265 needs 16; but with 40x16, 40x32 and 40x64 it writes over memory, and the process aborts.
+_SMALLEST_HEVC_PX = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,8 @@ class VideoFormat:
 
     Attributes:
         container: FFmpeg's name of the container.
-        size: Width and height of the frames in pixels; odd sides grow by one, tiny ones to 32.
+        size: Width and height of the frames in pixels; odd sides grow by one, tiny ones to 32
+            (HEVC: 64).
         time_base: Unit of time stamps, in seconds.
         fps: Announced frame rate; None where unknown.
         options: How it is encoded.
@@ -65,7 +68,8 @@ class VideoFormat:
     @property
     def encoded_size(self) -> tuple[int, int]:
         """Width and height that encoders take: even, and large enough for a block."""
-        width, height = (max(side + side % 2, _SMALLEST_PX) for side in self.size)
+        least = _SMALLEST_HEVC_PX if self.options.video_codec == "hevc" else _SMALLEST_PX
+        width, height = (max(side + side % 2, least) for side in self.size)
         return width, height
 
     @property
