@@ -407,7 +407,12 @@ def open_estimator(
     source = find_model(config.model, config.weights, offline=config.offline)
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
-    workload = Workload(input_size=input_size, scales=config.scales, streams=config.streams or 1)
+    workload = Workload(
+        input_size=input_size,
+        scales=config.scales,
+        streams=config.streams or 1,
+        rule=metadata.model.alignment,
+    )
     runtime = open_runtime(
         source.path, metadata, config.runtime, config.precision, workload, config.device.single
     )
