@@ -6,7 +6,8 @@
 // TensorRT takes for itself, or what a kernel computes.
 //
 // Functions that begin with `double_` are those that tests call. Settings of the machine are environment variables:
-// DOUBLE_DEVICES (GPUs, 2), DOUBLE_CAPABILITY (86), DOUBLE_INTEGRATED (0), DOUBLE_INIT (status of cuInit, 0).
+// DOUBLE_DEVICES (GPUs, 2), DOUBLE_CAPABILITY (86), DOUBLE_INTEGRATED (0), DOUBLE_INIT (status of cuInit, 0),
+// DOUBLE_DRIVER (CUDA that it serves, 13000).
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
@@ -360,7 +361,7 @@ API int cuInit(unsigned flags) {
     int status = setting("DOUBLE_INIT", 0);
     return status ? status : devices() ? SUCCESS : NO_DEVICE;
 }
-API int cuDriverGetVersion(int *version) { return *version = 13000, SUCCESS; }
+API int cuDriverGetVersion(int *version) { return *version = setting("DOUBLE_DRIVER", 13000), SUCCESS; }
 API int cuDeviceGetCount(int *number) { return *number = devices(), SUCCESS; }
 API int cuDeviceGet(int *device, int ordinal) {
     if (ordinal < 0 || ordinal >= devices()) return INVALID_DEVICE;
