@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -58,9 +60,7 @@ def run_archive(
     videos = list(found.values())
     manifest.keep_videos(videos)
     _clear_scratch(folder)
-    schedule = resume(
-        manifest, videos, settings.outputs.format, retry_failed=cluster.retry_failed
-    )
+    schedule = resume(manifest, videos, settings.outputs.format, retry_failed=cluster.retry_failed)
     if not schedule.unfinished:
         return End(progress=Progress.of(schedule))
     with open_workers(settings, cluster) as workers:
@@ -76,20 +76,14 @@ def run_archive(
         return driver.run()
 
 
-def open_workers(
-    settings: Settings, cluster: ClusterConfig
-) -> AbstractContextManager[Workers]:
+def open_workers(settings: Settings, cluster: ClusterConfig) -> AbstractContextManager[Workers]:
     """Who does the work, not started yet."""
-    import os
-
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return LocalWorkers(settings, share_machine(cluster, cores, len(nvidia_gpus())))
 
 
 def _clear_scratch(folder: Folder) -> None:
     """Removes what killed runs left half-written."""
-    import shutil
-
     if folder.local is not None:
         shutil.rmtree(folder.local / HOME / "scratch", ignore_errors=True)
 

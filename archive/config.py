@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import ClassVar, get_args, Literal
+from typing import ClassVar, Literal, get_args
 
 from configs import ConfigError
 from configs.flags import flag_words, option

@@ -78,7 +78,8 @@ def _find(spec: str) -> list[_Found]:
             raise SourceError(f"there is no video in {spec!r}")
         return found
     if glob.has_magic(spec) and not path.exists():
-        matches = sorted(glob.glob(spec, recursive=True), key=_natural)
+        # Path.glob takes no absolute pattern.
+        matches = sorted(glob.glob(spec, recursive=True), key=_natural)  # noqa: PTH207
         files = [Path(match) for match in matches if Path(match).is_file() and _is_video(match)]
         if not files:
             raise SourceError(f"no video matches {spec!r}")

@@ -1,9 +1,10 @@
-"""Files on disk and in object stores, through fsspec: connections break, and half a file is none."""
+"""Files on disk and in object stores, through fsspec: connections break, half a file is none."""
 
 from __future__ import annotations
 
 import logging
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def file_system(address: str) -> tuple[Any, str]:
     fsspec = import_package("fsspec", "higherhrnet-stream[cluster]", "an archive")
     try:
         found, path = fsspec.core.url_to_fs(address, use_listings_cache=False)
-    except ImportError as error:
+    except ImportError:
         scheme = urlsplit(address).scheme
         package = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}.get(scheme)
         import_package(package or "s3fs", package or "higherhrnet-stream[cluster]", f"{scheme}://")
@@ -73,7 +74,7 @@ def retried(call: Callable[[], T], what: str, *, first_wait_s: float = 1.0) -> T
             if attempt == TRIES - 1:
                 raise FetchError(f"cannot {what}: {_said(error)} ({TRIES} tries)") from error
             logger.warning("cannot %s, trying again: %s", what, _said(error))
-            time.sleep(first_wait_s * 2 * backoff_s(attempt, random.random()))  # noqa: S311
+            time.sleep(first_wait_s * 2 * backoff_s(attempt, random.random()))
     raise AssertionError("not reached")
 
 
@@ -99,7 +100,9 @@ class RemoteFile:
         info = retried(lambda: self._system.info(self._path), self._what)
         size = info.get("size")
         if size is None:
-            raise FetchError(f"cannot {self._what} in parts: its server does not say how long it is")
+            raise FetchError(
+                f"cannot {self._what} in parts: its server does not say how long it is"
+            )
         self._size = int(size)
         self._position = 0
         self._blocks: dict[int, bytes] = {}
@@ -212,7 +215,9 @@ class Folder:
         size = file.stat().st_size
         if self.local is not None:
             with atomic_path(self.local / name, durable=True) as temporary:
-                file.replace(temporary) if _same_disk(file, temporary) else _copy(file, temporary)
+                file.replace(temporary) if _same_disk(file, temporary) else shutil.copyfile(
+                    file, temporary
+                )
             return size
         target = f"{self._root}/{name}"
 
@@ -244,7 +249,9 @@ class Folder:
             FetchError: They cannot be read.
         """
         if self.local is not None:
-            return {name: path.read_bytes() for name in names if (path := self.local / name).is_file()}
+            return {
+                name: path.read_bytes() for name in names if (path := self.local / name).is_file()
+            }
         if not names:
             return {}
         paths = {f"{self._root}/{name}": name for name in names}
@@ -256,7 +263,9 @@ class Folder:
         for path, content in found.items():
             if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
                 raise FetchError(f"cannot read {path!r}: {_said(content)}") from content
-        return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
+        return {
+            paths[path]: content for path, content in found.items() if isinstance(content, bytes)
+        }
 
     def names(self) -> set[str]:
         """All files in it and below, relative to it.
@@ -266,9 +275,7 @@ class Folder:
         """
         if self.local is not None:
             root = self.local
-            return {
-                path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()
-            }
+            return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
         found = retried(lambda: self._find(), f"list {self._shown()}")
         return {path.removeprefix(f"{self._root}/") for path in found}
 
@@ -314,9 +321,3 @@ class Folder:
 
 def _same_disk(file: Path, other: Path) -> bool:
     return file.stat().st_dev == other.stat().st_dev
-
-
-def _copy(file: Path, target: Path) -> None:
-    import shutil
-
-    shutil.copyfile(file, target)

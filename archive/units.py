@@ -17,10 +17,6 @@ def _fraction(text: str, name: str) -> Fraction:
         raise ConfigError(f"{name} must be a fraction, not {text!r}") from error
 
 
-def _exact() -> Fraction:
-    return option(help="", parse=_fraction)  # type: ignore[no-any-return]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Video:
     """One video of the archive.
@@ -57,8 +53,8 @@ class Cut:
     fps: float | None
     frame_count: int | None
     duration_s: float | None
-    time_base: Fraction = _exact()
-    start_s: Fraction = _exact()
+    time_base: Fraction = option(help="", parse=_fraction)
+    start_s: Fraction = option(help="", parse=_fraction)
 
     @property
     def parts(self) -> int:

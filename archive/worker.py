@@ -276,7 +276,7 @@ class Worker:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """A folder for what is not complete; beside local outputs, so that they are only renamed."""
+        """A folder for what is not complete; beside local outputs, which are then only renamed."""
         place = None
         if self._folder.local is not None:
             place = self._folder.local / HOME / "scratch"

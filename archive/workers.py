@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -111,8 +112,6 @@ def share_machine(config: ClusterConfig, cores: Sequence[int], gpus: int) -> lis
 
 def with_share(settings: Settings, share: Share) -> Settings:
     """The settings of a worker that has `share`; holds this process to its cores."""
-    from dataclasses import replace
-
     if share.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share.cores)
     if share.device is None or settings.estimator.device != DeviceList():
@@ -159,9 +158,7 @@ class LocalWorkers:
         make: What makes a worker.
     """
 
-    def __init__(
-        self, settings: Settings, shares: Sequence[Share], make: Make = Worker
-    ) -> None:
+    def __init__(self, settings: Settings, shares: Sequence[Share], make: Make = Worker) -> None:
         self._settings = settings
         self._shares = list(shares)
         self._make = make
@@ -200,10 +197,8 @@ class LocalWorkers:
         """Gives a unit to a process that is free."""
         process = next(process for process in self._processes if process.unit is None)
         process.unit = unit
-        try:
+        with suppress(OSError):  # it is dead; `wait` will see that
             process.connection.send(unit)
-        except OSError:  # it is dead; `wait` will see that
-            pass
 
     def wait(self, timeout_s: float) -> list[Answer]:
         """What has come, after at most `timeout_s`.

@@ -23,6 +23,7 @@ INFO = f"higherhrnet_stream-{higherhrnet_stream.__version__}.dist-info"
 
 TOP_LEVEL = {
     *(
+        "archive",
         "basics",
         "configs",
         "keypoint_datasets",
