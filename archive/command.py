@@ -14,6 +14,7 @@ from archive.driver import Driver, End, check_folder, resume
 from archive.inputs import find_videos
 from archive.manifest import HOME, Manifest
 from archive.progress import Progress
+from archive.ray_workers import RayWorkers, cluster_address
 from archive.storage import Folder
 from archive.workers import LocalWorkers, Workers, share_machine
 from basics.hardware import nvidia_gpus
@@ -59,7 +60,7 @@ def run_archive(
     found |= {video.address: video for video in find_videos(inputs, known)}
     videos = list(found.values())
     manifest.keep_videos(videos)
-    _clear_scratch(folder)
+    _clean(folder)
     schedule = resume(manifest, videos, settings.outputs.format, retry_failed=cluster.retry_failed)
     if not schedule.unfinished:
         return End(progress=Progress.of(schedule))
@@ -78,12 +79,16 @@ def run_archive(
 
 def open_workers(settings: Settings, cluster: ClusterConfig) -> AbstractContextManager[Workers]:
     """Who does the work, not started yet."""
+    address = cluster_address(cluster.cluster)
+    if address is not None:
+        return RayWorkers(settings, cluster, address)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return LocalWorkers(settings, share_machine(cluster, cores, len(nvidia_gpus())))
 
 
-def _clear_scratch(folder: Folder) -> None:
+def _clean(folder: Folder) -> None:
     """Removes what killed runs left half-written."""
+    folder.clean()
     if folder.local is not None:
         shutil.rmtree(folder.local / HOME / "scratch", ignore_errors=True)
 

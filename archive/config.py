@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import ClassVar, Literal, get_args
@@ -13,6 +14,7 @@ from engine import EstimatorConfig
 from stream import PeopleConfig, RenderConfig, SourceConfig, TrackingConfig, VideoConfig
 
 Format = Literal["jsonl", "csv", "parquet", "npz", "json", "mp4", "mkv"]
+_ADDRESS = re.compile(r"(ray://)?[^\s/:]+:\d+")
 VIDEO_FORMATS = frozenset({"mp4", "mkv"})
 
 
@@ -148,6 +150,10 @@ class ClusterConfig:
     retry_failed: bool = option(False, help="try videos again that failed in an earlier run")
 
     def __post_init__(self) -> None:
+        if self.cluster not in ("local", "auto") and not _ADDRESS.fullmatch(self.cluster):
+            raise ConfigError(
+                f"cluster must be local, auto, ray://HOST:PORT or HOST:PORT, not {self.cluster!r}"
+            )
         for name in ("workers", "cores"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -150,7 +151,8 @@ class Manifest:
     def _remove_folders(self, name: str) -> None:
         local = self.folder.local
         if local is not None and (place := local / HOME / "part" / name).is_dir():
-            place.rmdir()
+            with suppress(OSError):  # another video's, or half-written
+                place.rmdir()
 
     def _all(self, names: set[str], kind: str, cls: type[T]) -> dict[str, T]:
         there = sorted(name for name in names if name.startswith(f"{HOME}/{kind}/"))

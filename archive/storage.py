@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TRIES = 5
+_HALF = ".half"  # how a file ends that is not complete; its name begins with a dot
 _BLOCK = 8 << 20  # bytes of a remote file that are fetched together
 # What asking again does not change.
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -214,7 +215,7 @@ class Folder:
         """
         size = file.stat().st_size
         if self.local is not None:
-            with atomic_path(self.local / name, durable=True) as temporary:
+            with atomic_path(self.local / name, durable=True, suffix=_HALF) as temporary:
                 file.replace(temporary) if _same_disk(file, temporary) else shutil.copyfile(
                     file, temporary
                 )
@@ -237,7 +238,7 @@ class Folder:
             SinkError: It cannot be written.
         """
         if self.local is not None:
-            with atomic_path(self.local / name, durable=True) as temporary:
+            with atomic_path(self.local / name, durable=True, suffix=_HALF) as temporary:
                 temporary.write_bytes(content)
             return
         self._write(lambda: self._system.pipe_file(f"{self._root}/{name}", content), name)
@@ -275,9 +276,19 @@ class Folder:
         """
         if self.local is not None:
             root = self.local
-            return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+            return {
+                path.relative_to(root).as_posix()
+                for path in root.rglob("*")
+                if path.is_file() and not _is_half(path)
+            }
         found = retried(lambda: self._find(), f"list {self._shown()}")
         return {path.removeprefix(f"{self._root}/") for path in found}
+
+    def clean(self) -> None:
+        """Removes what killed processes left half-written; only while no other writes here."""
+        if self.local is not None:
+            for path in self.local.rglob(f".*{_HALF}"):
+                path.unlink(missing_ok=True)
 
     def remove(self, names: list[str]) -> None:
         """Removes files; one that is not there is none.
@@ -317,6 +328,10 @@ class Folder:
 
     def _shown(self) -> str:
         return repr(redact_url(self.address))
+
+
+def _is_half(path: Path) -> bool:
+    return path.name.startswith(".") and path.suffix == _HALF
 
 
 def _same_disk(file: Path, other: Path) -> bool:

@@ -17,10 +17,13 @@ from archive.config import ClusterConfig, Settings
 from archive.units import Outcome, Unit
 from archive.worker import FATAL, Worker
 from basics.hardware import usable_cores
-from configs import PoseStreamError
+from configs import ExecutionError, PoseStreamError
 from engine import DeviceList, parse_devices
 
 _END_S = 5.0
+_READY = "ready"
+STARTS = 5
+"""Workers that may die in a row before they can do anything."""
 
 
 class Answer(NamedTuple):
@@ -132,6 +135,7 @@ class _Process:
         self.connection, theirs = context.Pipe()
         self.share = share
         self.unit: Unit | None = None
+        self.ready = False
         self.process = context.Process(
             target=_work, args=(theirs, settings, share, make), name="archive worker", daemon=True
         )
@@ -163,6 +167,7 @@ class LocalWorkers:
         self._shares = list(shares)
         self._make = make
         self._processes: list[_Process] = []
+        self._starts_failed = 0
 
     @property
     def free(self) -> int:
@@ -228,11 +233,20 @@ class LocalWorkers:
             return self._replace(process) if not process.process.is_alive() else None
         if isinstance(found, PoseStreamError):
             raise found
+        if found == _READY:
+            process.ready, self._starts_failed = True, 0
+            return None
         process.unit = None
         return None if unit is None else Answer(unit, found)
 
     def _replace(self, dead: _Process) -> Answer | None:
         code = dead.process.exitcode
+        self._starts_failed += not dead.ready
+        if self._starts_failed >= STARTS:
+            raise ExecutionError(
+                f"{STARTS} worker processes in a row ended before they could work, the last with "
+                f"code {code}; what they said stands above"
+            )
         self._processes.remove(dead)
         dead.end()
         self._start(dead.share)
@@ -251,6 +265,7 @@ def _work(connection: Connection, settings: Settings, share: Share, make: Make) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with make(with_share(settings, share)) as worker:
+        connection.send(_READY)
         while True:
             try:
                 unit = connection.recv()

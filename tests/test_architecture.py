@@ -75,7 +75,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("inputs", "manifest", "join", "progress"),
         ("worker", "report"),
         ("workers",),
-        ("driver",),
+        ("driver", "ray_workers"),
         ("command",),
         ("__init__", "__main__"),
     ),

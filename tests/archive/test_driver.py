@@ -112,11 +112,11 @@ def test_a_run_whose_driver_was_killed_goes_on_where_it_was(
     parts = out / "_archive" / "part" / "long"
     with subprocess.Popen(command, cwd=ROOT) as driver:
         limit_s = time.monotonic() + 120
-        while len(list(parts.glob("*.json"))) < 2:
+        while len(list(parts.glob("0*.json"))) < 2:
             assert driver.poll() is None and time.monotonic() < limit_s
             time.sleep(0.02)
         driver.kill()
-    done_before = len(list(parts.glob("*.json")))
+    done_before = len(list(parts.glob("0*.json")))
     settings, manifest, schedule = begin(out, videos)
     with walkers_worker(settings) as worker:
         done = work_off(schedule, worker)
@@ -184,6 +184,7 @@ def test_the_report_says_what_came_of_each_video(
         (["run", "gone.mp4", "-o", "out", "--format", "gif"], "--format"),
         (["run", "gone.mp4", "-o", "out", "--workers", "0"], "--workers must be at least 1"),
         (["run", "gone.mp4", "-o", "out", "--gpus", "1.5"], "--gpus"),
+        (["run", "gone.mp4", "-o", "out", "--cluster", "ray:/x"], "ray://HOST:PORT"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(
