@@ -31,8 +31,8 @@ def cluster_address(wanted: str) -> str | None:
     """The Ray cluster to use; None where this machine does the work alone.
 
     Args:
-        wanted: As `ClusterConfig.cluster` has it; `auto` is the cluster that `RAY_ADDRESS` names, or
-            that was started on this machine.
+        wanted: As `ClusterConfig.cluster` has it; `auto` is the cluster that `RAY_ADDRESS` names,
+            or that was started on this machine.
     """
     if wanted == "local":
         return None
