@@ -514,6 +514,7 @@ API int cuStreamDestroy_v2(stream *old) {
     if (!current()) return INVALID_CONTEXT;
     queue(old, (work){.kind = STOP});
     pthread_join(old->thread, NULL);
+    if (capturing_here == old) capturing_here = NULL;
     pthread_mutex_lock(&lock);
     for (stream **each = &streams; *each; each = &(*each)->next)
         if (*each == old) {
@@ -590,12 +591,13 @@ API int cuStreamBeginCapture_v2(stream *target, int mode) {
     return SUCCESS;
 }
 API int cuStreamEndCapture(stream *target, graph **made) {
-    BEGIN;
     *made = NULL;
-    if (!target->capturing) return misuse(INVALID_VALUE);
+    if (!current()) return INVALID_CONTEXT;
+    if (!target->capturing) return sticky ? sticky : misuse(INVALID_VALUE);
     if (!pthread_equal(target->capturer, pthread_self())) return CAPTURE_WRONG_THREAD;
     target->capturing = 0;
     capturing_here = NULL;
+    if (sticky) return forget(target->capture), sticky;
     if (target->invalid) return forget(target->capture), CAPTURE_INVALIDATED;
     count("graphs", 1);
     return *made = target->capture, SUCCESS;
@@ -652,6 +654,8 @@ API long double_blocks(int device) {
     pthread_mutex_unlock(&lock);
     return found;
 }
+// The context is dead from now on.
+API void double_die(void) { sticky = ILLEGAL_ADDRESS; }
 // Every piece of work begins up to so much later.
 API void double_jitter(int us) { jitter_us = us; }
 // Streams go on without waiting for events, to see whether tests notice.

@@ -231,6 +231,37 @@ def test_an_error_that_kills_the_context_is_reported_first_and_closing_adds_noth
 
 
 @on_driver
+def test_an_error_that_kills_the_context_during_a_recording_ends_the_recording(
+    lite_onnx, tmp_path, driver
+):
+    import tensorrt
+
+    plain = tensorrt.Context.execute_async_v3
+    runs = []
+
+    def killed(self, stream):
+        runs.append(stream)
+        if len(runs) == 2:  # the first is not recorded
+            driver.die()
+        return plain(self, stream)
+
+    with (
+        pytest.raises(ExecutionError, match="700"),
+        pytest.MonkeyPatch.context() as patch,
+        open_lite(lite_onnx, tmp_path) as runtime,
+    ):
+        patch.setattr(tensorrt.Context, "execute_async_v3", killed)
+        slot = runtime.make_slot(64, 64)
+        runtime.result(runtime.submit(slot))
+    assert len(runs) == 2
+    del slot, runtime
+    gc.collect()
+    driver.reset()  # a new process, as it were: nothing of the old one is still recording
+    with open_lite(lite_onnx, tmp_path) as runtime:
+        check(runtime.result(runtime.submit(runtime.make_slot(64, 64))))
+
+
+@on_driver
 def test_work_of_others_on_the_legacy_stream_spoils_no_recording(lite_onnx, tmp_path, driver):
     import tensorrt
 
