@@ -73,7 +73,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sources", "tracking", "render"),
         ("sinks",),
         ("pipeline",),
-        ("profile",),
+        ("profile", "monitoring"),
         ("assembly",),
         ("api",),
         ("app",),
@@ -92,7 +92,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    "supervision",
+    *("supervision", "prometheus_client"),
 }
 
 
