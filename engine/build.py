@@ -25,7 +25,7 @@ from engine.runtimes.engine_file import (
     EngineKey,
     cached_engine_file,
 )
-from engine.runtimes.gpus import find_gpu
+from engine.runtimes.gpus import driver_version, find_gpu
 from engine.runtimes.openvino.quantisation import quantise, quantised_key
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file
@@ -163,6 +163,7 @@ def _build_with_tensorrt(
         precision=config.used_precision,
         profile=profile,
         gpu="any" if gpu is None else gpu.kind,
+        driver="any" if gpu is None else driver_version(),
     )
     if gpu is None:
         return build_engine_file(request, config.output)

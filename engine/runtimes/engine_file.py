@@ -34,6 +34,8 @@ class EngineKey:
         source_sha256: Of the ONNX file that it was built from.
         precision: Of the convolutions.
         shapes: Smallest, usual and largest images (N, H, W, 3) that it takes.
+        cuda: Major version of CUDA that the library is built with, or `any`.
+        driver: Newest CUDA that the GPU's driver serves, such as 13.0, or `any`.
     """
 
     library: str
@@ -42,6 +44,8 @@ class EngineKey:
     source_sha256: str
     precision: str
     shapes: tuple[tuple[int, ...], ...]
+    cuda: str = "any"
+    driver: str = "any"
 
     def difference(self, other: EngineKey) -> str:
         """What differs, in words; empty if nothing does."""

@@ -56,16 +56,25 @@ def load_driver() -> Any:
     return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
 
 
+def driver_version() -> str:
+    """The newest CUDA that the driver serves, such as `13.0`.
+
+    Raises:
+        RuntimeUnavailableError: There is no driver, or it does not say.
+    """
+    driver = _open_driver()
+    version = ctypes.c_int()
+    _check(driver, driver.cuDriverGetVersion(ctypes.byref(version)), "name its version")
+    return f"{version.value // 1000}.{version.value % 1000 // 10}"
+
+
 def list_gpus() -> tuple[Gpu, ...]:
     """The GPUs that CUDA shows to this process, in its order; none where it shows none.
 
     Raises:
         RuntimeUnavailableError: There is no driver, or it does not work.
     """
-    try:
-        driver = load_driver()
-    except OSError as error:
-        raise RuntimeUnavailableError("this machine has no CUDA driver") from error
+    driver = _open_driver()
     found = driver.cuInit(0)
     if found == _NO_DEVICE:
         return ()
@@ -113,6 +122,13 @@ def in_current_context(call: Callable[[], T]) -> Callable[[], T]:
         return call()
 
     return called
+
+
+def _open_driver() -> Any:
+    try:
+        return load_driver()
+    except OSError as error:
+        raise RuntimeUnavailableError("this machine has no CUDA driver") from error
 
 
 def _describe(driver: Any, index: int) -> Gpu:

@@ -41,6 +41,7 @@ class EngineRequest:
         profile: The shapes that it is to take.
         gpu: Name and compute capability of the GPU that it is for, or `any`: TensorRT-RTX compiles
             for the GPU when it loads.
+        driver: Newest CUDA that the driver of that GPU serves, or `any` likewise.
     """
 
     library: Library
@@ -49,6 +50,7 @@ class EngineRequest:
     precision: str
     profile: Profile
     gpu: str = "any"
+    driver: str = "any"
 
     @property
     def key(self) -> EngineKey:
@@ -59,6 +61,8 @@ class EngineRequest:
             source_sha256=hash_file(self.path),
             precision=self.precision,
             shapes=self.profile.shapes,
+            cuda=self.library.cuda,
+            driver=self.driver,
         )
 
 

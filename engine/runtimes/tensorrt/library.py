@@ -9,9 +9,11 @@ needs the GPU that the engine is for.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from typing import Any
 
 from basics.packages import import_package, pip
@@ -56,6 +58,18 @@ class Library:
     def major(self) -> int:
         """Of TensorRT's own numbering; TensorRT-RTX 1.x counts as 10, whose interface it has."""
         return 10 if self.name == "tensorrt_rtx" else int(self.version.split(".")[0])
+
+    @property
+    def cuda(self) -> str:
+        """Major version of CUDA that it is built with; `any` where no package of it says so, as
+        on a Jetson.
+        """
+        pattern = re.compile(rf"{self.name}[-_]cu(\d+)")
+        for distribution in distributions():
+            match = pattern.match(distribution.metadata["Name"] or "")
+            if match and distribution.version == self.version:
+                return match[1]
+        return "any"
 
     @property
     def capabilities(self) -> list[Any]:

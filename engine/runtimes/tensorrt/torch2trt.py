@@ -24,6 +24,7 @@ from engine.onnx.weights import load_exported_network
 from engine.runtimes.base import Workload
 from engine.runtimes.device import Device
 from engine.runtimes.engine_file import EngineKey, cached_engine_file
+from engine.runtimes.gpus import driver_version
 from engine.runtimes.registry import RUNTIMES
 from engine.runtimes.tensorrt.build import WORKSPACE_BYTES, Profile
 from engine.runtimes.tensorrt.library import load_library
@@ -80,6 +81,8 @@ class Torch2Trt(TorchCuda):
             source_sha256=hash_file(path),
             precision=self.precision,
             shapes=self._profile.shapes,
+            cuda=library.cuda,
+            driver=driver_version(),
         )
         file = cached_engine_file(self.metadata.model.name, key)
         serialised = file.load(key) if file.exists() else None

@@ -50,6 +50,8 @@ def test_what_was_written_is_read(folder):
         {"source_sha256": "cd"},
         {"precision": "fp32"},
         {"shapes": ((1, 96, 96, 3),) * 3},
+        {"cuda": "13"},
+        {"driver": "13.0"},
     ],
 )
 def test_any_difference_is_said_and_the_engine_not_used(change, folder, caplog):

@@ -14,7 +14,7 @@ import pytest
 from configs import RuntimeUnavailableError
 from engine import parse_devices
 from engine.runtimes import gpus
-from engine.runtimes.gpus import Gpu, find_gpu, in_current_context, list_gpus
+from engine.runtimes.gpus import Gpu, driver_version, find_gpu, in_current_context, list_gpus
 
 FIRST = "GPU-5f5f5f5f-5f5f-5f5f-5f5f-5f5f5f5f5f28"
 
@@ -79,6 +79,14 @@ def test_a_driver_that_shows_none_or_does_not_work_is_one_line(
     monkeypatch.setenv("REFUSE", "999")
     with pytest.raises(RuntimeUnavailableError, match="cannot start: error 999, unknown error"):
         find("auto")
+
+
+@pytest.mark.parametrize(("serves", "version"), [("12080", "12.8"), ("13000", "13.0")])
+def test_a_driver_is_known_by_the_newest_cuda_that_it_serves(
+    serves: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVES", serves)
+    assert driver_version() == version
 
 
 def test_another_thread_gets_the_context_of_the_one_that_hands_it_work(driver: Any) -> None:

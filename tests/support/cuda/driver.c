@@ -6,7 +6,8 @@
 // TensorRT takes for itself, or what a kernel computes.
 //
 // Functions that begin with `double_` are those that tests call. Settings of the machine are environment variables:
-// DOUBLE_DEVICES (GPUs, 2), DOUBLE_CAPABILITY (86), DOUBLE_INTEGRATED (0), DOUBLE_INIT (status of cuInit, 0).
+// DOUBLE_DEVICES (GPUs, 2), DOUBLE_CAPABILITY (86), DOUBLE_INTEGRATED (0), DOUBLE_INIT (status of cuInit, 0),
+// DOUBLE_DRIVER (CUDA that it serves, 13000).
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdint.h>
@@ -360,7 +361,7 @@ API int cuInit(unsigned flags) {
     int status = setting("DOUBLE_INIT", 0);
     return status ? status : devices() ? SUCCESS : NO_DEVICE;
 }
-API int cuDriverGetVersion(int *version) { return *version = 13000, SUCCESS; }
+API int cuDriverGetVersion(int *version) { return *version = setting("DOUBLE_DRIVER", 13000), SUCCESS; }
 API int cuDeviceGetCount(int *number) { return *number = devices(), SUCCESS; }
 API int cuDeviceGet(int *device, int ordinal) {
     if (ordinal < 0 || ordinal >= devices()) return INVALID_DEVICE;
@@ -508,6 +509,7 @@ API int cuStreamDestroy_v2(stream *old) {
     if (!current()) return INVALID_CONTEXT;
     queue(old, (work){.kind = STOP});
     pthread_join(old->thread, NULL);
+    if (capturing_here == old) capturing_here = NULL;
     pthread_mutex_lock(&lock);
     for (stream **each = &streams; *each; each = &(*each)->next)
         if (*each == old) {
@@ -584,12 +586,13 @@ API int cuStreamBeginCapture_v2(stream *target, int mode) {
     return SUCCESS;
 }
 API int cuStreamEndCapture(stream *target, graph **made) {
-    BEGIN;
     *made = NULL;
-    if (!target->capturing) return misuse(INVALID_VALUE);
+    if (!current()) return INVALID_CONTEXT;
+    if (!target->capturing) return sticky ? sticky : misuse(INVALID_VALUE);
     if (!pthread_equal(target->capturer, pthread_self())) return CAPTURE_WRONG_THREAD;
     target->capturing = 0;
     capturing_here = NULL;
+    if (sticky) return forget(target->capture), sticky;
     if (target->invalid) return forget(target->capture), CAPTURE_INVALIDATED;
     count("graphs", 1);
     return *made = target->capture, SUCCESS;
@@ -635,6 +638,8 @@ API void double_die_after(int pieces) {
     if (!pieces) sticky = 0;
     pthread_mutex_unlock(&lock);
 }
+// The context is dead from now on.
+API void double_die(void) { sticky = ILLEGAL_ADDRESS; }
 // Every piece of work begins up to so much later.
 API void double_jitter(int us) { jitter_us = us; }
 // Streams go on without waiting for events, to see whether tests notice.

@@ -46,6 +46,10 @@ class Driver:
         """The context is dead from that piece of work on."""
         self._library.double_die_after(pieces)
 
+    def die(self) -> None:
+        """The context is dead from now on."""
+        self._library.double_die()
+
     def jitter(self, us: int) -> None:
         """Every piece of work begins up to so much later."""
         self._library.double_jitter(us)

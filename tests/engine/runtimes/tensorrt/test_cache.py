@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
+from importlib.metadata import distributions
 
 import pytest
 
@@ -107,6 +108,14 @@ def test_an_engine_beside_the_model_goes_before_the_cache(cache, lite_onnx, rebu
     assert not rebuilds
 
 
+def test_an_engine_for_any_gpu_is_for_any_driver_but_of_the_cuda_of_its_library(built, lite_onnx):
+    key = wanted(lite_onnx).key
+
+    assert (key.gpu, key.driver) == ("any", "any")
+    installed = {distribution.metadata["Name"] for distribution in distributions()}
+    assert any(name.startswith(f"tensorrt_rtx_cu{key.cuda}") for name in installed)
+
+
 class Driver:
     """Stands in for the library's runtime, which needs a GPU: loads what it is told to."""
 
@@ -149,7 +158,13 @@ def test_a_damaged_engine_is_built_again(cache, lite_onnx, rebuilds, caplog):
 
 @pytest.mark.parametrize(
     "field, other",
-    [("version", "1.1.0"), ("gpu", "Orin (compute capability 8.7)"), ("source_sha256", "ab")],
+    [
+        ("version", "1.1.0"),
+        ("gpu", "Orin (compute capability 8.7)"),
+        ("source_sha256", "ab"),
+        ("cuda", "12"),
+        ("driver", "12.8"),
+    ],
 )
 def test_an_engine_of_another_version_gpu_or_model_is_named_and_another_built(
     field, other, cache, lite_onnx, rebuilds, caplog

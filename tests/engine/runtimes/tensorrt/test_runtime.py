@@ -15,6 +15,7 @@ import pytest
 from configs import ConfigError, ExecutionError
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import RUNTIMES, Workload
+from engine.runtimes.gpus import driver_version
 from tests.support.cuda import on_driver
 
 SHAPES = [(64, 64), (64, 128)]
@@ -121,6 +122,7 @@ def test_images_of_a_batch_are_kept_apart(lite_onnx, tmp_path, driver):
             precision="fp16",
             profile=profile,
             gpu=other.device,
+            driver=driver_version(),
         )
         _, folder = build_engine_file(request, tmp_path / "batches", progress=lambda *step: None)
         with TensorRt(lite_onnx, other.metadata, "fp16", engine_folder=folder) as runtime:
@@ -225,6 +227,37 @@ def test_an_error_that_kills_the_context_is_reported_first_and_closing_adds_noth
     del slot, runtime
     gc.collect()
     assert driver.count("misuse") == 0
+
+
+@on_driver
+def test_an_error_that_kills_the_context_during_a_recording_ends_the_recording(
+    lite_onnx, tmp_path, driver
+):
+    import tensorrt
+
+    plain = tensorrt.Context.execute_async_v3
+    runs = []
+
+    def killed(self, stream):
+        runs.append(stream)
+        if len(runs) == 2:  # the first is not recorded
+            driver.die()
+        return plain(self, stream)
+
+    with (
+        pytest.raises(ExecutionError, match="700"),
+        pytest.MonkeyPatch.context() as patch,
+        open_lite(lite_onnx, tmp_path) as runtime,
+    ):
+        patch.setattr(tensorrt.Context, "execute_async_v3", killed)
+        slot = runtime.make_slot(64, 64)
+        runtime.result(runtime.submit(slot))
+    assert len(runs) == 2
+    del slot, runtime
+    gc.collect()
+    driver.reset()  # a new process, as it were: nothing of the old one is still recording
+    with open_lite(lite_onnx, tmp_path) as runtime:
+        check(runtime.result(runtime.submit(runtime.make_slot(64, 64))))
 
 
 @on_driver
@@ -341,6 +374,21 @@ def test_an_engine_that_does_not_load_frees_what_was_there(lite_onnx, tmp_path, 
         patch.setattr(tensorrt, "loads", False)
         with pytest.raises(ExecutionError, match="cannot load the engine"):
             open_lite(lite_onnx, tmp_path)
+
+
+@on_driver
+def test_an_engine_is_built_anew_for_another_driver_and_both_are_kept(lite_onnx, tmp_path, driver):
+    def built():
+        return {path.parent: path.stat().st_mtime_ns for path in tmp_path.rglob("engine.plan")}
+
+    with pytest.MonkeyPatch.context() as patch:
+        for serves, engines in (("12080", 1), ("13000", 2), ("12080", 2), ("13000", 2)):
+            before = built()
+            patch.setenv("DOUBLE_DRIVER", serves)
+            with nothing_left(driver), open_lite(lite_onnx, tmp_path) as runtime:
+                work(runtime, driver, turns=4)
+            assert len(built()) == engines
+            assert before.items() <= built().items()
 
 
 @on_driver
