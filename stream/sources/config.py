@@ -19,7 +19,8 @@ class SourceConfig:
         open_timeout_s: Seconds that a camera or a network stream may take to open.
         read_timeout_s: Seconds without a packet after which a live source has stalled.
         reconnect: How often in a row a live source that was lost is asked for again; -1 is for
-            ever.
+            ever, also for a camera that is not plugged in yet. None is for ever as well, but for
+            such a camera, which is an error then.
         rtsp_transport: What carries RTSP.
         camera_size: Size to ask a camera for; None leaves it to the camera.
         camera_fps: Frame rate to ask a camera for; None leaves it to the camera.
@@ -43,8 +44,11 @@ class SourceConfig:
     read_timeout_s: float = option(
         5.0, help="a live source that sends nothing for this long has stalled", metavar="SECONDS"
     )
-    reconnect: int = option(
-        -1, help="how often in a row to try to get a live source back; -1: for ever", metavar="N"
+    reconnect: int | None = option(
+        None,
+        help="how often in a row to try to get a live source back, a camera that was never there "
+        "too; -1: for ever (default: for ever, once it was there or is on the network)",
+        metavar="N",
     )
     rtsp_transport: Literal["tcp", "udp"] = option("tcp", help="how RTSP carries frames")
     camera_size: Size | None = option(
@@ -68,7 +72,7 @@ class SourceConfig:
                 raise ConfigError(
                     f"{field} must be a positive number of seconds, not {getattr(self, field)}"
                 )
-        if self.reconnect < -1:
+        if self.reconnect is not None and self.reconnect < -1:
             raise ConfigError(
                 f"reconnect must be -1 (for ever) or a number of tries, not {self.reconnect}"
             )

@@ -7,9 +7,10 @@ import random
 import threading
 import time
 from fractions import Fraction
+from typing import Protocol
 
 import av
-from av.container import InputContainer
+from av.codec.hwaccel import HWAccel
 
 from configs import SourceError
 from stream.backoff import backoff_s
@@ -21,48 +22,64 @@ from stream.sources.conversion import FrameConverter, pixel_aspect
 from stream.sources.decoders import DecoderChoice, choose_decoder
 from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
 from stream.sources.guard import Guard
-from stream.sources.network import LiveInput
+from stream.sources.network import Reached
 from stream.sources.packet_times import PacketTimes
-from stream.sources.reasons import Reason, explain
+from stream.sources.reasons import NoVideoError, Reason, explain
 
 logger = logging.getLogger(__name__)
+
+# Formats that carry no time: FFmpeg numbers their frames at a rate that it assumes.
+_WITHOUT_TIMES = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "obu", "rawvideo"})
+_ARRIVALS = Fraction(1, 90_000)  # unit of the stamps that their frames get instead
+
+
+class _Input(Protocol):
+    """What can be connected again and again: a `LiveInput`, or a `WebInput`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    def connect(self, config: SourceConfig, hardware: HWAccel | None = None) -> Reached: ...
 
 
 class _Connection:
     """A live source that is there: its frames, their time base and their rate.
 
-    Raises `_NoVideo` if there is none in it.
+    Raises `NoVideoError` if there is none in it.
     """
 
-    def __init__(
-        self, container: InputContainer, health: SourceHealth, choice: DecoderChoice
-    ) -> None:
+    def __init__(self, reached: Reached, health: SourceHealth, choice: DecoderChoice) -> None:
+        container = reached.container
         stream = video_stream(container)
         if stream is None:
             unknown = has_unknown_video(container)
-            raise _NoVideo("unsupported codec" if unknown else "there is no video stream in it")
-        self._container = container
+            raise NoVideoError("unsupported codec" if unknown else "there is no video stream in it")
+        self._reached = reached
+        self._timed = container.format.name not in _WITHOUT_TIMES
         self.time_base = stream.time_base or Fraction(1, av.time_base)
         self.fps = credible_fps(stream.average_rate, stream.guessed_rate)
+        if not self._timed:
+            self.time_base, self.fps = _ARRIVALS, None
         self.aspect = pixel_aspect(stream)
         self.frames = decode(container, stream, health, PacketTimes(container), choice, live=True)
 
+    def stamp_of(self, found: DecodedFrame) -> int | None:
+        """When the frame is shown, in units of `time_base`; None where that is not known."""
+        return found.pts if self._timed else int(found.arrived_ns * 1e-9 / _ARRIVALS)
+
     def close(self) -> None:
         self.frames.close()
-        self._container.close()
-
-
-class _NoVideo(Exception):
-    """What was reached has no video that could be shown; the argument says why."""
+        self._reached.close()
 
 
 class LiveSource(Source):
     """Frames of `live_input` as they come. Lost, it is connected again, for as long as
     `config.reconnect` says.
 
-    What asking again cannot change (wrong password, no such path, no video in it) ends a source
-    that has never been reached; one that has been is asked again all the same, for a server that
-    restarts says such things too.
+    What asking again cannot change (wrong password, no such path, no video in it, no such camera)
+    ends a source that has never been reached; one that has been is asked again all the same, for a
+    server that restarts says such things too.
 
     Belongs to the thread that calls `grab`; `interrupt` and `close` may come from another one. A
     `grab` that is waiting for the network at that moment returns after the read time-out at the
@@ -71,7 +88,7 @@ class LiveSource(Source):
 
     live = True
 
-    def __init__(self, live_input: LiveInput, config: SourceConfig) -> None:
+    def __init__(self, live_input: _Input, config: SourceConfig) -> None:
         super().__init__()
         self.name = live_input.name
         self._input = live_input
@@ -132,7 +149,7 @@ class LiveSource(Source):
         self._enter("reconnecting" if self._epoch or self._info is not None else "connecting")
         began_ns = time.monotonic_ns()
         try:
-            container = self._input.connect(self._config, self._choice.hardware())
+            reached = self._input.connect(self._config, self._choice.hardware())
         except (av.FFmpegError, OSError, ValueError) as error:
             waited_ns = time.monotonic_ns() - began_ns
             self.health.waited_ns += waited_ns
@@ -143,9 +160,9 @@ class LiveSource(Source):
             return None
         self.health.waited_ns += time.monotonic_ns() - began_ns
         try:
-            self._connection = _Connection(container, self.health, self._choice)
-        except _NoVideo as error:
-            container.close()
+            self._connection = _Connection(reached, self.health, self._choice)
+        except NoVideoError as error:
+            reached.close()
             self._lose(Reason(str(error), final=True))
             return None
         self._converter.aspect = self._connection.aspect
@@ -174,14 +191,15 @@ class LiveSource(Source):
         waited_s = (found.arrived_ns - (self._arrived_ns or found.arrived_ns)) * 1e-9
         self._arrived_ns = found.arrived_ns
         self._index += 1
-        time_s, used = self._clock.stamp(found.pts, waited_s=waited_s)
+        pts = connection.stamp_of(found)
+        time_s, used = self._clock.stamp(pts, waited_s=waited_s)
         self.health.bad_stamps = self._clock.bad_stamps
         return FrameStamp(
             source=self.name,
             index=self._index,
             time_s=float(time_s),
             capture_ns=found.arrived_ns,
-            pts=found.pts if used else None,
+            pts=pts if used else None,
             time_base=connection.time_base,
             epoch=self._epoch,
         )
@@ -216,8 +234,9 @@ class LiveSource(Source):
         self.health.message = reason.text
         if reason.timed_out and self.health.state == "running":
             self._enter("stalled")
-        hopeless = reason.final and self._info is None
-        if hopeless or 0 <= self._config.reconnect <= self._failures:
+        reconnect = self._config.reconnect
+        hopeless = self._info is None and (reason.final or (reason.absent and reconnect is None))
+        if hopeless or (reconnect is not None and 0 <= reconnect <= self._failures):
             tries = f" after {self._failures + 1} tries" if self._failures and not hopeless else ""
             raise SourceError(f"cannot read {self.name!r}{tries}: {reason.text}")
         wait_s = backoff_s(self._failures, self._random.random())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
@@ -34,6 +35,24 @@ _SCHEMES = (
 )
 
 
+class Reached(NamedTuple):
+    """A camera or a stream that answered.
+
+    Attributes:
+        container: What is in it.
+        carrier: What its bytes come through, if that is a container as well; closed after it.
+    """
+
+    container: InputContainer
+    carrier: InputContainer | None = None
+
+    def close(self) -> None:
+        """Closes both."""
+        self.container.close()
+        if self.carrier is not None:
+            self.carrier.close()
+
+
 @dataclass(frozen=True, kw_only=True)
 class LiveInput:
     """Something that FFmpeg can open again and again.
@@ -50,7 +69,7 @@ class LiveInput:
     format: str | None = None
     options: dict[str, str] = field(default_factory=dict)
 
-    def connect(self, config: SourceConfig, hardware: HWAccel | None = None) -> InputContainer:
+    def connect(self, config: SourceConfig, hardware: HWAccel | None = None) -> Reached:
         """Opens it, to be decoded by `hardware` where that can.
 
         Raises:
@@ -60,7 +79,7 @@ class LiveInput:
         # the GIL at every poll (PyAV#1112); in 18.1 a stream beside a busy Python thread is read as
         # fast with them as without.
         timeout = (config.open_timeout_s, config.read_timeout_s)
-        return open_container(
+        container = open_container(
             self.url,
             hardware,
             format=self.format,
@@ -68,6 +87,7 @@ class LiveInput:
             timeout=timeout,
             metadata_errors="replace",
         )
+        return Reached(container)
 
 
 def network_input(url: str, config: SourceConfig) -> LiveInput:

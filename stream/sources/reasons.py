@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -19,18 +20,31 @@ _REFUSED: tuple[tuple[type[BaseException], str], ...] = (
     (av.error.DecoderNotFoundError, "unsupported codec"),
     (av.error.OptionNotFoundError, "an option was refused"),
 )
+# Of devices, by their number.
+_ABSENT = {errno.ENOENT: "no such device", errno.ENODEV: "no such device"}
+_DEVICE_REFUSED = {
+    errno.EACCES: "permission denied: this user may not use it (on Linux: the group video may)",
+    errno.EPERM: "permission denied",
+    errno.ENOTTY: "it is no camera",
+    errno.EISDIR: "it is a folder, not a camera",
+    errno.EINVAL: "it has no such size, frame rate or format",
+}
+_DEVICE_BUSY = {errno.EBUSY: "another program uses it"}
+_OTHER_REFUSAL = "the server refuses the request (a code from 402 to 499)"
 _LOST: tuple[tuple[type[BaseException], str], ...] = (
     (av.error.ConnectionRefusedError, "connection refused: nothing listens there"),
     (av.error.ConnectionResetError, "connection reset by the other side"),
     (av.error.BrokenPipeError, "connection closed by the other side"),
     (av.error.HTTPServerError, "the server reports an error of its own"),
     (av.error.HTTPTooManyRequestsError, "429 too many requests"),
-    (av.error.PermissionError, "permission denied"),
-    (av.error.FileNotFoundError, "no such device"),
+    (av.error.EOFError, "the other side closed the connection without an answer"),
     (av.error.InvalidDataError, "what it sends is not a stream that FFmpeg can read"),
 )
 _TIME_OUTS = (av.error.ExitError, av.error.TimeoutError)
-_IO_ERROR = 5
+
+
+class NoVideoError(ValueError):
+    """What was reached is nothing that could be shown; the message says what it is."""
 
 
 @dataclass(frozen=True)
@@ -40,32 +54,63 @@ class Reason:
     Attributes:
         text: For people to read.
         final: Whether to try again would change nothing.
+        absent: Whether it is a device that is not there; somebody may plug it in.
         timed_out: Whether it went silent instead of refusing.
     """
 
     text: str
     final: bool = False
+    absent: bool = False
     timed_out: bool = False
 
 
 def explain(error: BaseException, *, waited_s: float, limit_s: float, url: str = "") -> Reason:
-    """What `error` means, when FFmpeg gave it after `waited_s` with a time-out of `limit_s`.
+    """What an error means.
 
     FFmpeg reports a time-out while opening RTSP as damaged data, so the clock decides.
+
+    Args:
+        error: What FFmpeg, or a look at what came, gave.
+        waited_s: Seconds that passed before.
+        limit_s: Seconds after which it counts as silent.
+        url: What was opened: an address, or a device file; empty while it is read.
+
+    Returns:
+        What to say, and whether to ask again.
     """
     if isinstance(error, _TIME_OUTS) or (
         isinstance(error, av.InvalidDataError) and waited_s >= 0.95 * limit_s
     ):
         return Reason(f"no answer within {limit_s:g} s", timed_out=True)
+    if isinstance(error, NoVideoError):
+        return Reason(str(error), final=True)
+    number = getattr(error, "errno", None)
+    if url and "://" not in url:
+        return _explain_device(number, error)
     for kind, text in _REFUSED:
         if isinstance(error, kind):
             return Reason(text, final=True)
+    if isinstance(error, av.error.HTTPOtherClientError):
+        # Of RTSP's own (453: not enough bandwidth, 461: this transport) some pass.
+        return Reason(_OTHER_REFUSAL, final=url.lower().startswith("http"))
     for kind, text in _LOST:
         if isinstance(error, kind):
             return Reason(text)
-    if getattr(error, "errno", None) == _IO_ERROR and url and not _resolves(url):
+    if number == errno.EIO and url and not _resolves(url):
         return Reason(f"host name {urlsplit(url).hostname!r} cannot be resolved")
-    return Reason(str(getattr(error, "strerror", None) or type(error).__name__))
+    return Reason(_name(error))
+
+
+def _explain_device(number: int | None, error: BaseException) -> Reason:
+    if number in _ABSENT:
+        return Reason(_ABSENT[number], absent=True)
+    if number in _DEVICE_REFUSED:
+        return Reason(_DEVICE_REFUSED[number], final=True)
+    return Reason(_DEVICE_BUSY.get(number or 0) or _name(error))
+
+
+def _name(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def _resolves(url: str) -> bool:

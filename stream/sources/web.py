@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import av
 from av.container import InputContainer
@@ -16,10 +15,7 @@ from stream.sources.file import FileSource
 from stream.sources.live import LiveSource
 from stream.sources.network import LiveInput
 from stream.sources.reasons import explain
-
-# A file whose connection breaks is asked for from there on, three times within two seconds; what
-# has no length, and so no place to go on from, is not.
-_RESUMED = {"reconnect": "1", "reconnect_delay_max": "2"}
+from stream.sources.web_input import WebInput
 
 
 class WebSource(Source):
@@ -34,9 +30,9 @@ class WebSource(Source):
         super().__init__()
         self.name = live_input.name
         self.live = True
-        self._input = live_input
+        self._input = WebInput(live_input)
         self._config = config
-        self._source: Source = LiveSource(live_input, config)
+        self._source: Source = LiveSource(self._input, config)
         self.health = self._source.health
 
     @property
@@ -52,18 +48,18 @@ class WebSource(Source):
         self._source.open()
         began_s = time.monotonic()
         try:
-            container = replace(self._input, options=self._input.options | _RESUMED).connect(
-                self._config
-            )
-        except (av.FFmpegError, OSError) as error:
+            container = self._input.probe(self._config)
+        except (av.FFmpegError, OSError, ValueError) as error:
             waited_s = time.monotonic() - began_s
             reason = explain(
                 error, waited_s=waited_s, limit_s=self._config.open_timeout_s, url=self._input.url
             )
-            if reason.final or not self._config.reconnect:
+            if reason.final or self._config.reconnect == 0:
                 raise SourceError(f"cannot read {self.name!r}: {reason.text}") from error
             return
-        if container.duration:
+        if container is None:
+            return
+        if container.duration or _is_picture(container):
             self._use(container)
         else:
             container.close()
@@ -87,3 +83,9 @@ class WebSource(Source):
         self._source.open()
         self.live = self._source.live
         self.health = self._source.health
+
+
+def _is_picture(container: InputContainer) -> bool:
+    """Whether it is one picture, as `photo.jpg` is."""
+    name = container.format.name
+    return name == "image2" or name.endswith("_pipe")

@@ -1,0 +1,157 @@
+"""What can never work is told at once; what may come back is waited for."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from configs import SourceError
+from stream.sources import Source, open_source
+from stream.sources.config import SourceConfig
+from stream.sources.reasons import explain
+from tests.support.media import make_clip, numbered_image
+from tests.support.servers import free_port, tcp_server
+
+QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
+
+
+def answering(status: str, body: bytes = b"", head: str = "") -> Callable[[socket.socket], None]:
+    """A web server that has one answer for everybody."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", head]
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall("\r\n".join(filter(None, lines)).encode() + b"\r\n\r\n" + body)
+
+    return answer
+
+
+def said_at_once(address: str, config: SourceConfig = QUICK) -> str:
+    """The error that ends a source at its first try; empty if it is asked for again."""
+    try:
+        with open_source(address, config) as source:
+            asked_again = threading.Thread(target=_interrupt_at_second_try, args=(source,))
+            asked_again.start()
+            try:
+                assert source.grab() is None
+            finally:
+                source.interrupt()
+                asked_again.join()
+    except SourceError as error:
+        return str(error)
+    return ""
+
+
+def _interrupt_at_second_try(source: Source) -> None:
+    deadline_s = time.monotonic() + 5
+    while not source.health.message and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    source.interrupt()
+
+
+_REFUSED = (400, 401, 402, 403, 404, 405, 406, 407, 410, 418, 451)
+_PASSING = (429, 500, 502, 503, 504)
+
+
+@pytest.mark.parametrize("code", _REFUSED)
+def test_a_request_that_is_refused_is_told_at_once(code: int) -> None:
+    with tcp_server(answering(f"{code} No", b"no")) as port:
+        said = said_at_once(f"http://user:hunter2@127.0.0.1:{port}/x")
+    assert str(code) in said or "from 402 to 499" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("code", _PASSING)
+def test_a_server_in_trouble_is_asked_again(code: int) -> None:
+    with tcp_server(answering(f"{code} Later", b"later")) as port:
+        assert said_at_once(f"http://127.0.0.1:{port}/x") == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<!doctype html><html><body>Log in</body></html>", "a web page"),
+        (b"\xef\xbb\xbf\n <HTML><body>Log in</body></HTML>", "a web page"),
+        (b'<?xml version="1.0"?><MPD/>', "an XML document"),
+        (b'{"streams": []}', "JSON"),
+        (b"%PDF-1.7\n%\xe2\xe3", "a PDF"),
+        (b"PK\x03\x04\x14\0\0\0", "a zip"),
+        (b"no list of anything\n" * 30, "text"),
+        (b"\0\0\0\x20ftypisom" + bytes(20) + b"\0\0\x10\0mdat" + bytes(4096), "without its index"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_video_is_called_what_it_is(body: bytes, said: str) -> None:
+    with tcp_server(answering("200 OK", body)) as port:
+        assert said in said_at_once(f"http://127.0.0.1:{port}/x")
+
+
+def _closing(connection: socket.socket) -> None:
+    connection.recv(4096)
+
+
+@pytest.mark.parametrize("answer", [_closing, answering("200 OK")], ids=["closes", "sends nothing"])
+def test_a_server_that_says_nothing_yet_is_asked_again(
+    answer: Callable[[socket.socket], None],
+) -> None:
+    with tcp_server(answer) as port:
+        assert said_at_once(f"http://127.0.0.1:{port}/x") == ""
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "rtmp", "tcp"])
+def test_a_port_where_nothing_listens_is_asked_again(scheme: str) -> None:
+    config = SourceConfig(open_timeout_s=0.5, read_timeout_s=0.5)
+    assert said_at_once(f"{scheme}://127.0.0.1:{free_port()}/x", config) == ""
+
+
+def test_a_picture_on_a_web_server_is_read_once(tmp_path: Path) -> None:
+    picture = cv2.imencode(".jpg", numbered_image(5, 96, 64))[1].tobytes()
+    with (
+        tcp_server(answering("200 OK", picture, "Content-Type: image/jpeg")) as port,
+        open_source(f"http://127.0.0.1:{port}/photo.jpg", QUICK) as source,
+    ):
+        assert not source.live
+        assert len(list(source)) == 1
+
+
+@pytest.mark.parametrize("device", ["97", "/dev/video97", "/dev/v4l/by-id/usb-nothing"])
+def test_a_camera_that_was_never_there_is_told_at_once(device: str) -> None:
+    assert "no such device" in said_at_once(device)
+
+
+@pytest.mark.parametrize("reconnect", [-1, 1])
+def test_a_camera_that_is_still_to_be_plugged_in_is_waited_for_where_that_is_asked_for(
+    reconnect: int,
+) -> None:
+    assert said_at_once("97", SourceConfig(reconnect=reconnect)) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "final"),
+    [
+        (13, "permission denied", True),
+        (25, "no camera", True),
+        (22, "size", True),
+        (16, "another program", False),
+        (5, "Input/output error", False),
+    ],
+)
+def test_what_a_camera_refuses_is_told_from_what_passes(
+    number: int, said: str, final: bool
+) -> None:
+    reason = explain(OSError(number, os.strerror(number)), waited_s=0, limit_s=1, url="/dev/video0")
+    assert said in reason.text
+    assert reason.final == final
+
+
+def test_a_video_whose_index_is_missing_is_no_camera(tmp_path: Path) -> None:
+    content = make_clip(tmp_path / "clip.mp4", frames=30).read_bytes().replace(b"moov", b"xoov")
+    with tcp_server(answering("200 OK", content)) as port:
+        assert "without its index" in said_at_once(f"http://127.0.0.1:{port}/clip.mp4")
