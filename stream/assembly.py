@@ -54,11 +54,13 @@ class Run(NamedTuple):
     Attributes:
         pipeline: Everything put together.
         sources: In the order in which they were asked for.
+        labels: What each source is called: short, without secrets, and no two the same.
         estimator: The first, where several devices share the sources.
     """
 
     pipeline: Pipeline
     sources: Sequence[Source]
+    labels: Sequence[str]
     estimator: Estimator
 
 
@@ -137,7 +139,7 @@ def open_run(
             options=pipeline,
             timings=timings,
         )
-        yield Run(stack.enter_context(opened_pipeline), made, engine)
+        yield Run(stack.enter_context(opened_pipeline), made, labels, engine)
 
 
 def decoded_beside(
