@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,12 @@ logger = logging.getLogger(__name__)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _VERSION = "__kernel_version__"
+
+if numba.config.DISABLE_JIT:
+    # As Python, a kernel would take minutes for an image, and its unsigned bytes would overflow.
+    os.environ.pop("NUMBA_DISABLE_JIT", None)  # Numba looks there again
+    numba.config.DISABLE_JIT = 0
+    logger.warning("NUMBA_DISABLE_JIT is set, but kernels are compiled all the same")
 
 
 @overload
