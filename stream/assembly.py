@@ -52,11 +52,13 @@ class Run(NamedTuple):
     Attributes:
         pipeline: Everything put together.
         sources: In the order in which they were asked for.
+        labels: What each source is called: short, without secrets, and no two the same.
         estimator: The first, where several devices share the sources.
     """
 
     pipeline: Pipeline
     sources: Sequence[Source]
+    labels: Sequence[str]
     estimator: Estimator
 
 
@@ -132,7 +134,7 @@ def open_run(
             options=pipeline,
             timings=timings,
         )
-        yield Run(stack.enter_context(opened_pipeline), made, engine)
+        yield Run(stack.enter_context(opened_pipeline), made, labels, engine)
 
 
 def _used_files(estimator: Model, render: RenderConfig | None, output: OutputConfig) -> list[Path]:

@@ -64,7 +64,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("runtimes",),
         ("model_source",),
         ("verify", "multi_view", "config"),
-        ("build", "estimator"),
+        ("build", "slots"),
+        ("estimator",),
         ("commands",),
         ("__main__", "__init__"),
     ),
@@ -73,7 +74,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sources", "tracking", "render"),
         ("sinks",),
         ("pipeline",),
-        ("profile",),
+        ("profile", "monitoring"),
         ("assembly",),
         ("api",),
         ("app",),
@@ -92,7 +93,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    "supervision",
+    *("supervision", "prometheus_client"),
 }
 
 

@@ -126,7 +126,7 @@ def on_driver(test: Callable[..., None]) -> Callable[..., None]:
     given = [each for each in signature.parameters.values() if each.name != "driver"]
     fixture = inspect.Parameter(_FIXTURE, inspect.Parameter.KEYWORD_ONLY)
     given = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in given]
-    run.__signature__ = signature.replace(parameters=[*given, fixture])  # type: ignore[attr-defined]
+    setattr(run, "__signature__", signature.replace(parameters=[*given, fixture]))  # noqa: B010
     return run
 
 
