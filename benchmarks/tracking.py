@@ -135,7 +135,9 @@ def ours(clip: Clip, *, colours: bool = True) -> Update:
     def update(moment: Moment) -> Ids:
         image = moment.image
         if image is not None and not colours:  # the size of the picture is still known
-            image = grey.setdefault(image.shape, np.zeros_like(image))
+            if image.shape not in grey:
+                grey[image.shape] = np.zeros_like(image)
+            image = grey[image.shape]
         return tracker.update(moment.people, moment.time_s, image)
 
     return update

@@ -104,13 +104,13 @@ def open_run(
     labels = source_labels(
         [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
     )
-    configs = [config for config in (video, browser) if config is not None]
-    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
     output = output or OutputConfig()
+    configs = [config for config in (video, browser, output) if config is not None]
+    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
     check_claims(
         made,
         [*(sink for group in sinks for sink in group), *also_written],
-        used=_used_files(estimator, render),
+        used=_used_files(estimator, render, output),
         doubtful=[
             name
             for names in plan_outputs(labels, output.doubtful)
@@ -162,9 +162,9 @@ def decoded_beside(
     return replace(source, decoder_gpu=find_gpu(device).index)
 
 
-def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
+def _used_files(estimator: Model, render: RenderConfig | None, output: OutputConfig) -> list[Path]:
     """What the run reads beside its sources."""
-    named: list[str | Path | None] = [None if render is None else render.theme]
+    named: list[str | Path | None] = [None if render is None else render.theme, output.coco_ids]
     if isinstance(estimator, EstimatorConfig):
         named += [estimator.model, estimator.weights]
     elif isinstance(estimator, (str, Path)):
