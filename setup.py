@@ -45,6 +45,7 @@ QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 HEIF = ["pillow-heif>=1.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 CLUSTER = ["ray[default]>=2.40", "fsspec>=2025.2", "s3fs>=2025.2", "pyarrow>=17"]
+METRICS = ["prometheus_client>=0.20"]
 EXAMPLES = [
     "pandas>=2.2",
     "matplotlib>=3.8",
@@ -156,10 +157,19 @@ setup(
         "heif": HEIF,
         "profile": PROFILE,
         "cluster": CLUSTER,
+        "metrics": METRICS,
         "quantize": QUANTIZE,
         "examples": EXAMPLES,
         "docs": DOCS,
-        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + HEIF + PROFILE + CLUSTER + DEVELOPMENT,
+        "dev": QUANTIZE
+        + TORCH
+        + EVALUATION
+        + SYNTHETIC
+        + HEIF
+        + PROFILE
+        + METRICS
+        + CLUSTER
+        + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

@@ -18,14 +18,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from basics.demo import DEMO_CLIP
 from basics.hardware import describe_hardware
+from benchmarks.pipeline import WorkSource
 from engine import Estimator, PoseMaps
 from keypoint_datasets.images import load_images
-from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.pipeline.pipeline import Pipeline
-from stream.sources import Source
 from tests.support.people import nobody
 from tests.support.stand_in import StandIn
 
@@ -44,37 +44,6 @@ class TimedEstimator(Estimator):
         return super().result(ticket)
 
 
-class DecodedSource(Source):
-    """Frames that were decoded before, copied into the pipeline."""
-
-    name = "decoded"
-
-    def __init__(self, images: list[np.ndarray], count: int) -> None:
-        super().__init__()
-        self._images, self._left, self._index = images, count, -1
-
-    @property
-    def info(self) -> SourceInfo:
-        return SourceInfo(name=self.name, width=SIZE[1], height=SIZE[0], fps=25.0)
-
-    def close(self) -> None:
-        pass
-
-    def interrupt(self) -> None:
-        self._left = 0
-
-    def grab(self) -> FrameStamp | None:
-        self._index += 1
-        self._left -= 1
-        if self._left < 0:
-            return None
-        return FrameStamp(source=self.name, index=self._index, time_s=self._index / 25)
-
-    def retrieve(self, frame: Frame) -> None:
-        frame.allocate(*SIZE)
-        np.copyto(frame.image, self._images[self._index % len(self._images)])
-
-
 def measure(
     images: list[np.ndarray], threads: int, frames: int, engine_s: float, input_size: int
 ) -> tuple[float, float]:
@@ -84,7 +53,11 @@ def measure(
         estimator.align_threads = threads
         estimator.warm_up([SIZE])
         estimator.spent_s.clear()
-        source = DecodedSource(images, frames)
+
+        def copy_decoded(index: int, target: NDArray[np.uint8]) -> None:
+            np.copyto(target, images[index % len(images)])
+
+        source = WorkSource(frames, copy_decoded, SIZE)
         begin_s = time.perf_counter()
         with Pipeline([source], estimator, nobody) as pipeline:
             pipeline.run()

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from basics.demo import DEMO_CLIP, DEMO_FRAMES
 from basics.kernels import kernel
@@ -82,20 +83,22 @@ def calibrate() -> float:
 
 
 class WorkSource(Source):
-    """`count` grey frames, each of which takes `work`."""
+    """`count` frames of a (height, width); `work` fills each, given its index and its image."""
 
     name = "work"
 
-    def __init__(self, count: int, work: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        count: int,
+        work: Callable[[int, NDArray[np.uint8]], None],
+        size: tuple[int, int] = SIZE,
+    ) -> None:
         super().__init__()
-        self._left, self._work, self._index = count, work, -1
+        self._left, self._work, self._size, self._index = count, work, size, -1
 
     @property
     def info(self) -> SourceInfo:
-        return SourceInfo(name=self.name, width=SIZE[1], height=SIZE[0], fps=25.0)
-
-    def open(self) -> None:
-        pass
+        return SourceInfo(name=self.name, width=self._size[1], height=self._size[0], fps=25.0)
 
     def close(self) -> None:
         pass
@@ -108,15 +111,10 @@ class WorkSource(Source):
         self._left -= 1
         if self._left < 0:
             return None
-        return FrameStamp(
-            source=self.name,
-            index=self._index,
-            time_s=self._index / 25,
-        )
+        return FrameStamp(source=self.name, index=self._index, time_s=self._index / 25)
 
     def retrieve(self, frame: Frame) -> None:
-        self._work()
-        frame.allocate(*SIZE)
+        self._work(self._index, frame.allocate(*self._size))
 
 
 class WorkSink:
@@ -157,7 +155,7 @@ def fps_of_pipeline(work: dict[str, Callable[[], None]], frames: int) -> float:
         return found
 
     pipeline = Pipeline(
-        [WorkSource(frames, work["decode"])],
+        [WorkSource(frames, lambda *_: work["decode"]())],
         WorkEngine(work["infer"]),
         group,
         sinks=[[WorkSink(work["write"])]],

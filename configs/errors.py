@@ -1,13 +1,13 @@
 """Every error that this project raises on purpose.
 
     PoseStreamError
-    ├── ConfigError (ValueError)               a preset, a YAML file or a flag that cannot be used
+    ├── ConfigError (ValueError)               a preset, YAML file or flag that cannot be used
     ├── CheckpointError (ValueError)           weights that do not fit the network
     ├── ModelError (ValueError)                a model file that is damaged or not one of ours
     ├── DataError (ValueError)                 images or annotations that cannot be used
     ├── RuntimeUnavailableError (ImportError)  a runtime's package or device is missing
     ├── ExecutionError (RuntimeError)          a runtime failed while it was working
-    ├── StageError (RuntimeError)              a stage that the user put into a pipeline failed
+    ├── StageError (RuntimeError)              a stage of the user's own failed
     ├── FetchError (OSError)                   a file cannot be fetched from the network
     ├── SourceError (OSError)                  a video source cannot be opened or read
     └── SinkError (OSError)                    an output cannot be opened or written

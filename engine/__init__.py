@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engine.config import EstimatorConfig
-from engine.estimator import Estimator, Preparation, open_estimator
+from engine.estimator import Estimator, open_estimator
 from engine.geometry import (
     Alignment,
     InputSize,
@@ -19,6 +19,8 @@ from engine.model_source import ModelSource, find_model
 from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, Slot, open_runtime
 from engine.runtimes.device import Device, DeviceList, parse_devices
+from engine.runtimes.gpus import find_gpu
+from engine.slots import Preparation
 
 if TYPE_CHECKING:
     from engine.checkpoints.loading import load_backbone, load_checkpoint
@@ -43,6 +45,7 @@ __all__ = [
     "Slot",
     "align",
     "export_onnx",
+    "find_gpu",
     "find_model",
     "format_input_size",
     "infer_maps",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,65 +17,17 @@ from basics.hardware import usable_cores
 from configs import ConfigError, KeypointSet, load_keypoint_set
 from configs.loading import from_mapping
 from engine.config import EstimatorConfig
-from engine.geometry import Alignment, InputSize, align
+from engine.geometry import InputSize, align
 from engine.maps import PoseMaps
 from engine.model_source import find_model
 from engine.multi_view import View, combine_views
-from engine.runtimes import Runtime, Slot, Workload, open_runtime
+from engine.runtimes import Runtime, Workload, open_runtime
+from engine.slots import Batch, Plan, Preparation, SlotPool, Ticket, lay_image, split
 
 # Laying 1080p into 512x960 takes 5 ms of one core, a GPU 1 to 3 ms for the network.
 _ALIGN_THREADS = 4
-# A folder of photographs has some forty; every slot holds up to 25 MB twice.
-_KEPT_SHAPES = 12
 _KEPT_PLANS = 256
 _FIELDS = tuple(each.name for each in dataclasses.fields(EstimatorConfig))
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Images that travel together: their views, one per scale and mirror image, what was submitted,
-    and how many are not released.
-    """
-
-    views: list[View]
-    unreleased: int
-    pending: list[Any] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock)
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """An image that was submitted: the alignment of its maps, and its place in which batch."""
-
-    alignment: Alignment
-    batch: _Batch
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How images of one size are laid into the network's input: alignments by scale, the largest
-    first, their sizes of input, and the alignment of the maps.
-    """
-
-    alignments: Sequence[Alignment]
-    input_sizes: tuple[tuple[int, int], ...]
-    maps: Alignment
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """Images whose slots are there, and into which they are still to be laid.
-
-    Attributes:
-        lay: For each image what lays it into its slots; each once, by any thread.
-        batches: What is submitted then.
-        tickets: For each image.
-    """
-
-    lay: list[Callable[[], None]]
-    batches: list[_Batch]
-    tickets: list[Ticket]
 
 
 class Estimator:
@@ -96,7 +45,8 @@ class Estimator:
         keypoint_set: Of the model.
         min_person_score: People below it are mostly ghosts (`ModelConfig`).
         input_size: Short side, or (height, width).
-        alignment: How images are laid into it, which says how joints are adjusted.
+        alignment: How images are laid into it.
+        adjustment: How joints are moved from whole map pixels (`GroupingConfig`).
         in_flight: Images, or batches, that are worth having open.
         batch_size: Images that are worth giving to `submit_batch` at once, and at most travel
             together; 1 where the runtime gains nothing from more or takes no more.
@@ -123,6 +73,7 @@ class Estimator:
         self.device = "cpu" if runtime.gpu is None else str(runtime.gpu)
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
         self.min_person_score = runtime.metadata.model.min_person_score
+        self.adjustment = runtime.metadata.model.adjustment
         self.input_size = input_size
         self.batch_size = (
             runtime.usual_batch if batch_size is None else min(batch_size, runtime.max_batch)
@@ -133,10 +84,8 @@ class Estimator:
         self.alignment = runtime.metadata.model.alignment
         self._workload = Workload(input_size=input_size, scales=self._scales, rule=self.alignment)
         self.align_threads = 0 if runtime.gpu is None else _align_threads()
-        # By shape, the one that was needed last at the end.
-        self._free: OrderedDict[tuple[int, ...], deque[Slot]] = OrderedDict()
-        self._plans: dict[tuple[int, int], _Plan] = {}
-        self._kept_shapes = max(_KEPT_SHAPES, 4 * len(self._scales))
+        self._slots = SlotPool(runtime, 4 * len(self._scales))
+        self._plans: dict[tuple[int, int], Plan] = {}
         self._closed = False
 
     def submit(self, image_bgr: NDArray[np.uint8]) -> Ticket:
@@ -188,7 +137,7 @@ class Estimator:
         lay: dict[int, Callable[[], None]] = {}
         batches = []
         for members in groups.values():
-            for chosen in _split(members, self.batch_size):
+            for chosen in split(members, self.batch_size):
                 batch = self._make_batch(len(chosen), plans[chosen[0]].input_sizes)
                 batches.append(batch)
                 for place, index in enumerate(chosen):
@@ -271,7 +220,7 @@ class Estimator:
         if not self._closed:
             self._closed = True
             self._runtime.close()
-            self._free.clear()
+            self._slots.clear()
 
     def __enter__(self) -> Estimator:
         return self
@@ -284,7 +233,7 @@ class Estimator:
     ) -> None:
         self.close()
 
-    def _plan(self, image_size: tuple[int, int]) -> _Plan:
+    def _plan(self, image_size: tuple[int, int]) -> Plan:
         """How images of a size are laid; the same for all frames of a source."""
         found = self._plans.get(image_size)
         if found is None:
@@ -294,7 +243,7 @@ class Estimator:
             )
             stride = self._runtime.metadata.map_stride
             rows, columns = (side // stride for side in base.input_size)
-            found = _Plan(
+            found = Plan(
                 alignments,
                 tuple(alignment.input_size for alignment in alignments),
                 base.with_map_size((rows, columns)),
@@ -304,7 +253,7 @@ class Estimator:
             self._plans[image_size] = found
         return found
 
-    def _make_batch(self, images: int, input_sizes: Sequence[tuple[int, int]]) -> _Batch:
+    def _make_batch(self, images: int, input_sizes: Sequence[tuple[int, int]]) -> Batch:
         """Slots for images whose inputs have the same size, at every scale and mirrored where that
         is wanted.
         """
@@ -312,66 +261,24 @@ class Estimator:
         for scale, input_size in zip(self._scales, input_sizes, strict=True):
             keep_tags = scale == 1.0 or len(self._scales) == 1
             for mirrored in (False, True) if self._flip else (False,):
-                slot = self._take_slot((images, *input_size))
+                slot = self._slots.take((images, *input_size))
                 views.append(View(slot, mirrored, keep_tags))
-        return _Batch(views, images)
+        return Batch(views, images)
 
-    def _take_slot(self, shape: tuple[int, ...]) -> Slot:
-        """A slot for N images of a height and width that nobody holds."""
-        free = self._free.setdefault(shape, deque())
-        self._free.move_to_end(shape)
-        try:
-            return free.pop()
-        except IndexError:
-            pass
-        while len(self._free) > self._kept_shapes:
-            self._free.popitem(last=False)  # its slots free their memory
-        images, height, width = shape
-        return self._runtime.make_slot(height, width, images)
-
-    def _release(self, batch: _Batch) -> None:
+    def _release(self, batch: Batch) -> None:
         """Gives the slots back with the last image of the batch."""
-        # Called by whichever threads used the maps; a deque's append and pop are atomic.
+        # Called by whichever threads used the maps.
         with batch.lock:
             batch.unreleased -= 1
             last = batch.unreleased == 0
         if last and not self._closed:
             for view in batch.views:
-                free = self._free.get(view.slot.images.shape[:3])
-                if free is not None:  # else many other sizes came since
-                    free.append(view.slot)
-
-
-def lay_image(
-    image: NDArray[np.uint8], alignments: Sequence[Alignment], views: Sequence[View], place: int
-) -> None:
-    """Lays one image of a batch into all its views; releases the GIL."""
-    upright: NDArray[np.uint8] | None = None
-    scales = iter(alignments)
-    for view in views:
-        target = view.slot.images[place]
-        if view.mirrored:
-            assert upright is not None
-            cv2.flip(upright, 1, dst=target)
-        else:
-            next(scales).warp(image, out=target)
-            upright = target
+                self._slots.give_back(view.slot)
 
 
 def _align_threads() -> int:
     """One core is left to each of decoding, submitting and grouping, where there are as many."""
     return min(_ALIGN_THREADS, max(1, usable_cores() - 3))
-
-
-def _split(members: Sequence[int], limit: int) -> Iterator[Sequence[int]]:
-    """Parts of 1, 2, 4, ... members, at most `limit`: runtimes compile or record for every number
-    of images they meet.
-    """
-    start = 0
-    while start < len(members):
-        count = 1 << (min(limit, len(members) - start).bit_length() - 1)
-        yield members[start : start + count]
-        start += count
 
 
 def open_estimator(

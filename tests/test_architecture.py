@@ -65,7 +65,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("runtimes",),
         ("model_source",),
         ("verify", "multi_view", "config"),
-        ("build", "estimator"),
+        ("build", "slots"),
+        ("estimator",),
         ("commands",),
         ("__main__", "__init__"),
     ),
@@ -84,7 +85,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sources", "tracking", "render"),
         ("sinks",),
         ("pipeline",),
-        ("profile",),
+        ("profile", "monitoring"),
         ("assembly",),
         ("api",),
         ("app",),
@@ -103,7 +104,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    *("supervision", "ray", "fsspec", "s3fs", "pyarrow"),
+    *("supervision", "prometheus_client", "ray", "fsspec", "s3fs", "pyarrow"),
 }
 
 

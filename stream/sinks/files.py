@@ -67,6 +67,39 @@ def end_successor(
         raise sink_error(name, error) from error
 
 
+class OutputFolder:
+    """A folder that an output writes files into, made with those that it lies in.
+
+    Args:
+        path: Where it is, or is to be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made: list[Path] = []
+
+    def make(self) -> None:
+        """Makes what is missing.
+
+        Raises:
+            SinkError: The folder cannot be made or written.
+        """
+        self._made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise sink_error(self.path, error) from error
+
+    def remove_unused(self) -> None:
+        """Takes away what was made and has no files in it."""
+        with suppress(OSError):
+            for folder in self._made:
+                folder.rmdir()
+
+
 class LineFile:
     """A text file that holds complete lines at any moment, even after SIGKILL or on a full disk.
 

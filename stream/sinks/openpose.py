@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.claims import Claim, claim_names
-from stream.sinks.files import sink_error
+from stream.sinks.files import OutputFolder, sink_error
 from stream.sinks.json_lines import clean_keypoints, to_json
 
 # OpenPose's COCO model (doc/02_output.md in its repository), in our names.
@@ -44,11 +43,10 @@ class OpenPoseSink:
 
     def __init__(self, folder: str) -> None:
         self.label = folder
-        self._folder = Path(folder)
+        self._folder = OutputFolder(Path(folder))
         self._name = self._source = ""
         self._columns = np.empty(0, np.int64)
         self._shoulders: tuple[int, int] | None = None
-        self._made: list[Path] = []
 
     def claims(self) -> list[Claim]:
         """A file for every frame.
@@ -56,8 +54,8 @@ class OpenPoseSink:
         Raises:
             SinkError: The folder could not be made or written.
         """
-        check_folder(self._folder)
-        return [claim_names(self._folder, r".*_\d{12}_keypoints\.json")]
+        check_folder(self._folder.path)
+        return [claim_names(self._folder.path, r".*_\d{12}_keypoints\.json")]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
         """Creates the folder.
@@ -65,15 +63,7 @@ class OpenPoseSink:
         Raises:
             SinkError: The folder cannot be created.
         """
-        missing = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._made = missing
-            probe = self._folder / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise sink_error(self._folder, error) from error
+        self._folder.make()
         self._name, self._source = _stem(source.name), source.name
         self._columns, self._shoulders = coco_18_columns(run.keypoint_set)
 
@@ -92,9 +82,11 @@ class OpenPoseSink:
             SinkError: The file could not be written.
         """
         if not self._name:
-            raise SinkError(f"cannot write into {redact_url(str(self._folder))!r}: it is not open")
+            raise SinkError(
+                f"cannot write into {redact_url(str(self._folder.path))!r}: it is not open"
+            )
         name = self._name if frame.source == self._source else _stem(frame.source)
-        path = self._folder / f"{name}_{frame.index:012d}_keypoints.json"
+        path = self._folder.path / f"{name}_{frame.index:012d}_keypoints.json"
         try:
             with atomic_path(path, suffix=".part") as part:
                 part.write_text(to_json(self._record(people)), encoding="ascii")
@@ -108,9 +100,7 @@ class OpenPoseSink:
     def abandon(self) -> None:
         """Instead of `close`, where the run failed: folders that were made for nothing go."""
         self.close()
-        with suppress(OSError):  # there are files in it
-            for folder in self._made:
-                folder.rmdir()
+        self._folder.remove_unused()
 
     def _record(self, people: People) -> dict[str, Any]:
         flat = as_coco_18(clean_keypoints(people), self._columns, self._shoulders).reshape(

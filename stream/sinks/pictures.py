@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.claims import Claim, claim_file, claim_names
-from stream.sinks.files import check_output, sink_error
+from stream.sinks.files import OutputFolder, check_output, sink_error
 from stream.sinks.marks import marked
 
 _QUALITY = 92
@@ -57,7 +56,7 @@ class PicturesSink:
                 "are known, in the name of the file"
             )
         self._counted = any(not match[2] for match in _FIELD.finditer(self._path.name))
-        self._made: list[Path] = []
+        self._folder = OutputFolder(self._path.parent)
         self._written: set[Path] = set()
 
     def claims(self) -> list[Claim]:
@@ -91,13 +90,7 @@ class PicturesSink:
                     f"{self._path.suffix}"
                 )
             return
-        folder = self._path.parent
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise sink_error(folder, error) from error
-        self._made = missing
+        self._folder.make()
 
     def write(
         self,
@@ -146,9 +139,7 @@ class PicturesSink:
 
     def abandon(self) -> None:
         """Instead of `close`, where the run failed: folders that were made for nothing go."""
-        with suppress(OSError):  # there are files in it
-            for folder in self._made:
-                folder.rmdir()
+        self._folder.remove_unused()
 
     def _path_of(self, frame: Frame) -> Path:
         def value(match: re.Match[str]) -> str:

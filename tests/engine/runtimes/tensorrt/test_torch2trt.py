@@ -51,7 +51,9 @@ def operations(module: nn.Module, x: torch.Tensor) -> set[str]:
     """What torch runs for it."""
     seen: set[str] = set()
 
-    class Mode(torch.utils._python_dispatch.TorchDispatchMode):  # noqa: SLF001 - as torch documents it
+    dispatch = torch.utils._python_dispatch  # noqa: SLF001 - as torch documents it
+
+    class Mode(dispatch.TorchDispatchMode):
         def __torch_dispatch__(
             self, call: Any, kinds: Any, args: Any = (), more: Any = None
         ) -> Any:
