@@ -43,6 +43,7 @@ SYNTHETIC = ["scikit-image>=0.22"]
 QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 HEIF = ["pillow-heif>=1.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
+METRICS = ["prometheus_client>=0.20"]
 EXAMPLES = [
     "pandas>=2.2",
     "matplotlib>=3.8",
@@ -154,10 +155,11 @@ setup(
         "synthetic": SYNTHETIC,
         "heif": HEIF,
         "profile": PROFILE,
+        "metrics": METRICS,
         "quantize": QUANTIZE,
         "examples": EXAMPLES,
         "docs": DOCS,
-        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + HEIF + PROFILE + DEVELOPMENT,
+        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + HEIF + PROFILE + METRICS + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them on a command line."""
+"""Sizes, durations and addresses as people write them on a command line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from configs.errors import ConfigError
 _SIZE = re.compile(r"([1-9][0-9]*)\s*[xX×]\s*([1-9][0-9]*)")
 _SIDE = re.compile(r"[1-9][0-9]*")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h)")
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):([0-9]{1,5})")
 _SECONDS = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)}
 
 
@@ -93,3 +94,36 @@ def parse_duration(text: str, name: str, example: str = "90s") -> Fraction:
             f"not {text!r}"
         )
     return seconds
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """Where to listen; `str` writes it as it is parsed.
+
+    Attributes:
+        host: Name or address of an interface, an IPv6 address without its brackets.
+        port: 0 for any that is free.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_host_port(text: str, name: str, example: str = "127.0.0.1:9464") -> HostPort:
+    """The address that HOST:PORT names, where an IPv6 address stands in brackets.
+
+    Args:
+        text: What was written.
+        name: What it was written for, such as `--metrics`; stands in the message.
+        example: An address that makes sense there; stands in the message.
+
+    Raises:
+        ConfigError: It is anything else.
+    """
+    match = _HOST_PORT.fullmatch(text.strip())
+    if match is None or int(match[2]) > 65535:
+        raise ConfigError(f"{name} must be HOST:PORT, such as {example}, not {text!r}")
+    return HostPort(match[1].strip("[]"), int(match[2]))

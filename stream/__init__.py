@@ -4,6 +4,7 @@ from basics.statistics import Statistics
 from stream.api import annotate, iterate, run
 from stream.estimator import PeopleConfig
 from stream.frame import Frame, FrameStamp, SourceInfo
+from stream.monitoring import MetricsConfig
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
@@ -24,6 +25,7 @@ __all__ = [
     "BrowserConfig",
     "Frame",
     "FrameStamp",
+    "MetricsConfig",
     "OutputConfig",
     "PeopleConfig",
     "PerSource",

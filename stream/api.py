@@ -24,12 +24,14 @@ from stream.estimator import (
     suitable_grouper,
 )
 from stream.frame import Frame
+from stream.monitoring import MetricsConfig, Monitor
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.progress import Progress
 from stream.pipeline.stages import Stage
 from stream.pipeline.summary import Summary
 from stream.pipeline.timing import Timings
+from stream.pipeline.workers import run_info
 from stream.profile import ProfileConfig, Profiler, nvtx_ranges
 from stream.profile.command import shown_command
 from stream.render.config import RenderConfig
@@ -58,6 +60,7 @@ def run(
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
     profile: ProfileConfig | Profiler | None = None,
+    metrics: MetricsConfig | None = None,
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
     on_start: Callable[[Pipeline], None] | None = None,
@@ -74,7 +77,9 @@ def run(
         outputs: One or several: paths and addresses, by suffix or scheme, `{source}` in them for
             the name of the source; sinks of one's own; or what makes one from the name of the
             source.
-        estimator: The model, and what executes it; or an estimator that is open, and stays so.
+        estimator: The model, and what executes it, and where:
+            `EstimatorConfig(device=parse_devices("cuda:1"))`; or an estimator that is open, and
+            stays so.
         people: Which people are kept.
         tracking: Whether and how people get identities that last; on by default.
         source: How cameras and network streams are opened and kept open.
@@ -84,6 +89,7 @@ def run(
         video: How video files and streams are encoded.
         browser: Whom the browser page is served to.
         profile: What is measured; or a profiler, which has the figures afterwards.
+        metrics: Where metrics are served.
         grouper: Takes the place of the reference decoder.
         stages: Steps of one's own between grouping and rendering, in this order.
         on_start: Called with the pipeline before its first frame; `pipeline.stop` ends the run
@@ -105,23 +111,32 @@ def run(
     if isinstance(profile, ProfileConfig):
         profile = Profiler(profile) if profile.profile or profile.benchmark else None
     inputs, chosen = _as_list(sources), _as_list(outputs)
-    with open_run(
-        inputs,
-        chosen,
-        estimator=estimator,
-        people=people,
-        tracking=tracking,
-        source=source,
-        pipeline=pipeline,
-        output=output,
-        render=render,
-        video=video,
-        browser=browser,
-        grouper=grouper,
-        stages=stages,
-        timings=Timings(ranges=nvtx_ranges()) if profile is None else profile.timings,
-        also_written=[] if profile is None else [profile],
-    ) as parts:
+    with ExitStack() as stack:
+        monitor = None
+        if metrics is not None and metrics.metrics is not None:
+            monitor = stack.enter_context(Monitor(metrics.metrics))
+        parts = stack.enter_context(
+            open_run(
+                inputs,
+                chosen,
+                estimator=estimator,
+                people=people,
+                tracking=tracking,
+                source=source,
+                pipeline=pipeline,
+                output=output,
+                render=render,
+                video=video,
+                browser=browser,
+                grouper=grouper,
+                stages=stages,
+                timings=Timings(ranges=nvtx_ranges()) if profile is None else profile.timings,
+                also_written=[] if profile is None else [profile],
+            )
+        )
+        if monitor is not None:
+            monitor.watch(parts.pipeline, parts.labels, run_info(parts.estimator))
+            on_progress = _looking(monitor, on_progress)
         if on_start is not None:
             on_start(parts.pipeline)
         failure: BaseException | None = None
@@ -144,6 +159,7 @@ def run(
                         render,
                         video,
                         browser,
+                        metrics,
                     )
                     command = shown_command(inputs, chosen, configs)
                     profile.finish(
@@ -162,6 +178,7 @@ def iterate(
     weights: str | Path | None = None,
     runtime: str = "auto",
     precision: str = "auto",
+    device: str = "auto",
     input_size: InputSize | str | None = None,
     estimator: EstimatorConfig | Estimator | None = None,
     people: PeopleConfig | None = None,
@@ -187,8 +204,10 @@ def iterate(
         weights: A checkpoint for the preset.
         runtime: What executes it; `auto` is the first that works.
         precision: Of the convolutions; `auto` is the runtime's first.
+        device: What computes: `auto`, `cpu`, `cuda:1`, the beginning of a GPU's `GPU-uuid`, or
+            several with commas between, which share several sources.
         input_size: The short side in pixels, (height, width), or "448x320" for width by height.
-        estimator: Takes the place of the five before: all that can be chosen, or an estimator that
+        estimator: Takes the place of the six before: all that can be chosen, or an estimator that
             is open, and stays so.
         people: Which people are kept.
         tracking: Whether and how people get identities that last; on by default.
@@ -213,6 +232,7 @@ def iterate(
         "weights": weights,
         "runtime": runtime,
         "precision": precision,
+        "device": device,
         "input_size": input_size,
     }
     with open_run(
@@ -265,6 +285,19 @@ def annotate(
         Renderer(engine.keypoint_set, options=options).draw(drawn, found, maps=maps)
         maps.release()
     return drawn, found
+
+
+def _looking(
+    monitor: Monitor, on_progress: Callable[[Progress], None] | None
+) -> Callable[[Progress], None]:
+    """Lets the monitor see how far the run is, and then whoever else is told."""
+
+    def look(progress: Progress) -> None:
+        monitor.look()
+        if on_progress is not None:
+            on_progress(progress)
+
+    return look
 
 
 def _as_list(given: Any) -> list[Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from basics.hardware import usable_cores
 from configs import redact_url
-from engine import EstimatorConfig
+from engine import EstimatorConfig, find_gpu
 from stream.estimator import (
     Estimator,
     Group,
@@ -19,6 +20,7 @@ from stream.estimator import (
     least_score,
     shown_input_size,
     suitable_grouper,
+    used_devices,
 )
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
@@ -52,11 +54,13 @@ class Run(NamedTuple):
     Attributes:
         pipeline: Everything put together.
         sources: In the order in which they were asked for.
+        labels: What each source is called: short, without secrets, and no two the same.
         estimator: The first, where several devices share the sources.
     """
 
     pipeline: Pipeline
     sources: Sequence[Source]
+    labels: Sequence[str]
     estimator: Estimator
 
 
@@ -92,18 +96,21 @@ def open_run(
         PoseStreamError: As for `stream.run`.
     """
     made = [
-        item if isinstance(item, Source) else make_source(str(item), source) for item in sources
+        item
+        if isinstance(item, Source)
+        else make_source(str(item), decoded_beside(source, estimator, index, len(sources)))
+        for index, item in enumerate(sources)
     ]
     labels = source_labels(
         [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
     )
-    configs = [config for config in (video, browser) if config is not None]
-    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
     output = output or OutputConfig()
+    configs = [config for config in (video, browser, output) if config is not None]
+    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
     check_claims(
         made,
         [*(sink for group in sinks for sink in group), *also_written],
-        used=_used_files(estimator, render),
+        used=_used_files(estimator, render, output),
         doubtful=[
             name
             for names in plan_outputs(labels, output.doubtful)
@@ -132,12 +139,32 @@ def open_run(
             options=pipeline,
             timings=timings,
         )
-        yield Run(stack.enter_context(opened_pipeline), made, engine)
+        yield Run(stack.enter_context(opened_pipeline), made, labels, engine)
 
 
-def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
+def decoded_beside(
+    source: SourceConfig | None, estimator: Model, index: int, sources: int
+) -> SourceConfig | None:
+    """What one of the sources is opened with: the GPU that is going to compute it decodes it, too,
+    where a GPU was named and no other was named for decoding.
+
+    Raises:
+        RuntimeUnavailableError: There is no such GPU.
+    """
+    if source is None or source.decoder not in ("auto", "cuda") or source.decoder_gpu is not None:
+        return source
+    if not isinstance(estimator, EstimatorConfig):
+        return source
+    devices = used_devices(estimator, sources)
+    device = devices[index % len(devices)]
+    if device.index is None and not device.uuid:
+        return source
+    return replace(source, decoder_gpu=find_gpu(device).index)
+
+
+def _used_files(estimator: Model, render: RenderConfig | None, output: OutputConfig) -> list[Path]:
     """What the run reads beside its sources."""
-    named: list[str | Path | None] = [None if render is None else render.theme]
+    named: list[str | Path | None] = [None if render is None else render.theme, output.coco_ids]
     if isinstance(estimator, EstimatorConfig):
         named += [estimator.model, estimator.weights]
     elif isinstance(estimator, (str, Path)):

@@ -74,7 +74,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sources", "tracking", "render"),
         ("sinks",),
         ("pipeline",),
-        ("profile",),
+        ("profile", "monitoring"),
         ("assembly",),
         ("api",),
         ("app",),
@@ -93,7 +93,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    "supervision",
+    *("supervision", "prometheus_client"),
 }
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A name that goes, or an argument that goes or changes its place, is a new major version.
 SIGNATURES = {
     "run": "sources, outputs, *, estimator, people, tracking, source, pipeline, output, render, "
-    "video, browser, profile, grouper, stages, on_start, on_progress, on_end",
+    "video, browser, profile, metrics, grouper, stages, on_start, on_progress, on_end",
     "iterate": "sources, outputs, *, model, weights, runtime, precision, input_size, estimator, "
     "people, tracking, source, pipeline, output, render, video, browser, grouper, stages",
     "annotate": "image, *, estimator, people, render",
@@ -41,7 +41,7 @@ SIGNATURES = {
     "scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
-    "OutputConfig": "*, overwrite, doubtful",
+    "OutputConfig": "*, overwrite, coco_ids, doubtful",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
     "camera_fps, camera_format, deinterlace, decoder, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
@@ -50,6 +50,7 @@ SIGNATURES = {
     "VideoConfig": "*, video_codec, video_encoder, video_quality, video_preset, faststart, segment",
     "BrowserConfig": "*, token, record_folder",
     "ProfileConfig": "*, profile, trace_gzip, benchmark",
+    "MetricsConfig": "*, metrics",
     "GroupingConfig": "*, detection_threshold, tag_threshold, max_people, nms_kernel_px, adjust, "
     "adjustment, refine, refine_floor, min_person_score, duplicate_distance_px, "
     "reweight_by_distance",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from basics.kernels import compilation_told
 from basics.signals import StopSignals
 from basics.standard_files import settle
 from configs import ConfigError
@@ -150,7 +151,7 @@ def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
         benchmark=measured.benchmark,
         output_taken="-" in command.outputs,
     )
-    with terminal.bar as bar:
+    with terminal.bar as bar, compilation_told(terminal.tell_compilation):
         run(
             command.sources,
             command.outputs,

@@ -59,6 +59,7 @@ class RunContext:
             people=len(people),
             drops=drops,
         )
+        lane.latency_ns.add(latency_ns)
         return Delivery(latency_ns * 1e-6, drops)
 
 

@@ -4,14 +4,23 @@ sources.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from stream.frame import Frame
+from stream.pipeline.histogram import Histogram
 from stream.pipeline.outlet import Outlet
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.sampling import FrameSampler
 from stream.render.renderer import Renderer
 from stream.sources import Source
+
+# A camera's picture that is older than 10 s is of no use to anybody; under 5 ms nobody cares.
+LATENCY_BOUNDS_MS = (5, 10, 20, 30, 50, 75, 100, 150, 250, 500, 1000, 2500, 5000, 10_000)
+
+
+def _latencies() -> Histogram:
+    return Histogram([bound * 1_000_000 for bound in LATENCY_BOUNDS_MS])
 
 
 @dataclass
@@ -30,6 +39,10 @@ class Lane:
         device: What computes its maps.
         frames: Written so far; counted by the thread that writes.
         people: In the frames written so far.
+        last_people: In the last of them.
+        last_ns: `time.monotonic_ns()` when that was written; 0 before the first.
+        latency_ns: From the capture of each frame to the moment when its results are handed to the
+            sinks; one thread counts.
     """
 
     index: int
@@ -42,6 +55,9 @@ class Lane:
     device: str = ""
     frames: int = 0
     people: int = 0
+    last_people: int = 0
+    last_ns: int = 0
+    latency_ns: Histogram = field(default_factory=_latencies)
 
     @property
     def draws(self) -> bool:
@@ -66,3 +82,5 @@ class Lane:
         """One more frame is finished, with so many people in it."""
         self.frames += 1
         self.people += people
+        self.last_people = people
+        self.last_ns = time.monotonic_ns()

@@ -228,6 +228,16 @@ class Pipeline:
         return summary_of(self._context, stopped=self._stop_at_s is not None)
 
     @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """One per source, to be looked at while it runs."""
+        return self._context.lanes
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ends the run; None while all is well."""
+        return self._context.outcome.error
+
+    @property
     def left_behind(self) -> tuple[str, ...]:
         """Stages that hung in foreign code when the run ended, and still do: their threads may be
         using engine and sources.

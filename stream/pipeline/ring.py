@@ -223,6 +223,11 @@ class RingBuffer(Generic[T]):
         return len(self._slots)
 
     @property
+    def committed(self) -> int:
+        """Slots that were written so far."""
+        return self._committed
+
+    @property
     def closed(self) -> str | None:
         """Why nothing more is written; None while the ring is open."""
         return self._closed

@@ -189,9 +189,19 @@ class StageTimer:
         if self._observer is not None:
             self._observer.work(self.name, begin_ns, end_ns, index, source)
 
+    @property
+    def busy_s(self) -> float:
+        """Seconds of work so far."""
+        return self._series.total * 1e-9
+
+    @property
+    def count(self) -> int:
+        """Pieces of work so far; frames, for a stage."""
+        return len(self._series)
+
     def statistics(self, elapsed_s: float) -> StageStatistics:
         """What the stage did in a run that has lasted `elapsed_s`."""
-        busy_s = self._series.total * 1e-9
+        busy_s = self.busy_s
         return StageStatistics(
             name=self.name,
             time_ms=self._series.statistics(1e-6),

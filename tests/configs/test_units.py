@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import ConfigError
-from configs.units import Size, parse_duration, parse_size, parse_size_or_side
+from configs.units import (
+    HostPort,
+    Size,
+    parse_duration,
+    parse_host_port,
+    parse_size,
+    parse_size_or_side,
+)
 
 
 @pytest.mark.parametrize("text", ["1280x720", "1280X720", "1280×720", " 1280 x 720 "])
@@ -68,3 +75,26 @@ def test_anything_else_is_no_duration_and_the_message_shows_one(text: str) -> No
         parse_duration(text, "--segment")
     assert "such as 90s" in str(caught.value)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:9464", "127.0.0.1", 9464),
+        ("localhost:0", "localhost", 0),
+        ("[::1]:8000", "::1", 8000),
+        (" 0.0.0.0:65535 ", "0.0.0.0", 65535),
+    ],
+)
+def test_an_address_is_host_and_port(text: str, host: str, port: int) -> None:
+    found = parse_host_port(text, "--metrics")
+    assert found == HostPort(host, port)
+    assert str(found) == text.strip()
+
+
+@pytest.mark.parametrize(
+    "text", ["9464", ":9464", "host:", "host:65536", "::1:80", "a b:1", "h:-1"]
+)
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--metrics must be HOST:PORT, such as 127\.0\.0\.1:"):
+        parse_host_port(text, "--metrics")
