@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,13 +39,22 @@ SHORT, SHORT_FRAMES, LONG_FRAMES = 36, 12, 150
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@cache
+def demo_images() -> list[av.VideoFrame]:
+    """The frames of the demo clip, half as large."""
+    with av.open(str(DEMO_CLIP)) as source:
+        return [
+            image.reformat(image.width // 2, image.height // 2) for image in source.decode(video=0)
+        ]
+
+
 def make_video(path: Path, first: int, frames: int, gop: int) -> None:
     """Frames of the demo clip, from `first` on, over and over."""
-    with av.open(str(DEMO_CLIP)) as source, av.open(str(path), "w") as target:
-        given = source.streams.video[0]
-        images = list(source.decode(given))
+    images = demo_images()
+    with av.open(str(path), "w") as target:
         stream = target.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = given.width, given.height, "yuv420p"
+        stream.width, stream.height = images[0].width, images[0].height
+        stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = gop
         for index in range(frames):
             image = images[(first + index) % len(images)]
