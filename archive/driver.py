@@ -67,8 +67,12 @@ def resume(
         for name, cut in cuts.items()
         if cut is not None and name not in finished
     }
-    for name, cut in cuts.items():  # a run was killed between the last word and this
-        if cut is not None and name in finished and f"{HOME}/part/{name}/0000.npz" in files:
+    begin = f"{HOME}/part/"
+    with_parts = {name[len(begin) :].rpartition("/")[0] for name in files if name.startswith(begin)}
+    for name in with_parts & cuts.keys():
+        # A run was killed after the last word on it, or a worker that was given up went on.
+        cut = cuts[name]
+        if cut is not None and name in finished:
             manifest.clear(name, cut.parts)
     return Schedule(videos, finished, cuts, parts)
 

@@ -92,6 +92,7 @@ class RemoteFile:
 
     Raises:
         FetchError: It is not there, or cannot be reached.
+        SourceError: It has no length, so that there is no going on in the middle of it.
     """
 
     def __init__(self, address: str) -> None:
@@ -101,7 +102,7 @@ class RemoteFile:
         info = retried(lambda: self._system.info(self._path), self._what)
         size = info.get("size")
         if size is None:
-            raise FetchError(
+            raise SourceError(
                 f"cannot {self._what} in parts: its server does not say how long it is"
             )
         self._size = int(size)

@@ -16,7 +16,7 @@ from archive import ClusterConfig, OutputsConfig, Progress, Settings, run_archiv
 from archive.__main__ import main
 from archive.driver import Driver, resume
 from archive.inputs import find_videos
-from archive.manifest import Manifest
+from archive.manifest import Manifest, part_file
 from archive.report import aligned, rows_of, status_lines, table_of
 from archive.schedule import Schedule
 from archive.storage import Folder
@@ -126,7 +126,9 @@ def test_a_run_whose_driver_was_killed_goes_on_where_it_was(
     for name, last in schedule.finished.items():
         manifest.finish(last)
         manifest.clear(name, last.parts)
-    run_archive([str(videos)], settings)  # removes what was half-written
+    # A worker that was given up wrote a part after the last word on its video.
+    manifest.folder.write(part_file("long", 3), b"late")
+    run_archive([str(videos)], settings)  # removes that, and what was half-written
     check_complete(out, manifest, one)
 
 

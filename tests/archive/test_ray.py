@@ -41,11 +41,16 @@ def test_units_of_a_machine_that_dies_are_done_on_the_other(
     found = find_videos([str(videos)])
     manifest.keep_videos(found)
     schedule = resume(manifest, found, settings.outputs.format, retry_failed=False)
-    cluster = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
     try:
+        cluster = cluster_utils.Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+        )
         second = cluster.add_node(num_cpus=1)
+    except Exception as error:  # Ray gives its processes half a minute
+        if "timed out during startup" in str(error):
+            pytest.skip(f"this machine is too busy for Ray: {error}")
+        raise
+    try:
         lost: list[int] = []
 
         def lose(progress: Progress) -> None:
