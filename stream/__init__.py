@@ -15,7 +15,15 @@ from stream.pipeline.timing import StageStatistics, Timings
 from stream.profile import ProfileConfig
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
-from stream.sinks import BrowserConfig, OutputConfig, RunInfo, Sink, VideoConfig, make_sinks
+from stream.sinks import (
+    BrowserConfig,
+    MqttConfig,
+    OutputConfig,
+    RunInfo,
+    Sink,
+    VideoConfig,
+    make_sinks,
+)
 from stream.sources import Source, SourceConfig, SourceHealth, open_source, open_sources
 from stream.tracking import TrackingConfig
 
@@ -26,6 +34,7 @@ __all__ = [
     "Frame",
     "FrameStamp",
     "MetricsConfig",
+    "MqttConfig",
     "OutputConfig",
     "PeopleConfig",
     "PerSource",

@@ -31,6 +31,7 @@ from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
     Claimant,
+    MqttConfig,
     Output,
     OutputConfig,
     Sink,
@@ -76,6 +77,7 @@ def open_run(
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
+    mqtt: MqttConfig | None = None,
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
     timings: Timings | None = None,
@@ -99,7 +101,7 @@ def open_run(
     labels = source_labels(
         [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
     )
-    configs = [config for config in (video, browser) if config is not None]
+    configs = [config for config in (video, browser, mqtt) if config is not None]
     sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
     output = output or OutputConfig()
     check_claims(

@@ -92,7 +92,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    *("supervision", "prometheus_client"),
+    *("supervision", "prometheus_client", "paho"),
 }
 
 
