@@ -7,15 +7,24 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from basics.signals import StopSignals
 from basics.standard_files import settle
 from configs import ConfigError
-from configs.flags import FlagParser, add_groups, from_namespace, option_groups, run_command
+from configs.flags import (
+    FlagParser,
+    add_groups,
+    from_namespace,
+    option_groups,
+    run_command,
+    tell,
+)
 from stream.api import run
 from stream.app.config import TerminalConfig
 from stream.app.doctor import parse_doctor, run_doctor
+from stream.app.json_log import tell_as_json
 from stream.app.terminal import Terminal
 from stream.profile import Profiler
 
@@ -64,13 +73,19 @@ def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version
             return run_doctor(parse_doctor(arguments[1:]), version)
         return _run(parse(arguments, version), signals, left_behind)
 
-    code = run_command(work)
+    code = run_command(work, tell_as_json if _asks_for_json(arguments) else tell)
     if signals.received is not None and code != 2:
         code = signals.exit_code
     if left_behind:  # the interpreter would pull away what their native code stands on
         settle()
         os._exit(code)
     return code
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether lines are to be JSON, known before anything is parsed: that may fail."""
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    return ("--log-format", "json") in pairwise(words)
 
 
 def make_parser(version: str = "") -> FlagParser:

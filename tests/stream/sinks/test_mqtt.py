@@ -18,7 +18,7 @@ from stream.sinks import MqttConfig, RunInfo
 from stream.sinks.mqtt import MqttSink
 from stream.sinks.mqtt.config import parse_target
 from tests.stream.sinks.samples import VALIDATOR, make_frames, make_people
-from tests.support.commands import ENVIRONMENT, ROOT, assert_one_line_error, command, run
+from tests.support.commands import ENVIRONMENT, ROOT, command
 from tests.support.mqtt_broker import Broker, Listener, until
 from tests.support.servers import free_port
 
@@ -153,12 +153,15 @@ def test_a_process_that_is_killed_is_offline(tmp_path: Path) -> None:
     assert "geheim" not in everything
 
 
-def test_a_wrong_password_is_one_line_that_does_not_say_it(tmp_path: Path) -> None:
+def test_a_wrong_password_is_an_error_that_does_not_say_it(
+    tmp_path: Path, source_info: SourceInfo, run_info: RunInfo
+) -> None:
     with Broker(tmp_path, user="pose:geheim") as broker:
-        target = f"127.0.0.1:{broker.port}/front"
-        result = run("demo", "-o", f"mqtt://pose:falsch@{target}", engine="blank")
-    assert_one_line_error(result, f"cannot publish to 'mqtt://{target}'", "not authorized")
-    assert "falsch" not in result.stderr
+        sink = MqttSink(f"mqtt://pose:falsch@127.0.0.1:{broker.port}/front")
+        with pytest.raises(SinkError, match=r"'mqtt://127.*/front': not authorized$") as caught:
+            sink.open(source_info, run_info)
+        sink.close()
+    assert "falsch" not in str(caught.value)
 
 
 def test_a_broker_that_is_not_there_is_said(source_info: SourceInfo, run_info: RunInfo) -> None:
@@ -168,6 +171,8 @@ def test_a_broker_that_is_not_there_is_said(source_info: SourceInfo, run_info: R
     sink.close()
 
 
+# paho drops the socket of a handshake that failed without closing it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_certificate_is_checked(
     tmp_path: Path, source_info: SourceInfo, run_info: RunInfo, frame: Frame
 ) -> None:
