@@ -168,6 +168,24 @@ def flag_words(config: Any) -> list[list[str]]:
     return words
 
 
+def plain_value(config: Any, name: str) -> Any:
+    """The value of a flag's field as YAML has it: None, a number, text, or a list of them."""
+    (field,) = (field for field in _fields(type(config)) if field.name == name)
+    value = getattr(config, name)
+    if value is None or isinstance(value, bool):
+        return value
+    several = _takes_several(field, _without_none(typing.get_type_hints(type(config))[name]))
+    if several or (isinstance(value, tuple) and field.metadata["parse"] is None):
+        return [_plain(field, item) for item in value]
+    return _plain(field, value)
+
+
+def _plain(field: dataclasses.Field[Any], value: Any) -> Any:
+    if field.metadata["parse"] is None and isinstance(value, (int, float, str)):
+        return value
+    return field.metadata["show"](value)
+
+
 def tell(level: str, message: str) -> None:
     """A line on standard error, where somebody reads that: a terminal may be gone."""
     if sys.stderr is not None:

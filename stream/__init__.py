@@ -5,6 +5,7 @@ from stream.api import annotate, iterate, run
 from stream.estimator import PeopleConfig
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.monitoring import MetricsConfig
+from stream.named_source import NamedSource
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
@@ -35,6 +36,7 @@ __all__ = [
     "FrameStamp",
     "MetricsConfig",
     "MqttConfig",
+    "NamedSource",
     "OutputConfig",
     "PeopleConfig",
     "PerSource",

@@ -75,7 +75,8 @@ def run(
 
     Args:
         sources: One or several: paths, folders, camera numbers, addresses, `demo`, or sources of
-            one's own, which are opened and closed here.
+            one's own, which are opened and closed here; a NamedSource has outputs and options of
+            its own.
         outputs: One or several: paths and addresses, by suffix or scheme, `{source}` in them for
             the name of the source; sinks of one's own; or what makes one from the name of the
             source.

@@ -74,6 +74,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sinks",),
         ("pipeline",),
         ("profile", "monitoring"),
+        ("named_source",),
         ("assembly",),
         ("api",),
         ("app",),

@@ -29,7 +29,8 @@ SIGNATURES = {
     "make_sinks": "outputs, *configs",
     "load_keypoint_set": "name",
     "parse_devices": "text, name",
-    "Pipeline": "sources, estimator, group, *, sinks, renderers, stages, options, timings",
+    "Pipeline": "sources, estimator, group, *, sinks, renderers, stages, options, source_options, "
+    "timings",
     "Grouper": "keypoint_set, mode, config",
     "Renderer": "keypoint_set, theme, options",
     "PerSource": "make, name",
@@ -51,6 +52,7 @@ SIGNATURES = {
     "BrowserConfig": "*, token, record_folder",
     "ProfileConfig": "*, profile, trace_gzip, benchmark",
     "MetricsConfig": "*, metrics",
+    "NamedSource": "*, name, address, outputs, source, pipeline, render, video",
     "MqttConfig": "*, mqtt_rate_hz, mqtt_ca",
     "GroupingConfig": "*, detection_threshold, tag_threshold, max_people, nms_kernel_px, adjust, "
     "adjustment, refine, refine_floor, min_person_score, duplicate_distance_px, "

@@ -254,16 +254,16 @@ def test_a_closed_terminal_finishes_the_outputs(clip: Path, tmp_path: Path) -> N
 
 
 def test_a_run_says_all_in_json_and_leaves_standard_output_alone(
-    server: ForkServer, tmp_path: Path
+    server: ForkServer, clip: Path, tmp_path: Path
 ) -> None:
-    words = ("test", "-o", "out.jsonl", "--frames", "5", "-v", "--log-format", "json")
+    words = (clip, "-o", "out.jsonl", "--frames", "5", "-v", "--log-format", "json")
     done = server.run(*words, cwd=tmp_path)
     assert (done.code, done.output) == (0, "")
     *_, last = json_lines(done.errors)
     assert (last["event"], last["frames"], last["level"]) == ("summary", 5, "info")
     assert str(last["message"]).startswith("5 frames in ")
     [source] = last["sources"]
-    assert (source["source"], source["frames"]) == ("test pattern", 5)
+    assert (source["source"], source["frames"]) == (str(clip), 5)
 
 
 @pytest.mark.parametrize(
