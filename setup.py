@@ -44,6 +44,7 @@ QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 HEIF = ["pillow-heif>=1.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 METRICS = ["prometheus_client>=0.20"]
+MQTT = ["paho-mqtt>=2.0"]
 EXAMPLES = [
     "pandas>=2.2",
     "matplotlib>=3.8",
@@ -154,10 +155,19 @@ setup(
         "heif": HEIF,
         "profile": PROFILE,
         "metrics": METRICS,
+        "mqtt": MQTT,
         "quantize": QUANTIZE,
         "examples": EXAMPLES,
         "docs": DOCS,
-        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + HEIF + PROFILE + METRICS + DEVELOPMENT,
+        "dev": QUANTIZE
+        + TORCH
+        + EVALUATION
+        + SYNTHETIC
+        + HEIF
+        + PROFILE
+        + METRICS
+        + MQTT
+        + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

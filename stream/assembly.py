@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from basics.hardware import usable_cores
-from configs import redact_url
+from configs import ConfigError, redact_url
 from engine import EstimatorConfig
 from stream.estimator import (
     Estimator,
@@ -20,6 +20,7 @@ from stream.estimator import (
     shown_input_size,
     suitable_grouper,
 )
+from stream.named_source import NamedSource
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST
@@ -31,6 +32,7 @@ from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
     Claimant,
+    MqttConfig,
     Output,
     OutputConfig,
     Sink,
@@ -42,8 +44,9 @@ from stream.sinks import (
 from stream.sources import Source, SourceConfig, make_source, opened, source_labels
 from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
 
-Input = str | Path | Source
-"""What `make_source` understands, or a source of one's own, not opened yet."""
+Input = str | Path | Source | NamedSource
+"""What `make_source` understands, a source of one's own that is not opened yet, or either with a
+name, outputs and options of its own."""
 
 
 class Run(NamedTuple):
@@ -76,6 +79,7 @@ def open_run(
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
+    mqtt: MqttConfig | None = None,
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
     timings: Timings | None = None,
@@ -93,19 +97,20 @@ def open_run(
     Raises:
         PoseStreamError: As for `stream.run`.
     """
-    made = [
-        item if isinstance(item, Source) else make_source(str(item), source) for item in sources
+    own = [item if isinstance(item, NamedSource) else None for item in sources]
+    made = [_source_of(item, source) for item in sources]
+    labels = _labels(sources)
+    configs = [config for config in (browser, mqtt) if config is not None]
+    sinks = [
+        make_sinks(names, *configs, *([each] if (each := _own(item, "video", video)) else []))
+        for item, names in zip(own, _plan(own, labels, outputs), strict=True)
     ]
-    labels = source_labels(
-        [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
-    )
-    configs = [config for config in (video, browser) if config is not None]
-    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    renders = [_own(item, "render", render) for item in own]
     output = output or OutputConfig()
     check_claims(
         made,
         [*(sink for group in sinks for sink in group), *also_written],
-        used=_used_files(estimator, render),
+        used=_used_files(estimator, renders),
         doubtful=[
             name
             for names in plan_outputs(labels, output.doubtful)
@@ -129,17 +134,68 @@ def open_run(
             engines,
             suitable_grouper(engine, people, share=share) if grouper is None else grouper,
             sinks=sinks,
-            renderers=_renderers(engine, render, sinks),
+            renderers=_renderers(engine, renders, sinks),
             stages=stages if tracker is None else (tracker, *stages),
             options=pipeline,
+            source_options=[_own(item, "pipeline", pipeline) for item in own],
             timings=timings,
         )
         yield Run(stack.enter_context(opened_pipeline), made, labels, engine)
 
 
-def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
+def _source_of(item: Input, config: SourceConfig | None) -> Source:
+    """The source that was asked for, not opened yet."""
+    if isinstance(item, NamedSource):
+        item, config = item.address, item.source or config
+    return item if isinstance(item, Source) else make_source(str(item), config)
+
+
+def _labels(sources: Sequence[Input]) -> list[str]:
+    """A short name for each source, no two the same; those that have one keep it.
+
+    Raises:
+        ConfigError: Two have the same.
+    """
+    names = [item.name for item in sources if isinstance(item, NamedSource)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two sources are called {name!r}")
+    # Those that have a name come first, so that others have to differ from them.
+    others = [item for item in sources if not isinstance(item, NamedSource)]
+    made = source_labels(
+        [
+            *names,
+            *(
+                item if isinstance(item, str) else str(getattr(item, "name", item))
+                for item in others
+            ),
+        ]
+    )
+    rest = iter(made[len(names) :])
+    return [item.name if isinstance(item, NamedSource) else next(rest) for item in sources]
+
+
+def _own(item: NamedSource | None, name: str, shared: Any) -> Any:
+    """What a source has of its own, else what all share."""
+    return shared if item is None or getattr(item, name) is None else getattr(item, name)
+
+
+def _plan(
+    own: Sequence[NamedSource | None], labels: Sequence[str], outputs: Sequence[Output]
+) -> list[list[str | Sink]]:
+    """The outputs of each source: its own, or its share of `outputs`."""
+    listed = [None if item is None else item.outputs for item in own]
+    sharing = [label for label, mine in zip(labels, listed, strict=True) if mine is None]
+    shares = dict(zip(sharing, plan_outputs(sharing, outputs), strict=True))
+    return [
+        shares[label] if mine is None else plan_outputs([label], mine)[0]
+        for label, mine in zip(labels, listed, strict=True)
+    ]
+
+
+def _used_files(estimator: Model, renders: Sequence[RenderConfig | None]) -> list[Path]:
     """What the run reads beside its sources."""
-    named: list[str | Path | None] = [None if render is None else render.theme]
+    named: list[str | Path | None] = [None if each is None else each.theme for each in renders]
     if isinstance(estimator, EstimatorConfig):
         named += [estimator.model, estimator.weights]
     elif isinstance(estimator, (str, Path)):
@@ -159,12 +215,14 @@ def _tracker(
 
 
 def _renderers(
-    estimator: Estimator, render: RenderConfig | None, sinks: Sequence[Sequence[Sink]]
+    estimator: Estimator,
+    renders: Sequence[RenderConfig | None],
+    sinks: Sequence[Sequence[Sink]],
 ) -> list[Renderer]:
     """One per source, which keeps people's colours; none where nobody wants images."""
     if not any(sink.needs_image for group in sinks for sink in group):
         return []
-    renderers = [Renderer(estimator.keypoint_set, options=render) for _ in sinks]
+    renderers = [Renderer(estimator.keypoint_set, options=render) for render in renders]
     renderers[0].warm_up()
     return renderers
 

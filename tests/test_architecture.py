@@ -75,6 +75,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sinks",),
         ("pipeline",),
         ("profile", "monitoring"),
+        ("named_source",),
         ("assembly",),
         ("api",),
         ("app",),
@@ -93,7 +94,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    *("supervision", "prometheus_client"),
+    *("supervision", "prometheus_client", "paho"),
 }
 
 
