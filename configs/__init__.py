@@ -17,7 +17,7 @@ from configs.errors import (
     one_line,
     redact_url,
 )
-from configs.grouping import GroupingConfig, suitable_adjustment
+from configs.grouping import Adjustment, GroupingConfig
 from configs.keypoint_set import KeypointSet, keypoint_set_names, load_keypoint_set
 from configs.model import (
     AlignmentRule,
@@ -28,6 +28,7 @@ from configs.model import (
 )
 
 __all__ = [
+    "Adjustment",
     "AlignmentRule",
     "CheckpointError",
     "ConfigError",
@@ -50,5 +51,4 @@ __all__ = [
     "model_names",
     "one_line",
     "redact_url",
-    "suitable_adjustment",
 ]

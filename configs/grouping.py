@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from configs.errors import ConfigError
-from configs.model import AlignmentRule
 
 Adjustment = Literal["quarter", "newton"]
 
@@ -56,8 +55,3 @@ class GroupingConfig:
             )
         if self.max_people < 1:
             raise ConfigError(f"max_people must be at least 1, not {self.max_people}")
-
-
-def suitable_adjustment(alignment: AlignmentRule) -> Adjustment:
-    """How joints are adjusted in the maps of a network that was trained with an alignment."""
-    return "newton" if alignment == "udp" else "quarter"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from configs.errors import ConfigError
+from configs.grouping import Adjustment
 from configs.loading import from_mapping, load_yaml, nearest
 
 _FOLDER = Path(__file__).parent / "models"
@@ -50,6 +51,7 @@ class ModelConfig:
         input_size: Short side of the network input in pixels, at training and by default at
             inference.
         alignment: How the weights were trained to have images and maps aligned.
+        adjustment: How joints are moved from whole map pixels (`GroupingConfig`).
         weights: File in `engine/weights` that ships with the package, if one does.
     """
 
@@ -70,6 +72,7 @@ class ModelConfig:
     min_person_score: float = 0.0
     input_size: int = 512
     alignment: AlignmentRule = "centre"
+    adjustment: Adjustment = "quarter"
     weights: str | None = None
 
     def __post_init__(self) -> None:

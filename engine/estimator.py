@@ -45,7 +45,8 @@ class Estimator:
         keypoint_set: Of the model.
         min_person_score: People below it are mostly ghosts (`ModelConfig`).
         input_size: Short side, or (height, width).
-        alignment: How images are laid into it, which says how joints are adjusted.
+        alignment: How images are laid into it.
+        adjustment: How joints are moved from whole map pixels (`GroupingConfig`).
         in_flight: Images, or batches, that are worth having open.
         batch_size: Images that are worth giving to `submit_batch` at once, and at most travel
             together; 1 where the runtime gains nothing from more or takes no more.
@@ -72,6 +73,7 @@ class Estimator:
         self.device = "cpu" if runtime.gpu is None else str(runtime.gpu)
         self.keypoint_set: KeypointSet = load_keypoint_set(runtime.metadata.model.keypoint_set)
         self.min_person_score = runtime.metadata.model.min_person_score
+        self.adjustment = runtime.metadata.model.adjustment
         self.input_size = input_size
         self.batch_size = (
             runtime.usual_batch if batch_size is None else min(batch_size, runtime.max_batch)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -171,7 +172,31 @@ def read_labels(path: Path, keypoint_set: KeypointSet, *, with_regions: bool = T
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
+def read_image_ids(path: Path) -> dict[str, int]:
+    """The ids of the images in a COCO file, by their names.
+
+    Args:
+        path: Annotations, or a list of images alone (`image_info_test-dev2017.json`).
+
+    Returns:
+        For each `file_name`, and for the last part of it where no two images share that, the id.
+
+    Raises:
+        DataError: The file cannot be read or is not in COCO's format.
+    """
+    entries = _checked_images(_load(path, ("images",))["images"], repr(str(path)))
+    last_parts = Counter(Path(entry["file_name"]).name for entry in entries)
+    ids = {
+        name: entry["id"]
+        for entry in entries
+        if last_parts[name := Path(entry["file_name"]).name] == 1
+    }
+    return {**ids, **{entry["file_name"]: entry["id"] for entry in entries}}
+
+
+def _load(
+    path: Path, keys: Sequence[str] = ("images", "annotations", "categories")
+) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -182,7 +207,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{str(path)!r} is not in COCO's keypoint format: it holds a {type(content).__name__}"
         )
-    for key in ("images", "annotations", "categories"):
+    for key in keys:
         if not isinstance(content.get(key), list):
             raise DataError(
                 f"{str(path)!r} is not in COCO's keypoint format: it has no list {key!r}"

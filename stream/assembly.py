@@ -100,17 +100,17 @@ def open_run(
     own = [item if isinstance(item, NamedSource) else None for item in sources]
     made = [_source_of(item, source) for item in sources]
     labels = _labels(sources)
-    configs = [config for config in (browser, mqtt) if config is not None]
+    output = output or OutputConfig()
+    configs = [config for config in (browser, mqtt, output) if config is not None]
     sinks = [
         make_sinks(names, *configs, *([each] if (each := _own(item, "video", video)) else []))
         for item, names in zip(own, _plan(own, labels, outputs), strict=True)
     ]
     renders = [_own(item, "render", render) for item in own]
-    output = output or OutputConfig()
     check_claims(
         made,
         [*(sink for group in sinks for sink in group), *also_written],
-        used=_used_files(estimator, renders),
+        used=_used_files(estimator, renders, output),
         doubtful=[
             name
             for names in plan_outputs(labels, output.doubtful)
@@ -193,9 +193,12 @@ def _plan(
     ]
 
 
-def _used_files(estimator: Model, renders: Sequence[RenderConfig | None]) -> list[Path]:
+def _used_files(
+    estimator: Model, renders: Sequence[RenderConfig | None], output: OutputConfig
+) -> list[Path]:
     """What the run reads beside its sources."""
-    named: list[str | Path | None] = [None if each is None else each.theme for each in renders]
+    named: list[str | Path | None] = [output.coco_ids]
+    named += [None if each is None else each.theme for each in renders]
     if isinstance(estimator, EstimatorConfig):
         named += [estimator.model, estimator.weights]
     elif isinstance(estimator, (str, Path)):

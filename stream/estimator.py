@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, GroupingConfig, KeypointSet, suitable_adjustment
+from configs import ConfigError, GroupingConfig, KeypointSet
 from configs.flags import option
 from engine import (
     Candidates,
@@ -171,7 +171,7 @@ def suitable_grouper(
     grouping = GroupingConfig(
         min_person_score=share * least_score(estimator, config),
         # an estimator of one's own may not say it
-        adjustment=suitable_adjustment(getattr(estimator, "alignment", "centre")),
+        adjustment=getattr(estimator, "adjustment", "quarter"),
     )
     return Grouper(estimator.keypoint_set, mode="tuned", config=grouping)
 

@@ -42,7 +42,7 @@ SIGNATURES = {
     "scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
-    "OutputConfig": "*, overwrite, doubtful",
+    "OutputConfig": "*, overwrite, coco_ids, doubtful",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
     "camera_fps, camera_format, deinterlace, decoder, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",

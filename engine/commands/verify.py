@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.demo import DEMO_CLIP
-from configs import ExecutionError, GroupingConfig, suitable_adjustment
+from configs import ExecutionError, GroupingConfig
 from configs.commands import Say
 from configs.flags import option
 from engine.config import RuntimeConfig
@@ -76,9 +76,7 @@ def group_people(source: ModelSource) -> GroupPeople:
     from grouping import Grouper
 
     model = source.metadata.model
-    config = GroupingConfig(
-        min_person_score=model.min_person_score, adjustment=suitable_adjustment(model.alignment)
-    )
+    config = GroupingConfig(min_person_score=model.min_person_score, adjustment=model.adjustment)
     grouper = Grouper(model.keypoint_set, mode="tuned", config=config)
 
     def group(maps: PoseMaps) -> NDArray[np.float32]:

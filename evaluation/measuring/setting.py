@@ -10,12 +10,11 @@ from typing import Any, ClassVar, NamedTuple
 import yaml
 
 from configs import (
-    AlignmentRule,
+    Adjustment,
     ConfigError,
     GroupingConfig,
     KeypointSet,
     load_keypoint_set,
-    suitable_adjustment,
 )
 from configs.flags import option
 from configs.loading import from_mapping
@@ -209,7 +208,7 @@ def open_setting(config: SettingConfig) -> Iterator[Opened]:
     grouping = group_with(config.grouping)
     with _estimator(config) as found:
         if "adjustment" not in dict(config.grouping):
-            grouping = replace(grouping, adjustment=suitable_adjustment(found.alignment))
+            grouping = replace(grouping, adjustment=found.adjustment)
         setting = Setting(
             model=found.estimator.model,
             runtime=found.estimator.runtime,
@@ -240,7 +239,7 @@ class _Found(NamedTuple):
     input_size: InputSize
     map_stride: int
     weights_sha256: str
-    alignment: AlignmentRule
+    adjustment: Adjustment
 
 
 @contextlib.contextmanager
@@ -256,7 +255,7 @@ def _estimator(config: SettingConfig) -> Iterator[_Found]:
             estimator.input_size,
             metadata.map_stride,
             metadata.weights_sha256,
-            estimator.alignment,
+            estimator.adjustment,
         )
 
 
@@ -280,5 +279,5 @@ def _reference(config: SettingConfig) -> _Found:
         used,
         2 if model.alignment == "udp" else 1,
         hash_weights(network),
-        model.alignment,
+        model.adjustment,
     )

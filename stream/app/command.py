@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from basics.kernels import compilation_told
 from basics.signals import StopSignals
 from basics.standard_files import say, settle
 from configs import ConfigError
@@ -211,7 +212,7 @@ def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
         benchmark=measured.benchmark,
         output_taken="-" in command.outputs,
     )
-    with terminal.bar as bar:
+    with terminal.bar as bar, compilation_told(terminal.tell_compilation):
         run(
             command.sources,
             command.outputs,

@@ -199,4 +199,4 @@ def _texts(located: LocatedYaml, place: Place, given: Any) -> list[str]:
 
 
 def _sink_configs(options: Mapping[str, Any]) -> list[Any]:
-    return [options[name] for name in ("video", "browser", "mqtt")]
+    return [options[name] for name in ("video", "browser", "mqtt", "output")]

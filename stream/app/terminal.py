@@ -60,6 +60,12 @@ class Terminal:
         else:
             logging.basicConfig(level=level, handlers=[ConsoleHandler(self._console)], force=True)
 
+    def tell_compilation(self) -> None:
+        """Says why nothing is seen of a first start."""
+        if self._console.is_terminal and not self._config.quiet:
+            with suppress(OSError):
+                self._console.print("compiling for this processor: about half a minute, once")
+
     def start(self, pipeline: Pipeline) -> None:
         """`on_start` of `stream.run`."""
         self._signals.on_stop = pipeline.stop

@@ -95,6 +95,29 @@ def test_of_two_equally_near_people_a_pixel_belongs_to_the_surer_one() -> None:
     assert found[0, 12, 16] == pytest.approx(8.5 + 0.2 * 8)  # between 8 and 24
 
 
+def test_two_centres_with_the_same_joint_are_one_person_where_the_surer_one_is() -> None:
+    tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
+    centre = torch.full((1, 1, 24, 32), -10.0)
+    centre[0, 0, 12, 8], centre[0, 0, 12, 16] = 3.0, 5.0  # both send their joint to x = 12
+    regression = torch.zeros(1, 2, 24, 32)
+    regression[0, 1, 12, 8], regression[0, 1, 12, 16] = 4.0, -4.0
+    tags.centre, tags.regression = Fixed(centre), Fixed(regression)
+    tags.box_size = Fixed(torch.full((1, 2, 24, 32), 24.0))
+
+    (found,), _ = tags(torch.zeros(1, 24, 24, 32))
+
+    within = range(1, 31)  # at the edges the enlargement repeats
+    expected = [16.5 + 0.2 * (x - 12) for x in within]
+    assert found[0, 12, 1:-1].tolist() == pytest.approx(expected)
+
+
+def test_two_centres_whose_joints_are_apart_for_their_size_are_two_people() -> None:
+    tags, _ = seen(((8, 10), (8, 10), 8), ((14, 10), (14, 10), 8))
+
+    assert tags[0, 10, 8] == pytest.approx(8.5)
+    assert tags[0, 10, 14] == pytest.approx(14.5)
+
+
 def test_a_centre_below_the_threshold_is_nobody() -> None:
     tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
     centre = torch.full((1, 1, 24, 32), -10.0)
