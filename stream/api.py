@@ -80,7 +80,9 @@ def run(
         outputs: One or several: paths and addresses, by suffix or scheme, `{source}` in them for
             the name of the source; sinks of one's own; or what makes one from the name of the
             source.
-        estimator: The model, and what executes it; or an estimator that is open, and stays so.
+        estimator: The model, and what executes it, and where:
+            `EstimatorConfig(device=parse_devices("cuda:1"))`; or an estimator that is open, and
+            stays so.
         people: Which people are kept.
         tracking: Whether and how people get identities that last; on by default.
         source: How cameras and network streams are opened and kept open.
@@ -182,6 +184,7 @@ def iterate(
     weights: str | Path | None = None,
     runtime: str = "auto",
     precision: str = "auto",
+    device: str = "auto",
     input_size: InputSize | str | None = None,
     estimator: EstimatorConfig | Estimator | None = None,
     people: PeopleConfig | None = None,
@@ -208,8 +211,10 @@ def iterate(
         weights: A checkpoint for the preset.
         runtime: What executes it; `auto` is the first that works.
         precision: Of the convolutions; `auto` is the runtime's first.
+        device: What computes: `auto`, `cpu`, `cuda:1`, the beginning of a GPU's `GPU-uuid`, or
+            several with commas between, which share several sources.
         input_size: The short side in pixels, (height, width), or "448x320" for width by height.
-        estimator: Takes the place of the five before: all that can be chosen, or an estimator that
+        estimator: Takes the place of the six before: all that can be chosen, or an estimator that
             is open, and stays so.
         people: Which people are kept.
         tracking: Whether and how people get identities that last; on by default.
@@ -235,6 +240,7 @@ def iterate(
         "weights": weights,
         "runtime": runtime,
         "precision": precision,
+        "device": device,
         "input_size": input_size,
     }
     with open_run(

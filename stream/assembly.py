@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from basics.hardware import usable_cores
-from configs import ConfigError, redact_url
-from engine import EstimatorConfig
+from configs import redact_url
+from engine import EstimatorConfig, find_gpu
 from stream.estimator import (
     Estimator,
     Group,
@@ -19,8 +20,9 @@ from stream.estimator import (
     least_score,
     shown_input_size,
     suitable_grouper,
+    used_devices,
 )
-from stream.named_source import NamedSource
+from stream.named_source import Input, NamedSource, labels_of, own, plan_named
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST
@@ -41,12 +43,8 @@ from stream.sinks import (
     make_sinks,
     plan_outputs,
 )
-from stream.sources import Source, SourceConfig, make_source, opened, source_labels
+from stream.sources import Source, SourceConfig, make_source, opened
 from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
-
-Input = str | Path | Source | NamedSource
-"""What `make_source` understands, a source of one's own that is not opened yet, or either with a
-name, outputs and options of its own."""
 
 
 class Run(NamedTuple):
@@ -97,16 +95,20 @@ def open_run(
     Raises:
         PoseStreamError: As for `stream.run`.
     """
-    own = [item if isinstance(item, NamedSource) else None for item in sources]
-    made = [_source_of(item, source) for item in sources]
-    labels = _labels(sources)
+    made = [
+        _source_of(
+            item, decoded_beside(own(item, "source", source), estimator, index, len(sources))
+        )
+        for index, item in enumerate(sources)
+    ]
+    labels = labels_of(sources)
     output = output or OutputConfig()
     configs = [config for config in (browser, mqtt, output) if config is not None]
     sinks = [
-        make_sinks(names, *configs, *([each] if (each := _own(item, "video", video)) else []))
-        for item, names in zip(own, _plan(own, labels, outputs), strict=True)
+        make_sinks(names, *configs, own(item, "video", video) or VideoConfig())
+        for item, names in zip(sources, plan_named(sources, labels, outputs), strict=True)
     ]
-    renders = [_own(item, "render", render) for item in own]
+    renders = [own(item, "render", render) for item in sources]
     check_claims(
         made,
         [*(sink for group in sinks for sink in group), *also_written],
@@ -137,7 +139,7 @@ def open_run(
             renderers=_renderers(engine, renders, sinks),
             stages=stages if tracker is None else (tracker, *stages),
             options=pipeline,
-            source_options=[_own(item, "pipeline", pipeline) for item in own],
+            source_options=[own(item, "pipeline", pipeline) for item in sources],
             timings=timings,
         )
         yield Run(stack.enter_context(opened_pipeline), made, labels, engine)
@@ -145,52 +147,28 @@ def open_run(
 
 def _source_of(item: Input, config: SourceConfig | None) -> Source:
     """The source that was asked for, not opened yet."""
-    if isinstance(item, NamedSource):
-        item, config = item.address, item.source or config
-    return item if isinstance(item, Source) else make_source(str(item), config)
+    address = item.address if isinstance(item, NamedSource) else item
+    return address if isinstance(address, Source) else make_source(str(address), config)
 
 
-def _labels(sources: Sequence[Input]) -> list[str]:
-    """A short name for each source, no two the same; those that have one keep it.
+def decoded_beside(
+    source: SourceConfig | None, estimator: Model, index: int, sources: int
+) -> SourceConfig | None:
+    """What one of the sources is opened with: the GPU that is going to compute it decodes it, too,
+    where a GPU was named and no other was named for decoding.
 
     Raises:
-        ConfigError: Two have the same.
+        RuntimeUnavailableError: There is no such GPU.
     """
-    names = [item.name for item in sources if isinstance(item, NamedSource)]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"two sources are called {name!r}")
-    # Those that have a name come first, so that others have to differ from them.
-    others = [item for item in sources if not isinstance(item, NamedSource)]
-    made = source_labels(
-        [
-            *names,
-            *(
-                item if isinstance(item, str) else str(getattr(item, "name", item))
-                for item in others
-            ),
-        ]
-    )
-    rest = iter(made[len(names) :])
-    return [item.name if isinstance(item, NamedSource) else next(rest) for item in sources]
-
-
-def _own(item: NamedSource | None, name: str, shared: Any) -> Any:
-    """What a source has of its own, else what all share."""
-    return shared if item is None or getattr(item, name) is None else getattr(item, name)
-
-
-def _plan(
-    own: Sequence[NamedSource | None], labels: Sequence[str], outputs: Sequence[Output]
-) -> list[list[str | Sink]]:
-    """The outputs of each source: its own, or its share of `outputs`."""
-    listed = [None if item is None else item.outputs for item in own]
-    sharing = [label for label, mine in zip(labels, listed, strict=True) if mine is None]
-    shares = dict(zip(sharing, plan_outputs(sharing, outputs), strict=True))
-    return [
-        shares[label] if mine is None else plan_outputs([label], mine)[0]
-        for label, mine in zip(labels, listed, strict=True)
-    ]
+    if source is None or source.decoder not in ("auto", "cuda") or source.decoder_gpu is not None:
+        return source
+    if not isinstance(estimator, EstimatorConfig):
+        return source
+    devices = used_devices(estimator, sources)
+    device = devices[index % len(devices)]
+    if device.index is None and not device.uuid:
+        return source
+    return replace(source, decoder_gpu=find_gpu(device).index)
 
 
 def _used_files(

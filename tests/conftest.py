@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.cuda import cuda_libraries, cuda_process  # noqa: F401 - fixtures
+
 # The same cases in every run, so that what fails has to do with the change;
 # HYPOTHESIS_PROFILE=default looks for new ones.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -117,7 +117,7 @@ class LiveSource(Source):
 
         The first `grab` connects, in the thread of this source, so that others need not wait.
         """
-        self._choice = choose_decoder(self._config.decoder)
+        self._choice = choose_decoder(self._config.decoder, self._config.decoder_gpu)
 
     def grab(self) -> FrameStamp | None:
         with self._guard:

@@ -57,15 +57,27 @@ def compile_driver(folder: Path) -> Path:
         capture_output=True,
         text=True,
     ).stdout
-    # pycuda loads only if it finds all that it could call.
+    # pycuda and FFmpeg load it only if they find all that they could call.
     has = set(re.findall(r"^API int (cu\w+)", source.read_text(), re.MULTILINE))
-    rest = sorted(set(re.findall(r"\b(cu[A-Z]\w+)", names)) - has)
+    rest = sorted(({*re.findall(r"\b(cu[A-Z]\w+)", names)} | _called_by_ffmpeg()) - has)
     stubs = folder / "stubs.c"
     stubs.write_text("".join(f"int {name}(void) {{ return 801; }}\n" for name in rest))
     command = ["gcc", "-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Werror"]
     library = folder / "libcuda.so.1"
     subprocess.run([*command, "-Wl,-soname,libcuda.so.1", "-o", library, source, stubs], check=True)
     return folder
+
+
+def _called_by_ffmpeg() -> set[str]:
+    """What the FFmpeg in PyAV's wheel looks up in the driver."""
+    import av
+
+    found: set[str] = set()
+    for library in (Path(av.__file__).parents[1] / "av.libs").glob("libavutil*"):
+        found |= {
+            name.decode() for name in re.findall(rb"(?<=\0)cu[A-Z]\w+(?=\0)", library.read_bytes())
+        }
+    return found
 
 
 def environment(libraries: Path, **settings: str) -> dict[str, str]:
