@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize
 from grouping import People
-from stream.assembly import Input, open_run, run_facts
+from stream.assembly import open_run, run_facts
 from stream.estimator import (
     Estimator,
     Group,
@@ -25,6 +25,7 @@ from stream.estimator import (
 )
 from stream.frame import Frame
 from stream.monitoring import MetricsConfig, Monitor
+from stream.named_source import Input
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.progress import Progress

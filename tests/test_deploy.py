@@ -27,7 +27,6 @@ from tests.support.people import nobody
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 CONFIG = "/etc/pose-stream/cameras.yaml"
-METRIC = re.compile(r"\b(pose_stream_\w+)\b")
 
 
 def parse_with_config(words: list[str]) -> Command:
@@ -73,10 +72,10 @@ def test_every_metric_that_is_asked_for_exists_with_its_labels(
 ) -> None:
     asked = 0
     for where, query, legend in queries():
-        for name in METRIC.findall(query):
+        for name, selector in re.findall(r"\b(pose_stream_\w+)(\{[^}]*\})?", query):
             assert name in exported, f"{where} asks for {name}"
             labels = set(re.findall(r"(?:\{\{|\$labels\.)\s*(\w+)", legend))
-            labels |= set(re.findall(r"(\w+)(?:=~|!=|=)\"", query))
+            labels |= set(re.findall(r"(\w+)(?:=~|!=|=)\"", selector))
             for group in re.findall(r"by \(([\w, ]+)\)", query):
                 labels |= set(group.split(", "))
             unknown = labels - exported[name] - {"instance", "job"}
@@ -90,7 +89,7 @@ def test_every_metric_is_on_the_page_and_the_page_names_no_others(
 ) -> None:
     page = (ROOT / "docs" / "tasks" / "operate.md").read_text(encoding="utf-8")
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in exported}
-    assert set(METRIC.findall(page)) == families
+    assert set(re.findall(r"\bpose_stream_\w+", page)) == families
 
 
 def test_panels_do_not_lie_over_each_other() -> None:

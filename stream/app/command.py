@@ -75,6 +75,7 @@ def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     left_behind: list[str] = []
+    as_json = _asks_for_json(arguments)
 
     def work() -> int:
         if arguments[:1] == ["doctor"]:  # a file of that name is ./doctor
@@ -88,7 +89,6 @@ def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version
             return 0
         return _run(command, signals, left_behind)
 
-    as_json = _asks_for_json(arguments)
     code = run_command(
         work, lambda level, message: (tell_as_json if as_json else tell)(level, message)
     )
