@@ -32,7 +32,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PERFORMANCE = ROOT / "docs" / "performance.md"
-PACKAGES = ("engine", "training", "evaluation", "synthetic")
+PACKAGES = ("archive", "engine", "training", "evaluation", "synthetic")
 ELIDED = "..."  # the rest of a command that running text does not repeat
 
 

@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SIGNATURES = {
     "run": "sources, outputs, *, estimator, people, tracking, source, pipeline, output, render, "
     "video, browser, mqtt, profile, metrics, grouper, stages, on_start, on_progress, on_end",
-    "iterate": "sources, outputs, *, model, weights, runtime, precision, input_size, estimator, "
-    "people, tracking, source, pipeline, output, render, video, browser, mqtt, grouper, stages",
+    "iterate": "sources, outputs, *, model, weights, runtime, precision, device, input_size, "
+    "estimator, people, tracking, source, pipeline, output, render, video, browser, mqtt, grouper, "
+    "stages",
     "annotate": "image, *, estimator, people, render",
     "open_source": "spec, config",
     "open_sources": "specs, config",
@@ -44,7 +45,7 @@ SIGNATURES = {
     "TrackingConfig": "*, track, lost_after_s, smooth",
     "OutputConfig": "*, overwrite, coco_ids, doubtful",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
-    "camera_fps, camera_format, deinterlace, decoder, realtime",
+    "camera_fps, camera_format, deinterlace, decoder, decoder_gpu, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
     "RenderConfig": "*, theme, joint_threshold, skeletons, boxes, scores, ids, status, trails, "
     "background, blur_faces, maps",
