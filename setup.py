@@ -172,11 +172,8 @@ setup(
         + HEIF
         + PROFILE
         + METRICS
-<<<<<<< HEAD
         + MQTT
-=======
         + CLUSTER
->>>>>>> main
         + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},

@@ -105,11 +105,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-<<<<<<< HEAD
-    *("supervision", "prometheus_client", "paho"),
-=======
-    *("supervision", "prometheus_client", "ray", "fsspec", "s3fs", "pyarrow"),
->>>>>>> main
+    *("supervision", "prometheus_client", "paho", "ray", "fsspec", "s3fs", "pyarrow"),
 }
 
 
