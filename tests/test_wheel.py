@@ -25,6 +25,7 @@ INFO = f"higherhrnet_stream-{higherhrnet_stream.__version__}.dist-info"
 
 TOP_LEVEL = {
     *(
+        "archive",
         "basics",
         "configs",
         "keypoint_datasets",
@@ -121,7 +122,23 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A folder that is named in a .pth file is searched last, and its own .pth files are not read:
     # this project's development install, if there is one, is not seen.
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    give_kernels(own)
     return python
+
+
+def give_kernels(packages: Path) -> None:
+    """The installed packages get the kernels that the repository has compiled, for the same
+    sources: to compile them takes half a minute, and tests/basics/test_kernels.py is about that.
+    """
+    for package in sorted(name for name in TOP_LEVEL if (ROOT / name).is_dir()):
+        for module in (ROOT / package).rglob("*.py"):
+            installed = packages / module.relative_to(ROOT)
+            assert installed.read_bytes() == module.read_bytes()
+            shutil.copystat(module, installed)  # Numba looks at the time of the file
+        for kernel in (ROOT / package).rglob("__pycache__/*.nb[ic]"):
+            target = packages / kernel.relative_to(ROOT)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(kernel, target)
 
 
 def test_the_wheel_holds_what_users_run_and_nothing_else(wheel: Path) -> None:

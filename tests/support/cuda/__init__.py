@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -172,7 +173,16 @@ def _environ(values: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+def _leave_with_parent() -> None:
+    """Without this the process waits for ever for orders of a parent that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _begin(stderr: Path) -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     warnings.simplefilter("error")
     # The parent's sys.path took the place of what PYTHONPATH gave.
     sys.path.insert(0, str(PACKAGES))
