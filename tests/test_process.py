@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import ENVIRONMENT, ROOT, command
+from tests.support.console import json_lines
 from tests.support.fork_server import Done, ForkServer
 from tests.support.media import make_clip, read_numbers
 
@@ -331,3 +332,44 @@ def test_a_closed_terminal_finishes_the_outputs(clip: Path, tmp_path: Path) -> N
     assert process.wait(timeout=20) == 143
     frames = record.read_text().splitlines()[1:]
     assert len(read_numbers(tmp_path / "out.mp4")) == len(frames) >= 5
+
+
+def test_a_run_says_all_in_json_and_leaves_standard_output_alone(
+    server: ForkServer, clip: Path, tmp_path: Path
+) -> None:
+    words = (clip, "-o", "out.jsonl", "--frames", "5", "-v", "--log-format", "json")
+    done = server.run(*words, cwd=tmp_path)
+    assert (done.code, done.output) == (0, "")
+    *_, last = json_lines(done.errors)
+    assert (last["event"], last["frames"], last["level"]) == ("summary", 5, "info")
+    assert str(last["message"]).startswith("5 frames in ")
+    [source] = last["sources"]
+    assert (source["source"], source["frames"]) == (str(clip), 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gone.mp4", "--log-format", "json"], "gone.mp4"),
+        (["demo", "--log-format=json", "--max-fps", "fast"], "--max-fps"),
+    ],
+)
+def test_an_error_is_json_too_even_one_of_the_command_line(
+    server: ForkServer, tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = server.run(*words, cwd=tmp_path)
+    [line] = json_lines(done.errors)
+    assert (done.code, line["level"]) == (2, "error")
+    assert said in str(line["message"])
+
+
+def test_a_source_that_is_lost_is_told_with_its_reason_and_no_password(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    words = ("rtsp://me:geheim@127.0.0.1:9/1", "-o", "a.jsonl", "--reconnect", "1", "-v")
+    done = server.run(*words, "--log-format", "json", cwd=tmp_path)
+    found = json_lines(done.errors)
+    assert done.code == 2
+    [lost] = [line for line in found if "reason" in line]
+    assert (lost["source"], lost["level"]) == ("rtsp://127.0.0.1:9/1", "warning")
+    assert "geheim" not in done.errors

@@ -88,6 +88,13 @@ def has_unknown_video(container: InputContainer) -> bool:
     return any(stream.codec_context is None for stream in container.streams.video)
 
 
+def stamped_by_order(container: InputContainer) -> bool:
+    """Whether its packets only say when they are decoded, so that the times of frames are told by
+    all packets before them.
+    """
+    return container.format.name in _NO_PRESENTATION_TIMES
+
+
 def decode(
     container: InputContainer,
     stream: VideoStream,
@@ -118,7 +125,7 @@ def decode(
     stream.thread_type = "SLICE" if live else "AUTO"
     if live:
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
-    by_order = container.format.name in _NO_PRESENTATION_TIMES
+    by_order = stamped_by_order(container)
     decoder = _Decoder(stream, health, choice, by_order=by_order, live=live)
     try:
         yield from _decode(container, stream, health, times, decoder, live=live)

@@ -122,7 +122,7 @@ class LiveSource(Source):
 
         The first `grab` connects, in the thread of this source, so that others need not wait.
         """
-        self._choice = choose_decoder(self._config.decoder)
+        self._choice = choose_decoder(self._config.decoder, self._config.decoder_gpu)
 
     def grab(self) -> FrameStamp | None:
         with self._guard:
@@ -252,7 +252,13 @@ class LiveSource(Source):
             raise SourceError(f"cannot read {self.name!r}{tries}: {reason.text}")
         wait_s = backoff_s(self._failures, self._random.random())
         self._failures += 1
-        logger.warning("%s: %s; trying again in %.1f s", self.name, reason.text, wait_s)
+        logger.warning(
+            "%s: %s; trying again in %.1f s",
+            self.name,
+            reason.text,
+            wait_s,
+            extra={"data": {"source": self.name, "reason": reason.text}},
+        )
         self._enter("reconnecting" if self._info is not None else "connecting")
         waited_ns = time.monotonic_ns()
         self._stopped.wait(wait_s)
@@ -265,5 +271,6 @@ class LiveSource(Source):
 
     def _enter(self, state: State) -> None:
         if self.health.state != state:
-            logger.info("%s: %s", self.name, state)
+            data = {"source": self.name, "state": state}
+            logger.info("%s: %s", self.name, state, extra={"data": data})
             self.health.state = state

@@ -121,6 +121,7 @@ def test_the_page_needs_nothing_from_elsewhere(serve):
             assert "Python" not in reply.headers["Server"]
 
 
+@pytest.mark.alone
 def test_state_has_the_numbers_of_the_page(serve):
     sink = serve()
     time.sleep(0.5)
