@@ -46,6 +46,7 @@ HEIF = ["pillow-heif>=1.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
 CLUSTER = ["ray[default]>=2.40", "fsspec>=2025.2", "s3fs>=2025.2", "pyarrow>=17"]
 METRICS = ["prometheus_client>=0.20"]
+MQTT = ["paho-mqtt>=2.0"]
 EXAMPLES = [
     "pandas>=2.2",
     "matplotlib>=3.8",
@@ -160,6 +161,7 @@ setup(
         "profile": PROFILE,
         "cluster": CLUSTER,
         "metrics": METRICS,
+        "mqtt": MQTT,
         "quantize": QUANTIZE,
         "examples": EXAMPLES,
         "docs": DOCS,
@@ -170,6 +172,7 @@ setup(
         + HEIF
         + PROFILE
         + METRICS
+        + MQTT
         + CLUSTER
         + DEVELOPMENT,
     },

@@ -22,6 +22,7 @@ from stream.estimator import (
     suitable_grouper,
     used_devices,
 )
+from stream.named_source import Input, NamedSource, labels_of, own, plan_named
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST
@@ -33,6 +34,7 @@ from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
     Claimant,
+    MqttConfig,
     Output,
     OutputConfig,
     Sink,
@@ -41,11 +43,8 @@ from stream.sinks import (
     make_sinks,
     plan_outputs,
 )
-from stream.sources import Source, SourceConfig, make_source, opened, source_labels
+from stream.sources import Source, SourceConfig, make_source, opened
 from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
-
-Input = str | Path | Source
-"""What `make_source` understands, or a source of one's own, not opened yet."""
 
 
 class Run(NamedTuple):
@@ -78,6 +77,7 @@ def open_run(
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
+    mqtt: MqttConfig | None = None,
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
     timings: Timings | None = None,
@@ -96,21 +96,23 @@ def open_run(
         PoseStreamError: As for `stream.run`.
     """
     made = [
-        item
-        if isinstance(item, Source)
-        else make_source(str(item), decoded_beside(source, estimator, index, len(sources)))
+        _source_of(
+            item, decoded_beside(own(item, "source", source), estimator, index, len(sources))
+        )
         for index, item in enumerate(sources)
     ]
-    labels = source_labels(
-        [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
-    )
+    labels = labels_of(sources)
     output = output or OutputConfig()
-    configs = [config for config in (video, browser, output) if config is not None]
-    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    configs = [config for config in (browser, mqtt, output) if config is not None]
+    sinks = [
+        make_sinks(names, *configs, own(item, "video", video) or VideoConfig())
+        for item, names in zip(sources, plan_named(sources, labels, outputs), strict=True)
+    ]
+    renders = [own(item, "render", render) for item in sources]
     check_claims(
         made,
         [*(sink for group in sinks for sink in group), *also_written],
-        used=_used_files(estimator, render, output),
+        used=_used_files(estimator, renders, output),
         doubtful=[
             name
             for names in plan_outputs(labels, output.doubtful)
@@ -134,12 +136,19 @@ def open_run(
             engines,
             suitable_grouper(engine, people, share=share) if grouper is None else grouper,
             sinks=sinks,
-            renderers=_renderers(engine, render, sinks),
+            renderers=_renderers(engine, renders, sinks),
             stages=stages if tracker is None else (tracker, *stages),
             options=pipeline,
+            source_options=[own(item, "pipeline", pipeline) for item in sources],
             timings=timings,
         )
         yield Run(stack.enter_context(opened_pipeline), made, labels, engine)
+
+
+def _source_of(item: Input, config: SourceConfig | None) -> Source:
+    """The source that was asked for, not opened yet."""
+    address = item.address if isinstance(item, NamedSource) else item
+    return address if isinstance(address, Source) else make_source(str(address), config)
 
 
 def decoded_beside(
@@ -162,9 +171,12 @@ def decoded_beside(
     return replace(source, decoder_gpu=find_gpu(device).index)
 
 
-def _used_files(estimator: Model, render: RenderConfig | None, output: OutputConfig) -> list[Path]:
+def _used_files(
+    estimator: Model, renders: Sequence[RenderConfig | None], output: OutputConfig
+) -> list[Path]:
     """What the run reads beside its sources."""
-    named: list[str | Path | None] = [None if render is None else render.theme, output.coco_ids]
+    named: list[str | Path | None] = [output.coco_ids]
+    named += [None if each is None else each.theme for each in renders]
     if isinstance(estimator, EstimatorConfig):
         named += [estimator.model, estimator.weights]
     elif isinstance(estimator, (str, Path)):
@@ -184,12 +196,14 @@ def _tracker(
 
 
 def _renderers(
-    estimator: Estimator, render: RenderConfig | None, sinks: Sequence[Sequence[Sink]]
+    estimator: Estimator,
+    renders: Sequence[RenderConfig | None],
+    sinks: Sequence[Sequence[Sink]],
 ) -> list[Renderer]:
     """One per source, which keeps people's colours; none where nobody wants images."""
     if not any(sink.needs_image for group in sinks for sink in group):
         return []
-    renderers = [Renderer(estimator.keypoint_set, options=render) for _ in sinks]
+    renderers = [Renderer(estimator.keypoint_set, options=render) for render in renders]
     renderers[0].warm_up()
     return renderers
 

@@ -32,7 +32,13 @@ LAYER_OF = {
 SIDEWAYS = {"training": "evaluation", "engine/commands/verify.py": "grouping"}
 # The layers inside a package, the lowest first: a part imports parts of lower layers and itself.
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "keypoint_datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
+    "keypoint_datasets": (
+        ("images", "masks", "results"),
+        ("labels",),
+        ("coco",),
+        ("dataset",),
+        ("__init__",),
+    ),
     "grouping": (
         ("assignment", "maps", "people", "suppression"),
         ("adjustment", "candidates", "tiles"),
@@ -86,6 +92,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("sinks",),
         ("pipeline",),
         ("profile", "monitoring"),
+        ("named_source",),
         ("assembly",),
         ("api",),
         ("app",),
@@ -104,7 +111,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    *("supervision", "prometheus_client", "ray", "fsspec", "s3fs", "pyarrow"),
+    *("supervision", "prometheus_client", "paho", "ray", "fsspec", "s3fs", "pyarrow"),
 }
 
 

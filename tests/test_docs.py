@@ -144,7 +144,8 @@ def parse_stream(arguments: Sequence[str]) -> None:
     if arguments[:1] in (["doctor"], ("doctor",)):
         parse_doctor(arguments[1:])
     else:
-        stream_command.parse(arguments)
+        cameras = str(ROOT / "deploy" / "cameras.yaml")
+        stream_command.parse([cameras if word == "cameras.yaml" else word for word in arguments])
 
 
 def parse_package(package: str, arguments: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.containers import FORMATS, STREAM_FORMATS
 from stream.sinks.json_lines import JsonLinesSink
 from stream.sinks.mot import MotSink
+from stream.sinks.mqtt import MqttConfig, MqttSink
 from stream.sinks.openpose import OpenPoseSink
 from stream.sinks.pictures import PICTURE_SUFFIXES, PicturesSink
 from stream.sinks.planning import OutputConfig
@@ -68,6 +69,10 @@ def _browser(url: str, configs: _Configs) -> Sink:
     return BrowserSink(url, configs.get(BrowserConfig), configs.get(VideoConfig))
 
 
+def _mqtt(url: str, configs: _Configs) -> Sink:
+    return MqttSink(url, configs.get(MqttConfig))
+
+
 _BY_SUFFIX: dict[str, _Maker] = {
     **dict.fromkeys(FORMATS, _video),
     ".jsonl": _record(JsonLinesSink),
@@ -86,20 +91,23 @@ _BY_PREFIX: dict[str, _Maker] = {
     "npz": _record(ArraysSink),
     "window": _record(WindowSink),
     "http": _browser,
+    "mqtt": _mqtt,
+    "mqtts": _mqtt,
     **dict.fromkeys(STREAM_FORMATS, _stream),
 }
 
 
 def make_sinks(
-    outputs: Sequence[str | Sink], *configs: VideoConfig | BrowserConfig | OutputConfig
+    outputs: Sequence[str | Sink],
+    *configs: VideoConfig | BrowserConfig | MqttConfig | OutputConfig,
 ) -> list[Sink]:
     """One sink for every output, made but not opened: nothing is created or written yet.
 
     Args:
         outputs: Sinks as they are, and names, by suffix (`out.mp4`), prefix (`openpose:folder`) or
             scheme (`rtsp://host/path`); `-` is JSON Lines on standard output.
-        configs: How videos are encoded, pages are served and results get their ids, where that is
-            not as usual.
+        configs: How videos are encoded, pages are served, messages are sent and results get their
+            ids, where that is not as usual.
 
     Raises:
         ConfigError: An output whose kind is not known, or that is named twice.
