@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from configs.errors import one_line
 logger = logging.getLogger(__name__)
 
 _PATIENCE_S = 60.0
+_REACH_S = 10.0
 # What Ray leaves for the programs of a machine on which it was started.
 _CURRENT = Path(tempfile.gettempdir()) / "ray" / "ray_current_cluster"
 
@@ -41,6 +43,13 @@ def cluster_address(wanted: str) -> str | None:
     if find_spec("ray") is None:
         return None
     return os.environ.get("RAY_ADDRESS") or ("auto" if _CURRENT.exists() else None)
+
+
+def _reach(address: str) -> None:
+    """Raises OSError at once where nobody listens; Ray itself would ask for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_REACH_S).close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +192,7 @@ class RayWorkers:
             # What Ray will do by default in later versions, and says so loudly until then.
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
             try:
+                _reach(self._address)
                 ray.init(address=self._address, log_to_driver=False, logging_level=logging.WARNING)
             except (ConnectionError, OSError, ValueError, RuntimeError) as error:
                 raise ConfigError(
