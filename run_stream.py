@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from basics.init_process import leave_init_to_parent
 from basics.signals import StopSignals
 from basics.standard_files import keep_open, settle
 
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error; 130 after Ctrl-C, 143 after SIGTERM or SIGHUP (a terminal that was closed).
     """
     keep_open()
+    if arguments is None:  # a program, not a function of one that may have threads
+        leave_init_to_parent()
     with StopSignals() as signals:
         # Imports take a second or two; a signal would surface as a traceback in the middle of one.
         signals.on_stop = lambda: os._exit(signals.exit_code)

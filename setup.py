@@ -10,6 +10,7 @@ from setuptools.command.build_py import build_py
 # What users run. `synthetic`, which makes the demo clip and images for training, `benchmarks`,
 # `examples` and `tests` stay in the repository.
 PACKAGES = (
+    "archive",
     "basics",
     "configs",
     "keypoint_datasets",
@@ -43,7 +44,9 @@ SYNTHETIC = ["scikit-image>=0.22"]
 QUANTIZE = [*OPENVINO, "nncf>=3.0"]
 HEIF = ["pillow-heif>=1.0"]
 PROFILE = ["nvidia-ml-py>=12.535", "nvtx>=0.2.10"]
+CLUSTER = ["ray[default]>=2.40", "fsspec>=2025.2", "s3fs>=2025.2", "pyarrow>=17"]
 METRICS = ["prometheus_client>=0.20"]
+MQTT = ["paho-mqtt>=2.0"]
 EXAMPLES = [
     "pandas>=2.2",
     "matplotlib>=3.8",
@@ -58,11 +61,14 @@ DOCS = ["zensical>=0.0.46", "mkdocstrings-python>=2", "pillow>=11"]
 DEVELOPMENT = [
     *EXAMPLES,
     *DOCS,
+    "moto[server]>=5",  # an S3 server
     "httpx>=0.27",  # what FastAPI's test client speaks with
     "nbclient>=0.10",
     "pytest>=8",
+    "pytest-xdist>=3.8",
     "hypothesis>=6",
     "coverage>=7.10",
+    "pytest-cov>=7.1",
     "ruff>=0.8",
     "mypy>=1.13",
     "jsonschema>=4",
@@ -153,11 +159,22 @@ setup(
         "synthetic": SYNTHETIC,
         "heif": HEIF,
         "profile": PROFILE,
+        "cluster": CLUSTER,
         "metrics": METRICS,
+        "mqtt": MQTT,
         "quantize": QUANTIZE,
         "examples": EXAMPLES,
         "docs": DOCS,
-        "dev": QUANTIZE + TORCH + EVALUATION + SYNTHETIC + HEIF + PROFILE + METRICS + DEVELOPMENT,
+        "dev": QUANTIZE
+        + TORCH
+        + EVALUATION
+        + SYNTHETIC
+        + HEIF
+        + PROFILE
+        + METRICS
+        + MQTT
+        + CLUSTER
+        + DEVELOPMENT,
     },
     entry_points={"console_scripts": ["run-stream=run_stream:main"]},
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -13,12 +15,19 @@ from typing import Any, TypeVar, overload
 import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from numba.core.event import Event, Listener, install_listener
 
 logger = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _VERSION = "__kernel_version__"
+
+if numba.config.DISABLE_JIT:
+    # As Python, a kernel would take minutes for an image, and its unsigned bytes would overflow.
+    os.environ.pop("NUMBA_DISABLE_JIT", None)  # Numba looks there again
+    numba.config.DISABLE_JIT = 0
+    logger.warning("NUMBA_DISABLE_JIT is set, but kernels are compiled all the same")
 
 
 @overload
@@ -56,6 +65,34 @@ def kernel(
             return numba.njit(**options)(function)  # type: ignore[no-any-return]
 
     return compiled if function is None else compiled(function)
+
+
+@contextmanager
+def compilation_told(tell: Callable[[], None]) -> Iterator[None]:
+    """While entered, the first kernel that has to be compiled is told: the first start after an
+    installation takes half a minute, in which nothing else would be seen.
+
+    Args:
+        tell: Called once, before the compiler begins, in whatever thread that is.
+    """
+    with install_listener("numba:compile", _FirstCompilation(tell)):
+        yield
+
+
+class _FirstCompilation(Listener):
+    """Compilation of kernels that were not found in the cache."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell: Callable[[], None] | None = tell
+
+    def on_start(self, event: Event) -> None:
+        tell = self._tell
+        if tell is not None and hasattr(event.data["dispatcher"].py_func, _VERSION):
+            self._tell = None
+            tell()
+
+    def on_end(self, event: Event) -> None:
+        pass
 
 
 def _hash_kernel(function: Callable[..., Any]) -> str:

@@ -39,6 +39,7 @@ class StopSignals:
         self.on_stop = on_stop
         self.received: int | None = None
         self._leave_at_once = leave_at_once
+        self._process = 0
         self._before: dict[int, Any] = {}
 
     @property
@@ -49,6 +50,7 @@ class StopSignals:
         return _exit_code(self.received or 0)
 
     def __enter__(self) -> StopSignals:
+        self._process = os.getpid()
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 if number == _HANG_UP and signal.getsignal(number) == signal.SIG_IGN:
@@ -65,6 +67,12 @@ class StopSignals:
         self._restore()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            # A copy that a library made with fork (OpenVINO's telemetry): whoever made it ends it,
+            # and our work is none of its business.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         if self.received is not None:
             os._exit(_exit_code(number))
         self.received = number

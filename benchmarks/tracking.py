@@ -127,12 +127,20 @@ def track(clip: Clip, update: Update) -> tuple[Tracks, NDArray[np.float64]]:
 
 
 def ours(clip: Clip, *, colours: bool = True) -> Update:
-    """This project's tracker, as `run_stream.py` uses it."""
+    """This project's tracker, as `run_stream.py` uses it; or in a picture without colours."""
     tracker = Tracker(COCO, settings_for(clip.min_score, 2.0))
     tracker.warm_up()
-    return lambda moment: tracker.update(
-        moment.people, moment.time_s, moment.image if colours else None
-    )
+    grey: dict[tuple[int, ...], NDArray[np.uint8]] = {}
+
+    def update(moment: Moment) -> Ids:
+        image = moment.image
+        if image is not None and not colours:  # the size of the picture is still known
+            if image.shape not in grey:
+                grey[image.shape] = np.zeros_like(image)
+            image = grey[image.shape]
+        return tracker.update(moment.people, moment.time_s, image)
+
+    return update
 
 
 def oracle(clip: Clip, truth: Tracks, threshold: float, ignored: list[Box]) -> TrackingFigures:

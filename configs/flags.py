@@ -168,13 +168,43 @@ def flag_words(config: Any) -> list[list[str]]:
     return words
 
 
-def run_command(command: Callable[[], int]) -> int:
+def plain_value(config: Any, name: str) -> Any:
+    """The value of a flag's field as YAML has it: None, a number, text, or a list of them."""
+    (field,) = (field for field in _fields(type(config)) if field.name == name)
+    value = getattr(config, name)
+    if value is None or isinstance(value, bool):
+        return value
+    several = _takes_several(field, _without_none(typing.get_type_hints(type(config))[name]))
+    if several or (isinstance(value, tuple) and field.metadata["parse"] is None):
+        return [_plain(field, item) for item in value]
+    return _plain(field, value)
+
+
+def _plain(field: dataclasses.Field[Any], value: Any) -> Any:
+    if field.metadata["parse"] is None and isinstance(value, (int, float, str)):
+        return value
+    return field.metadata["show"](value)
+
+
+def tell(level: str, message: str) -> None:
+    """A line on standard error, where somebody reads that: a terminal may be gone."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{message}\n" if level == "info" else f"{level}: {message}\n")
+            sys.stderr.flush()
+
+
+def run_command(command: Callable[[], int], tell: Callable[[str, str], None] = tell) -> int:
     """Runs a command and returns its exit code: the command's own, 2 after an error, 130 after
     Ctrl-C.
 
     An error that this project raises on purpose, or that the operating system reports, is one line
     on standard error, without the credentials of URLs; any other exception is a mistake in the
     program and keeps its traceback.
+
+    Args:
+        command: What is run.
+        tell: Says that line; is given its level, `error` or `info`, and the message.
     """
     try:
         return command()
@@ -185,18 +215,10 @@ def run_command(command: Callable[[], int]) -> int:
         place = "" if error.filename is None else f"cannot use {str(error.filename)!r}: "
         message = f"{place}{error.strerror or error}"
     except KeyboardInterrupt:
-        _tell("interrupted")
+        tell("info", "interrupted")
         return 130
-    _tell(f"error: {' '.join(redact_url(message).split())}")
+    tell("error", " ".join(redact_url(message).split()))
     return 2
-
-
-def _tell(line: str) -> None:
-    """A line on standard error, where somebody reads that: a terminal may be gone."""
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
 
 
 def _fields(cls: type[Any]) -> tuple[dataclasses.Field[Any], ...]:

@@ -11,7 +11,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY . .
-RUN pip install --no-cache-dir --constraint constraints.txt ".[openvino]"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[openvino,metrics,mqtt]"
 WORKDIR /work
 ENTRYPOINT ["run-stream"]
 CMD ["--help"]
@@ -38,7 +38,7 @@ ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /app
 COPY --from=wheels /wheels /wheels
 COPY . .
-RUN pip install --no-cache-dir --find-links /wheels --constraint constraints.txt ".[tensorrt]" "${TENSORRT}"
+RUN pip install --no-cache-dir --find-links /wheels --constraint constraints.txt ".[tensorrt,metrics,mqtt]" "${TENSORRT}"
 # Engines and exported models; mount a volume here to keep them.
 ENV XDG_CACHE_HOME=/cache
 # Decoding and encoding on the GPU need `video` besides what CUDA needs.

@@ -22,7 +22,7 @@ from stream.app import command
 from stream.app.doctor import doctor_parser
 
 ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = ("engine", "training", "evaluation", "synthetic")
+_PACKAGES = ("archive", "engine", "training", "evaluation", "synthetic")
 _SCHEMA = ROOT / "stream" / "schema" / "records.schema.json"
 
 

@@ -19,6 +19,7 @@ from engine.model_source import ModelSource, find_model
 from engine.onnx.metadata import ModelMetadata, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, Slot, open_runtime
 from engine.runtimes.device import Device, DeviceList, parse_devices
+from engine.runtimes.gpus import find_gpu
 from engine.slots import Preparation
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "Slot",
     "align",
     "export_onnx",
+    "find_gpu",
     "find_model",
     "format_input_size",
     "infer_maps",

@@ -9,8 +9,10 @@ size, and lays the centres of first and last pixels on each other.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -20,13 +22,18 @@ from numpy.typing import NDArray
 from configs import AlignmentRule, ConfigError, check_input_side
 from configs.units import Size, parse_size_or_side
 
+logger = logging.getLogger(__name__)
+
 # of the official code, which rounds up to this although the network needs multiples of 32 only
 ALIGNMENT_PX = 64
 SCALE_RANGE = (0.1, 4.0)
+# Long side of an input by its short one. A strip of 20 x 3000 pixels would become 512 x 76800;
+# COCO's longest images are 11 times as long as wide.
+LONGEST = 12
 
 InputSize = int | tuple[int, int]
-"""The short side in pixels, whose long side follows the image; or (height, width), into which any
-image is fitted.
+"""The short side in pixels, whose long side follows the image up to `LONGEST` times as long; or
+(height, width), into which any image is fitted.
 """
 
 
@@ -163,6 +170,7 @@ def align(
         ConfigError: A side is not a multiple of 32.
     """
     check_input_size(input_size)
+    input_size = _bounded(image_size, input_size)
     height, width = image_size
     smallest = min(scale, 1.0) if min_scale is None else min_scale
     size = _size_at(image_size, input_size, scale, smallest)
@@ -175,6 +183,27 @@ def align(
         map_size=size,
         zoom=_filling(image_size, input_size, along_x, along_y),
         centre=(int(width / 2 + 0.5), int(height / 2 + 0.5)),
+    )
+
+
+def _bounded(image_size: tuple[int, int], input_size: InputSize) -> InputSize:
+    """The input size for an image, for which a strip has a long side that is not its own."""
+    height, width = image_size
+    if isinstance(input_size, tuple) or max(image_size) <= LONGEST * min(image_size):
+        return input_size
+    long = LONGEST * input_size
+    size = (long, input_size) if width < height else (input_size, long)
+    _warn_of_strip(image_size, size)
+    return size
+
+
+@cache
+def _warn_of_strip(image_size: tuple[int, int], size: tuple[int, int]) -> None:
+    shown = [f"{columns}x{rows}" for rows, columns in (image_size, size)]
+    logger.warning(
+        "an image of %s is more than %d times as long as wide: it is made small enough for an "
+        "input of %s",
+        *(shown[0], LONGEST, shown[1]),
     )
 
 

@@ -5,6 +5,7 @@ from stream.api import annotate, iterate, run
 from stream.estimator import PeopleConfig
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.monitoring import MetricsConfig
+from stream.named_source import NamedSource
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
@@ -15,7 +16,15 @@ from stream.pipeline.timing import StageStatistics, Timings
 from stream.profile import ProfileConfig
 from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
-from stream.sinks import BrowserConfig, OutputConfig, RunInfo, Sink, VideoConfig, make_sinks
+from stream.sinks import (
+    BrowserConfig,
+    MqttConfig,
+    OutputConfig,
+    RunInfo,
+    Sink,
+    VideoConfig,
+    make_sinks,
+)
 from stream.sources import Source, SourceConfig, SourceHealth, open_source, open_sources
 from stream.tracking import TrackingConfig
 
@@ -26,6 +35,8 @@ __all__ = [
     "Frame",
     "FrameStamp",
     "MetricsConfig",
+    "MqttConfig",
+    "NamedSource",
     "OutputConfig",
     "PeopleConfig",
     "PerSource",

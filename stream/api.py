@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize
 from grouping import People
-from stream.assembly import Input, open_run, run_facts
+from stream.assembly import open_run, run_facts
 from stream.estimator import (
     Estimator,
     Group,
@@ -25,6 +25,7 @@ from stream.estimator import (
 )
 from stream.frame import Frame
 from stream.monitoring import MetricsConfig, Monitor
+from stream.named_source import Input
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.progress import Progress
@@ -38,6 +39,7 @@ from stream.render.config import RenderConfig
 from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
+    MqttConfig,
     Output,
     OutputConfig,
     VideoConfig,
@@ -59,6 +61,7 @@ def run(
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
+    mqtt: MqttConfig | None = None,
     profile: ProfileConfig | Profiler | None = None,
     metrics: MetricsConfig | None = None,
     grouper: Group | None = None,
@@ -73,11 +76,14 @@ def run(
 
     Args:
         sources: One or several: paths, folders, camera numbers, addresses, `demo`, or sources of
-            one's own, which are opened and closed here.
+            one's own, which are opened and closed here; a NamedSource has outputs and options of
+            its own.
         outputs: One or several: paths and addresses, by suffix or scheme, `{source}` in them for
             the name of the source; sinks of one's own; or what makes one from the name of the
             source.
-        estimator: The model, and what executes it; or an estimator that is open, and stays so.
+        estimator: The model, and what executes it, and where:
+            `EstimatorConfig(device=parse_devices("cuda:1"))`; or an estimator that is open, and
+            stays so.
         people: Which people are kept.
         tracking: Whether and how people get identities that last; on by default.
         source: How cameras and network streams are opened and kept open.
@@ -86,6 +92,7 @@ def run(
         render: What is drawn into the images that outputs show.
         video: How video files and streams are encoded.
         browser: Whom the browser page is served to.
+        mqtt: How messages are sent to an MQTT broker.
         profile: What is measured; or a profiler, which has the figures afterwards.
         metrics: Where metrics are served.
         grouper: Takes the place of the reference decoder.
@@ -126,6 +133,7 @@ def run(
                 render=render,
                 video=video,
                 browser=browser,
+                mqtt=mqtt,
                 grouper=grouper,
                 stages=stages,
                 timings=Timings(ranges=nvtx_ranges()) if profile is None else profile.timings,
@@ -157,6 +165,7 @@ def run(
                         render,
                         video,
                         browser,
+                        mqtt,
                         metrics,
                     )
                     command = shown_command(inputs, chosen, configs)
@@ -176,6 +185,7 @@ def iterate(
     weights: str | Path | None = None,
     runtime: str = "auto",
     precision: str = "auto",
+    device: str = "auto",
     input_size: InputSize | str | None = None,
     estimator: EstimatorConfig | Estimator | None = None,
     people: PeopleConfig | None = None,
@@ -186,6 +196,7 @@ def iterate(
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
+    mqtt: MqttConfig | None = None,
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
 ) -> Iterator[tuple[Frame, People]]:
@@ -201,8 +212,10 @@ def iterate(
         weights: A checkpoint for the preset.
         runtime: What executes it; `auto` is the first that works.
         precision: Of the convolutions; `auto` is the runtime's first.
+        device: What computes: `auto`, `cpu`, `cuda:1`, the beginning of a GPU's `GPU-uuid`, or
+            several with commas between, which share several sources.
         input_size: The short side in pixels, (height, width), or "448x320" for width by height.
-        estimator: Takes the place of the five before: all that can be chosen, or an estimator that
+        estimator: Takes the place of the six before: all that can be chosen, or an estimator that
             is open, and stays so.
         people: Which people are kept.
         tracking: Whether and how people get identities that last; on by default.
@@ -212,6 +225,7 @@ def iterate(
         render: What is drawn.
         video: How video files and streams are encoded.
         browser: Whom the browser page is served to.
+        mqtt: How messages are sent to an MQTT broker.
         grouper: Takes the place of the reference decoder.
         stages: Steps of one's own behind grouping, in this order.
 
@@ -227,6 +241,7 @@ def iterate(
         "weights": weights,
         "runtime": runtime,
         "precision": precision,
+        "device": device,
         "input_size": input_size,
     }
     with open_run(
@@ -241,6 +256,7 @@ def iterate(
         render=render,
         video=video,
         browser=browser,
+        mqtt=mqtt,
         grouper=grouper,
         stages=stages,
     ) as parts:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from basics.hardware import usable_cores
 from configs import redact_url
-from engine import EstimatorConfig
+from engine import EstimatorConfig, find_gpu
 from stream.estimator import (
     Estimator,
     Group,
@@ -19,10 +20,11 @@ from stream.estimator import (
     least_score,
     shown_input_size,
     suitable_grouper,
+    used_devices,
 )
+from stream.named_source import Input, NamedSource, labels_of, own, plan_named
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
-from stream.pipeline.policy import EVERY_FRAME, LATEST
 from stream.pipeline.stages import Stage
 from stream.pipeline.timing import Timings
 from stream.profile import RunFacts
@@ -31,6 +33,7 @@ from stream.render.renderer import Renderer
 from stream.sinks import (
     BrowserConfig,
     Claimant,
+    MqttConfig,
     Output,
     OutputConfig,
     Sink,
@@ -39,11 +42,8 @@ from stream.sinks import (
     make_sinks,
     plan_outputs,
 )
-from stream.sources import Source, SourceConfig, make_source, opened, source_labels
+from stream.sources import Source, SourceConfig, make_source, opened
 from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
-
-Input = str | Path | Source
-"""What `make_source` understands, or a source of one's own, not opened yet."""
 
 
 class Run(NamedTuple):
@@ -76,6 +76,7 @@ def open_run(
     render: RenderConfig | None = None,
     video: VideoConfig | None = None,
     browser: BrowserConfig | None = None,
+    mqtt: MqttConfig | None = None,
     grouper: Group | None = None,
     stages: Sequence[Stage] = (),
     timings: Timings | None = None,
@@ -94,18 +95,23 @@ def open_run(
         PoseStreamError: As for `stream.run`.
     """
     made = [
-        item if isinstance(item, Source) else make_source(str(item), source) for item in sources
+        _source_of(
+            item, decoded_beside(own(item, "source", source), estimator, index, len(sources))
+        )
+        for index, item in enumerate(sources)
     ]
-    labels = source_labels(
-        [item if isinstance(item, str) else str(getattr(item, "name", item)) for item in sources]
-    )
-    configs = [config for config in (video, browser) if config is not None]
-    sinks = [make_sinks(names, *configs) for names in plan_outputs(labels, outputs)]
+    labels = labels_of(sources)
     output = output or OutputConfig()
+    configs = [config for config in (browser, mqtt, output) if config is not None]
+    sinks = [
+        make_sinks(names, *configs, own(item, "video", video) or VideoConfig())
+        for item, names in zip(sources, plan_named(sources, labels, outputs), strict=True)
+    ]
+    renders = [own(item, "render", render) for item in sources]
     check_claims(
         made,
         [*(sink for group in sinks for sink in group), *also_written],
-        used=_used_files(estimator, render),
+        used=_used_files(estimator, renders, output),
         doubtful=[
             name
             for names in plan_outputs(labels, output.doubtful)
@@ -129,17 +135,47 @@ def open_run(
             engines,
             suitable_grouper(engine, people, share=share) if grouper is None else grouper,
             sinks=sinks,
-            renderers=_renderers(engine, render, sinks),
+            renderers=_renderers(engine, renders, sinks),
             stages=stages if tracker is None else (tracker, *stages),
             options=pipeline,
+            source_options=[own(item, "pipeline", pipeline) for item in sources],
             timings=timings,
         )
         yield Run(stack.enter_context(opened_pipeline), made, labels, engine)
 
 
-def _used_files(estimator: Model, render: RenderConfig | None) -> list[Path]:
+def _source_of(item: Input, config: SourceConfig | None) -> Source:
+    """The source that was asked for, not opened yet."""
+    address = item.address if isinstance(item, NamedSource) else item
+    return address if isinstance(address, Source) else make_source(str(address), config)
+
+
+def decoded_beside(
+    source: SourceConfig | None, estimator: Model, index: int, sources: int
+) -> SourceConfig | None:
+    """What one of the sources is opened with: the GPU that is going to compute it decodes it, too,
+    where a GPU was named and no other was named for decoding.
+
+    Raises:
+        RuntimeUnavailableError: There is no such GPU.
+    """
+    if source is None or source.decoder not in ("auto", "cuda") or source.decoder_gpu is not None:
+        return source
+    if not isinstance(estimator, EstimatorConfig):
+        return source
+    devices = used_devices(estimator, sources)
+    device = devices[index % len(devices)]
+    if device.index is None and not device.uuid:
+        return source
+    return replace(source, decoder_gpu=find_gpu(device).index)
+
+
+def _used_files(
+    estimator: Model, renders: Sequence[RenderConfig | None], output: OutputConfig
+) -> list[Path]:
     """What the run reads beside its sources."""
-    named: list[str | Path | None] = [None if render is None else render.theme]
+    named: list[str | Path | None] = [output.coco_ids]
+    named += [None if each is None else each.theme for each in renders]
     if isinstance(estimator, EstimatorConfig):
         named += [estimator.model, estimator.weights]
     elif isinstance(estimator, (str, Path)):
@@ -159,12 +195,14 @@ def _tracker(
 
 
 def _renderers(
-    estimator: Estimator, render: RenderConfig | None, sinks: Sequence[Sequence[Sink]]
+    estimator: Estimator,
+    renders: Sequence[RenderConfig | None],
+    sinks: Sequence[Sequence[Sink]],
 ) -> list[Renderer]:
     """One per source, which keeps people's colours; none where nobody wants images."""
     if not any(sink.needs_image for group in sinks for sink in group):
         return []
-    renderers = [Renderer(estimator.keypoint_set, options=render) for _ in sinks]
+    renderers = [Renderer(estimator.keypoint_set, options=render) for render in renders]
     renderers[0].warm_up()
     return renderers
 
@@ -180,8 +218,8 @@ def run_facts(
         pipeline: Which frames were used.
         failure: What ended it; None where nothing did.
     """
-    policy = None if pipeline is None else pipeline.policy
-    policies = {str(policy or (LATEST if source.live else EVERY_FRAME)) for source in parts.sources}
+    options = pipeline or PipelineConfig()
+    policies = {str(options.policy_for(live=source.live)) for source in parts.sources}
     return RunFacts(
         command=command,
         model=parts.estimator.model,

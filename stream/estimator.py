@@ -16,6 +16,7 @@ from configs import ConfigError, GroupingConfig, KeypointSet
 from configs.flags import option
 from engine import (
     Candidates,
+    Device,
     DeviceList,
     EstimatorConfig,
     PoseMaps,
@@ -188,13 +189,18 @@ def enter_estimator(estimator: Model, stack: ExitStack, streams: int = 1) -> Est
     return estimator
 
 
+def used_devices(estimator: EstimatorConfig, sources: int) -> list[Device]:
+    """Those that get a source; source k is computed by the one at k modulo their number."""
+    return list(estimator.device)[: max(1, sources)]
+
+
 def enter_estimators(
     estimator: Model, sources: int, stack: ExitStack, streams: int = 1
 ) -> list[Estimator]:
     """One for each device that is named and has a source to work for; they share the `streams`."""
     if not isinstance(estimator, EstimatorConfig):
         return [enter_estimator(estimator, stack, streams)]
-    devices = list(estimator.device)[: max(1, sources)]
+    devices = used_devices(estimator, sources)
     if len(devices) < len(estimator.device):
         logger.warning(
             "only %s of the devices %s has a source: a source stays on one device",

@@ -1,12 +1,16 @@
 """Fixtures that the tests of all packages share."""
 
+import fcntl
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.cuda import cuda_libraries, cuda_process  # noqa: F401 - fixtures
 
 # The same cases in every run, so that what fails has to do with the change;
 # HYPOTHESIS_PROFILE=default looks for new ones.
@@ -17,6 +21,32 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 os.environ["HIGHERHRNET_OFFLINE"] = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where several processes run tests (pytest-xdist), one marked `alone` runs while no other
+    does.
+    """
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    with _turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def _turn(*, alone: bool) -> Iterator[None]:
+    """A time in which any number of tests run, or one that is alone."""
+    with Path(__file__).open() as queue, (REPOSITORY / "pyproject.toml").open() as running:
+        # Who waits to be alone lets nobody pass meanwhile, and so is not passed for ever.
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        fcntl.flock(running, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(queue, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            # Closing is not enough where a fork of the test still has the file.
+            fcntl.flock(running, fcntl.LOCK_UN)
 
 
 @pytest.fixture(autouse=True)

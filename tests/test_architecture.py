@@ -14,6 +14,7 @@ from tests.support.sources import import_graph, imports
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER_OF = {
+    "archive": 6,
     "run_stream": 6,
     "higherhrnet_stream": 5,
     "stream": 4,
@@ -31,7 +32,13 @@ LAYER_OF = {
 SIDEWAYS = {"training": "evaluation", "engine/commands/verify.py": "grouping"}
 # The layers inside a package, the lowest first: a part imports parts of lower layers and itself.
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "keypoint_datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
+    "keypoint_datasets": (
+        ("images", "masks", "results"),
+        ("labels",),
+        ("coco",),
+        ("dataset",),
+        ("__init__",),
+    ),
     "grouping": (
         ("assignment", "maps", "people", "suppression"),
         ("adjustment", "candidates", "tiles"),
@@ -69,12 +76,23 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands",),
         ("__main__", "__init__"),
     ),
+    "archive": (
+        ("units", "config"),
+        ("storage", "parts", "parquet", "schedule"),
+        ("inputs", "manifest", "join", "progress"),
+        ("worker", "report"),
+        ("workers",),
+        ("driver", "ray_workers"),
+        ("command",),
+        ("__init__", "__main__"),
+    ),
     "stream": (
         ("frame", "backoff", "estimator"),
         ("sources", "tracking", "render"),
         ("sinks",),
         ("pipeline",),
         ("profile", "monitoring"),
+        ("named_source",),
         ("assembly",),
         ("api",),
         ("app",),
@@ -93,7 +111,7 @@ LATE = {
         "onnx",
     ),
     *("pycocotools", "matplotlib", "trackeval", "scipy", "nncf", "pynvml", "nvtx"),
-    *("supervision", "prometheus_client"),
+    *("supervision", "prometheus_client", "paho", "ray", "fsspec", "s3fs", "pyarrow"),
 }
 
 
@@ -143,7 +161,7 @@ def test_an_import_inside_a_package_goes_down_its_layers(package: str) -> None:
             assert below == part or layer[below] < layer[part], f"{name} imports {other}"
 
 
-@pytest.mark.parametrize("package", ["configs", "grouping", "stream"])
+@pytest.mark.parametrize("package", ["configs", "grouping", "stream", "archive"])
 def test_a_core_package_imports_no_optional_package_at_its_top(package: str) -> None:
     for path in sorted((ROOT / package).rglob("*.py")):
         early = imports(path, top_level_only=True) & LATE

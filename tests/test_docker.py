@@ -25,8 +25,9 @@ def test_commands_of_an_image_are_shell_and_what_they_need_is_there(path: Path) 
         subprocess.run(["bash", "-n", "-c", command], check=True)
         for constraints in re.findall(r"--constraint (\S+)", command):
             assert (ROOT / constraints).is_file()
-        for extra in re.findall(r'"\.\[(\w+)\]"', command):
-            assert f'"{extra}"' in (ROOT / "setup.py").read_text(encoding="utf-8")
+        for extras in re.findall(r'"\.\[([\w,]+)\]"', command):
+            for extra in extras.split(","):
+                assert f'"{extra}"' in (ROOT / "setup.py").read_text(encoding="utf-8")
     entry = [re.findall(r'"([^"]+)"', each)[0] for each in instructions(path, "ENTRYPOINT")]
     assert set(entry) == {"run-stream"}
     assert "run-stream=" in (ROOT / "setup.py").read_text(encoding="utf-8")

@@ -32,7 +32,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PERFORMANCE = ROOT / "docs" / "performance.md"
-PACKAGES = ("engine", "training", "evaluation", "synthetic")
+PACKAGES = ("archive", "engine", "training", "evaluation", "synthetic")
 ELIDED = "..."  # the rest of a command that running text does not repeat
 
 
@@ -144,7 +144,8 @@ def parse_stream(arguments: Sequence[str]) -> None:
     if arguments[:1] in (["doctor"], ("doctor",)):
         parse_doctor(arguments[1:])
     else:
-        stream_command.parse(arguments)
+        cameras = str(ROOT / "deploy" / "cameras.yaml")
+        stream_command.parse([cameras if word == "cameras.yaml" else word for word in arguments])
 
 
 def parse_package(package: str, arguments: Sequence[str]) -> None:

@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # A name that goes, or an argument that goes or changes its place, is a new major version.
 SIGNATURES = {
     "run": "sources, outputs, *, estimator, people, tracking, source, pipeline, output, render, "
-    "video, browser, profile, metrics, grouper, stages, on_start, on_progress, on_end",
-    "iterate": "sources, outputs, *, model, weights, runtime, precision, input_size, estimator, "
-    "people, tracking, source, pipeline, output, render, video, browser, grouper, stages",
+    "video, browser, mqtt, profile, metrics, grouper, stages, on_start, on_progress, on_end",
+    "iterate": "sources, outputs, *, model, weights, runtime, precision, device, input_size, "
+    "estimator, people, tracking, source, pipeline, output, render, video, browser, mqtt, grouper, "
+    "stages",
     "annotate": "image, *, estimator, people, render",
     "open_source": "spec, config",
     "open_sources": "specs, config",
@@ -29,7 +30,8 @@ SIGNATURES = {
     "make_sinks": "outputs, *configs",
     "load_keypoint_set": "name",
     "parse_devices": "text, name",
-    "Pipeline": "sources, estimator, group, *, sinks, renderers, stages, options, timings",
+    "Pipeline": "sources, estimator, group, *, sinks, renderers, stages, options, source_options, "
+    "timings",
     "Grouper": "keypoint_set, mode, config",
     "Renderer": "keypoint_set, theme, options",
     "PerSource": "make, name",
@@ -41,9 +43,9 @@ SIGNATURES = {
     "scales, streams",
     "PeopleConfig": "*, min_score",
     "TrackingConfig": "*, track, lost_after_s, smooth",
-    "OutputConfig": "*, overwrite, doubtful",
+    "OutputConfig": "*, overwrite, coco_ids, doubtful",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
-    "camera_fps, camera_format, deinterlace, decoder, realtime",
+    "camera_fps, camera_format, deinterlace, decoder, decoder_gpu, realtime",
     "PipelineConfig": "*, policy, frames, stride, max_fps, in_flight, batch_window_ms",
     "RenderConfig": "*, theme, joint_threshold, skeletons, boxes, scores, ids, status, trails, "
     "background, blur_faces, maps",
@@ -51,6 +53,8 @@ SIGNATURES = {
     "BrowserConfig": "*, token, record_folder",
     "ProfileConfig": "*, profile, trace_gzip, benchmark",
     "MetricsConfig": "*, metrics",
+    "NamedSource": "*, name, address, outputs, source, pipeline, render, video",
+    "MqttConfig": "*, mqtt_rate_hz, mqtt_ca",
     "GroupingConfig": "*, detection_threshold, tag_threshold, max_people, nms_kernel_px, adjust, "
     "adjustment, refine, refine_floor, min_person_score, duplicate_distance_px, "
     "reweight_by_distance",

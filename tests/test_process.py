@@ -7,12 +7,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import ENVIRONMENT, ROOT, command
+from tests.support.console import json_lines
 from tests.support.fork_server import Done, ForkServer
 from tests.support.media import make_clip, read_numbers
 
@@ -188,6 +190,86 @@ def test_a_full_disk_is_one_line(
     assert done.code == 2
 
 
+@pytest.fixture
+def places(clip: Path) -> Iterator[Path]:
+    """Where nobody but root may search `locked`, write in `fixed` or read `secret.mp4`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for inner, mode in (("locked", 0o600), ("fixed", 0o755), ("mine", 0o777)):
+            (folder / inner).mkdir()
+            (folder / inner / "a.mp4").write_bytes(clip.read_bytes())
+            (folder / inner).chmod(mode)
+        (folder / "secret.mp4").write_bytes(clip.read_bytes())
+        (folder / "secret.mp4").chmod(0)
+        (folder / "list.txt").write_text("locked/a.mp4\n")
+        (folder / "mine" / "b\udcff.mp4").write_bytes(clip.read_bytes())
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("../locked",),
+        ("../locked/a.mp4",),
+        ("../locked/*.mp4",),
+        ("../locked/photo.png",),
+        ("../locked/list.txt",),
+        ("../list.txt",),
+        ("../secret.mp4",),
+        ("a.mp4", "-o", "../locked/out.mp4"),
+        ("a.mp4", "-o", "../locked/out.jsonl"),
+        ("a.mp4", "-o", "../locked/out.npz"),
+        ("a.mp4", "-o", "openpose:../locked/people"),
+        ("a.mp4", "-o", "hls:../locked/live"),
+        ("a.mp4", "-o", "../locked/{frame}.png"),
+        ("a.mp4", "-o", "../fixed/out.mp4"),
+        ("a.mp4", "-o", "../fixed/out.jsonl"),
+        ("a.mp4", "-o", "openpose:../fixed/people"),
+        ("a.mp4", "-o", "../fixed/a.mp4"),
+        ("a.mp4", "--profile", "../locked/profile"),
+        ("a.mp4", "--profile", "../fixed/profile"),
+        ("a.mp4", "--theme", "../locked/theme.yaml"),
+        ("a.mp4", "--coco-ids", "../locked/labels.json", "-o", "out.json"),
+    ],
+    ids=" ".join,
+)
+def test_what_this_user_may_not_do_is_one_line(
+    server: ForkServer, places: Path, words: tuple[str, ...]
+) -> None:
+    done = server.run(*words, cwd=places / "mine", user=65534, environment={"HOME": None})
+    assert_orderly(done)
+    assert done.code == 2, done
+    warnings = [line for line in done.errors.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) <= (1 if "list" in words[0] else 0), done.errors
+    assert len(done.errors.splitlines()) == len(warnings) + 1, done.errors
+    assert len(list((places / "fixed").iterdir())) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not")
+@pytest.mark.parametrize(
+    "words", [("a.mp4",), ("b\udcff.mp4", "--profile", "p"), (".",)], ids=ascii
+)
+def test_nobody_without_a_home_gets_results(
+    server: ForkServer, places: Path, words: tuple[str, ...]
+) -> None:
+    """Also of files whose names are not UTF-8, and beside one that may not be read."""
+    (places / "mine" / "c.mp4").touch(mode=0o200)
+    (places / "mine" / "c.mp4").chmod(0)
+    environment = {"HOME": None, "XDG_CACHE_HOME": "/proc/nothing", "USER": None, "LOGNAME": None}
+    done = server.run(
+        *words,
+        *("-o", "out.jsonl", "out.mp4"),
+        cwd=places / "mine",
+        user=65534,
+        environment=environment,
+    )
+    assert_orderly(done)
+    assert done.code == 0, done
+    assert (places / "mine" / "out.jsonl").read_text(errors="replace").count("\n") >= 13
+
+
 _SLOW_IMPORT = """
 import os, sys, threading, time
 class Slow:
@@ -250,3 +332,44 @@ def test_a_closed_terminal_finishes_the_outputs(clip: Path, tmp_path: Path) -> N
     assert process.wait(timeout=20) == 143
     frames = record.read_text().splitlines()[1:]
     assert len(read_numbers(tmp_path / "out.mp4")) == len(frames) >= 5
+
+
+def test_a_run_says_all_in_json_and_leaves_standard_output_alone(
+    server: ForkServer, clip: Path, tmp_path: Path
+) -> None:
+    words = (clip, "-o", "out.jsonl", "--frames", "5", "-v", "--log-format", "json")
+    done = server.run(*words, cwd=tmp_path)
+    assert (done.code, done.output) == (0, "")
+    *_, last = json_lines(done.errors)
+    assert (last["event"], last["frames"], last["level"]) == ("summary", 5, "info")
+    assert str(last["message"]).startswith("5 frames in ")
+    [source] = last["sources"]
+    assert (source["source"], source["frames"]) == (str(clip), 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gone.mp4", "--log-format", "json"], "gone.mp4"),
+        (["demo", "--log-format=json", "--max-fps", "fast"], "--max-fps"),
+    ],
+)
+def test_an_error_is_json_too_even_one_of_the_command_line(
+    server: ForkServer, tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = server.run(*words, cwd=tmp_path)
+    [line] = json_lines(done.errors)
+    assert (done.code, line["level"]) == (2, "error")
+    assert said in str(line["message"])
+
+
+def test_a_source_that_is_lost_is_told_with_its_reason_and_no_password(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    words = ("rtsp://me:geheim@127.0.0.1:9/1", "-o", "a.jsonl", "--reconnect", "1", "-v")
+    done = server.run(*words, "--log-format", "json", cwd=tmp_path)
+    found = json_lines(done.errors)
+    assert done.code == 2
+    [lost] = [line for line in found if "reason" in line]
+    assert (lost["source"], lost["level"]) == ("rtsp://127.0.0.1:9/1", "warning")
+    assert "geheim" not in done.errors

@@ -260,6 +260,7 @@ def start_and_wait_for_output(
     return process
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_finishes_everything_within_two_seconds(
     tmp_path: Path, number: int, code: int
@@ -280,6 +281,7 @@ def test_one_signal_finishes_everything_within_two_seconds(
     assert f"{len(frames)} frames" in output
 
 
+@pytest.mark.alone
 def test_one_signal_is_enough_for_an_engine_that_hangs(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=100)
     line = command(clip, "-o", tmp_path / "out.jsonl", engine="blank:60")
@@ -296,6 +298,7 @@ def test_one_signal_is_enough_for_an_engine_that_hangs(tmp_path: Path) -> None:
     assert read_record(tmp_path / "out.jsonl")[1] == []
 
 
+@pytest.mark.alone
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2000)
     record = tmp_path / "out.jsonl"
@@ -309,6 +312,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.alone
 def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
     asked, hold = threading.Event(), threading.Event()
 

@@ -10,9 +10,11 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import higherhrnet_stream
 
@@ -23,6 +25,7 @@ INFO = f"higherhrnet_stream-{higherhrnet_stream.__version__}.dist-info"
 
 TOP_LEVEL = {
     *(
+        "archive",
         "basics",
         "configs",
         "keypoint_datasets",
@@ -119,7 +122,23 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A folder that is named in a .pth file is searched last, and its own .pth files are not read:
     # this project's development install, if there is one, is not seen.
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    give_kernels(own)
     return python
+
+
+def give_kernels(packages: Path) -> None:
+    """The installed packages get the kernels that the repository has compiled, for the same
+    sources: to compile them takes half a minute, and tests/basics/test_kernels.py is about that.
+    """
+    for package in sorted(name for name in TOP_LEVEL if (ROOT / name).is_dir()):
+        for module in (ROOT / package).rglob("*.py"):
+            installed = packages / module.relative_to(ROOT)
+            assert installed.read_bytes() == module.read_bytes()
+            shutil.copystat(module, installed)  # Numba looks at the time of the file
+        for kernel in (ROOT / package).rglob("__pycache__/*.nb[ic]"):
+            target = packages / kernel.relative_to(ROOT)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(kernel, target)
 
 
 def test_the_wheel_holds_what_users_run_and_nothing_else(wheel: Path) -> None:
@@ -130,6 +149,33 @@ def test_the_wheel_holds_what_users_run_and_nothing_else(wheel: Path) -> None:
     assert {f"{INFO}/licenses/LICENSE", f"{INFO}/licenses/NOTICE"} <= names
     assert not [name for name in names if "test" in name or "benchmark" in name]
     assert wheel.stat().st_size < LARGEST_MB << 20
+
+
+def test_the_wheel_asks_for_versions_that_it_works_with(wheel: Path) -> None:
+    """A bare `pip install` took PyAV 19, which opened nothing."""
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = message_from_bytes(archive.read(f"{INFO}/METADATA"))
+    wanted = {each.name: each for each in map(Requirement, metadata.get_all("Requires-Dist", []))}
+    for version, works in [
+        ("16.1.0", False),
+        ("17.0.0", True),
+        ("18.1.0", True),
+        ("19.0.0", False),
+    ]:
+        assert (version in wanted["av"].specifier) is works, wanted["av"]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = map(Requirement, (line for line in lines if line and not line.startswith("#")))
+    pinned = {
+        each.name: next(iter(each.specifier)).version
+        for each in pins
+        if each.marker is None or each.marker.evaluate()
+    }
+    unfit = {
+        name
+        for name, each in wanted.items()
+        if name in pinned and pinned[name] not in each.specifier
+    }
+    assert not unfit, "constraints.txt has versions that the wheel refuses"
 
 
 def test_the_sdist_builds_the_same_wheel(wheel: Path, checkout: Path, tmp_path: Path) -> None:

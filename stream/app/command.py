@@ -7,16 +7,30 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from basics.kernels import compilation_told
 from basics.signals import StopSignals
-from basics.standard_files import settle
+from basics.standard_files import say, settle
 from configs import ConfigError
-from configs.flags import FlagParser, add_groups, from_namespace, option_groups, run_command
+from configs.flags import (
+    FlagParser,
+    add_groups,
+    from_namespace,
+    option_groups,
+    run_command,
+    tell,
+)
 from stream.api import run
 from stream.app.config import TerminalConfig
+from stream.app.config_file import load_config_file
+from stream.app.config_text import config_text
 from stream.app.doctor import parse_doctor, run_doctor
+from stream.app.json_log import tell_as_json
 from stream.app.terminal import Terminal
+from stream.named_source import NamedSource
 from stream.profile import Profiler
 
 _DESCRIPTION = "A video in, people out: `run_stream.py SOURCE [SOURCE ...] [-o OUT ...]`."
@@ -26,6 +40,7 @@ examples:
   run_stream.py clip.mp4 -o out.mp4 people.jsonl     annotated video and keypoint record
   run_stream.py 0 --show                             the first camera, in a window
   run_stream.py rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl
+  run_stream.py --config cameras.yaml                cameras by name; --print-config writes one
   run_stream.py doctor                               what this machine has, for questions about it
 
 Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
@@ -33,15 +48,17 @@ Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
 """
 _UNNAMED = ("{source}_pose.mp4", "{source}_pose.jsonl")
 _GROUPS = option_groups(run)  # every one is an argument of `run`, by the same name
+_ALL_GROUPS: dict[str, type[Any]] = {**_GROUPS, "terminal": TerminalConfig}
 
 
 class Command(NamedTuple):
     """What a command line asks for; `options` are arguments of `stream.run`."""
 
-    sources: list[str]
+    sources: list[str] | list[NamedSource]
     outputs: list[str]
     options: dict[str, Any]
     terminal: TerminalConfig
+    print_config: bool = False
 
 
 def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version: str) -> int:
@@ -58,19 +75,35 @@ def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     left_behind: list[str] = []
+    as_json = _asks_for_json(arguments)
 
     def work() -> int:
         if arguments[:1] == ["doctor"]:  # a file of that name is ./doctor
             return run_doctor(parse_doctor(arguments[1:]), version)
-        return _run(parse(arguments, version), signals, left_behind)
+        nonlocal as_json
+        command = parse(arguments, version)
+        as_json = command.terminal.log_format == "json"
+        if command.print_config:
+            options = {**command.options, "terminal": command.terminal}
+            say(config_text(command.sources, command.outputs, options))
+            return 0
+        return _run(command, signals, left_behind)
 
-    code = run_command(work)
+    code = run_command(
+        work, lambda level, message: (tell_as_json if as_json else tell)(level, message)
+    )
     if signals.received is not None and code != 2:
         code = signals.exit_code
     if left_behind:  # the interpreter would pull away what their native code stands on
         settle()
         os._exit(code)
     return code
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether lines are to be JSON, known before anything is parsed: that may fail."""
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    return ("--log-format", "json") in pairwise(words)
 
 
 def make_parser(version: str = "") -> FlagParser:
@@ -99,7 +132,18 @@ def make_parser(version: str = "") -> FlagParser:
         help="where results go, by suffix or scheme: out.mp4, people.jsonl, "
         "- (JSON Lines on standard output), ...",
     )
-    add_groups(parser, {**_GROUPS, "terminal": TerminalConfig})
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="take sources with names, outputs and options from a YAML file",
+    )
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="write such a file for this command line to standard output, and end",
+    )
+    add_groups(parser, _ALL_GROUPS)
     return parser
 
 
@@ -114,21 +158,39 @@ def parse(arguments: Sequence[str] | None = None, version: str = "") -> Command:
     named = [name for group in found.output for name in group]
     # Words that follow the first one behind -o may have been meant as sources.
     doubtful = [name for group in found.output for name in group[1:]]
-    if not found.sources and len(named) == 2:
+    file = None if found.config is None else load_config_file(found.config, _ALL_GROUPS)
+    if file is not None and (found.sources or named):
+        parser.error("with --config, sources and outputs are named in the file alone")
+    if file is None and not found.sources and len(named) == 2:
         found.sources.append(named.pop())  # run_stream.py -o out.mp4 clip.mp4
         doubtful = named  # or was it the other way round?
-    if not found.sources:
+    if file is None and not found.sources:
         parser.error(
             "no SOURCE given; name sources before -o, whose words are outputs"
             if named
             else "no SOURCE given; try demo"
         )
-    options = {name: from_namespace(cls, found) for name, cls in _GROUPS.items()}
-    terminal = from_namespace(TerminalConfig, found)
+    options = {
+        name: _options(cls, found, {} if file is None else file.options.get(name, {}))
+        for name, cls in _ALL_GROUPS.items()
+    }
+    terminal = options.pop("terminal")
+    if file is not None:
+        sources = file.sources(options)
+        outputs = [*file.outputs, *(["window:"] if terminal.show else [])]
+        return Command(sources, outputs, options, terminal, found.print_config)
     outputs = _outputs(named, options, terminal)
     guesses = (*doubtful, *(() if named else outputs))
     options["output"] = replace(options["output"], doubtful=guesses)
-    return Command(found.sources, outputs, options, terminal)
+    return Command(found.sources, outputs, options, terminal, found.print_config)
+
+
+def _options(cls: type[Any], found: argparse.Namespace, in_file: dict[str, Any]) -> Any:
+    """What the command line says, and where it says nothing, the file."""
+    said = vars(found)
+    return from_namespace(
+        cls, found, **{name: value for name, value in in_file.items() if name not in said}
+    )
 
 
 def _outputs(named: list[str], options: dict[str, Any], terminal: TerminalConfig) -> list[str]:
@@ -150,7 +212,7 @@ def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
         benchmark=measured.benchmark,
         output_taken="-" in command.outputs,
     )
-    with terminal.bar as bar:
+    with terminal.bar as bar, compilation_told(terminal.tell_compilation):
         run(
             command.sources,
             command.outputs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from configs.flags import option
 
@@ -16,6 +16,8 @@ class TerminalConfig:
         show: Whether a window is opened for every source.
         verbose: Whether what happens is logged.
         quiet: Whether there is no progress bar and no summary.
+        log_format: How lines on standard error are written: as text, with a progress bar where
+            somebody looks, or as JSON objects for a log collector.
     """
 
     TITLE: ClassVar[str] = "terminal"
@@ -23,3 +25,6 @@ class TerminalConfig:
     show: bool = option(False, help="open a window")
     verbose: bool = option(False, help="log what happens", short="-v")
     quiet: bool = option(False, help="no progress bar and no summary", short="-q")
+    log_format: Literal["text", "json"] = option(
+        "text", help="json: every line on standard error is a JSON object, the summary, too"
+    )

@@ -12,7 +12,9 @@ from basics.signals import StopSignals
 from basics.standard_files import say, settle
 from stream.app.config import TerminalConfig
 from stream.app.console import ConsoleHandler, ErrorConsole, ProgressBar, stage_table
+from stream.app.json_log import log_as_json, summary_data, tell_as_json
 from stream.pipeline.pipeline import Pipeline
+from stream.pipeline.summary import Summary
 from stream.profile import Profiler, benchmark_line, profile_tables
 
 logger = logging.getLogger(__name__)
@@ -49,13 +51,20 @@ class Terminal:
         self._benchmark = benchmark
         self._output_taken = output_taken or benchmark
         self._console = ErrorConsole()
-        self.bar = ProgressBar(self._console, enabled=not config.quiet)
+        self._as_json = config.log_format == "json"
+        self.bar = ProgressBar(self._console, enabled=not (config.quiet or self._as_json))
         level = logging.INFO if config.verbose else logging.WARNING
-        logging.basicConfig(
-            level=logging.ERROR if config.quiet and not config.verbose else level,
-            handlers=[ConsoleHandler(self._console)],
-            force=True,
-        )
+        level = logging.ERROR if config.quiet and not config.verbose else level
+        if self._as_json:
+            log_as_json(level)
+        else:
+            logging.basicConfig(level=level, handlers=[ConsoleHandler(self._console)], force=True)
+
+    def tell_compilation(self) -> None:
+        """Says why nothing is seen of a first start."""
+        if self._console.is_terminal and not self._config.quiet:
+            with suppress(OSError):
+                self._console.print("compiling for this processor: about half a minute, once")
 
     def start(self, pipeline: Pipeline) -> None:
         """`on_start` of `stream.run`."""
@@ -75,14 +84,14 @@ class Terminal:
                 say(benchmark_line(figures))
             except OSError as error:
                 raise write_error(Path("standard output"), error) from error
-        if not self._config.quiet:
+        if not (self._config.quiet or self._as_json):
             with suppress(OSError):
                 for table in () if figures is None else profile_tables(figures):
                     self._console.print(table)
                 if summary.frames and self._config.verbose and figures is None:
                     self._console.print(stage_table(summary))
         if summary.frames and not self._config.quiet:
-            self._say_summary(str(summary))
+            self._say_summary(summary)
         if self._signals.received is not None and pipeline.left_behind:
             # The engine is in the middle of an image, and closing it would wait for that; all
             # outputs are finished.
@@ -90,10 +99,13 @@ class Terminal:
             os._exit(self._signals.exit_code)
         return pipeline.left_behind
 
-    def _say_summary(self, summary: str) -> None:
+    def _say_summary(self, summary: Summary) -> None:
         """The results are complete; whoever does not read what is said of them loses nothing."""
+        if self._as_json:
+            tell_as_json("info", str(summary), logger.name, summary_data(summary))
+            return
         try:
-            say(summary, error=self._output_taken)
+            say(str(summary), error=self._output_taken)
         except BrokenPipeError:
             return
         except OSError as error:

@@ -5,6 +5,7 @@ sources.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream.frame import Frame
@@ -13,6 +14,7 @@ from stream.pipeline.outlet import Outlet
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.sampling import FrameSampler
 from stream.render.renderer import Renderer
+from stream.sinks import Controls, Interactive
 from stream.sources import Source
 
 # A camera's picture that is older than 10 s is of no use to anybody; under 5 ms nobody cares.
@@ -73,6 +75,20 @@ class Lane:
     def left_out(self) -> dict[str, int]:
         """Frames that are missing in each output: its disk, encoder or receiver was not ready."""
         return {outlet.label: outlet.lost for outlet in self.outlets if outlet.lost}
+
+    def attach_controls(self, stop: Callable[[], None], stopping: Callable[[], bool]) -> None:
+        """Gives keys and buttons of its sinks what they act on.
+
+        Args:
+            stop: Ends the run soon.
+            stopping: Whether it is ending.
+        """
+        if self.renderer is None:
+            return
+        controls = Controls(renderer=self.renderer, stop=stop, stopping=stopping)
+        for outlet in self.outlets:
+            if isinstance(outlet.sink, Interactive):
+                outlet.sink.attach(controls)
 
     def stage(self, name: str) -> str:
         """The name of a stage that each source has one of."""

@@ -20,7 +20,7 @@ from stream.pipeline.inference import InferWorker, max_ahead
 from stream.pipeline.item import GroupedItem, InferredItem
 from stream.pipeline.lane import Lane
 from stream.pipeline.outlet import Outlet
-from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
+from stream.pipeline.policy import EVERY_FRAME, Policy
 from stream.pipeline.process import tuned_process
 from stream.pipeline.progress import Progress, progress_of
 from stream.pipeline.ring import RingBuffer
@@ -38,7 +38,7 @@ from stream.pipeline.workers import (
     run_info,
 )
 from stream.render.renderer import Renderer
-from stream.sinks import Controls, Interactive, Sink
+from stream.sinks import Sink
 from stream.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,8 @@ class Pipeline:
         stages: Steps of the user's own between grouping and rendering, in this order, each in a
             thread of its own.
         options: How frames go through.
+        source_options: For each source, which of its frames are used, where that is not what
+            `options` says; None where it is.
         timings: Where everything is measured; new ones by default.
 
     Attributes:
@@ -89,6 +91,7 @@ class Pipeline:
         renderers: Sequence[Renderer] = (),
         stages: Sequence[Stage] = (),
         options: PipelineConfig | None = None,
+        source_options: Sequence[PipelineConfig | None] = (),
         timings: Timings | None = None,
     ) -> None:
         options = options or PipelineConfig()
@@ -107,8 +110,9 @@ class Pipeline:
         self._stop_at_s: float | None = None
         self._stopping = False
         self._used = False
+        each = [mine or options for mine in source_options or [None] * len(sources)]
         policies = [
-            options.policy or (LATEST if source.live else EVERY_FRAME) for source in sources
+            mine.policy_for(live=source.live) for source, mine in zip(sources, each, strict=True)
         ]
         self._waiting = _WAITING if EVERY_FRAME in policies else 1
         self._in_flight = options.in_flight or (
@@ -127,9 +131,7 @@ class Pipeline:
                 if sinks
                 else (),
                 renderer=renderers[index] if renderers else None,
-                sampler=FrameSampler(
-                    limit=options.frames, stride=options.stride, max_fps=options.max_fps
-                ),
+                sampler=FrameSampler.of(each[index]),
                 label=str(index) if len(sources) > 1 else "",
                 device=device_of(self._estimators[index % len(signals)]),
             )
@@ -141,7 +143,8 @@ class Pipeline:
             for share, signal in zip(self._shares, signals, strict=True)
         ]
         self._context = RunContext(lanes, self.timings)
-        self._attach_controls()
+        for lane in lanes:
+            lane.attach_controls(self.stop, lambda: self._stop_at_s is not None)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Runs until every source has ended, `stop` is called or something fails.
@@ -259,20 +262,6 @@ class Pipeline:
                 # Whoever opened the engine closes it next; native code that is still in it would
                 # abort the process.
                 worker.join(_FINISH_S)
-
-    def _attach_controls(self) -> None:
-        """Gives keys and buttons of sinks what they act on."""
-        for lane in self._context.lanes:
-            if lane.renderer is None:
-                continue
-            controls = Controls(
-                renderer=lane.renderer,
-                stop=self.stop,
-                stopping=lambda: self._stop_at_s is not None,
-            )
-            for outlet in lane.outlets:
-                if isinstance(outlet.sink, Interactive):
-                    outlet.sink.attach(controls)
 
     def _start_people(self) -> HandOver[GroupedItem]:
         """Makes the workers up to the people that everybody behind sees; gives where those come."""

@@ -33,6 +33,7 @@ def shown_command(
 
 
 def _shown(item: object) -> str:
+    item = getattr(item, "address", item)  # of a source with a name
     if isinstance(item, (str, Path)):
         return str(item)
     return item.__name__ if isinstance(item, type) else type(item).__name__

@@ -4,6 +4,7 @@ from stream.sinks.base import Abandonable, Controls, Interactive, Lossy, Resumab
 from stream.sinks.browser import BrowserConfig
 from stream.sinks.claims import Claim, Claimant, check_claims, claim_file, claim_names
 from stream.sinks.making import make_sinks
+from stream.sinks.mqtt import MqttConfig
 from stream.sinks.planning import Output, OutputConfig, plan_outputs
 from stream.sinks.video_config import VideoConfig
 
@@ -15,6 +16,7 @@ __all__ = [
     "Controls",
     "Interactive",
     "Lossy",
+    "MqttConfig",
     "Output",
     "OutputConfig",
     "Resumable",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from basics.atomic import Successor, check_writable
 from configs.errors import SinkError
 from grouping import People
+from keypoint_datasets import read_image_ids
 from keypoint_datasets.images import is_image
 from keypoint_datasets.results import to_results
 from stream.frame import Frame, SourceInfo
@@ -20,6 +22,8 @@ from stream.sinks.base import RunInfo
 from stream.sinks.claims import Claim, claim_file
 from stream.sinks.files import check_output, end_successor, sink_error
 from stream.sinks.json_lines import known_ids, to_json
+
+logger = logging.getLogger(__name__)
 
 _END = b"\n]\n"
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -30,7 +34,9 @@ class CocoResultsSink:
     have a `track_id`.
 
     `image_id` is the number of the frame. Where the source is several files, `file_name` is the
-    file, and a picture whose name is a number, as in COCO, has that for its `image_id`.
+    file, and a picture whose name is a number, as in COCO, has that for its `image_id`. With labels
+    it is the id that they give the picture; people of pictures that are not among them are left
+    out, for evaluators refuse them.
 
     The bracket that closes the array is there after every frame, so that the file is valid JSON at
     any moment. An older file of that name stays until this one is closed with frames in it.
@@ -39,8 +45,20 @@ class CocoResultsSink:
     needs_image = False
     resumable = True
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, labels: Path | None = None) -> None:
+        """Nothing is created yet.
+
+        Args:
+            path: The file.
+            labels: A COCO file that has the ids of the pictures.
+
+        Raises:
+            DataError: The labels cannot be read.
+        """
         self.label = path
+        self._labels = labels
+        self._ids = None if labels is None else read_image_ids(labels)
+        self._strangers = 0
         self._path = Path(path)
         self._source = ""
         self._file: BinaryIO | None = None
@@ -92,7 +110,13 @@ class CocoResultsSink:
         if self._file is None:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
         several = frame.source != self._source
-        image_id = _image_id(frame) if several else frame.index
+        if self._ids is not None:
+            image_id = _id_among(self._ids, frame.source)
+        else:
+            image_id = _image_id(frame) if several else frame.index
+        if image_id is None:
+            self._leave_out(frame)
+            return
         results = to_results(people.keypoints, people.scores, image_id)
         if several:
             results = [{**result, "file_name": Path(frame.source).name} for result in results]
@@ -122,6 +146,14 @@ class CocoResultsSink:
         self._complete = True
         self._frames += 1
 
+    def _leave_out(self, frame: Frame) -> None:
+        self._strangers += 1
+        if self._strangers == 1:
+            logger.warning(
+                "%s: %r is not among the images of %r; people of such pictures are left out",
+                *(self._path, frame.source, str(self._labels)),
+            )
+
     def close(self) -> None:
         """Finishes the file; a second call does nothing.
 
@@ -150,3 +182,10 @@ def _image_id(frame: Frame) -> int:
     """The number that is the name of a picture; that of the frame where it has no such name."""
     path = Path(frame.source)
     return int(path.stem) if is_image(path.name) and _NUMBER.fullmatch(path.stem) else frame.index
+
+
+def _id_among(ids: dict[str, int], source: str) -> int | None:
+    """The id of a picture by as much of its path as the labels have."""
+    parts = Path(source).parts
+    names = (str(Path(*parts[begin:])) for begin in range(len(parts)))
+    return next((ids[name] for name in names if name in ids), None)

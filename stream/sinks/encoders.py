@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -127,6 +130,24 @@ def add_video_stream(
     return stream
 
 
+@contextmanager
+def ordinary_scheduling() -> Iterator[None]:
+    """Whatever an encoder does when it is opened, the thread is scheduled afterwards as before.
+
+    SVT-AV1 gives the thread that opens it real-time priority 99 if the user is root, as in
+    containers; every thread and process that it starts from then on would have that, too, and
+    starve the rest of the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
 @cache
 def _refusal(name: str) -> str | None:
     """Why the encoder cannot compress one small frame, None if it can."""
@@ -141,8 +162,9 @@ def _refusal(name: str) -> str | None:
             context.options = {"x265-params": _X265_SILENT}  # it writes to the terminal by itself
         frame = av.VideoFrame.from_ndarray(np.full((384, 256), 128, np.uint8), "yuv420p")
         frame.pts = 0
-        context.encode(frame)
-        context.encode(None)
+        with ordinary_scheduling():
+            context.encode(frame)
+            context.encode(None)
     except (av.FFmpegError, OSError, ValueError) as error:
         return str(getattr(error, "strerror", None) or error)
     return None

@@ -17,8 +17,10 @@ from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.containers import FORMATS, STREAM_FORMATS
 from stream.sinks.json_lines import JsonLinesSink
 from stream.sinks.mot import MotSink
+from stream.sinks.mqtt import MqttConfig, MqttSink
 from stream.sinks.openpose import OpenPoseSink
 from stream.sinks.pictures import PICTURE_SUFFIXES, PicturesSink
+from stream.sinks.planning import OutputConfig
 from stream.sinks.table import TableSink
 from stream.sinks.video import VideoSink
 from stream.sinks.video_config import VideoConfig
@@ -48,6 +50,10 @@ def _record(kind: Callable[[str], Sink]) -> _Maker:
     return lambda path, configs: kind(path)
 
 
+def _coco(path: str, configs: _Configs) -> Sink:
+    return CocoResultsSink(path, configs.get(OutputConfig).coco_ids)
+
+
 def _video(path: str, configs: _Configs) -> Sink:
     return VideoSink(path, configs.get(VideoConfig))
 
@@ -63,35 +69,45 @@ def _browser(url: str, configs: _Configs) -> Sink:
     return BrowserSink(url, configs.get(BrowserConfig), configs.get(VideoConfig))
 
 
+def _mqtt(url: str, configs: _Configs) -> Sink:
+    return MqttSink(url, configs.get(MqttConfig))
+
+
 _BY_SUFFIX: dict[str, _Maker] = {
     **dict.fromkeys(FORMATS, _video),
     ".jsonl": _record(JsonLinesSink),
     ".ndjson": _record(JsonLinesSink),
-    ".json": _record(CocoResultsSink),
+    ".json": _coco,
     ".csv": _record(TableSink),
     ".npz": _record(ArraysSink),
     **dict.fromkeys(PICTURE_SUFFIXES, _record(PicturesSink)),
 }
 _BY_PREFIX: dict[str, _Maker] = {
     "jsonl": _record(JsonLinesSink),
-    "coco": _record(CocoResultsSink),
+    "coco": _coco,
     "mot": _record(MotSink),
     "openpose": _record(OpenPoseSink),
     "csv": _record(TableSink),
     "npz": _record(ArraysSink),
     "window": _record(WindowSink),
     "http": _browser,
+    "mqtt": _mqtt,
+    "mqtts": _mqtt,
     **dict.fromkeys(STREAM_FORMATS, _stream),
 }
 
 
-def make_sinks(outputs: Sequence[str | Sink], *configs: VideoConfig | BrowserConfig) -> list[Sink]:
+def make_sinks(
+    outputs: Sequence[str | Sink],
+    *configs: VideoConfig | BrowserConfig | MqttConfig | OutputConfig,
+) -> list[Sink]:
     """One sink for every output, made but not opened: nothing is created or written yet.
 
     Args:
         outputs: Sinks as they are, and names, by suffix (`out.mp4`), prefix (`openpose:folder`) or
             scheme (`rtsp://host/path`); `-` is JSON Lines on standard output.
-        configs: How videos are encoded and pages are served, where that is not as usual.
+        configs: How videos are encoded, pages are served, messages are sent and results get their
+            ids, where that is not as usual.
 
     Raises:
         ConfigError: An output whose kind is not known, or that is named twice.

@@ -18,7 +18,7 @@ one from the source's label."""
 
 @dataclass(frozen=True, kw_only=True)
 class OutputConfig:
-    """What outputs may do to files that are there.
+    """What outputs may do to files that are there, and what joins them to their inputs.
 
     An output that was named is replaced when its successor is complete, unless a source of the run
     reads it. Where it is not certain that a file was meant, images, and videos that this program
@@ -26,6 +26,8 @@ class OutputConfig:
 
     Attributes:
         overwrite: Whether those are replaced as well.
+        coco_ids: Labels in COCO's format whose images are those of the source: COCO results have
+            their ids; None takes the numbers that pictures are called, or those of the frames.
         doubtful: Outputs whose names are guesses, or may have been meant as sources.
     """
 
@@ -35,6 +37,11 @@ class OutputConfig:
         False,
         help="replace images, and videos of others, also where it is not certain that outputs were "
         "meant: later words behind one -o, segments, names that were not given",
+    )
+    coco_ids: Path | None = option(
+        None,
+        help="COCO labels of the pictures that are read: COCO results have the ids of their images",
+        metavar="FILE",
     )
     doubtful: tuple[str, ...] = ()
 

@@ -23,7 +23,12 @@ from stream.sinks.containers import (
     open_container,
     trim_to_whole_fragments,
 )
-from stream.sinks.encoders import add_video_stream, choose_encoder, encoder_options
+from stream.sinks.encoders import (
+    add_video_stream,
+    choose_encoder,
+    encoder_options,
+    ordinary_scheduling,
+)
 from stream.sinks.files import shown_target
 from stream.sinks.relay import Relay
 from stream.sinks.video_config import VideoConfig
@@ -263,10 +268,11 @@ def _open_parts(target: str, video: VideoFormat, reader: AudioReader, begin_s: F
             options=encoder_options(encoder, video.options, live=video.low_delay),
         )
         audio.add_to(container)
-        if relay is None:
-            container.start_encoding()
-        else:
-            relay.start()
+        with ordinary_scheduling():
+            if relay is None:
+                container.start_encoding()
+            else:
+                relay.start()
     except BaseException as error:
         with contextlib.suppress(*OUTPUT_ERRORS):
             container.close()

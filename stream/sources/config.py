@@ -29,6 +29,8 @@ class SourceConfig:
             frame.
         decoder: What decodes: `software` is FFmpeg's, `cuda` and `vaapi` its own for hardware,
             `gstreamer` a pipeline (a Jetson's decoder); `auto` is the first that works.
+        decoder_gpu: On which GPU `cuda` decodes, as CUDA counts them; None is the one that computes
+            where a run is told which (`EstimatorConfig.device`), else the first.
         realtime: Whether a file is delivered at its own frame rate, as a camera would, and counts
             as live.
 
@@ -64,6 +66,7 @@ class SourceConfig:
     decoder: DecoderName = option(
         "software", help="what decodes; auto: a Jetson's, cuda, vaapi, else software"
     )
+    decoder_gpu: int | None = None
     realtime: bool = option(False, help="deliver a file at its own frame rate, as a camera would")
 
     def __post_init__(self) -> None:

@@ -28,22 +28,28 @@ class DecoderChoice:
     Attributes:
         name: `software` (FFmpeg's), `cuda` and `vaapi` (FFmpeg's for hardware), or `gstreamer`.
         strict: Whether it was asked for by name, so that nothing else may take its place.
+        gpu: For `cuda`, which GPU, as CUDA counts them; None is the first.
     """
 
     name: str = "software"
     strict: bool = False
+    gpu: int | None = None
 
     def hardware(self) -> HWAccel | None:
         """What a container is to be opened with; None where FFmpeg decodes in software.
 
         A stream that the hardware cannot decode is decoded in software by FFmpeg itself.
         """
-        return _hardware(self.name) if self.name in HARDWARE else None
+        return _hardware(self.name, self.gpu) if self.name in HARDWARE else None
 
 
-def choose_decoder(wanted: DecoderName) -> DecoderChoice:
+def choose_decoder(wanted: DecoderName, gpu: int | None = None) -> DecoderChoice:
     """What `wanted` is on this machine; `auto` is the first that works of a Jetson's own, `cuda`,
     `vaapi` and `software`.
+
+    Args:
+        wanted: What was asked for.
+        gpu: On which GPU `cuda` decodes, as CUDA counts them; None is the first.
 
     Raises:
         SourceError: What was asked for by name is not there.
@@ -51,17 +57,16 @@ def choose_decoder(wanted: DecoderName) -> DecoderChoice:
     if wanted == "auto":
         if _is_jetson() and has_jetson_decoder():
             return DecoderChoice("gstreamer")
-        return DecoderChoice(
-            next((kind for kind in HARDWARE if not hardware_refusal(kind)), "software")
-        )
-    if wanted in HARDWARE and hardware_refusal(wanted):
-        raise SourceError(f"decoder {wanted} cannot be used: {hardware_refusal(wanted)}")
+        kinds = (kind for kind in HARDWARE if not hardware_refusal(kind, gpu))
+        return DecoderChoice(next(kinds, "software"), gpu=gpu)
+    if wanted in HARDWARE and (refusal := hardware_refusal(wanted, gpu)):
+        raise SourceError(f"decoder {wanted} cannot be used: {refusal}")
     if wanted == "gstreamer" and not any(map(find_element, CODECS.values())):
         raise SourceError(
             "decoder gstreamer cannot be used: gst-launch-1.0 or its elements are not installed "
             "(gstreamer1.0-tools, gstreamer1.0-plugins-bad, gstreamer1.0-libav)"
         )
-    return DecoderChoice(wanted, strict=wanted != "software")
+    return DecoderChoice(wanted, strict=wanted != "software", gpu=gpu)
 
 
 def decoder_of(frame: av.VideoFrame, choice: DecoderChoice) -> str:
@@ -105,21 +110,22 @@ def open_container(url: str, hardware: HWAccel | None, **options: Any) -> InputC
 
 
 @cache
-def hardware_refusal(kind: str) -> str:
+def hardware_refusal(kind: str, gpu: int | None = None) -> str:
     """Why FFmpeg cannot decode on that kind of device here; empty if it can."""
     if kind not in hwdevices_available():
         return "this build of FFmpeg does not have it"
     try:
-        av.CodecContext.create("h264", "r", hwaccel=_hardware(kind))
+        av.CodecContext.create("h264", "r", hwaccel=_hardware(kind, gpu))
     except (av.FFmpegError, OSError, NotImplementedError) as error:
         return f"FFmpeg cannot open such a device ({getattr(error, 'strerror', None) or error})"
     return ""
 
 
-def _hardware(kind: str) -> HWAccel:
+def _hardware(kind: str, gpu: int | None) -> HWAccel:
     # One context for all users of a GPU, torch and TensorRT among them, instead of one each.
     options: dict[str, object] | None = {"primary_ctx": "1"} if kind == "cuda" else None
-    return HWAccel(kind, allow_software_fallback=True, options=options)
+    device = str(gpu) if kind == "cuda" and gpu is not None else None
+    return HWAccel(kind, device=device, allow_software_fallback=True, options=options)
 
 
 def _is_jetson() -> bool:

@@ -82,7 +82,7 @@ class FileSource(Source):
             SourceError: It has no frame that can be decoded, or the decoder that was asked for is
                 not there.
         """
-        choice = choose_decoder(self._config.decoder)
+        choice = choose_decoder(self._config.decoder, self._config.decoder_gpu)
         if self._connect is None:
             container = open_file(self._path, choice.hardware())
         else:

@@ -49,6 +49,7 @@ class FileReader:
 
     Attributes:
         info: What is known of it.
+        start_s: Stream time of its first frame.
         bad_stamps: Frames whose stamp could not be used.
 
     Raises:
@@ -84,8 +85,8 @@ class FileReader:
         self._frames = frames
         self._current = self._first(frames)
         self._ahead = deque([self._current])  # decoded already
-        start_s, origin_s = self._start()
-        self._clock = StreamClock(self._time_base, fps, start_s=start_s)
+        self.start_s, origin_s = self._start()
+        self._clock = StreamClock(self._time_base, fps, start_s=self.start_s)
         width, height = self._converter.size(self._current.frame)
         has_sound = bool(container.streams.audio)
         self.info = SourceInfo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from configs import KeypointSet
 from grouping import People
@@ -56,7 +57,24 @@ class TrackingStage:
 
     def __call__(self, frame: Frame, people: People, /) -> People:
         """Who is in the frame: people above the score, and those below it who are recognised."""
-        tracked = self._trackers[frame.source_index].track(people, frame.time_s, frame.image)
+        return self.track(frame, people)
+
+    def sample_colours(self, frame: Frame, people: People) -> NDArray[np.float64]:
+        """What `track` needs to know of the image of a frame, as `Tracker.sample_colours`."""
+        return self._trackers[frame.source_index].sample_colours(people, frame.image)
+
+    def track(
+        self, frame: Frame, people: People, colours: NDArray[np.float64] | None = None
+    ) -> People:
+        """Who is in the frame: people above the score, and those below it who are recognised.
+
+        Args:
+            frame: The frame; of its image only the shape counts where `colours` are given.
+            people: Who was found in it, doubtful people among them.
+            colours: What `sample_colours` said of them.
+        """
+        tracker = self._trackers[frame.source_index]
+        tracked = tracker.track(people, frame.time_s, frame.image, colours=colours)
         assert tracked.ids is not None
         kept = (tracked.scores >= np.float32(self._min_score)) | (tracked.ids >= 0)
         return tracked if kept.all() else tracked.only(kept)

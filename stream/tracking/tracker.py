@@ -73,7 +73,12 @@ class Tracker:
         return self._found
 
     def track(
-        self, people: People, time_s: float, image: NDArray[np.uint8] | None = None
+        self,
+        people: People,
+        time_s: float,
+        image: NDArray[np.uint8] | None = None,
+        *,
+        colours: NDArray[np.float64] | None = None,
     ) -> People:
         """The same people with their `ids`, joints smoothed if that was asked for.
 
@@ -81,8 +86,9 @@ class Tracker:
             people: As for `update`.
             time_s: As for `update`.
             image: As for `update`.
+            colours: As for `update`.
         """
-        ids = self.update(people, time_s, image)
+        ids = self.update(people, time_s, image, colours=colours)
         if self._smoothing is None or not len(people):
             return replace(people, ids=ids)
         keypoints = people.keypoints.copy()
@@ -94,8 +100,29 @@ class Tracker:
         )  # fmt: skip
         return replace(people, keypoints=keypoints, ids=ids)
 
+    def sample_colours(self, people: People, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """What `people` wear in `image`, for `update` later, when the image is gone.
+
+        Args:
+            people: As for `update`.
+            image: As for `update`.
+
+        Returns:
+            (P, 2, 3) mean colours of torso and legs (`stream.tracking.colour`).
+        """
+        count = len(people)
+        self._make_room(count)
+        self._find(people)
+        _see_colours(image, self._found, count, self._clothes, self.settings.joint)
+        return self._found.colours[:count].copy()
+
     def update(
-        self, people: People, time_s: float, image: NDArray[np.uint8] | None = None
+        self,
+        people: People,
+        time_s: float,
+        image: NDArray[np.uint8] | None = None,
+        *,
+        colours: NDArray[np.float64] | None = None,
     ) -> NDArray[np.int64]:
         """(P,) identity of everybody in a frame, -1 for people who are not believed (yet).
 
@@ -105,16 +132,17 @@ class Tracker:
                 goes backwards is taken to have gone on as usual.
             image: (H, W, 3) uint8 BGR that `people` were found in, for the colours of what they
                 wear; None leaves colours out.
+            colours: What `sample_colours` said of that image, which then only has its shape.
         """
         count = len(people)
         self._make_room(count)
         found = self._found
-        found.keypoints[:count] = people.keypoints
-        found.scores[:count] = people.scores
-        _leave_out_unusable(found.keypoints[:count])
-        _see_colours(
-            _NO_IMAGE if image is None else image, found, count, self._clothes, self.settings.joint
-        )
+        self._find(people)
+        if colours is not None:
+            found.colours[:count] = colours
+        else:
+            seen = _NO_IMAGE if image is None else image
+            _see_colours(seen, found, count, self._clothes, self.settings.joint)
         self._next_id = identify(
             self._tracks, found, count, self._advance_clock(time_s), self._is_first, self._next_id,
             self._id_step, self._traits, self.settings,
@@ -134,6 +162,13 @@ class Tracker:
         spare = Tracker(self.keypoint_set, self.settings, smooth=True)
         for time_s in (0.0, 0.04):
             spare.track(people, time_s, np.zeros((8, 8, 3), np.uint8))
+
+    def _find(self, people: People) -> None:
+        """Copies who is in a frame into `found`, for which there is room."""
+        found, count = self._found, len(people)
+        found.keypoints[:count] = people.keypoints
+        found.scores[:count] = people.scores
+        _leave_out_unusable(found.keypoints[:count])
 
     def _make_room(self, people: int) -> None:
         """Buffers for so many people; tracks are kept when they grow."""

@@ -7,13 +7,15 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from basics.kernels import kernel
+from basics.kernels import compilation_told, kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +52,22 @@ def test_floating_point_is_reordered_only_where_that_is_asked_for() -> None:
     assert not _wait.targetoptions["fastmath"]  # type: ignore[attr-defined]
 
 
+def _uncached(function: Callable[[float], float]) -> Callable[[float], float]:
+    """A kernel that no start finds compiled: its code is of no file."""
+    made = FunctionType(function.__code__.replace(co_filename="<test>"), function.__globals__)
+    return kernel(made)
+
+
+@_uncached
+def _first(number: float) -> float:
+    return number + 1
+
+
+@_uncached
+def _second(number: float) -> float:
+    return number + 2
+
+
 FILES = {
     "numbers_/__init__.py": "STEP = 1\n",
     "below/__init__.py": "",
@@ -81,7 +99,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run(folder: Path, home: Path) -> tuple[str, str]:
+def run(folder: Path, home: Path, **variables: str) -> tuple[str, str]:
     """What a new process computes and how often it found a kernel in the cache; what it logs."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG"))
@@ -90,6 +108,7 @@ def run(folder: Path, home: Path) -> tuple[str, str]:
         "HOME": str(home),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
+        **variables,
     }
     done = subprocess.run(
         [sys.executable, "-c", MAIN],
@@ -135,6 +154,23 @@ def test_a_package_that_cannot_be_written_to_is_cached_at_home_or_not_at_all(
     result, log = run(folder, homeless)
     assert result == "20 0"
     assert log.count("set NUMBA_CACHE_DIR to a writable folder") == 1
+
+
+def test_a_compiler_that_is_turned_off_is_used_all_the_same(folder: Path, tmp_path: Path) -> None:
+    """As Python, kernels end in an overflow of unsigned bytes."""
+    result, log = run(folder, tmp_path, NUMBA_DISABLE_JIT="1")
+    assert result == "20 0"
+    assert log.count("kernels are compiled all the same") == 1
+
+
+def test_the_first_compilation_is_told_and_no_later_one() -> None:
+    told: list[str] = []
+    with compilation_told(lambda: told.append("told")):
+        assert _first(1.0) == 2.0
+        assert told == ["told"]
+        assert _second(1.0) == 3.0
+        assert _first(1.0) == 2.0
+    assert told == ["told"]
 
 
 def test_every_kernel_of_the_project_is_compiled_this_way() -> None:

@@ -77,3 +77,27 @@ def test_in_another_thread_nothing_is_changed() -> None:
     thread.start()
     thread.join(timeout=10)
     assert seen == [before]
+
+
+def test_a_process_that_was_forked_meanwhile_ends_as_if_nobody_listened() -> None:
+    """OpenVINO's telemetry runs in such a one, and is ended with SIGTERM."""
+    program = """
+import os, signal, time
+from basics.signals import StopSignals
+
+with StopSignals() as signals:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, b"1")  # a signal that comes inside of fork is lost
+        time.sleep(20)
+        os._exit(0)
+    os.read(reader, 1)
+    os.kill(child, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    assert signals.received is None
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")

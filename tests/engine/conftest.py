@@ -11,7 +11,6 @@ import torch
 from engine import load_network
 from engine.onnx.export import export_onnx
 from tests.engine.golden import SMALL_LITE, VARIANTS, load_weights, randomised, variant_config
-from tests.support.cuda import cuda_libraries, cuda_process  # noqa: F401 - fixtures
 
 GoldenNetwork = Callable[[str], torch.nn.Module]
 

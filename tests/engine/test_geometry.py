@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import ConfigError
-from engine.geometry import align, format_input_size, parse_input_size
+from engine.geometry import LONGEST, align, format_input_size, parse_input_size
 from tests.engine.golden import load_arrays
 
 sides = st.integers(16, 4000)
@@ -89,6 +89,26 @@ def test_the_whole_image_is_inside_the_input_and_fills_one_side(height, width, i
     filled = corners[1] - corners[0]
     assert filled[0] == pytest.approx(columns, abs=0.1) or filled[1] == pytest.approx(rows, abs=0.1)
     assert rows % 32 == columns % 32 == 0
+
+
+@given(st.integers(1, 60), st.integers(1, 30_000), st.booleans(), st.sampled_from([128, 512]))
+def test_no_image_is_so_long_that_its_input_fills_the_memory(short, long, upright, side):
+    image = (long, short) if upright else (short, long)
+    alignment = align(image, side)
+    assert max(alignment.input_size) <= LONGEST * side
+    assert min(alignment.input_size) == side
+    corners = alignment.to_map(np.array([[0, 0], image[::-1]], np.float32))
+    assert (corners[0] >= -alignment.zoom * 0.5 - 0.51).all()
+    assert (corners[1] <= np.array(alignment.input_size[::-1]) + alignment.zoom * 0.5 + 0.51).all()
+
+
+def test_an_image_that_is_made_small_for_its_length_is_said(caplog):
+    align((20, 3001), 64)
+    align((20, 3001), 64)
+    assert caplog.messages == [
+        "an image of 3001x20 is more than 12 times as long as wide: it is made small enough for an "
+        "input of 768x64"
+    ]
 
 
 def test_a_picture_is_where_its_points_say():

@@ -27,6 +27,13 @@ def network():
     return randomised(load_network(UDP))
 
 
+@pytest.fixture(scope="module")
+def exported(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "udp.onnx"
+    export_onnx(network, path)
+    return path
+
+
 def assert_near(found, expected):
     """Maps of random weights are as large as they happen to be."""
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4 * np.abs(expected).max())
@@ -135,15 +142,14 @@ def test_the_graph_computes_what_the_evaluation_does(network, map_stride):
 
 @pytest.mark.parametrize("options", [{}, {"flip": True, "scales": (1.0, 2.0)}])
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_an_exported_model_gives_the_maps_of_the_evaluation(network, tmp_path, runtime, options):
+def test_an_exported_model_gives_the_maps_of_the_evaluation(network, exported, runtime, options):
     if runtime == "openvino":
         pytest.importorskip("openvino")
-    export_onnx(network, tmp_path / "udp.onnx")
     image = np.random.default_rng(1).integers(0, 255, (100, 150, 3), np.uint8)
     reference = infer_maps(network, image, 128, **options)
 
     with open_estimator(
-        tmp_path / "udp.onnx", runtime=runtime, precision="fp32", input_size=128, **options
+        exported, runtime=runtime, precision="fp32", input_size=128, **options
     ) as estimator:
         assert estimator.alignment == "udp"
         maps = estimator.result(estimator.submit(image))

@@ -225,7 +225,11 @@ def test_iterate_opens_the_model_that_is_described() -> None:
         next(iterate("demo", input_size="big"))
     with pytest.raises(ConfigError, match="'onnxruntim'"):
         next(iterate("demo", runtime="onnxruntim"))
-    frame, people = next(iterate("demo", runtime="onnxruntime", input_size="192x128"))
+    with pytest.raises(ConfigError, match="device must be auto, cpu, cuda"):
+        next(iterate("demo", device="gpu"))
+    with pytest.raises(ConfigError, match="runs on the CPU only, not on device cuda:1"):
+        next(iterate("demo", runtime="onnxruntime", device="cuda:1"))
+    frame, people = next(iterate("demo", runtime="onnxruntime", device="cpu", input_size="192x128"))
     assert frame.image.shape == (480, 640, 3)
     assert people.keypoints.shape[1:] == (17, 3)
 

@@ -26,7 +26,8 @@ def main() -> int:
         )
 
     stream.estimator.open_estimator = open_estimator
-    return run_stream.main(arguments)
+    sys.argv[1:] = arguments
+    return run_stream.main()
 
 
 if __name__ == "__main__":

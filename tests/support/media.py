@@ -8,6 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from stream.sinks.encoders import ordinary_scheduling
+
 BLOCK_PX = 8
 BITS = 12
 
@@ -60,7 +62,10 @@ def make_clip(
     rotation, mirrored: how players are to show it: turned counter-clockwise by so many degrees,
     then mirrored across.
     """
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with (
+        ordinary_scheduling(),
+        av.open(str(path), "w", options=container_options or {}) as container,
+    ):
         if video:
             stream = container.add_stream(codec, rate=fps, options=options or {})
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt

@@ -1,10 +1,14 @@
 import io
 import logging
 
+import pytest
 from rich.console import Console
 
+from basics.signals import StopSignals
 from basics.statistics import Statistics
+from stream.app.config import TerminalConfig
 from stream.app.console import ConsoleHandler, ProgressBar, stage_table
+from stream.app.terminal import Terminal
 from stream.pipeline.progress import Progress
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import StageStatistics
@@ -79,3 +83,13 @@ def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:
     console.print(stage_table(summary))
     for words in ("decode", "infer", "90%", "capture to sink"):
         assert words in text.getvalue()
+
+
+def test_a_first_start_says_what_it_does_on_a_terminal_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, quiet, said in (("1", False, True), ("1", True, False), ("0", False, False)):
+        monkeypatch.setenv("TTY_COMPATIBLE", kind)
+        with StopSignals() as signals:
+            Terminal(TerminalConfig(quiet=quiet), signals).tell_compilation()
+        assert ("compiling for this processor" in capsys.readouterr().err) is said

@@ -35,6 +35,7 @@ def test_memory_does_not_grow_and_percentiles_are_of_the_window() -> None:
     assert found.max == 1049
 
 
+@pytest.mark.alone
 def test_stages_report_time_and_busy_share() -> None:
     timings = Timings()
     timings.begin()

@@ -69,6 +69,7 @@ def run_profiled(
     return profiler, profiler.document(FACTS, pipeline.summary())
 
 
+@pytest.mark.alone
 def test_what_the_engine_takes_is_what_its_own_clock_says() -> None:
     engine = ClockedEngine(0.02)
     profiler, found = run_profiled(engine, counted(40))
@@ -99,6 +100,7 @@ def test_no_stage_is_busy_more_than_all_of_the_time_with_two_frames_under_way() 
     )
 
 
+@pytest.mark.alone
 def test_a_stall_at_second_3_is_seen_at_second_3() -> None:
     engine = ClockedEngine(0.002, stall_at_s=3.0)
     profiler, found = run_profiled(engine, counted(90, fps=25.0), policy=LATEST)

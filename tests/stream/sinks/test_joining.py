@@ -13,8 +13,10 @@ import jsonschema
 import numpy as np
 import pytest
 
+from configs import DataError
+from keypoint_datasets import read_image_ids
 from stream.frame import Frame, SourceInfo
-from stream.sinks import RunInfo, make_sinks
+from stream.sinks import OutputConfig, RunInfo, make_sinks
 from stream.sources import open_source
 from tests.stream.sinks.samples import REPOSITORY, make_frames, make_people, vfr_stamps
 from tests.support.media import numbered_image
@@ -35,9 +37,11 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def write(folder: Path, output: str, run_info: RunInfo) -> list[Frame]:
+def write(
+    folder: Path, output: str, run_info: RunInfo, config: OutputConfig | None = None
+) -> list[Frame]:
     """Writes the pictures of the folder; gives their frames."""
-    (sink,) = make_sinks([output])
+    (sink,) = make_sinks([output], config or OutputConfig())
     with open_source(str(folder)) as source:
         assert source.info is not None
         sink.open(source.info, run_info)
@@ -84,6 +88,48 @@ def test_coco_results_have_the_ids_of_coco(folder: Path, tmp_path: Path, run_inf
     results = json.loads((tmp_path / "out.json").read_text())
     found = dict.fromkeys((result["file_name"], result["image_id"]) for result in results)
     assert list(found) == [(NAMES[0], 1), (NAMES[1], 139), (NAMES[2], 3)]
+
+
+def test_coco_results_have_the_ids_that_labels_give_the_pictures(
+    folder: Path, tmp_path: Path, run_info: RunInfo, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also by a path in the labels, and also where names are numbers; what is not labelled would be
+    refused by evaluators.
+    """
+    images = [
+        {"id": 70_001, "file_name": f"pictures/{NAMES[0]}", "width": 96, "height": 64},
+        {"id": 5, "file_name": NAMES[2], "width": 96, "height": 64},
+    ]
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"images": images}))
+    write(folder, str(tmp_path / "out.json"), run_info, OutputConfig(coco_ids=labels))
+    results = json.loads((tmp_path / "out.json").read_text())
+    found = dict.fromkeys((result["file_name"], result["image_id"]) for result in results)
+    assert list(found) == [(NAMES[0], 70_001), (NAMES[2], 5)]
+    assert len(results) == 2 * PEOPLE
+    assert caplog.text.count("is not among the images of") == 1
+
+
+def test_names_that_two_images_share_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.json"
+    names = ["a/1.png", "b/1.png", "b/2.png"]
+    entries = [
+        {"id": number, "file_name": name, "width": 9, "height": 9}
+        for number, name in enumerate(names)
+    ]
+    labels.write_text(json.dumps({"images": entries}))
+    assert read_image_ids(labels) == {"a/1.png": 0, "b/1.png": 1, "b/2.png": 2, "2.png": 2}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"images": 1}', '{"images": [{"id": "x"}]}'])
+def test_labels_without_ids_are_refused_before_anything_is_written(
+    tmp_path: Path, content: str
+) -> None:
+    labels = tmp_path / "labels.json"
+    labels.write_text(content)
+    with pytest.raises(DataError, match=r"labels\.json"):
+        make_sinks([str(tmp_path / "out.json")], OutputConfig(coco_ids=labels))
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_openpose_files_are_called_as_the_pictures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -190,6 +191,32 @@ def test_tiny_images_grow_to_what_encoders_take(
     least = 64 if codec == "hevc" else 32
     assert images[0].shape[:2] == tuple(max(least, side + side % 2) for side in size[::-1])
     assert np.abs(images[0].astype(int) - 150).max() < 8
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0 or "libsvtav1" not in av.codecs_available,
+    reason="needs root, whose threads SVT-AV1 gives priority 99, and that encoder",
+)
+def test_an_encoder_takes_no_priority_over_everything_else(
+    tmp_path, source_info, run_info, write_all, monkeypatch
+):
+    monkeypatch.setenv("SVT_LOG", "1")
+    path = tmp_path / "out.mp4"
+    sink = VideoSink(str(path), VideoConfig(video_encoder="libsvtav1"))
+    policies = []
+
+    class Watched:
+        needs_image = True
+        open, close = sink.open, sink.close
+
+        def write(self, *frame, **facts):
+            sink.write(*frame, **facts)
+            (encoder,) = (each for each in threading.enumerate() if each.name.startswith("encode"))
+            policies.append(os.sched_getscheduler(encoder.native_id))
+
+    write_all(Watched(), source_info, run_info, make_frames(vfr_stamps(3)))
+    assert video_times(path)
+    assert {*policies, os.sched_getscheduler(0)} == {os.SCHED_OTHER}
 
 
 def test_an_image_of_another_size_is_fitted(tmp_path, source_info, run_info, write_all):

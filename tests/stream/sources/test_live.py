@@ -176,6 +176,7 @@ def test_a_stream_that_stalls_is_told_and_connected_again(
     assert "no answer within 0.5 s" in caplog.text
 
 
+@pytest.mark.alone
 def test_interrupting_a_source_that_waits_to_try_again_ends_it_at_once() -> None:
     with opened(f"tcp://127.0.0.1:{free_port()}") as source:
         threading.Timer(1.5, source.interrupt).start()

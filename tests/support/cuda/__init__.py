@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -57,15 +58,27 @@ def compile_driver(folder: Path) -> Path:
         capture_output=True,
         text=True,
     ).stdout
-    # pycuda loads only if it finds all that it could call.
+    # pycuda and FFmpeg load it only if they find all that they could call.
     has = set(re.findall(r"^API int (cu\w+)", source.read_text(), re.MULTILINE))
-    rest = sorted(set(re.findall(r"\b(cu[A-Z]\w+)", names)) - has)
+    rest = sorted(({*re.findall(r"\b(cu[A-Z]\w+)", names)} | _called_by_ffmpeg()) - has)
     stubs = folder / "stubs.c"
     stubs.write_text("".join(f"int {name}(void) {{ return 801; }}\n" for name in rest))
     command = ["gcc", "-shared", "-fPIC", "-O1", "-pthread", "-Wall", "-Werror"]
     library = folder / "libcuda.so.1"
     subprocess.run([*command, "-Wl,-soname,libcuda.so.1", "-o", library, source, stubs], check=True)
     return folder
+
+
+def _called_by_ffmpeg() -> set[str]:
+    """What the FFmpeg in PyAV's wheel looks up in the driver."""
+    import av
+
+    found: set[str] = set()
+    for library in (Path(av.__file__).parents[1] / "av.libs").glob("libavutil*"):
+        found |= {
+            name.decode() for name in re.findall(rb"(?<=\0)cu[A-Z]\w+(?=\0)", library.read_bytes())
+        }
+    return found
 
 
 def environment(libraries: Path, **settings: str) -> dict[str, str]:
@@ -160,7 +173,16 @@ def _environ(values: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
+def _leave_with_parent() -> None:
+    """Without this the process waits for ever for orders of a parent that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _begin(stderr: Path) -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     warnings.simplefilter("error")
     # The parent's sys.path took the place of what PYTHONPATH gave.
     sys.path.insert(0, str(PACKAGES))

@@ -100,6 +100,7 @@ typedef struct stream {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static context contexts[MAX_DEVICES];
+static long retained_of[MAX_DEVICES];  // how often anybody opened a device
 static block *blocks;
 static stream *streams;
 static __thread context *stack[MAX_DEPTH];
@@ -395,9 +396,13 @@ API int cuDevicePrimaryCtxRetain(context **made, int device) {
     contexts[device].device = device;
     *made = &contexts[device];
     count("retained", 1);
+    __atomic_add_fetch(&retained_of[device], 1, __ATOMIC_SEQ_CST);
     return SUCCESS;
 }
 API int cuDevicePrimaryCtxRelease_v2(int device) { return count("retained", -1), SUCCESS; }
+API int cuDevicePrimaryCtxRelease(int device) { return cuDevicePrimaryCtxRelease_v2(device); }
+API int cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) { return *flags = 0, *active = 0, SUCCESS; }
+API int cuDevicePrimaryCtxSetFlags(int device, unsigned flags) { return SUCCESS; }
 // For contexts of cuCtxCreate only; the driver's documentation does not allow it for primary ones.
 API int cuCtxDetach(context *which) { return count("detached", 1), misuse(INVALID_CONTEXT); }
 API int cuCtxPushCurrent_v2(context *which) {
@@ -637,6 +642,17 @@ API void double_die_after(int pieces) {
     sticky_after = pieces ? pieces : -1;
     if (!pieces) sticky = 0;
     pthread_mutex_unlock(&lock);
+}
+// How often the primary context of a device was opened, by whomever.
+API long double_retained(int device) { return __atomic_load_n(&retained_of[device], __ATOMIC_SEQ_CST); }
+// Blocks of memory on a device that are there.
+API long double_blocks(int device) {
+    long found = 0;
+    pthread_mutex_lock(&lock);
+    for (block *each = blocks; each; each = each->next)
+        found += each->kind == DEVICE_MEMORY && each->owner->device == device;
+    pthread_mutex_unlock(&lock);
+    return found;
 }
 // The context is dead from now on.
 API void double_die(void) { sticky = ILLEGAL_ADDRESS; }

@@ -15,10 +15,20 @@ class Driver:
     def __init__(self) -> None:
         self._library: Any = ctypes.CDLL("libcuda.so.1")
         self._library.double_count.restype = ctypes.c_long
+        self._library.double_retained.restype = ctypes.c_long
+        self._library.double_blocks.restype = ctypes.c_long
 
     def count(self, name: str) -> int:
         """How many of something are alive, or happened since `forget`."""
         return int(self._library.double_count(name.encode()))
+
+    def openings(self, device: int) -> int:
+        """How often anybody opened a GPU: the product, FFmpeg, torch."""
+        return int(self._library.double_retained(device))
+
+    def blocks_on(self, device: int) -> int:
+        """How many blocks of memory of a GPU are in use."""
+        return int(self._library.double_blocks(device))
 
     def forget(self, name: str) -> None:
         """Begins to count from 0."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from configs import ConfigError, ExecutionError
+from engine import parse_devices
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import RUNTIMES, Workload
 from engine.runtimes.gpus import driver_version
@@ -374,6 +375,18 @@ def test_an_engine_that_does_not_load_frees_what_was_there(lite_onnx, tmp_path, 
         patch.setattr(tensorrt, "loads", False)
         with pytest.raises(ExecutionError, match="cannot load the engine"):
             open_lite(lite_onnx, tmp_path)
+
+
+@on_driver
+def test_the_gpu_that_was_named_computes_and_no_other(lite_onnx, tmp_path, driver):
+    with nothing_left(driver):
+        before = driver.blocks_on(0), driver.blocks_on(1)
+        device = parse_devices("cuda:1").single
+        with open_lite(lite_onnx, tmp_path, device=device) as runtime:
+            work(runtime, driver, turns=6)
+            assert str(runtime.gpu) == "cuda:1 (Memory 1)"
+            assert driver.blocks_on(0) == before[0]
+            assert driver.blocks_on(1) > before[1]
 
 
 @on_driver
