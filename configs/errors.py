@@ -79,10 +79,26 @@ def one_line(error: BaseException) -> str:
 def redact_url(text: str) -> str:
     """`text` with the credentials of every URL in it replaced by `***`.
 
-    Where a password has characters that would end an address (quotes, spaces, `@`, `/`), rather too
-    much is taken out than too little.
+    Where a password has characters that would end an address (quotes, spaces, `@`, `/`, another
+    `://`), rather too much is taken out than too little.
     """
-    return _AFTER_SCHEME.sub(_starred, text)
+    shown, copied = "", 0
+    begun: int | None = None  # credentials that no `@` has ended yet
+    for match in _AFTER_SCHEME.finditer(text):
+        length = _credentials(match[0])
+        begin, end = match.start(), match.start() + length
+        if begun is not None and "@" in match[0]:
+            begin, end = begun, match.start() + match[0].rfind("@") + 1
+            begun = None
+        elif length == 0 and begun is None and _is_password_begun(match[0]):
+            begun = match.start()
+            continue
+        if length or begin < match.start():
+            shown, copied = f"{shown}{text[copied:begin]}***@", end
+    if begun is not None:
+        rest = _WORD.match(text, begun)
+        shown, copied = f"{shown}{text[copied:begun]}***", begun if rest is None else rest.end()
+    return shown + text[copied:]
 
 
 def after_credentials(address: str) -> str:
@@ -94,14 +110,20 @@ def after_credentials(address: str) -> str:
     return after if found and ("/" not in before or ":" in before.split("/", 1)[0]) else address
 
 
-def _starred(match: re.Match[str]) -> str:
-    text = match[0]
+def _credentials(text: str) -> int:
+    """How many characters at the beginning of what follows `scheme://` are credentials."""
     word = _WORD.match(text)
     address = text if word is None else word[0]
-    rest = after_credentials(address)
-    begin = len(address) - len(rest)
+    begin = len(address) - len(after_credentials(address))
     authority = text.partition("/")[0]
     port = authority.rpartition(":")[2]
     if "@" in authority or (":" in authority and not _PORT.fullmatch(port)):
         begin = max(begin, text.rfind("@") + 1)
-    return f"***@{text[begin:]}" if begin else text
+    return begin
+
+
+def _is_password_begun(text: str) -> bool:
+    """Whether `user:` and the first word of a password stand there, without their `@`."""
+    word = _WORD.match(text)
+    authority = ("" if word is None else word[0]).partition("/")[0].rstrip(":,.;)")
+    return ":" in authority and not _PORT.fullmatch(authority.rpartition(":")[2])

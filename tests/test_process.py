@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,6 +188,86 @@ def test_a_full_disk_is_one_line(
     done = server.run(clip, *words, cwd=tmp_path, file_bytes=700)
     assert_orderly(done)
     assert done.code == 2
+
+
+@pytest.fixture
+def places(clip: Path) -> Iterator[Path]:
+    """Where nobody but root may search `locked`, write in `fixed` or read `secret.mp4`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for inner, mode in (("locked", 0o600), ("fixed", 0o755), ("mine", 0o777)):
+            (folder / inner).mkdir()
+            (folder / inner / "a.mp4").write_bytes(clip.read_bytes())
+            (folder / inner).chmod(mode)
+        (folder / "secret.mp4").write_bytes(clip.read_bytes())
+        (folder / "secret.mp4").chmod(0)
+        (folder / "list.txt").write_text("locked/a.mp4\n")
+        (folder / "mine" / "b\udcff.mp4").write_bytes(clip.read_bytes())
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("../locked",),
+        ("../locked/a.mp4",),
+        ("../locked/*.mp4",),
+        ("../locked/photo.png",),
+        ("../locked/list.txt",),
+        ("../list.txt",),
+        ("../secret.mp4",),
+        ("a.mp4", "-o", "../locked/out.mp4"),
+        ("a.mp4", "-o", "../locked/out.jsonl"),
+        ("a.mp4", "-o", "../locked/out.npz"),
+        ("a.mp4", "-o", "openpose:../locked/people"),
+        ("a.mp4", "-o", "hls:../locked/live"),
+        ("a.mp4", "-o", "../locked/{frame}.png"),
+        ("a.mp4", "-o", "../fixed/out.mp4"),
+        ("a.mp4", "-o", "../fixed/out.jsonl"),
+        ("a.mp4", "-o", "openpose:../fixed/people"),
+        ("a.mp4", "-o", "../fixed/a.mp4"),
+        ("a.mp4", "--profile", "../locked/profile"),
+        ("a.mp4", "--profile", "../fixed/profile"),
+        ("a.mp4", "--theme", "../locked/theme.yaml"),
+        ("a.mp4", "--coco-ids", "../locked/labels.json", "-o", "out.json"),
+    ],
+    ids=" ".join,
+)
+def test_what_this_user_may_not_do_is_one_line(
+    server: ForkServer, places: Path, words: tuple[str, ...]
+) -> None:
+    done = server.run(*words, cwd=places / "mine", user=65534, environment={"HOME": None})
+    assert_orderly(done)
+    assert done.code == 2, done
+    warnings = [line for line in done.errors.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) <= (1 if "list" in words[0] else 0), done.errors
+    assert len(done.errors.splitlines()) == len(warnings) + 1, done.errors
+    assert len(list((places / "fixed").iterdir())) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not")
+@pytest.mark.parametrize(
+    "words", [("a.mp4",), ("b\udcff.mp4", "--profile", "p"), (".",)], ids=ascii
+)
+def test_nobody_without_a_home_gets_results(
+    server: ForkServer, places: Path, words: tuple[str, ...]
+) -> None:
+    """Also of files whose names are not UTF-8, and beside one that may not be read."""
+    (places / "mine" / "c.mp4").touch(mode=0o200)
+    (places / "mine" / "c.mp4").chmod(0)
+    environment = {"HOME": None, "XDG_CACHE_HOME": "/proc/nothing", "USER": None, "LOGNAME": None}
+    done = server.run(
+        *words,
+        *("-o", "out.jsonl", "out.mp4"),
+        cwd=places / "mine",
+        user=65534,
+        environment=environment,
+    )
+    assert_orderly(done)
+    assert done.code == 0, done
+    assert (places / "mine" / "out.jsonl").read_text(errors="replace").count("\n") >= 13
 
 
 _SLOW_IMPORT = """

@@ -99,7 +99,8 @@ class PipelineCollector:
         for label, lane in zip(self._labels, self._pipeline.lanes, strict=True):
             health = lane.source.health
             now = health.state
-            info.add_metric([label], {"address": lane.source.name, "device": lane.device})
+            name = lane.source.name.encode(errors="backslashreplace").decode()  # of any file
+            info.add_metric([label], {"address": name, "device": lane.device})
             for each in _STATES:
                 state.add_metric([label, each], each == now)
             reconnects.add_metric([label], health.reconnects)

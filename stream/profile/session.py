@@ -125,7 +125,8 @@ class Profiler:
                     json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8"
                 )
             with atomic_path(folder / "report.html") as path:
-                path.write_text(report(figures), encoding="utf-8")
+                # Names of files need not be UTF-8; JSON escapes them.
+                path.write_text(report(figures), encoding="utf-8", errors="backslashreplace")
             with atomic_path(folder / self._trace_name) as path:
                 write_trace(
                     path,

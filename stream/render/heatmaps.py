@@ -36,7 +36,8 @@ class Maps(Protocol):
 _RAMP = np.arange(256, dtype=np.uint8)[None]
 _HEAT = cv2.applyColorMap(_RAMP, cv2.COLORMAP_TURBO)[0].astype(np.float32)
 _HUES = cv2.applyColorMap(_RAMP, cv2.COLORMAP_HSV)[0].astype(np.float32)
-# tags of different people lie about 1 apart, and the paper's Figure 4 spreads over less than this
+# Tags of different people lie about 1 apart, and the paper's Figure 4 spreads over less than this;
+# those of `lite`, which are places, go beyond it and begin at the first hue again.
 _TAG_RANGE = 8.0
 _STRENGTH = 0.75
 
@@ -65,7 +66,7 @@ def _flatten(
     heatmaps: NDArray[np.float32], tags: NDArray[np.float32], tag_range: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Per pixel the strongest joint: its score 0..255, and its tag (the first one) over `tag_range`
-    as 0..255.
+    as 0..255, beginning again beyond it.
     """
     joints, height, width = heatmaps.shape
     strength = np.zeros((height, width), np.uint8)
@@ -78,8 +79,8 @@ def _flatten(
                     best = joint
             score = min(1.0, max(0.0, heatmaps[best, row, column]))
             strength[row, column] = np.uint8(255 * score)
-            share = tags[best, row, column, 0] / tag_range + 0.5
-            value[row, column] = np.uint8(255 * min(1.0, max(0.0, share)))
+            turns = tags[best, row, column, 0] / tag_range + 0.5
+            value[row, column] = np.uint8(255 * (turns - np.floor(turns)))
     return strength, value
 
 

@@ -145,9 +145,14 @@ class StreamClock:
 class Pace:
     """Lets frames through at the times of their stamps, the first one at once; after `stop`, from
     any thread, all of them.
+
+    Args:
+        longest_delay_s: Later than this, the pace begins anew with the frame that is late; None
+            lets all through that are late, until they have caught up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_delay_s: float | None = None) -> None:
+        self._longest_delay_s = longest_delay_s
         self._began_s: float | None = None
         self._stopped = threading.Event()
 
@@ -161,6 +166,8 @@ class Pace:
         rest_s = self._began_s + time_s - asked_ns * 1e-9
         if rest_s > 0:
             self._stopped.wait(rest_s)
+        elif self._longest_delay_s is not None and -rest_s > self._longest_delay_s:
+            self._began_s -= rest_s
         return time.monotonic_ns() - asked_ns
 
     def stop(self) -> None:

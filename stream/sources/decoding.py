@@ -31,6 +31,9 @@ _UNREADABLE_IN_A_ROW = 64
 # Formats whose packets only say when they are decoded.
 _NO_PRESENTATION_TIMES = frozenset({"avi"})
 
+# Networks see 256 to 640 lines; this many are worth showing.
+_ENOUGH_LINES = 1080
+
 # Demuxers that find "video" in any text or binary file.
 _NOT_VIDEO = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
@@ -52,15 +55,32 @@ class DecodedFrame(NamedTuple):
 def video_stream(container: InputContainer) -> VideoStream | None:
     """The stream to show: not a cover image, and not text that FFmpeg would paint on a terminal;
     None if there is none.
+
+    Of the variants of an HLS stream it is the largest that is worth its decoding, and the others
+    are not downloaded.
     """
     if container.format.name in _NOT_VIDEO:
         return None
-    for stream in container.streams.video:
-        if stream.codec_context is not None and not int(stream.disposition) & int(
-            av.stream.Disposition.attached_pic
-        ):
-            return stream
-    return None
+    cover = int(av.stream.Disposition.attached_pic)
+    found = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not int(stream.disposition) & cover
+    ]
+    if container.format.name != "hls" or len(found) < 2:
+        return found[0] if found else None
+    chosen = _best_variant(found)
+    for stream in container.streams:
+        if stream.index != chosen.index:
+            stream.discard = av.stream.Discard.all
+    return chosen
+
+
+def _best_variant(streams: list[VideoStream]) -> VideoStream:
+    """The largest up to `_ENOUGH_LINES`, or the smallest of those that are all larger."""
+    by_size = sorted(streams, key=lambda stream: stream.codec_context.width)
+    enough = [stream for stream in by_size if stream.codec_context.height <= _ENOUGH_LINES]
+    return enough[-1] if enough else by_size[0]
 
 
 def has_unknown_video(container: InputContainer) -> bool:

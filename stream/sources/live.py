@@ -16,7 +16,7 @@ from configs import SourceError
 from stream.backoff import backoff_s
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source, SourceHealth, State
-from stream.sources.clock import StreamClock, credible_fps
+from stream.sources.clock import Pace, StreamClock, credible_fps
 from stream.sources.config import SourceConfig
 from stream.sources.conversion import FrameConverter, pixel_aspect
 from stream.sources.decoders import DecoderChoice, choose_decoder
@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 # Formats that carry no time: FFmpeg numbers their frames at a rate that it assumes.
 _WITHOUT_TIMES = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "obu", "rawvideo"})
+# Formats whose frames come a segment at a time, seconds of them at once.
+_IN_SEGMENTS = frozenset({"hls", "dash"})
+_LONGEST_DELAY_S = 0.5
 _ARRIVALS = Fraction(1, 90_000)  # unit of the stamps that their frames get instead
 
 
@@ -56,6 +59,7 @@ class _Connection:
             unknown = has_unknown_video(container)
             raise NoVideoError("unsupported codec" if unknown else "there is no video stream in it")
         self._reached = reached
+        self.in_segments = container.format.name in _IN_SEGMENTS
         self._timed = container.format.name not in _WITHOUT_TIMES
         self.time_base = stream.time_base or Fraction(1, av.time_base)
         self.fps = credible_fps(stream.average_rate, stream.guessed_rate)
@@ -102,6 +106,7 @@ class LiveSource(Source):
         self._current: DecodedFrame | None = None
         self._info: SourceInfo | None = None
         self._clock: StreamClock | None = None
+        self._pace = Pace(_LONGEST_DELAY_S)
         self._index = -1
         self._arrived_ns = 0
         self._epoch = 0
@@ -137,9 +142,10 @@ class LiveSource(Source):
 
     def interrupt(self) -> None:
         self._stopped.set()
+        self._pace.stop()
 
     def close(self) -> None:
-        self._stopped.set()
+        self.interrupt()
         self._guard.close()
 
     def _connect(self) -> _Connection | None:
@@ -194,11 +200,16 @@ class LiveSource(Source):
         pts = connection.stamp_of(found)
         time_s, used = self._clock.stamp(pts, waited_s=waited_s)
         self.health.bad_stamps = self._clock.bad_stamps
+        captured_ns = found.arrived_ns
+        if connection.in_segments:
+            # Whoever takes the newest frame would see one of a whole segment.
+            self.health.waited_ns += self._pace.wait(float(time_s))
+            captured_ns = time.monotonic_ns()
         return FrameStamp(
             source=self.name,
             index=self._index,
             time_s=float(time_s),
-            capture_ns=found.arrived_ns,
+            capture_ns=captured_ns,
             pts=pts if used else None,
             time_base=connection.time_base,
             epoch=self._epoch,

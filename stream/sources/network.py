@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
-from configs.errors import after_credentials
+from configs.errors import SourceError, after_credentials
 from stream.sources.config import SourceConfig
 from stream.sources.decoders import open_container
 
@@ -108,16 +110,52 @@ def network_input(url: str, config: SourceConfig) -> LiveInput:
 
 
 def camera_input(device: str, config: SourceConfig) -> LiveInput:
-    """The camera with that number or device file (Video4Linux)."""
+    """The camera with that number or, on Linux, device file: Video4Linux, AVFoundation on macOS,
+    DirectShow on Windows, whose cameras are numbered as they are listed.
+
+    Raises:
+        SourceError: DirectShow lists no camera of that number.
+    """
     options = {}
     if config.camera_size is not None:
         options["video_size"] = str(config.camera_size)
     if config.camera_fps is not None:
         options["framerate"] = f"{config.camera_fps:g}"
+    if sys.platform == "darwin":
+        options.setdefault("framerate", "30")  # what FFmpeg takes otherwise, 29.97, no Mac has
+        if config.camera_format is not None:
+            options["pixel_format"] = config.camera_format
+        return LiveInput(
+            name=f"camera {device}", url=f"{device}:none", format="avfoundation", options=options
+        )
+    if sys.platform == "win32":
+        if config.camera_format is not None:
+            key = "vcodec" if config.camera_format == "mjpeg" else "pixel_format"
+            options[key] = config.camera_format
+        return LiveInput(
+            name=f"camera {device}",
+            url=f"video={_directshow_name(device)}",
+            format="dshow",
+            options=options,
+        )
     if config.camera_format is not None:
         options["input_format"] = config.camera_format
     path = f"/dev/video{device}" if device.isdigit() else device
     return LiveInput(name=path, url=path, format="v4l2", options=options)
+
+
+def _directshow_name(device: str) -> str:
+    found = [
+        camera.name
+        for camera in av.enumerate_input_devices("dshow")
+        if not camera.media_types or "video" in camera.media_types
+    ]
+    if not device.isdigit() or int(device) >= len(found):
+        raise SourceError(
+            f"there is no camera {device!r}: Windows lists {len(found)}"
+            + "".join(f", {number}: {name}" for number, name in enumerate(found))
+        )
+    return found[int(device)]
 
 
 def is_url(spec: str) -> bool:

@@ -8,6 +8,7 @@ Each is `run_stream.main` with an engine of the tests that sees nobody.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -54,7 +55,8 @@ class ForkServer:
 
         choices: stdout, stderr: "closed", "full", or "broken" (a pipe without a reader);
         file_bytes: how large a file may become; signal_after_s: when a SIGINT comes;
-        environment: variables; limit_s: how long it may take.
+        environment: variables, None for those that are not there; limit_s: how long it may take;
+        user: the number of the user who runs it, for tests that root runs.
         """
         words = [str(argument) for argument in arguments]
         order = {"arguments": words, "cwd": str(cwd), "folder": self._folder.name, **choices}
@@ -98,6 +100,7 @@ def _serve() -> None:
         return contextlib.nullcontext(BlankEngine())
 
     stream.estimator.open_estimator = open_estimator
+    codecs.lookup("utf-8-sig")  # another user may not be let into this one's Python
     # What loads late is loaded now; OpenCV's pool of threads would not live on in a fork.
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +133,10 @@ def _serve() -> None:
 
 def _prepare(order: dict[str, Any]) -> None:
     os.chdir(order["cwd"])
-    os.environ.update(order.get("environment", {}))
+    for name, value in order.get("environment", {}).items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
         path = Path(order["folder"]) / name
@@ -151,6 +157,10 @@ def _prepare(order: dict[str, Any]) -> None:
     if "file_bytes" in order:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes"], hard))
+    if "user" in order:
+        os.setgroups([])
+        os.setgid(order["user"])
+        os.setuid(order["user"])
     if "signal_after_s" in order:
         parent = os.getpid()
         if os.fork() == 0:

@@ -109,4 +109,36 @@ class OpenVino(Runtime):
                 raise ExecutionError(
                     f"openvino cannot compile the model for images {shape}: {one_line(error)}"
                 ) from error
+            self._check_precision(self._compiled[shape])
         return self._compiled[shape]
+
+    def _check_precision(self, compiled: Any) -> None:
+        """Raises ExecutionError where bf16 was asked for and OpenVINO took single precision without
+        a word, as it does on processors that have no bf16: what is said would not be what computes.
+        """
+        if self.precision != "bf16":
+            return
+        with kept_signal_stack():
+            used = convolution_precisions(compiled)
+        if "bf16" not in used:
+            raise ExecutionError(
+                "this processor does not compute in bf16 "
+                f"(openvino took {', '.join(sorted(used))}); use --precision fp32"
+            )
+
+
+def convolution_precisions(compiled: Any) -> set[str]:
+    """In which precisions the convolutions of a compiled model really compute, in OpenVINO's words.
+
+    Args:
+        compiled: An `openvino.CompiledModel`.
+
+    Returns:
+        Such as `{"bf16"}` or `{"f32"}`.
+    """
+    found = set()
+    for operation in compiled.get_runtime_model().get_ops():
+        facts = operation.get_rt_info()
+        if "onvolution" in str(facts["layerType"].value):
+            found.add(str(facts["runtimePrecision"].value))
+    return found

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import Controls, RunInfo
+from stream.sources import source_labels
 
 _WIDEST_PX = 1280  # a page shows no more; a quarter of the JPEG work of a 4K source
 _JPEG_QUALITY = 80
@@ -31,7 +32,7 @@ class LiveState:
     """
 
     def __init__(self, label: str, source: SourceInfo, run: RunInfo) -> None:
-        self.label = label or source.name
+        self.label = label or source_labels([source.name])[0]  # no path of this machine
         self.live = source.live
         self._source = source
         self._run = run
@@ -142,7 +143,6 @@ class LiveState:
             span_s = (recent[-1] - recent[0]) * 1e-9 if len(recent) > 1 else 0.0
             return {
                 "label": self.label,
-                "source": self._source.name,
                 "live": self.live,
                 "size": [self._source.width, self._source.height],
                 "model": self._run.model,

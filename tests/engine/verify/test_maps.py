@@ -14,6 +14,7 @@ from engine.runtimes import open_runtime
 from engine.verify.maps import TOLERANCES, measure_parity
 from keypoint_datasets.images import load_images
 from tests.engine.verify.samples import PERFECT
+from tests.support.processor import has_bf16
 
 
 @pytest.fixture
@@ -34,6 +35,8 @@ def images(count):
 )
 def test_runtimes_are_within_the_tolerance_of_their_precision(name, precision):
     pytest.importorskip(name)
+    if precision == "bf16" and not has_bf16():
+        pytest.skip("this processor does not compute in bf16")
     source = find_model("lite")
     with (
         open_runtime(source.path, source.metadata, name, precision) as runtime,
@@ -83,6 +86,8 @@ def test_images_of_one_size_share_a_slot(lite_onnx, reference, monkeypatch):
 
 def test_a_lower_precision_is_seen(lite_onnx, reference):
     pytest.importorskip("openvino")
+    if not has_bf16():
+        pytest.skip("this processor does not compute in bf16")
     with open_runtime(lite_onnx, reference.metadata, "openvino", "bf16") as runtime:
         parity = measure_parity(runtime, reference, images(1), 64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import cv2
@@ -14,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from configs import load_keypoint_set
 from configs.errors import ConfigError
 from grouping import People
+from stream.render.heatmaps import draw_maps
 from stream.render.renderer import RenderConfig, Renderer, Status, make_skeleton
 from stream.render.skeleton import capsule
 from stream.render.text import draw_glyphs, text_codes
@@ -259,6 +261,18 @@ def test_maps_are_laid_where_they_belong(kind):
     assert 92 <= rows.max() <= 98
     assert 194 <= columns.min() <= 200
     assert 212 <= columns.max() <= 218
+
+
+def test_people_beyond_the_range_of_tags_still_have_colours_of_their_own():
+    """The tags of `lite` are places; right of the middle all people were red."""
+    heatmaps = np.ones((1, 4, 40), np.float32)
+    tags = np.repeat(np.float32([5, 6, 7.5, 9, 11]), 8)[None, None, :, None] * np.ones((1, 4, 1, 1))
+    image = np.full((4, 40, 3), 128, np.uint8)
+    maps = FakeMaps(heatmaps, tags.astype(np.float32), FakeAlignment(1))
+    draw_maps(image, maps, "tags")
+    colours = image[2, 4::8].astype(int)
+    for first, second in itertools.combinations(colours, 2):
+        assert np.abs(first - second).max() > 60, colours
 
 
 @settings(max_examples=60, deadline=None)

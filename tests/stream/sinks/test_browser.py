@@ -23,6 +23,7 @@ from configs.errors import ConfigError, SinkError
 from stream.render.config import RenderConfig
 from stream.sinks import BrowserConfig, Controls, make_sinks
 from stream.sinks.browser import BrowserSink
+from stream.sinks.browser.live_state import LiveState
 from tests.stream.sinks.samples import VALIDATOR, make_frames, make_people, read_index, video_times
 from tests.support.chromium import browser
 
@@ -135,6 +136,17 @@ def test_state_has_the_numbers_of_the_page(serve):
     assert source["latency_ms"] == 30.0
     assert source["stages_ms"] == {"decode": 5.0, "infer": 20.0}
     assert 20 < source["fps"] < 120
+
+
+def test_the_page_calls_a_source_by_its_label_and_shows_no_path(source_info, run_info):
+    secret = replace(source_info, name="/home/me/secret/clip.mp4")
+    state = LiveState("", secret, run_info)
+    try:
+        shown = json.dumps(state.state())
+    finally:
+        state.close()
+    assert '"clip"' in shown
+    assert "secret" not in shown
 
 
 def test_video_shows_the_newest_image(serve):

@@ -3,6 +3,7 @@ import sys
 import time
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -55,6 +56,23 @@ def test_cameras_are_asked_for_what_was_chosen() -> None:
     asked = camera_input("0", config)
     assert (asked.url, asked.format) == ("/dev/video0", "v4l2")
     assert asked.options == {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
+
+
+def test_cameras_of_other_systems_are_asked_in_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as this goes without those systems."""
+    config = SourceConfig(camera_size=Size(1280, 720), camera_format="mjpeg")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    asked = camera_input("1", config)
+    assert (asked.url, asked.format, asked.name) == ("1:none", "avfoundation", "camera 1")
+    assert asked.options["framerate"] == "30"
+    monkeypatch.setattr(sys, "platform", "win32")
+    listed = [SimpleNamespace(name="A cam", media_types=["video"])]
+    monkeypatch.setattr(av, "enumerate_input_devices", lambda kind: listed)
+    asked = camera_input("0", config)
+    assert (asked.url, asked.format) == ("video=A cam", "dshow")
+    assert asked.options == {"video_size": "1280x720", "vcodec": "mjpeg"}
+    with pytest.raises(SourceError, match="no camera '1': Windows lists 1, 0: A cam"):
+        camera_input("1", config)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Video4Linux is Linux's")

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from stream.sources import Source, open_source
 from stream.sources.config import SourceConfig
 from stream.sources.reasons import explain
 from tests.support.media import make_clip, numbered_image
-from tests.support.servers import free_port, tcp_server
+from tests.support.servers import free_port, tcp_server, web_server
 
 QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
 
@@ -155,3 +156,33 @@ def test_a_video_whose_index_is_missing_is_no_camera(tmp_path: Path) -> None:
     content = make_clip(tmp_path / "clip.mp4", frames=30).read_bytes().replace(b"moov", b"xoov")
     with tcp_server(answering("200 OK", content)) as port:
         assert "without its index" in said_at_once(f"http://127.0.0.1:{port}/clip.mp4")
+
+
+def test_of_an_hls_stream_in_several_sizes_the_largest_that_is_of_use_is_taken(
+    tmp_path: Path,
+) -> None:
+    lines = ["#EXTM3U"]
+    for width, height in ((96, 64), (192, 128), (200, 1100), (128, 96)):
+        name = f"{width}.m3u8"
+        options = {"hls_list_size": "0"}
+        make_clip(tmp_path / name, frames=40, width=width, height=height, container_options=options)
+        lines += [f"#EXT-X-STREAM-INF:BANDWIDTH={width * 1000},RESOLUTION={width}x{height}", name]
+    (tmp_path / "master.m3u8").write_text("\n".join(lines) + "\n")
+    with open_source(str(tmp_path / "master.m3u8")) as source:
+        assert source.info is not None
+        assert (source.info.width, source.info.height) == (192, 128)
+        assert len(list(source)) == 40
+
+
+def test_frames_of_live_hls_come_one_by_one_and_not_a_segment_at_once(tmp_path: Path) -> None:
+    options = {"hls_time": "0.5", "hls_list_size": "0", "hls_flags": "omit_endlist"}
+    make_clip(tmp_path / "list.m3u8", frames=45, fps=30, gop=15, container_options=options)
+    with (
+        web_server(tmp_path) as address,
+        open_source(f"{address}/list.m3u8", SourceConfig(open_timeout_s=5)) as source,
+    ):
+        assert source.live
+        frames = list(islice(source, 31))
+    spent_s = (frames[-1].capture_ns - frames[0].capture_ns) * 1e-9
+    assert frames[-1].time_s - frames[0].time_s == pytest.approx(1, abs=0.05)
+    assert spent_s > 0.45, "or it fell behind by half a second, on a machine that is busy"
