@@ -35,7 +35,7 @@ from higherhrnet_stream import EstimatorConfig, open_estimator, run
 from basics.demo import DEMO_CLIP
 from basics.hardware import describe_hardware
 
-SHORT, SHORT_FRAMES, LONG_FRAMES = 36, 12, 150
+SHORT, SHORT_FRAMES, LONG_FRAMES = 36, 12, 100
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -186,7 +186,7 @@ def test_the_report_says_what_came_of_each_video(
         (["run", "gone.mp4", "-o", "out", "--format", "gif"], "--format"),
         (["run", "gone.mp4", "-o", "out", "--workers", "0"], "--workers must be at least 1"),
         (["run", "gone.mp4", "-o", "out", "--gpus", "1.5"], "--gpus"),
-        (["run", "gone.mp4", "-o", "out", "--cluster", "ray:/x"], "ray://HOST:PORT"),
+        (["run", "gone.mp4", "-o", "out", "--cluster", "ray:/x"], "ray://head:10001"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(
