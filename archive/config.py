@@ -152,7 +152,7 @@ class ClusterConfig:
     def __post_init__(self) -> None:
         if self.cluster not in ("local", "auto") and not _ADDRESS.fullmatch(self.cluster):
             raise ConfigError(
-                "cluster must be local, auto, or the address of a Ray cluster, such as head:6379 or "
+                "cluster must be local, auto, or the address of a Ray cluster: head:6379 or "
                 f"ray://head:10001, not {self.cluster!r}"
             )
         for name in ("workers", "cores"):
