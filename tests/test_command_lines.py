@@ -101,6 +101,8 @@ def draw(seed: int) -> Line:
     parts.insert(chance.choice((0, 0, 0, len(parts))), sources)
     line.words = [word for part in parts for word in part]
     line.words += ["--frames", "2", "--reconnect", "0", "--input-size", "64"]
+    # With a kind before it a name is no source, and no video or image in danger either.
+    named |= {"list.txt"} if "jsonl:list.txt" in line.words else set()
     replaceable = {str(Path("a.mp4") if name == "link.mp4" else Path(name)) for name in named}
     if "--overwrite" in line.words:
         replaceable |= {str(Path(word.rpartition(":")[2])) for word in line.words}
