@@ -186,7 +186,9 @@ def _others(model: str) -> Iterator[str]:
 
 
 def _grouping(metadata: ModelMetadata) -> Callable[[PoseMaps], NDArray[np.float32]]:
-    least = GroupingConfig(min_person_score=metadata.model.min_person_score)
+    least = GroupingConfig(
+        min_person_score=metadata.model.min_person_score, adjustment=metadata.model.adjustment
+    )
     grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=least)
     return lambda maps: (
         grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment).keypoints

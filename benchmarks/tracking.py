@@ -72,7 +72,9 @@ def find_people(clip: Path, model: str, cache: Path) -> Clip:
     with open_estimator(model) as estimator:
         least = estimator.min_person_score
         if not cache.exists():
-            config = GroupingConfig(min_person_score=DOUBTFUL_SHARE * least)
+            config = GroupingConfig(
+                min_person_score=DOUBTFUL_SHARE * least, adjustment=estimator.adjustment
+            )
             grouper = Grouper(estimator.keypoint_set, mode="tuned", config=config)
             found: list[People] = []
             for _, image in _images(clip):

@@ -5,9 +5,10 @@ with ImageStore([Path("val2017.zip")]) as store:
     image = dataset.read(dataset.images[0])
 """
 
-from keypoint_datasets.coco import CocoLabels, LabelledImage, read_image_ids, read_labels
+from keypoint_datasets.coco import read_image_ids, read_labels
 from keypoint_datasets.dataset import KeypointDataset, load_dataset, with_images
 from keypoint_datasets.images import CLIP_SUFFIXES, IMAGE_SUFFIXES, ImageStore, is_clip, is_image
+from keypoint_datasets.labels import CocoLabels, LabelledImage
 from keypoint_datasets.results import Result, to_results
 
 __all__ = [

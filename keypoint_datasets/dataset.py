@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet
-from keypoint_datasets.coco import CocoLabels, LabelledImage, read_labels
+from keypoint_datasets.coco import read_labels
 from keypoint_datasets.images import ImageStore
+from keypoint_datasets.labels import CocoLabels, LabelledImage
 
 
 @dataclass(frozen=True, kw_only=True)

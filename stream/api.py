@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs import DataError
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize
 from grouping import People
@@ -283,8 +284,11 @@ def annotate(
         The drawn image (H, W, 3) uint8 BGR, and the people in pixels of `image`.
 
     Raises:
+        DataError: It is no such image; None, for instance, which OpenCV gives for a file that it
+            cannot read.
         PoseStreamError: As for `run`.
     """
+    _check_image(image)
     options = replace(render or RenderConfig(), status=False)
     with ExitStack() as stack:
         engine = enter_estimator(estimator, stack)
@@ -295,6 +299,16 @@ def annotate(
         Renderer(engine.keypoint_set, options=options).draw(drawn, found, maps=maps)
         maps.release()
     return drawn, found
+
+
+def _check_image(image: Any) -> None:
+    wanted = "image must be an array (height, width, 3) of uint8, BGR"
+    if image is None:
+        raise DataError(f"{wanted}, not None: cv2.imread gives None for a file it cannot read")
+    if not isinstance(image, np.ndarray):
+        raise DataError(f"{wanted}, not {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise DataError(f"{wanted}, not {image.shape} of {image.dtype}")
 
 
 def _looking(

@@ -25,7 +25,6 @@ from stream.estimator import (
 from stream.named_source import Input, NamedSource, labels_of, own, plan_named
 from stream.pipeline.config import PipelineConfig
 from stream.pipeline.pipeline import Pipeline
-from stream.pipeline.policy import EVERY_FRAME, LATEST
 from stream.pipeline.stages import Stage
 from stream.pipeline.timing import Timings
 from stream.profile import RunFacts
@@ -219,8 +218,8 @@ def run_facts(
         pipeline: Which frames were used.
         failure: What ended it; None where nothing did.
     """
-    policy = None if pipeline is None else pipeline.policy
-    policies = {str(policy or (LATEST if source.live else EVERY_FRAME)) for source in parts.sources}
+    options = pipeline or PipelineConfig()
+    policies = {str(options.policy_for(live=source.live)) for source in parts.sources}
     return RunFacts(
         command=command,
         model=parts.estimator.model,

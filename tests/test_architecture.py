@@ -32,7 +32,13 @@ LAYER_OF = {
 SIDEWAYS = {"training": "evaluation", "engine/commands/verify.py": "grouping"}
 # The layers inside a package, the lowest first: a part imports parts of lower layers and itself.
 LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "keypoint_datasets": (("images", "masks", "results"), ("coco",), ("dataset",), ("__init__",)),
+    "keypoint_datasets": (
+        ("images", "masks", "results"),
+        ("labels",),
+        ("coco",),
+        ("dataset",),
+        ("__init__",),
+    ),
     "grouping": (
         ("assignment", "maps", "people", "suppression"),
         ("adjustment", "candidates", "tiles"),

@@ -60,6 +60,12 @@ class Command(NamedTuple):
     terminal: TerminalConfig
     print_config: bool = False
 
+    @property
+    def takes_standard_output(self) -> bool:
+        """Whether records go there."""
+        own = [getattr(source, "outputs", None) or () for source in self.sources]
+        return any("-" in outputs for outputs in [self.outputs, *own])
+
 
 def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version: str) -> int:
     """Runs what the arguments ask for.
@@ -176,13 +182,23 @@ def parse(arguments: Sequence[str] | None = None, version: str = "") -> Command:
     }
     terminal = options.pop("terminal")
     if file is not None:
-        sources = file.sources(options)
-        outputs = [*file.outputs, *(["window:"] if terminal.show else [])]
-        return Command(sources, outputs, options, terminal, found.print_config)
-    outputs = _outputs(named, options, terminal)
+        outputs = _with_window(file.outputs, terminal)
+        sources = [
+            source
+            if source.outputs is None
+            else replace(source, outputs=_with_window(source.outputs, terminal))
+            for source in file.sources(options)
+        ]
+        command = Command(sources, outputs, options, terminal, found.print_config)
+        _check_standard_output(command)
+        return command
+    benchmark = options["profile"].benchmark
+    outputs = _with_window(named, terminal) or ([] if benchmark else list(_UNNAMED))
     guesses = (*doubtful, *(() if named else outputs))
     options["output"] = replace(options["output"], doubtful=guesses)
-    return Command(found.sources, outputs, options, terminal, found.print_config)
+    command = Command(found.sources, outputs, options, terminal, found.print_config)
+    _check_standard_output(command)
+    return command
 
 
 def _options(cls: type[Any], found: argparse.Namespace, in_file: dict[str, Any]) -> Any:
@@ -193,13 +209,15 @@ def _options(cls: type[Any], found: argparse.Namespace, in_file: dict[str, Any])
     )
 
 
-def _outputs(named: list[str], options: dict[str, Any], terminal: TerminalConfig) -> list[str]:
-    benchmark = options["profile"].benchmark
-    if benchmark and "-" in named:
+def _with_window(outputs: Sequence[Any], terminal: TerminalConfig) -> list[Any]:
+    """Outputs, and the window that `--show` asks for."""
+    wanted = terminal.show and "window:" not in outputs
+    return [*outputs, *(["window:"] if wanted else [])]
+
+
+def _check_standard_output(command: Command) -> None:
+    if command.options["profile"].benchmark and command.takes_standard_output:
         raise ConfigError("--benchmark has standard output to itself; give -o a file instead of -")
-    if terminal.show:
-        return [*named, "window:"]
-    return named or ([] if benchmark else list(_UNNAMED))
 
 
 def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
@@ -210,7 +228,7 @@ def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
         signals,
         profiler,
         benchmark=measured.benchmark,
-        output_taken="-" in command.outputs,
+        output_taken=command.takes_standard_output,
     )
     with terminal.bar as bar, compilation_told(terminal.tell_compilation):
         run(

@@ -43,6 +43,7 @@ Findings = dict[str, Any]
 _PACKAGES = (
     *("numpy", "numba", "opencv-python", "av", "onnxruntime", "openvino", "torch", "tensorrt"),
     *("tensorrt-rtx", "pycuda", "nvidia-ml-py", "onnx", "nncf", "PyYAML", "rich"),
+    *("prometheus_client", "paho-mqtt"),
 )
 _DECODERS = ("h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4", "mjpeg")
 _CAMERAS = Path("/sys/class/video4linux")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from configs.errors import ConfigError
 from configs.flags import option
-from stream.pipeline.policy import Policy, parse_policy
+from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy, parse_policy
 
 # Two cameras at 25 fps, an engine that takes 10 ms for one image or two (benchmarks/live.py
 # batch-window). 1 ms apart: the window lets the second frame join the first instead of queueing
@@ -70,3 +70,7 @@ class PipelineConfig:
             raise ConfigError(f"batch_window_ms must be 0..1000, not {self.batch_window_ms:g}")
         if self.max_fps is not None and not 0 < self.max_fps < float("inf"):
             raise ConfigError(f"max_fps must be positive, not {self.max_fps:g}")
+
+    def policy_for(self, *, live: bool) -> Policy:
+        """What is given up for a source, live or not, when the engine is slower."""
+        return self.policy or (LATEST if live else EVERY_FRAME)

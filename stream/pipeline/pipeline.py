@@ -20,7 +20,7 @@ from stream.pipeline.inference import InferWorker, max_ahead
 from stream.pipeline.item import GroupedItem, InferredItem
 from stream.pipeline.lane import Lane
 from stream.pipeline.outlet import Outlet
-from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
+from stream.pipeline.policy import EVERY_FRAME, Policy
 from stream.pipeline.process import tuned_process
 from stream.pipeline.progress import Progress, progress_of
 from stream.pipeline.ring import RingBuffer
@@ -112,8 +112,7 @@ class Pipeline:
         self._used = False
         each = [mine or options for mine in source_options or [None] * len(sources)]
         policies = [
-            mine.policy or (LATEST if source.live else EVERY_FRAME)
-            for source, mine in zip(sources, each, strict=True)
+            mine.policy_for(live=source.live) for source, mine in zip(sources, each, strict=True)
         ]
         self._waiting = _WAITING if EVERY_FRAME in policies else 1
         self._in_flight = options.in_flight or (
@@ -132,11 +131,7 @@ class Pipeline:
                 if sinks
                 else (),
                 renderer=renderers[index] if renderers else None,
-                sampler=FrameSampler(
-                    limit=each[index].frames,
-                    stride=each[index].stride,
-                    max_fps=each[index].max_fps,
-                ),
+                sampler=FrameSampler.of(each[index]),
                 label=str(index) if len(sources) > 1 else "",
                 device=device_of(self._estimators[index % len(signals)]),
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stream.pipeline.config import PipelineConfig
+
 
 @dataclass
 class FrameSampler:
@@ -21,6 +23,11 @@ class FrameSampler:
     _seen: int = field(default=0, init=False)
     _used: int = field(default=0, init=False)
     _due_s: float = field(default=0.0, init=False)
+
+    @classmethod
+    def of(cls, config: PipelineConfig) -> FrameSampler:
+        """The sampler that a configuration asks for."""
+        return cls(limit=config.frames, stride=config.stride, max_fps=config.max_fps)
 
     @property
     def done(self) -> bool:

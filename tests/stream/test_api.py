@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from configs import ConfigError, SinkError, SourceError
+from configs import ConfigError, DataError, SinkError, SourceError
 from engine import EstimatorConfig, parse_devices
 from stream import (
     PeopleConfig,
@@ -255,12 +256,28 @@ def test_an_image_is_annotated_and_stays_as_it_is() -> None:
     assert changed.mean() < 0.3
 
 
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (None, "not None: cv2.imread gives None for a file it cannot read"),
+        ("photo.jpg", "not str"),
+        (np.zeros((8, 8), np.uint8), r"not \(8, 8\) of uint8"),
+        (np.zeros((8, 8, 4), np.uint8), r"not \(8, 8, 4\) of uint8"),
+        (np.zeros((8, 8, 3)), r"not \(8, 8, 3\) of float64"),
+        (np.zeros((0, 8, 3), np.uint8), r"not \(0, 8, 3\)"),
+    ],
+)
+def test_what_is_no_image_is_told_before_a_model_is_opened(image: Any, message: str) -> None:
+    with pytest.raises(DataError, match=rf"image must be an array .*, {message}"):
+        annotate(image, estimator="nosuchmodel")
+
+
 _LEAVING = """
 import sys
 from engine import EstimatorConfig, parse_devices
 from stream import iterate, run
 
-large = EstimatorConfig(runtime="onnxruntime", input_size=1024)  # seconds an image
+large = EstimatorConfig(runtime="onnxruntime", input_size=768)  # a second an image
 
 if sys.argv[1] == "loop":
     for frame, people in iterate("demo", estimator=large):

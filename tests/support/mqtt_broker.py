@@ -48,6 +48,10 @@ class Broker:
         )
         until(self._answers)
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL: what was retained is gone, too."""
         process, self._process = self._process, None

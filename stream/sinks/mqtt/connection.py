@@ -17,9 +17,10 @@ from stream.sinks.mqtt.config import Target
 
 logger = logging.getLogger(__name__)
 
-_CONNECT_S = 10.0
+CONNECT_S = 5.0
 _KEEPALIVE_S = 15  # the will is published one and a half times that after a power cut
 _FINISH_S = 2.0
+_LEAVE_S = 0.2
 
 
 class BrokerConnection:
@@ -56,7 +57,6 @@ class BrokerConnection:
         client = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2, client_id=f"pose-stream-{secrets.token_hex(6)}"
         )
-        client.connect_timeout = _CONNECT_S
         client.reconnect_delay_set(1, round(LONGEST_WAIT_S))
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
@@ -77,12 +77,16 @@ class BrokerConnection:
         """Whether the broker can be reached now, as far as anybody knows."""
         return bool(self._client.is_connected())
 
-    def open(self) -> None:
-        """Connects, and waits until the broker has answered.
+    def open(self, limit_s: float = CONNECT_S) -> None:
+        """Connects, and waits until the broker has answered. Can be called once.
+
+        Args:
+            limit_s: How long to wait, for the network and then for the broker.
 
         Raises:
             SinkError: It cannot be reached, or refuses.
         """
+        self._client.connect_timeout = limit_s
         try:
             self._client.connect(self._target.host, self._target.port, keepalive=_KEEPALIVE_S)
         except ssl.SSLCertVerificationError as error:
@@ -92,10 +96,10 @@ class BrokerConnection:
         except (OSError, ValueError) as error:
             raise self._error(getattr(error, "strerror", None) or str(error)) from error
         self._client.loop_start()
-        answered = self._answered.wait(_CONNECT_S)
+        answered = self._answered.wait(limit_s)
         if not answered or self._refusal:
             self.close()
-            raise self._error(self._refusal or f"no answer within {_CONNECT_S:g} s")
+            raise self._error(self._refusal or f"no answer within {limit_s:g} s")
 
     def publish(self, topic: str, text: str, *, retain: bool = False) -> bool:
         """Sends a message if the broker can be reached; whether it could."""
@@ -109,12 +113,17 @@ class BrokerConnection:
                 returns, if it can be reached.
         """
         self._closing = True
-        if last is not None and self.up:
+        up = self.up
+        if last is not None and up:
             sent = self._client.publish(*last, qos=1, retain=True)
             if sent.rc == 0:
                 sent.wait_for_publish(_FINISH_S)
         self._client.disconnect()
-        self._client.loop_stop()
+        # paho's thread may be in the middle of connecting to a machine that does not answer: it
+        # ends by itself after that.
+        stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
+        stopper.start()
+        stopper.join(_FINISH_S if up else _LEAVE_S)
 
     def _connected(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:

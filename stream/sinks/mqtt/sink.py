@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,10 @@ from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
 from stream.sinks.json_lines import frame_record, header, origin, to_json
 from stream.sinks.mqtt.config import MqttConfig, parse_target
-from stream.sinks.mqtt.connection import BrokerConnection
+from stream.sinks.mqtt.connection import CONNECT_S, BrokerConnection
 
 ONLINE, STALLED, OFFLINE = "online", "stalled", "offline"
+_AGAIN_S = 1.0  # for a broker to answer, where the first try failed
 STALLED_S = 5.0  # as long as a camera may be silent before it is connected again
 
 
@@ -29,8 +31,8 @@ class MqttSink:
         people  the record of a frame, as in JSON Lines
         info    the header of JSON Lines: model, names of the joints, size
 
-    A broker that cannot be reached, or refuses, when the run begins is an error; one that is lost
-    is asked again for as long as the run lasts.
+    A broker that cannot be reached, or refuses, when the run begins is an error; one that is lost,
+    or away when a camera comes later, is asked again for as long as the run lasts.
 
     Args:
         url: `mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC`.
@@ -40,6 +42,7 @@ class MqttSink:
     Attributes:
         label: Broker and topic without credentials.
         dropped: Records that were due while the broker was away.
+        resumable: Whether it may be opened again where that failed.
 
     Raises:
         ConfigError: It is no such address.
@@ -47,6 +50,7 @@ class MqttSink:
     """
 
     needs_image = False
+    resumable = True
 
     def __init__(
         self, url: str, options: MqttConfig | None = None, *, stalled_s: float = STALLED_S
@@ -58,12 +62,14 @@ class MqttSink:
         self._topic = target.topic
         self._period_s = 1 / options.mqtt_rate_hz
         self._stalled_s = stalled_s
-        self._connection = BrokerConnection(
+        self._connect = partial(
+            BrokerConnection,
             target,
             ca=options.mqtt_ca,
             will=(f"{self._topic}/state", OFFLINE),
             on_connect=self._repeat,
         )
+        self._connection = self._connect()
         self._source: SourceInfo | None = None
         self._info = ""
         self._lock = threading.Lock()  # of the state: two threads may change it
@@ -80,10 +86,13 @@ class MqttSink:
         Raises:
             SinkError: It cannot be reached, or refuses.
         """
+        again = self._source is not None
         self._source = source
         self._info = to_json(header(source, run))
         self._last_s = time.monotonic()
-        self._connection.open()
+        if again:  # other sources are at work, and the thread that asks is theirs, too
+            self._connection = self._connect()
+        self._connection.open(_AGAIN_S if again else CONNECT_S)
         if source.live:
             name = f"state of {self.label}"
             self._watcher = threading.Thread(target=self._watch, name=name, daemon=True)

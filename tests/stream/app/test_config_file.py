@@ -151,6 +151,7 @@ def options(command: Command) -> dict[str, dict[str, object]]:
         "0 rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl {source}.mp4 --max-fps 5.5",
         "demo -o out.mp4 --segment 10m --input-size 448x320 --policy max-age=300ms --no-status",
         "demo -o out.jsonl --device cpu,cpu --scales 1 0.5 --metrics [::1]:0 --track off -q",
+        "demo --show -o {source}.jsonl",
         "clip.mp4 -o mqtt://broker/a --camera-size 640x480 --boxes --mqtt-rate-hz 0.5",
     ],
 )
@@ -227,3 +228,11 @@ def test_two_sources_of_one_name_are_refused() -> None:
     twice = [NamedSource(name="a", address=CountedSource(1)) for _ in range(2)]
     with pytest.raises(ConfigError, match="two sources are called 'a'"):
         run(twice, lambda label: MemorySink(), estimator=BlankEngine())
+
+
+def test_a_window_and_standard_output_are_those_of_sources_too(cameras: Path) -> None:
+    cameras.write_text(CAMERAS.replace("[front.jsonl]", '["-"]'))
+    front, _ = named(parse(["--config", str(cameras), "--show"])).values()
+    assert front.outputs == ["-", "window:"]
+    with pytest.raises(ConfigError, match="--benchmark has standard output to itself"):
+        parse(["--config", str(cameras), "--benchmark"])

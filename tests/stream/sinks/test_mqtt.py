@@ -14,6 +14,7 @@ import pytest
 
 from configs import ConfigError, RuntimeUnavailableError, SinkError
 from stream.frame import Frame, SourceInfo
+from stream.pipeline.outlet import Outlet
 from stream.sinks import MqttConfig, RunInfo
 from stream.sinks.mqtt import MqttSink
 from stream.sinks.mqtt.config import parse_target
@@ -169,6 +170,37 @@ def test_a_broker_that_is_not_there_is_said(source_info: SourceInfo, run_info: R
     with pytest.raises(SinkError, match=r"cannot publish to 'mqtt://127.*/front': .*refused"):
         sink.open(source_info, run_info)
     sink.close()
+
+
+def test_a_broker_that_was_away_when_a_camera_came_is_asked_again(
+    tmp_path: Path, live: SourceInfo, run_info: RunInfo, frame: Frame
+) -> None:
+    broker = Broker(tmp_path)
+    outlet = Outlet(MqttSink(f"mqtt://127.0.0.1:{broker.port}/late"), live=True)
+    outlet.open_late(live, run_info)
+    assert "refused" in str(outlet.failure) and not outlet.gone
+    with broker:
+
+        def through() -> bool:
+            outlet.write(frame, make_people(1), None, latency_ms=1.5, drops=0)
+            return outlet.failure is None
+
+        until(through)
+        with Listener(broker.port) as listener:
+            until(lambda: listener.texts("late/count") == ["1"])
+        outlet.close(complete=True)
+
+
+def test_a_broker_that_does_not_answer_any_more_holds_up_the_end_for_seconds_at_most(
+    broker: Broker, live: SourceInfo, run_info: RunInfo, frame: Frame
+) -> None:
+    sink = MqttSink(f"mqtt://127.0.0.1:{broker.port}/front")
+    sink.open(live, run_info)
+    broker.signal(signal.SIGSTOP)
+    write(sink, frame)
+    began_s = time.monotonic()
+    sink.close()
+    assert time.monotonic() - began_s < 6
 
 
 # paho drops the socket of a handshake that failed without closing it.

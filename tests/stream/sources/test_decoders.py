@@ -210,7 +210,7 @@ def test_a_stream_that_the_hardware_cannot_decode_is_told_where_it_was_asked_for
 ) -> None:
     # What FFmpeg does where the hardware has no such profile: frames from software.
     path = make_clip(tmp_path / "clip.mp4", frames=5)
-    monkeypatch.setattr(decoders, "hardware_refusal", lambda kind: "")
+    monkeypatch.setattr(decoders, "hardware_refusal", lambda kind, gpu: "")
     monkeypatch.setattr(DecoderChoice, "hardware", lambda choice: None)
     with pytest.raises(SourceError, match=r"decoder cuda cannot decode this h264 \(yuv420p\)"):
         read(path, SourceConfig(decoder="cuda"))
