@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from configs.errors import SourceError
 from stream.pipeline.lane import Lane
 from stream.pipeline.pipeline import Pipeline
 
@@ -79,8 +80,8 @@ class Health:
 
     def alive(self) -> Verdict:
         """Whether the run may yet give results."""
-        pipeline = self._pipeline
-        if pipeline is not None and pipeline.error is not None:
+        error = None if self._pipeline is None else self._pipeline.error
+        if error is not None and not isinstance(error, SourceError):  # other sources go on
             return Verdict(False, "the run has failed")
         now_s = self._clock_s()
         stuck = [

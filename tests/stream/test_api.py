@@ -277,7 +277,7 @@ import sys
 from engine import EstimatorConfig, parse_devices
 from stream import iterate, run
 
-large = EstimatorConfig(runtime="onnxruntime", input_size=1024)  # seconds an image
+large = EstimatorConfig(runtime="onnxruntime", input_size=768)  # a second an image
 
 if sys.argv[1] == "loop":
     for frame, people in iterate("demo", estimator=large):

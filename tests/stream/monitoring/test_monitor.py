@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from configs import RuntimeUnavailableError, SinkError
+from configs import ExecutionError, RuntimeUnavailableError, SinkError, SourceError
 from configs.units import HostPort
 from stream import MetricsConfig, Pipeline, SourceConfig, run
 from stream.monitoring import Monitor
@@ -228,6 +228,50 @@ def test_an_engine_that_hangs_is_not_alive_and_one_that_goes_on_is() -> None:
         until(lambda: get(monitor.address, "/healthz")[0] == 200)
         pipeline.stop()
         thread.join(10)
+
+
+def test_a_source_that_failed_for_good_leaves_the_run_alive_and_a_stage_that_did_does_not() -> None:
+    broken = threading.Event()
+
+    def work() -> None:
+        if broken.is_set():
+            raise ExecutionError("the device is gone")
+
+    engine = WorkEngine(work)
+    sources = [CountedSource(10_000, fps=50.0, fail_at=3), CountedSource(10_000, fps=50.0)]
+    with (
+        Monitor(LOCAL) as monitor,
+        sources[0],
+        sources[1],
+        Pipeline(sources, engine, nobody, sinks=[[MemorySink()], [MemorySink()]]) as pipeline,
+    ):
+        monitor.watch(pipeline, ["front", "yard"], run_info(engine))
+        errors: list[BaseException] = []
+
+        def run_it() -> None:
+            try:
+                pipeline.run(lambda progress: monitor.look())
+            except BaseException as error:  # noqa: BLE001 - looked at below
+                errors.append(error)
+
+        thread = threading.Thread(target=run_it)
+        thread.start()
+        until(lambda: "front: failed" in get(monitor.address, "/readyz")[1])
+        until(lambda: get(monitor.address, "/readyz")[0] == 200)
+        assert get(monitor.address, "/healthz") == (200, "alive\n")
+        pipeline.stop()
+        thread.join(10)
+        assert [type(error) for error in errors] == [SourceError]
+    broken.set()
+    with (
+        CountedSource(10) as source,
+        Pipeline([source], engine, nobody, sinks=[[MemorySink()]]) as pipeline,
+    ):
+        health = Health()
+        health.watch(pipeline, ["front"])
+        with pytest.raises(ExecutionError):
+            pipeline.run()
+        assert health.alive() == (False, "the run has failed")
 
 
 def test_other_paths_are_not_there_and_a_client_that_says_nothing_holds_nobody_up() -> None:
