@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from archive.command import Teller, run_archive
 from archive.config import ClusterConfig, OutputsConfig, Settings
@@ -102,7 +103,7 @@ def _run(parsed: argparse.Namespace, signals: StopSignals) -> int:
     level = logging.INFO if parsed.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s")
     signals.on_stop = lambda: None  # looked at twice a second
-    options = {name: from_namespace(cls, parsed) for name, cls in _GROUPS.items()}
+    options: dict[str, Any] = {name: from_namespace(cls, parsed) for name, cls in _GROUPS.items()}
     end = run_archive(
         parsed.inputs,
         Settings(folder=parsed.folder, **options),

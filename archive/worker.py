@@ -248,7 +248,9 @@ class Worker:
 
     def _sinks(self, unit: Unit, scratch: Path) -> tuple[dict[str, Path], list[str | Sink]]:
         """Where outputs are written before they are complete, by suffix, and who writes them."""
-        files = {suffix: scratch / f"out.{suffix}" for suffix in self._settings.outputs.format}
+        files: dict[str, Path] = {
+            suffix: scratch / f"out.{suffix}" for suffix in self._settings.outputs.format
+        }
         sinks: list[str | Sink] = [
             ParquetSink(path) if suffix == "parquet" else str(path)
             for suffix, path in files.items()
@@ -305,7 +307,8 @@ def _open(address: str) -> InputContainer:
         av.FFmpegError: It is no video.
     """
     file: Any = RemoteFile(address) if is_remote(address) else ffmpeg_path(address)
-    return av.open(file, metadata_errors="replace")
+    opened: InputContainer = av.open(file, "r", metadata_errors="replace")
+    return opened
 
 
 def _outcome(summary: Summary, media_s: float) -> Outcome:

@@ -79,7 +79,7 @@ def compilation_told(tell: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-class _FirstCompilation(Listener):
+class _FirstCompilation(Listener):  # type: ignore[misc]  # Numba has no types
     """Compilation of kernels that were not found in the cache."""
 
     def __init__(self, tell: Callable[[], None]) -> None:

@@ -62,7 +62,7 @@ class Clocked:
         self._work = work
         self.took_ms: list[float] = []
 
-    def __call__(self) -> None:
+    def __call__(self, *frame: Any) -> None:
         begin_ns = time.perf_counter_ns()
         self._work()
         self.took_ms.append((time.perf_counter_ns() - begin_ns) * 1e-6)
@@ -108,7 +108,7 @@ def cost(options: argparse.Namespace) -> None:
         rounds_per_ms = calibrate()
         quick = make_work(options.work_ms, "computing", rounds_per_ms)
         engine, group = WorkEngine(quick), nobody
-        make = lambda: (WorkSource(options.frames, quick), engine, group)  # noqa: E731
+        make = lambda: (WorkSource(options.frames, lambda *frame: quick()), engine, group)  # noqa: E731
         compare(make, quick, options)
         return
     with open_estimator(options.engine, input_size=256) as estimator:

@@ -37,6 +37,7 @@ from grouping import Grouper
 from keypoint_datasets import ImageStore, Result, load_dataset, to_results
 from training.dataset import Normalise, PoseDataset, collate
 from training.losses import Labels, PoseLoss
+from training.optimizer import AveragedWeights
 from training.sampling import BatchStream, SampleStream
 
 logger = logging.getLogger(__name__)
@@ -146,13 +147,7 @@ def train(
     network.backbone.requires_grad_(False).eval()
     trained = [row for row in ROWS if not row.shares]
     heads = {row.name: Head(row, 24, 17) for row in trained}
-    averaged = {
-        name: torch.optim.swa_utils.AveragedModel(
-            head, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(_AVERAGED),
-            use_buffers=True,
-        )
-        for name, head in heads.items()
-    }  # fmt: skip
+    averaged = {name: AveragedWeights(head, _AVERAGED) for name, head in heads.items()}
     optimizers = {name: torch.optim.Adam(head.parameters()) for name, head in heads.items()}
     stream = SampleStream(dataset.set_sizes, weights, seed)
     batches = BatchStream(stream, batch_size=_BATCH, size_px=lambda step: side_px)
@@ -174,13 +169,13 @@ def train(
                 labels = Labels(labels.joints_unit, labels.mirrored, labels.masks[: len(maps)])
                 total = loss(outputs, labels).total
                 optimizers[name].zero_grad()
-                total.backward()
+                total.backward()  # type: ignore[no-untyped-call]
                 optimizers[name].step()
-                averaged[name].update_parameters(head)
+                averaged[name].update(step + 1)
         if step % 50 == 0:
             rate_images = (step + 1) * _BATCH / (time.monotonic() - began)
             logger.info("seed %d, step %d, %.1f images/s", seed, step, rate_images)
-    network.heads = dict(averaged)
+    network.heads = {name: each.network for name, each in averaged.items()}
     network.eval()
 
 

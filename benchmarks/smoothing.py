@@ -106,6 +106,7 @@ def _matched(clip: Any, truth: list[Any], choice: SmoothingSettings | None) -> M
     matched = Matched.allocate(count, clip)
     for moment in clip.moments:
         people = tracker.track(moment.people, moment.time_s, moment.image)
+        assert people.ids is not None
         labels = truth[moment.index]
         joints = np.array([person["keypoints"] for person in labels]).reshape(-1, 17, 3)
         areas = [person["area"] for person in labels]
@@ -150,6 +151,7 @@ def _in_boxes(clip: Any, truth: Tracks, choice: SmoothingSettings | None) -> Mat
     matched = Matched.allocate(len(rows), clip)
     for moment in clip.moments:
         people = tracker.track(moment.people, moment.time_s, moment.image)
+        assert people.ids is not None
         labels = truth[moment.index]
         for identity, box in zip(labels.ids.tolist(), labels.boxes, strict=True):
             matched.known[rows[identity], moment.index] = box[:2] + 0.5 * box[2:]
@@ -180,7 +182,7 @@ def _second_differences(matched: Matched) -> NDArray[np.float64]:
     ids = matched.ids
     kept = (ids[:, 1:-1] >= 0) & (ids[:, :-2] == ids[:, 1:-1]) & (ids[:, 2:] == ids[:, 1:-1])
     second = np.linalg.norm(np.diff(matched.found, 2, axis=1), axis=3)
-    return second[still & kept[:, :, None] & ~np.isnan(second)]
+    return np.asarray(second[still & kept[:, :, None] & ~np.isnan(second)], np.float64)
 
 
 def _error(matched: Matched) -> float:

@@ -88,12 +88,13 @@ def draw(seed: int) -> Line:
     for source in sources:
         line.kept |= _SOURCES[source]
     named: set[str] = set()
+    meant: set[str] = set()  # as sources, though what stands behind -o is an output
     for _ in range(chance.choice((0, 1, 1, 1, 2))):
         group = chance.choices(_OUTPUTS, k=chance.choice((1, 1, 2, 3)))
         if chance.random() < 0.2:
             late = chance.choice(list(_SOURCES))
             group.append(late)  # a source behind -o
-            line.kept |= _SOURCES[late]
+            meant |= _SOURCES[late]
         named.add(group[0].rpartition(":")[2])
         parts.append(["-o", *group])
     parts += [flag.split() for flag in chance.choices(_FLAGS, k=chance.choice((0, 0, 1, 1, 2, 3)))]
@@ -101,10 +102,15 @@ def draw(seed: int) -> Line:
     parts.insert(chance.choice((0, 0, 0, len(parts))), sources)
     line.words = [word for part in parts for word in part]
     line.words += ["--frames", "2", "--reconnect", "0", "--input-size", "64"]
+    # With a kind before it a name is no source, and no video or image in danger either.
+    named |= {"list.txt"} if "jsonl:list.txt" in line.words else set()
     replaceable = {str(Path("a.mp4") if name == "link.mp4" else Path(name)) for name in named}
     if "--overwrite" in line.words:
         replaceable |= {str(Path(word.rpartition(":")[2])) for word in line.words}
         replaceable |= {"a.mp4"} if "link.mp4" in line.words else set()
+    # There is nothing to lose in an empty file.
+    replaceable |= {"empty.mp4"} if "empty.mp4" in line.words else set()
+    line.kept |= meant - replaceable if sources else meant
     files = {*_VIDEOS, "photo.png", "list.txt", "notes.txt", "sub/d.mp4"}
     line.kept |= files - replaceable
     return line

@@ -141,4 +141,6 @@ def open_pictures(carrier: InputContainer, timeout: tuple[float, float]) -> Inpu
     Raises:
         av.FFmpegError: No picture comes.
     """
-    return av.open(_Parts(carrier), format="mpjpeg", timeout=timeout, metadata_errors="replace")
+    return av.open(
+        _Parts(carrier), "r", format="mpjpeg", timeout=timeout, metadata_errors="replace"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 
@@ -10,4 +11,6 @@ def has_bf16() -> bool:
     """Whether OpenVINO computes in bf16 here; without it, it takes single precision."""
     from openvino import Core
 
+    if "ONEDNN_MAX_CPU_ISA" in os.environ:  # oneDNN goes by it, what OpenVINO says does not
+        return False
     return "BF16" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -124,9 +124,13 @@ def test_the_page_needs_nothing_from_elsewhere(serve):
 @pytest.mark.alone
 def test_state_has_the_numbers_of_the_page(serve):
     sink = serve()
-    time.sleep(0.5)
-    with asked(sink, "/api/state") as reply:
-        [source] = json.loads(reply.read())["sources"]
+    limit_s = time.monotonic() + 20
+    rate = 0.0
+    while rate <= 20 and time.monotonic() < limit_s:  # on a busy machine it begins slowly
+        time.sleep(0.25)
+        with asked(sink, "/api/state") as reply:
+            [source] = json.loads(reply.read())["sources"]
+        rate = source["fps"]
     assert (source["label"], source["state"], source["people"], source["drops"]) == (
         "camera",
         "running",
@@ -135,7 +139,7 @@ def test_state_has_the_numbers_of_the_page(serve):
     )
     assert source["latency_ms"] == 30.0
     assert source["stages_ms"] == {"decode": 5.0, "infer": 20.0}
-    assert 20 < source["fps"] < 120
+    assert 20 < rate < 120
 
 
 def test_the_page_calls_a_source_by_its_label_and_shows_no_path(source_info, run_info):
