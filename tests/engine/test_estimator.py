@@ -101,15 +101,17 @@ def test_a_folder_of_many_sizes_keeps_the_slots_of_the_last_ones():
     runtime = StandIn()
     estimator = Estimator("lite", runtime, 64)
     held = estimator.result(estimator.submit(picture(64, 64)))
-    for width in range(64, 64 * 41, 64):
-        estimator.result(estimator.submit(picture(64, width))).release()
+    sides = range(128, 64 * 13, 64)  # up to the longest input that there is
+    sizes = [(64, side) for side in sides] + [(side, 64) for side in sides]
+    for height, width in sizes:
+        estimator.result(estimator.submit(picture(height, width))).release()
 
     assert 4 <= runtime.alive() < 20
     held.release()  # of a size that is kept no more
     del held
     assert 4 <= runtime.alive() < 20
     made = runtime.made
-    estimator.result(estimator.submit(picture(64, width))).release()
+    estimator.result(estimator.submit(picture(height, width))).release()
     assert runtime.made == made
     estimator.result(estimator.submit(picture(64, 64))).release()
     assert runtime.made == made + 1
