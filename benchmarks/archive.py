@@ -110,11 +110,12 @@ def faults(options: argparse.Namespace, folder: Path) -> None:
     good = make_videos(videos)
     words = ("--cut", "1s", "--input-size", str(options.input_size), "--cores", "1", "-v")
     lose: Callable[[], None] = lambda: None  # noqa: E731
-    address, stop = "local", lambda: None
+    stop: Callable[[], None] = lambda: None  # noqa: E731
+    address = "local"
     if options.cluster == "ray":
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster(
+        cluster: Any = Cluster(
             initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
         )
         second = cluster.add_node(num_cpus=1)
