@@ -18,7 +18,7 @@ from archive.storage import Folder
 from configs import ConfigError
 from configs.units import parse_duration
 from stream import run
-from tests.support.archive_clips import WalkersEngine, records, slow_worker, walkers_clip
+from tests.support.archive_clips import WalkersEngine, records, slower_worker, walkers_clip
 
 # Ray's own threads and sockets end with the interpreter.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -58,7 +58,7 @@ def test_units_of_a_machine_that_dies_are_done_on_the_other(
                 lost.append(progress.frames)
                 cluster.remove_node(second, allow_graceful=False)
 
-        workers = RayWorkers(settings, ClusterConfig(cores=1), cluster.address, slow_worker)
+        workers = RayWorkers(settings, ClusterConfig(cores=1), cluster.address, slower_worker)
         with workers:
             assert workers.shown == "2 Ray actors of 1 cores"
             limit_s = time.monotonic() + 600

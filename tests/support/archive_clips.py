@@ -82,6 +82,11 @@ def slow_worker(settings: Settings) -> Worker:
     return Worker(settings, WalkersEngine(0.01))
 
 
+def slower_worker(settings: Settings) -> Worker:
+    """The same, in 80 ms a frame: a unit takes longer than it takes a machine to die."""
+    return Worker(settings, WalkersEngine(0.08))
+
+
 def records(path: Path) -> list[dict[str, Any]]:
     """The objects of a .jsonl output without what is measured."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
