@@ -108,8 +108,8 @@ def cost(options: argparse.Namespace) -> None:
         rounds_per_ms = calibrate()
         quick = make_work(options.work_ms, "computing", rounds_per_ms)
         engine, group = WorkEngine(quick), nobody
-        make = lambda: (WorkSource(options.frames, lambda *frame: quick()), engine, group)  # noqa: E731
-        compare(make, quick, options)
+        fill = Clocked(quick)
+        compare(lambda: (WorkSource(options.frames, fill), engine, group), quick, options)
         return
     with open_estimator(options.engine, input_size=256) as estimator:
         grouper = Grouper("coco")

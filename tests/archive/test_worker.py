@@ -37,7 +37,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(folder: Path | str, *formats: str, cut: str = "400ms", **options: object) -> Settings:
-    outputs = OutputsConfig(format=formats, cut=parse_duration(cut, "cut"))  # type: ignore[arg-type]
+    length = parse_duration(cut, "cut")
+    outputs = OutputsConfig(format=formats, cut=length)  # type: ignore[arg-type]
     return Settings(folder=str(folder), outputs=outputs, **options)  # type: ignore[arg-type]
 
 
