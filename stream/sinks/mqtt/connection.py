@@ -124,6 +124,9 @@ class BrokerConnection:
         stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
         stopper.start()
         stopper.join(_FINISH_S if up else _LEAVE_S)
+        connection = self._client.socket()
+        if connection is not None:  # one that was made again meanwhile
+            connection.close()
 
     def _connected(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
