@@ -121,9 +121,12 @@ class BrokerConnection:
         self._client.disconnect()
         # paho's thread may be in the middle of connecting to a machine that does not answer: it
         # ends by itself after that.
-        stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
+        stopper = threading.Thread(target=self._stop_thread, daemon=True)
         stopper.start()
         stopper.join(_FINISH_S if up else _LEAVE_S)
+
+    def _stop_thread(self) -> None:
+        self._client.loop_stop()
         connection = self._client.socket()
         if connection is not None:  # one that was made again meanwhile
             connection.close()
