@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +21,7 @@ from archive.join import NoEngine, Parts, PartsSource, PartsStage
 from archive.manifest import HOME, part_file
 from archive.parquet import ParquetSink
 from archive.parts import Maker, PartRecorder, facts
+from archive.scratch import clear_abandoned, scratch_folder
 from archive.storage import Folder, RemoteFile, fetched, is_remote
 from archive.units import Cut, Outcome, Unit
 from basics.hardware import usable_cores
@@ -67,6 +66,8 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     def __enter__(self) -> Worker:
+        if self._folder.local is None:
+            clear_abandoned()
         return self
 
     def __exit__(
@@ -283,11 +284,8 @@ class Worker:
         if self._folder.local is not None:
             place = self._folder.local / HOME / "scratch"
             place.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="archive-", dir=place))
-        try:
+        with scratch_folder(place) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _TimedFile(FileSource):

@@ -78,7 +78,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "archive": (
         ("units", "config"),
-        ("storage", "parts", "parquet", "schedule"),
+        ("storage", "parts", "parquet", "schedule", "scratch"),
         ("inputs", "manifest", "join", "progress"),
         ("worker", "report"),
         ("workers",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -78,6 +78,22 @@ class Claimant(Protocol):
         """
 
 
+@runtime_checkable
+class Sender(Protocol):
+    """A sink that sends its results to somebody.
+
+    Attributes:
+        label: To whom, without credentials.
+        place: The same for all that would be mixed there; None where nothing is sent, or the place
+            may be shared.
+    """
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def place(self) -> Hashable | None: ...
+
+
 _TS_HEAD_BYTES = 4096  # the service description is in the first packets
 _LOOK_S = 5.0  # a file on a share that is gone answers nothing
 
@@ -118,21 +134,23 @@ def check_claims(
     doubtful: Sequence[str] = (),
     overwrite: bool = False,
 ) -> None:
-    """Refuses outputs that would write what a source reads, what another output writes, or videos
-    and images of somebody else's that nobody named as an output beyond doubt.
+    """Refuses outputs that would write what a source reads, what another output writes or sends to
+    the same place, or videos and images of somebody else's that nobody named as an output beyond
+    doubt.
 
     A file that a source merely found in a folder, and that this program wrote, is left out of the
     source instead.
 
     Args:
         sources: What is read.
-        sinks: What is written: whatever has `claims`.
+        sinks: What is written and sent: whatever has `claims` or a `place`.
         used: Other files that the run needs, such as weights.
         doubtful: Names among the outputs that may have been meant otherwise.
         overwrite: Whether everything may be replaced that is not read.
 
     Raises:
-        ConfigError: Two outputs would write one file, or a video would be lost.
+        ConfigError: Two outputs would write one file or send to one place, or a video would be
+            lost.
         SinkError: An output is a source, or cannot be written at all.
     """
     claims = [
@@ -149,6 +167,7 @@ def check_claims(
                 else f"outputs {first.output!r} and {second.output!r} would write one file: it is "
                 "named twice"
             )
+    _check_places([sink for sink in sinks if isinstance(sink, Sender)])
     # A kind before the name, as in npz:clip.mp4, makes it no surer.
     guessed = {Path(part) for name in doubtful for part in (name, name.partition(":")[2]) if part}
     for _, claim in claims:
@@ -156,6 +175,26 @@ def check_claims(
         _check_used(claim, used)
         if not overwrite and (claim.name is None or Path(claim.output) in guessed):
             _check_strangers(claim)
+
+
+def _check_places(senders: Sequence[Sender]) -> None:
+    """Raises ConfigError if two of them would be mixed where they arrive."""
+    taken: dict[Hashable, Sender] = {}
+    for sender in senders:
+        if sender.place is None:
+            continue
+        first = taken.setdefault(sender.place, sender)
+        if first is not sender:
+            raise ConfigError(
+                (
+                    f"output {first.label!r} is named twice"
+                    if first.label == sender.label
+                    else f"outputs {first.label!r} and {sender.label!r} are one place: it is named "
+                    "twice"
+                )
+                + ", and what is sent would be mixed; {source} in the name gives each source its "
+                "own"
+            )
 
 
 def _check_sources(claim: Claim, sources: Sequence[Reader]) -> None:

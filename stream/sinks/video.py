@@ -84,6 +84,11 @@ class VideoSink:
         """The target, without credentials."""
         return shown_target(self._target)
 
+    @property
+    def place(self) -> str | None:
+        """Where a stream is sent; None for files."""
+        return None if self._container in (None, "hls") else self._target
+
     def claims(self) -> list[Claim]:
         """The file, its segments, or those of a playlist; none where it is sent somewhere.
 

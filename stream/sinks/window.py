@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
+import queue
 import sys
-from functools import cache
+import time
 from pathlib import Path
 
 import cv2
@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.atomic import unused_path
+from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.render.config import Overlay
 from stream.sinks.base import Controls, RunInfo
+from stream.sinks.window_process import CLOSED, READY, WindowProcess
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,9 @@ OVERLAY_KEYS: dict[str, Overlay] = {
     "l": "status",
 }
 _QUIT = (ord("q"), 27)
-_POLL_MS = 30
-_PROBE_S = 20.0
+_POLL_S = 0.03
+_START_S = 20.0  # for OpenCV to be imported and the display to answer
+_SILENT_S = 10.0  # a display that shows nothing for so long has gone
 _LARGEST = (1600, 900)  # width, height: a 4K source must not cover the desktop
 
 
@@ -45,16 +48,31 @@ class WindowSink:
     off, said aloud.
 
     A paused window makes `write` wait, so that a file stops and a live source drops. Closing the
-    window ends the run, as `q`. Used by one thread alone, as OpenCV's windows must be.
+    window ends the run, as `q`. A display that is lost while it runs is this sink's failure alone;
+    for a live source the window opens again when there is one.
+
+    Attributes:
+        label: What messages call it.
+        resumable: Whether it may be written to again where that failed.
+        paused: Whether a key has stopped it.
     """
 
     needs_image = True
+    resumable = True
 
     def __init__(self, title: str = "") -> None:
         self._title = title
         self._controls: Controls | None = None
-        self._shown = False
-        self._paused = False
+        self._window: WindowProcess | None = None
+        self._ready = False  # it has said so
+        self._on = False
+        self.paused = False
+        self._steps = 0  # asked for and not gone yet
+        self._size = (0, 0)
+
+    @property
+    def label(self) -> str:
+        return f"window {self._title!r}"
 
     def attach(self, controls: Controls) -> None:
         """Takes what the keys act on; without it they only pause, step, take screenshots and close
@@ -66,29 +84,31 @@ class WindowSink:
         """Opens the window, unless there is no display or this OpenCV has no windows."""
         self._title = self._title or f"{source.name} - {run.model}"
         self._name = Path(source.name.rstrip("/")).stem or "stream"
+        self._live = source.live
         if not has_display():
             self.needs_image = False
             logger.warning(
                 "no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set)"
             )
             return
-        if not _answers(*_display_names()):
-            self.needs_image = False
-            logger.warning("no window: the display %r does not answer", " ".join(_display_names()))
-            return
-        try:
-            cv2.namedWindow(
-                self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
-            )
-        except cv2.error as error:
-            self.needs_image = False
-            logger.warning(
-                "no window: this OpenCV cannot open one (%s)", str(error).strip().splitlines()[-1]
-            )
-            return
         scale = min(1.0, _LARGEST[0] / source.width, _LARGEST[1] / source.height)
-        cv2.resizeWindow(self._title, round(source.width * scale), round(source.height * scale))
-        self._shown = True
+        self._size = round(source.width * scale), round(source.height * scale)
+        self._window = WindowProcess(self._title, *self._size)
+        try:
+            event = self._window.take(_START_S)
+        except queue.Empty:
+            event = None
+        if event != READY:
+            self.needs_image = False
+            self.close()
+            reason = (
+                f"{_display()} does not answer"
+                if event is None
+                else f"this OpenCV cannot open one ({event.partition(' ')[2]})"
+            )
+            logger.warning("no window: %s", reason)
+            return
+        self._on = self._ready = True
         logger.info("keys of the window: %s", KEYS)
 
     def write(
@@ -102,45 +122,95 @@ class WindowSink:
     ) -> None:
         """Shows `image` and does what keys ask for; waits while the window is paused, unless the
         run is ending.
+
+        Raises:
+            SinkError: The display is gone.
         """
-        if not self._shown or image is None:
+        if not self._on or image is None:
             return
-        cv2.imshow(self._title, image)
-        step = self._press(cv2.waitKey(1) & 0xFF, image, frame.index)
-        while self._shown and self._paused and not step and not self._stopping():
-            step = self._press(cv2.waitKey(_POLL_MS) & 0xFF, image, frame.index)
+        window = self._window or self._open_again()
+        while self._on and (not self._ready or window.busy) and not self._stopping():
+            # A live source does not wait for a display.
+            if not self._look(window, 0.0 if self._live else _POLL_S, image, frame.index):
+                if not self._ready:
+                    raise SinkError(f"no {self.label} yet: {_display()} is asked again")
+                if self._live:
+                    return
+        if not self._on or window.busy:
+            return
+        window.send(image)
+        while self._on and self._look(window, 0.0, image, frame.index):
+            pass
+        while self._on and self.paused and not self._steps and not self._stopping():
+            self._look(window, _POLL_S, image, frame.index)
+        self._steps = max(0, self._steps - 1)
 
     def close(self) -> None:
         """Closes the window; a second call does nothing."""
-        if self._shown:
-            self._shown = False
-            cv2.destroyWindow(self._title)
-            cv2.waitKey(1)  # the window goes only when its events are handled
+        self._on = False
+        self._let_go()
+
+    def _open_again(self) -> WindowProcess:
+        self._window = WindowProcess(self._title, *self._size)
+        return self._window
+
+    def _let_go(self) -> None:
+        window, self._window, self._ready = self._window, None, False
+        if window is not None:
+            window.close()
 
     def _stopping(self) -> bool:
         return self._controls is not None and self._controls.stopping()
 
-    def _press(self, key: int, image: NDArray[np.uint8], index: int) -> bool:
-        """Does what `key` asks for; whether that is to go one frame further."""
-        if key in _QUIT or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
-            self.close()
-            if self._controls is not None:
-                self._controls.stop()
+    def _look(
+        self, window: WindowProcess, timeout_s: float, image: NDArray[np.uint8], index: int
+    ) -> bool:
+        """Does what the window says next, within a time; whether it said something."""
+        try:
+            event = window.take(timeout_s)
+        except queue.Empty:
+            if window.busy and time.monotonic() - window.sent_s > _SILENT_S:
+                self._lose(f"shows nothing for {_SILENT_S:g} s")
+            return False
+        if event is None:
+            self._lose("is gone")
+        elif event == READY:
+            self._ready = True
+        elif event == CLOSED:
+            self._quit()
+        elif event.startswith("key "):
+            self._press(int(event[4:]), image, index)
+        return True
+
+    def _lose(self, what: str) -> None:
+        self._let_go()
+        self.paused = False
+        raise SinkError(f"{self.label} is lost: {_display()} {what}")
+
+    def _quit(self) -> None:
+        self.close()
+        if self._controls is not None:
+            self._controls.stop()
+
+    def _press(self, key: int, image: NDArray[np.uint8], index: int) -> None:
+        if key in _QUIT:
+            self._quit()
         elif key == ord(" "):
-            self._paused = not self._paused
+            self.paused = not self.paused
         elif key == ord("."):
-            self._paused = True
-            return True
+            self.paused = True
+            self._steps += 1
         elif key == ord("s"):
             path = str(unused_path(Path(f"{self._name}_{index:06d}.png")))
             if cv2.imwrite(path, image):
                 logger.warning("screenshot: %s", path)
+            else:
+                logger.warning("no screenshot: %r cannot be written", path)
         elif self._controls is not None:
             overlay = OVERLAY_KEYS.get(chr(key))
             if overlay is not None:
                 renderer = self._controls.renderer
                 renderer.options = renderer.options.toggled(overlay)
-        return False
 
 
 def has_display() -> bool:
@@ -153,20 +223,7 @@ def _display_names() -> list[str]:
     return [name for name in names if name]
 
 
-@cache
-def _answers(*names: str) -> bool:
-    """Whether a window can be opened on the displays that are named. Asked in another process: Qt
-    aborts its own where it cannot.
-    """
-    if not names:
-        return True
-    line = [sys.executable, "-c", "import cv2; cv2.namedWindow('?'); cv2.destroyAllWindows()"]
-    quiet = subprocess.DEVNULL
-    try:
-        done = subprocess.run(
-            line, stdin=quiet, stdout=quiet, stderr=quiet, timeout=_PROBE_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    # Another OpenCV may have no windows at all: it says so itself, without an abort.
-    return done.returncode >= 0
+def _display() -> str:
+    """What messages call it."""
+    names = " ".join(_display_names())
+    return f"the display {names!r}" if names else "the display"

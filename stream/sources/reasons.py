@@ -47,6 +47,10 @@ class NoVideoError(ValueError):
     """What was reached is nothing that could be shown; the message says what it is."""
 
 
+class BusyError(ValueError):
+    """The server wants to be asked again; the message says what it answered."""
+
+
 @dataclass(frozen=True)
 class Reason:
     """Why a source was lost or could not be reached.
@@ -84,6 +88,8 @@ def explain(error: BaseException, *, waited_s: float, limit_s: float, url: str =
         return Reason(f"no answer within {limit_s:g} s", timed_out=True)
     if isinstance(error, NoVideoError):
         return Reason(str(error), final=True)
+    if isinstance(error, BusyError):
+        return Reason(str(error))
     number = getattr(error, "errno", None)
     if url and "://" not in url:
         return _explain_device(number, error)

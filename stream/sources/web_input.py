@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from http import HTTPStatus
 
 import av
+import requests
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from stream.sources.config import SourceConfig
 from stream.sources.motion_jpeg import open_bytes, open_pictures
 from stream.sources.network import LiveInput, Reached
-from stream.sources.reasons import NoVideoError
+from stream.sources.reasons import BusyError, NoVideoError
 
 # A file whose connection breaks is asked for from there on, three times within two seconds; what
 # has no length, and so no place to go on from, is not.
 _RESUMED = {"reconnect": "1", "reconnect_delay_max": "2"}
 _LOOKED_AT_BYTES = 1 << 16
 _LOOK_S = 2.0  # for a second look at what has answered once
+# A refusal that passes: 408 and 425 are among those that FFmpeg has one error for.
+_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _JPEG = b"\xff\xd8\xff"
 _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)", re.I), "a web page"),
@@ -73,6 +77,7 @@ class WebInput:
         Raises:
             av.FFmpegError: It cannot be reached, or what came is not known.
             NoVideoError: It is there, and no video.
+            BusyError: The server wants to be asked later.
         """
         return self._open(replace(self._input, options=self._input.options | _RESUMED), config)
 
@@ -82,6 +87,7 @@ class WebInput:
         Raises:
             av.FFmpegError: It cannot be reached, or what came is not known.
             NoVideoError: It is there, and no video.
+            BusyError: The server wants to be asked later.
         """
         container = None if self._is_mjpeg else self._open(self._input, config, hardware)
         if container is not None:
@@ -105,11 +111,26 @@ class WebInput:
             if not self._is_mjpeg:
                 raise
             return None
+        except av.error.HTTPOtherClientError:
+            self._look_at_refusal(config)
+            raise
         self._is_mjpeg = container.format.name == "mpjpeg"
         if not self._is_mjpeg:
             return container
         container.close()
         return None
+
+    def _look_at_refusal(self, config: SourceConfig) -> None:
+        """Raises BusyError if the refusal passes; FFmpeg keeps its number to itself."""
+        try:
+            with requests.get(
+                self.url, stream=True, timeout=min(config.open_timeout_s, _LOOK_S)
+            ) as answer:
+                code, text = answer.status_code, answer.reason
+        except (OSError, ValueError):  # Requests' own are both
+            return
+        if code in _BUSY or not 400 <= code < 500:
+            raise BusyError(f"the server answers {code} {text}".rstrip())
 
     def _look(self, config: SourceConfig) -> None:
         """Finds out what FFmpeg did not know; raises NoVideoError if asking again is no use."""

@@ -13,6 +13,7 @@ from configs.errors import ConfigError, redact_url
 from configs.flags import option
 
 _USER_VARIABLE, _PASSWORD_VARIABLE = "POSE_STREAM_MQTT_USER", "POSE_STREAM_MQTT_PASSWORD"
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _LONGEST_TOPIC_BYTES = 65_000  # the protocol's limit is 65,535, and a level is added
 
@@ -68,6 +69,15 @@ class Target:
     encrypted: bool = False
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+
+    @property
+    def place(self) -> tuple[str, int | None, str]:
+        """Equal for addresses of one topic on one broker, as far as they themselves tell: TLS, its
+        port and the names of this machine make no other one of it.
+        """
+        usual = self.port == _PORTS["mqtts" if self.encrypted else "mqtt"]
+        host = "localhost" if self.host in _THIS_MACHINE else self.host
+        return host, None if usual else self.port, self.topic
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

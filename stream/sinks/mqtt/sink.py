@@ -41,6 +41,8 @@ class MqttSink:
 
     Attributes:
         label: Broker and topic without credentials.
+        place: Broker and topic: two sources there would tell each other's counts, and the first
+            that ends would call both offline.
         dropped: Records that were due while the broker was away.
         resumable: Whether it may be opened again where that failed.
 
@@ -58,6 +60,7 @@ class MqttSink:
         options = options or MqttConfig()
         target = parse_target(url)
         self.label = str(target)
+        self.place = target.place
         self.dropped = 0
         self._topic = target.topic
         self._period_s = 1 / options.mqtt_rate_hz

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import ConfigError, PoseStreamError, SinkError
-from stream import OutputConfig, VideoConfig, run
+from stream import NamedSource, OutputConfig, VideoConfig, run
 from stream.sinks import check_claims, make_sinks
 from stream.sinks.claims import is_own_video
 from stream.sources import make_source
@@ -114,6 +114,36 @@ def test_two_outputs_never_write_one_file(outputs: list[str]) -> None:
     Path(".out.npz.columns").mkdir(exist_ok=True)
     with pytest.raises(ConfigError, match="named twice"):
         check(["demo"], outputs)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("mqtt://broker/front", "mqtt://broker/front"),
+        ("mqtt://me:hunter2@broker/front", "mqtt://BROKER:1883/front/"),
+        ("mqtt://broker/front%20door", "mqtts://broker/front door"),
+        ("mqtt://localhost:2000/a", "mqtt://127.0.0.1:2000/a"),
+        ("rtsp://me:hunter2@server/front", "rtsp://me:hunter2@server/front"),
+    ],
+)
+def test_two_sources_never_send_to_one_place(first: str, second: str, tmp_path: Path) -> None:
+    """The first that ended would call the other offline, or break its stream."""
+    pytest.importorskip("paho.mqtt.client")
+    sources = [
+        NamedSource(name="front", address="a.mp4", outputs=[first, str(tmp_path / "a.jsonl")]),
+        NamedSource(name="back", address="b.mp4", outputs=[second]),
+    ]
+    with pytest.raises(ConfigError, match=r"named twice, and .* mixed.*\{source\}") as caught:
+        run(sources, estimator=BlankEngine(), grouper=nobody)
+    assert "hunter2" not in str(caught.value) and not (tmp_path / "a.jsonl").exists()
+    with pytest.raises(ConfigError, match="named twice"):
+        check(["a.mp4"], [first, second])
+
+
+def test_places_that_differ_are_fine() -> None:
+    pytest.importorskip("paho.mqtt.client")
+    check(["a.mp4"], ["mqtt://broker/a", "mqtt://broker/b", "mqtt://broker:2000/a"])
+    check(["a.mp4"], ["mqtt://other/a", "rtsp://server/a", "rtsp://server/b", "mqtt://broker/a/b"])
 
 
 def test_outputs_beside_sources_are_fine() -> None:

@@ -1,19 +1,30 @@
-"""The window: off without a display; keys under a virtual one."""
+"""The window: off without a display; keys under a virtual one, which may die or hang."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from configs.errors import SinkError
+from stream.pipeline.outlet import Outlet
 from stream.render.config import OVERLAYS
-from stream.sinks import make_sinks
+from stream.render.renderer import RenderConfig
+from stream.sinks import Controls, make_sinks, window
 from stream.sinks.window import OVERLAY_KEYS, WindowSink
 from tests.stream.sinks.samples import REPOSITORY, make_frames, make_people, vfr_stamps
+from tests.support.commands import ENVIRONMENT, command
+from tests.support.media import read_numbers
 
 
 def test_without_a_display_it_is_off_and_says_so(
@@ -27,71 +38,188 @@ def test_without_a_display_it_is_off_and_says_so(
     assert not sink.needs_image
 
 
-WATCHED = """
-import logging, sys, threading
-from types import SimpleNamespace
-from configs import load_keypoint_set
-from stream.frame import SourceInfo
-from stream.render.renderer import RenderConfig
-from stream.sinks import Controls, RunInfo
-from stream.sinks.window import WindowSink
-from tests.stream.sinks.samples import *
-logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-run = RunInfo(model="m", runtime="r", precision="fp32", keypoint_set=load_keypoint_set("coco"))
-source = SourceInfo(name="camera", width=WIDTH, height=HEIGHT)
-sink = WindowSink("watched")
-stopped = []
-renderer = SimpleNamespace(options=RenderConfig())
-sink.attach(Controls(renderer=renderer, stop=lambda: stopped.append(True)))
-def work():  # as in the pipeline: one thread, not the main one
-    sink.open(source, run)
-    for frame in make_frames([3600 * index for index in range(100_000)]):
-        if stopped:
-            break
+class VirtualDisplay:
+    """An Xvfb of its own, which can be ended while somebody uses it, and started again."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it; it listens when this returns."""
+        reader, writer = os.pipe()
+        chosen = [self.name] if self.name else []
+        self._server = subprocess.Popen(
+            ["Xvfb", *chosen, "-displayfd", str(writer), "-screen", "0", "640x480x24"],
+            stderr=subprocess.DEVNULL,
+            pass_fds=[writer],
+        )
+        os.close(writer)
+        with os.fdopen(reader) as answer:
+            self.name = f":{int(answer.readline())}"
+
+    def kill(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+
+    def freeze(self) -> None:
+        """Makes it answer nobody any more."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGSTOP)
+
+    def press(self, title: str, key: str) -> None:
+        """Presses a key in the window of that title, once it is there."""
+        subprocess.run(
+            ["xdotool", "search", "--sync", "--name", title, "key", "--window", "%1", key],
+            env={**os.environ, "DISPLAY": self.name},
+            check=True,
+            timeout=60,
+        )
+
+
+@pytest.fixture
+def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualDisplay]:
+    if sys.platform != "linux" or not shutil.which("Xvfb") or not shutil.which("xdotool"):
+        pytest.skip("needs Xvfb and xdotool (apt-get install xvfb xdotool)")
+    server = VirtualDisplay()
+    server.start()
+    monkeypatch.setenv("DISPLAY", server.name)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def write_until(
+    sink: WindowSink | Outlet, done: Callable[[], bool], *, limit_s: float = 60
+) -> None:
+    """Writes a frame again and again until that is so."""
+    deadline_s = time.monotonic() + limit_s
+    frame = next(make_frames([0]))
+    while not done():
+        assert time.monotonic() < deadline_s, "that never became so"
         sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
-        if frame.index == 20:
-            print("showing", flush=True)
+        time.sleep(0.001)
+
+
+def test_keys_take_a_screenshot_toggle_and_quit(
+    display: VirtualDisplay, source_info, run_info, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    sink, renderer, stopped = WindowSink("watched"), SimpleNamespace(options=RenderConfig()), []
+    sink.attach(Controls(renderer=renderer, stop=lambda: stopped.append(True)))
+    sink.open(source_info, run_info)
+    before = renderer.options.boxes
+    for key, seen in (
+        ("b", lambda: renderer.options.boxes != before),
+        ("s", lambda: bool(list(tmp_path.glob("camera_*.png")))),
+        ("q", lambda: bool(stopped)),
+    ):
+        display.press("watched", key)
+        write_until(sink, seen)
     sink.close()
-thread = threading.Thread(target=work)
-thread.start()
-thread.join()
-print("boxes", renderer.options.boxes)
-"""
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or not shutil.which("Xvfb"), reason="needs Xvfb (apt-get install xvfb)"
-)
-@pytest.mark.skipif(not shutil.which("xdotool"), reason="needs xdotool")
-def test_keys_take_a_screenshot_toggle_and_quit(tmp_path):
-    display = f":{90 + os.getpid() % 100}"
-    with subprocess.Popen(
-        ["Xvfb", display, "-screen", "0", "640x480x24"], stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            time.sleep(0.5)
-            environment = {
-                **os.environ,
-                "DISPLAY": display,
-                "PYTHONPATH": str(REPOSITORY),
-                "QT_LOGGING_RULES": "*=false",
-            }
-            command = [sys.executable, "-c", WATCHED]
-            with subprocess.Popen(
-                command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
-            ) as process:
-                assert process.stdout is not None
-                lines = iter(process.stdout.readline, "")
-                assert any("showing" in line for line in lines)
-                for key in ("b", "s", "q"):
-                    press = ["xdotool", "search", "--name", "watched", "key", "--window", "%1", key]
-                    subprocess.run(press, env=environment, check=True)
-                    time.sleep(0.3)
-                rest, _ = process.communicate(timeout=20)
-        finally:
-            server.terminate()
-    assert "boxes True" in rest
     assert len(list(tmp_path.glob("camera_*.png"))) == 1
+
+
+def test_a_paused_window_waits_and_a_point_goes_one_frame_further(
+    display: VirtualDisplay, source_info, run_info
+):
+    sink, written = WindowSink("steps"), []
+    stopping = threading.Event()
+    sink.attach(Controls(renderer=SimpleNamespace(), stop=int, stopping=stopping.is_set))
+    sink.open(source_info, run_info)
+    more = threading.Semaphore(0)
+    display.press("steps", "space")
+
+    def write() -> None:
+        frame = next(make_frames([0]))
+        while not stopping.is_set():
+            sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
+            written.append(frame.index)
+            more.release()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        while not sink.paused:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        while more.acquire(blocking=False):
+            pass
+        paused_at = len(written)
+        display.press("steps", "period")
+        assert more.acquire(timeout=30)
+        assert not more.acquire(timeout=0.3) and len(written) == paused_at + 1
+    finally:
+        stopping.set()
+        thread.join()
+        sink.close()
+
+
+def test_a_display_that_dies_in_mid_run_is_the_windows_failure_alone(
+    display: VirtualDisplay, tmp_path: Path
+) -> None:
+    """Qt ends its process then, and aborts it where it cannot connect."""
+    video, record = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    process = subprocess.Popen(
+        command("demo", "--frames", 200, "--show", "-o", video, record, engine="blank:0.005"),
+        cwd=REPOSITORY,
+        env={**ENVIRONMENT, "DISPLAY": display.name},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (record.exists() and record.read_text().count("\n") > 5):
+        assert process.poll() is None
+        time.sleep(0.02)
+    display.kill()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    assert len(record.read_text().splitlines()) == 201
+    assert len(read_numbers(video)) == 200
+    *warnings, last = errors.strip().splitlines()
+    said = f"window 'demo - blank' is lost: the display '{display.name}' is gone"
+    assert last == f"error: {said}"
+    assert warnings == [f"warning: {said}; the other outputs go on"]
+
+
+def test_a_window_of_a_live_source_opens_again_with_its_display(
+    display: VirtualDisplay, source_info, run_info, caplog
+):
+    outlet = Outlet(WindowSink("camera 1"), live=True)
+    outlet.open(replace(source_info, live=True), run_info)
+    display.kill()
+    write_until(outlet, lambda: outlet.failure is not None)
+    assert "is gone; trying again" in caplog.text
+    display.start()
+    write_until(outlet, lambda: outlet.failure is None)
+    outlet.close(complete=True)
+    assert outlet.failure is None
+    assert outlet.lost > 0
+    assert "goes on" in caplog.text
+
+
+def test_a_display_that_hangs_is_given_up(
+    display: VirtualDisplay, source_info, run_info, monkeypatch
+):
+    monkeypatch.setattr(window, "_SILENT_S", 0.5)
+    sink = WindowSink("hanging")
+    sink.open(source_info, run_info)
+    display.freeze()
+    with pytest.raises(SinkError, match=r"window 'hanging' is lost: .* shows nothing for 0.5 s"):
+        write_until(sink, lambda: False)
+    sink.close()
+
+
+def test_a_title_may_be_of_a_file_whose_name_is_not_utf_8(
+    display: VirtualDisplay, source_info, run_info
+):
+    sink = WindowSink("a\udcff\n.mp4")
+    sink.open(source_info, run_info)
+    for frame in make_frames(vfr_stamps(3)):
+        sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
+    sink.close()
 
 
 def test_the_window_is_used_only_where_it_was_opened(monkeypatch, source_info, run_info):

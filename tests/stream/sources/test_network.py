@@ -58,7 +58,7 @@ def _interrupt_at_second_try(source: Source) -> None:
 
 
 _REFUSED = (400, 401, 402, 403, 404, 405, 406, 407, 410, 418, 451)
-_PASSING = (429, 500, 502, 503, 504)
+_PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 @pytest.mark.parametrize("code", _REFUSED)
