@@ -54,7 +54,7 @@ def main() -> None:
         }.items():
             save(name, annotate(image, estimator=estimator, render=options)[0])
         maps = estimator.result(estimator.submit(image))
-        grouper = Grouper(estimator.keypoint_set)
+        grouper = Grouper.for_model(estimator)
         grouped = grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
         assert maps.candidates is not None
         picked = maps.candidates
