@@ -184,7 +184,7 @@ def animate() -> None:
         append_images=kept.images[1:],
         duration=40 * ANIMATION_STRIDE,
         loop=0,
-        quality=60,
+        quality=58,
         method=6,
     )
     sys.stdout.write(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB\n")
