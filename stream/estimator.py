@@ -172,15 +172,19 @@ def suitable_grouper(
     return Grouper.for_model(estimator, min_person_score=share * least_score(estimator, config))
 
 
-def enter_estimator(estimator: Model, stack: ExitStack, streams: int = 1) -> Estimator:
+def enter_estimator(
+    estimator: Model, stack: ExitStack, streams: int = 1, batch_size: int | None = None
+) -> Estimator:
     """One that was named is opened here, and closed with the stack; `streams` where it does not say
-    itself.
+    itself, and `batch_size` as for `engine.open_estimator`.
     """
     if isinstance(estimator, (str, Path)):
-        return stack.enter_context(open_estimator(estimator, streams=streams))
+        return stack.enter_context(
+            open_estimator(estimator, streams=streams, batch_size=batch_size)
+        )
     if isinstance(estimator, EstimatorConfig):
-        chosen = estimator.streams or streams
-        return stack.enter_context(open_estimator(replace(estimator, streams=chosen)))
+        chosen = replace(estimator, streams=estimator.streams or streams)
+        return stack.enter_context(open_estimator(chosen, batch_size=batch_size))
     return estimator
 
 

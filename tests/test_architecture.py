@@ -79,7 +79,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     "archive": (
         ("units", "config"),
         ("storage", "parts", "parquet", "schedule", "scratch"),
-        ("inputs", "manifest", "join", "progress"),
+        ("inputs", "manifest", "join", "progress", "cutting"),
         ("worker", "report"),
         ("workers",),
         ("driver", "ray_workers"),
