@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from archive.config import ClusterConfig, Settings
 from archive.driver import Driver, End, check_folder, resume
@@ -80,6 +81,7 @@ def run_archive(
 def open_workers(settings: Settings, cluster: ClusterConfig) -> AbstractContextManager[Workers]:
     """Who does the work, not started yet."""
     address = cluster_address(cluster.cluster)
+    settings = replace(settings, together=cluster.together)
     if address is not None:
         return RayWorkers(settings, cluster, address)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []

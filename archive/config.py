@@ -82,6 +82,7 @@ class Settings:
         source: How videos are decoded.
         render: What is drawn into annotated videos.
         video: How those are encoded.
+        together: As `ClusterConfig` has it; changes no record.
     """
 
     folder: str
@@ -92,6 +93,7 @@ class Settings:
     source: SourceConfig = field(default_factory=SourceConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     video: VideoConfig = field(default_factory=VideoConfig)
+    together: int | None = None
 
     def identity(self) -> dict[str, str]:
         """The options that differ from their defaults, by flag: what a later run must have too.
@@ -121,6 +123,8 @@ class ClusterConfig:
         workers: How many; None is what the machine or the cluster has room for.
         cores: Processor cores of each; None is all of a machine's, shared among its GPUs.
         gpus: GPUs of each, may be a part of one; None is one where there are any.
+        together: Videos, or parts of them, that each does at the same time, their images in one
+            batch; None is as many images as its engine is fastest with, which is 1 on CPUs.
         max_failures: Videos that may fail before the run is given up; None is any number.
         retry_failed: Whether videos that failed in an earlier run are tried again.
 
@@ -144,6 +148,12 @@ class ClusterConfig:
     gpus: float | None = option(
         None, help="GPUs of a worker, such as 1 or 0.5 (default: one, if any)", metavar="N"
     )
+    together: int | None = option(
+        None,
+        help="videos or parts that a worker does at the same time, in one batch (default: what its "
+        "engine gains from; 1 on CPUs)",
+        metavar="N",
+    )
     max_failures: int | None = option(
         None, help="give up when more videos than this have failed", metavar="N"
     )
@@ -155,7 +165,7 @@ class ClusterConfig:
                 "cluster must be local, auto, or the address of a Ray cluster: head:6379 or "
                 f"ray://head:10001, not {self.cluster!r}"
             )
-        for name in ("workers", "cores"):
+        for name in ("workers", "cores", "together"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}")

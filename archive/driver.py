@@ -120,9 +120,9 @@ class Driver:
         schedule, workers = self._schedule, self._workers
         failed_before = schedule.failed
         while True:
-            while workers.free and (unit := schedule.take()) is not None:
-                logger.info("begins: %s", unit)
-                workers.submit(unit)
+            while workers.free and (units := schedule.take_group(workers.room, workers.free)):
+                logger.info("begins: %s", ", ".join(map(str, units)))
+                workers.submit(units)
             if not workers.busy and schedule.unfinished == 0:
                 return End(progress=self._now())
             for unit, outcome, _ in workers.wait(_LOOK_S):

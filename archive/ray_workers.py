@@ -7,6 +7,7 @@ import os
 import socket
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from archive.config import ClusterConfig, Settings
 from archive.units import Outcome, Unit
 from archive.worker import FATAL, Worker
-from archive.workers import STARTS, Answer, Make, Share, with_share
+from archive.workers import STARTS, Answer, Done, Make, Share, with_share
 from basics.packages import import_package
 from configs import ConfigError, ExecutionError, PoseStreamError
 from configs.errors import one_line
@@ -123,11 +124,11 @@ class RayWorker:
         """Gets ready, held to these cores; to all where there are none."""
         self._worker = self._make(with_share(self._settings, Share(cores=cores)))
 
-    def do(self, unit: Unit) -> Outcome | PoseStreamError:
-        """What came of a unit; the error, where none can be done."""
+    def do(self, units: Sequence[Unit]) -> Done | PoseStreamError:
+        """What came of units; the error, where none can be done."""
         assert self._worker is not None
         try:
-            return self._worker.do(unit)
+            return Done(self._worker.do_together(units), self._worker.together)
         except FATAL as error:
             return error
 
@@ -139,7 +140,8 @@ class _Actor:
     handle: Any
     node: str = ""  # empty while the cluster has no room for it
     turn: int = 0  # among those of its machine
-    unit: Unit | None = None
+    units: Sequence[Unit] = ()
+    room: int = 1
     begun_s: float = field(default_factory=time.monotonic)
 
 
@@ -174,11 +176,15 @@ class RayWorkers:
 
     @property
     def free(self) -> int:
-        return sum(bool(actor.node) and actor.unit is None for actor in self._actors)
+        return sum(bool(actor.node) and not actor.units for actor in self._actors)
 
     @property
     def busy(self) -> int:
-        return sum(actor.unit is not None for actor in self._actors)
+        return sum(bool(actor.units) for actor in self._actors)
+
+    @property
+    def room(self) -> int:
+        return self._next.room
 
     @property
     def shown(self) -> str:
@@ -218,11 +224,11 @@ class RayWorkers:
     ) -> None:
         self._end()
 
-    def submit(self, unit: Unit) -> None:
-        """Gives a unit to an actor that is free."""
-        actor = next(actor for actor in self._actors if actor.node and actor.unit is None)
-        actor.unit = unit
-        self._awaited[actor.handle.do.remote(unit)] = actor
+    def submit(self, units: Sequence[Unit]) -> None:
+        """Gives units to an actor that is free."""
+        actor = self._next
+        actor.units = units
+        self._awaited[actor.handle.do.remote(units)] = actor
 
     def wait(self, timeout_s: float) -> list[Answer]:
         """What has come, after at most `timeout_s`.
@@ -235,11 +241,15 @@ class RayWorkers:
         ready, _ = ray.wait(awaited, num_returns=1, timeout=timeout_s)
         if ready:
             ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0)
-        answers = [answer for each in ready if (answer := self._answer(each)) is not None]
+        answers = [answer for each in ready for answer in self._answers(each)]
         self._tell_if_waiting()
         return answers
 
-    def _answer(self, reference: Any) -> Answer | None:
+    @property
+    def _next(self) -> _Actor:
+        return next(actor for actor in self._actors if actor.node and not actor.units)
+
+    def _answers(self, reference: Any) -> list[Answer]:
         actor = self._awaited.pop(reference)
         try:
             found = self._ray.get(reference)
@@ -247,11 +257,12 @@ class RayWorkers:
             return self._replace(actor, one_line(error))
         if isinstance(found, PoseStreamError):
             raise found
-        if not isinstance(found, Outcome):
+        if not isinstance(found, Done):
             self._settle_down(actor, *found)
-            return None
-        unit, actor.unit = actor.unit, None
-        return None if unit is None else Answer(unit, found)
+            return []
+        units, actor.units = actor.units, ()
+        actor.room = found.together
+        return [Answer(*each) for each in zip(units, found.outcomes, strict=True)]
 
     def _settle_down(self, actor: _Actor, node: str, cores: list[int]) -> None:
         """The cluster has found a place for it: cores there that no other worker of ours has."""
@@ -264,7 +275,7 @@ class RayWorkers:
         held = tuple(cores[begin : begin + count]) if len(cores) > count else ()
         actor.handle.begin.remote(held)
 
-    def _replace(self, dead: _Actor, reason: str) -> Answer | None:
+    def _replace(self, dead: _Actor, reason: str) -> list[Answer]:
         self._actors.remove(dead)
         self._starts_failed += not dead.node
         if self._starts_failed >= STARTS:
@@ -272,16 +283,14 @@ class RayWorkers:
         self._ray.kill(dead.handle)  # one that is only out of reach would do the same unit
         logger.warning("a worker is gone: %s", reason)
         self._start()
-        if dead.unit is None:
-            return None
         outcome = Outcome(state="failed", reason=f"the worker that had it is gone: {reason}")
-        return Answer(dead.unit, outcome, died=True)
+        return [Answer(unit, outcome, died=True) for unit in dead.units]
 
     def _start(self) -> None:
         make = self._ray.remote(
             num_cpus=self._size.cores, num_gpus=self._size.gpus, max_restarts=0, max_task_retries=0
         )(RayWorker)
-        actor = _Actor(make.remote(self._settings, self._make))
+        actor = _Actor(make.remote(self._settings, self._make), room=self._settings.together or 1)
         self._actors.append(actor)
         self._awaited[actor.handle.place.remote()] = actor
 

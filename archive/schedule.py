@@ -87,6 +87,8 @@ class Schedule:
         self._queued = 0
         self._live: set[tuple[str, str, int]] = set()
         self._failures: dict[tuple[str, str, int], int] = {}
+        self._grouped: set[tuple[str, str, int]] = set()
+        self._alone: set[tuple[str, str, int]] = set()
         for video in self.videos:
             if video.name in self.finished:
                 continue
@@ -121,17 +123,45 @@ class Schedule:
                 return unit
         return None
 
+    def take_group(self, limit: int, workers: int = 1) -> list[Unit]:
+        """The next units to do at the same time, all of one kind; empty while there is none.
+
+        Args:
+            limit: How many at most.
+            workers: How many wait for units, so that each gets a share of the last ones.
+        """
+        limit = min(limit, -(-len(self._queue) // max(1, workers)))
+        first = self.take()
+        if first is None:
+            return []
+        group = [first]
+        while len(group) < limit and self._fits(first):
+            unit = self.take()
+            if unit is None:
+                break
+            group.append(unit)
+        if len(group) > 1:
+            self._grouped.update(unit.key for unit in group)
+        return group
+
     def settle(self, unit: Unit, outcome: Outcome) -> Change | None:
         """What follows from the outcome of a unit that was taken; None where nothing does.
 
         Args:
             unit: The unit.
-            outcome: What came of it; of a worker that died, that it failed.
+            outcome: What came of it; of a worker that died, that it failed. Of a group that failed
+                nobody knows which unit it was: each is done again alone, and only then counts.
         """
         state = self._states.get(unit.video.name)
         if state is None or unit.key not in self._live:
             return None  # its video is done in another way by now
         state.spent_s += outcome.elapsed_s
+        grouped = unit.key in self._grouped
+        self._grouped.discard(unit.key)
+        if grouped and outcome.state == "failed":
+            self._alone.add(unit.key)
+            self._put(unit)
+            return None
         if outcome.state == "failed":
             return self._try_again(state, unit, outcome)
         self._live.discard(unit.key)
@@ -180,6 +210,13 @@ class Schedule:
         self._queued += 1
         size = -(unit.video.size or 0)
         heapq.heappush(self._queue, (_URGENCY[unit.kind], size, self._queued, unit))
+
+    def _fits(self, first: Unit) -> bool:
+        """Whether the next in the queue may be done at the same time."""
+        if not self._queue or first.kind == "join" or first.key in self._alone:
+            return False
+        following = self._queue[0][3]
+        return following.kind == first.kind and following.key not in self._alone
 
     def _try_again(self, state: _State, unit: Unit, outcome: Outcome) -> Change | None:
         failures = self._failures[unit.key] = self._failures.get(unit.key, 0) + 1

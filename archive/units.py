@@ -104,6 +104,9 @@ class Unit:
         return f"{self.video.name} (join)" if self.kind == "join" else self.video.name
 
 
+State = Literal["done", "cut", "uncuttable", "unreadable", "failed"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What came of a unit.
@@ -123,7 +126,7 @@ class Outcome:
         cut: How to cut the video.
     """
 
-    state: Literal["done", "cut", "uncuttable", "unreadable", "failed"]
+    state: State
     reason: str = ""
     frames: int = 0
     people: int = 0

@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-import av
-from av.container import InputContainer
 
 from archive.config import VIDEO_FORMATS, Settings
+from archive.cutting import find_cut, open_video
 from archive.join import NoEngine, Parts, PartsSource, PartsStage
 from archive.manifest import HOME, part_file
 from archive.parquet import ParquetSink
 from archive.parts import Maker, PartRecorder, facts
-from archive.storage import Folder, RemoteFile, fetched, is_remote
-from archive.units import Cut, Outcome, Unit
+from archive.scratch import clear_abandoned, scratch_folder
+from archive.storage import Folder, fetched
+from archive.units import Outcome, State, Unit
 from basics.hardware import usable_cores
-from basics.paths import ffmpeg_path
 from configs import (
     CheckpointError,
     ConfigError,
-    FetchError,
     ModelError,
     RuntimeUnavailableError,
     SourceError,
 )
 from configs.errors import one_line, redact_url
-from stream import EVERY_FRAME, PipelineConfig, Sink, Source, Summary, run
+from grouping import Grouper, People
+from stream import (
+    EVERY_FRAME,
+    Frame,
+    NamedSource,
+    PipelineConfig,
+    Sink,
+    Source,
+    SourceSummary,
+    run,
+)
 from stream.estimator import Estimator, device_of, enter_estimator, least_score, suitable_grouper
 from stream.sources.file import FileSource
-from stream.sources.segment import CutError, SegmentSource, describe, find_cuts
+from stream.sources.segment import CutError, SegmentSource
 from stream.tracking import DOUBTFUL_SHARE, TrackingConfig, TrackingStage
 
 logger = logging.getLogger(__name__)
@@ -47,7 +51,6 @@ logger = logging.getLogger(__name__)
 # No unit can be done after these: the run ends.
 FATAL = (CheckpointError, ConfigError, ModelError, RuntimeUnavailableError)
 _UNTRACKED = TrackingConfig(track="off")
-_CUT_FROM = 2  # parts; shorter videos stay whole
 
 
 class Worker:
@@ -67,6 +70,8 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     def __enter__(self) -> Worker:
+        if self._folder.local is None:
+            clear_abandoned()
         return self
 
     def __exit__(
@@ -77,8 +82,28 @@ class Worker:
     ) -> None:
         self._stack.close()
 
+    @property
+    def together(self) -> int:
+        """How many units are worth giving at once: what the settings say, else what the engine is
+        fastest with; 1 before that is open.
+        """
+        if self._settings.together is not None:
+            return self._settings.together
+        return 1 if self._estimator is None else self._estimator.batch_size
+
     def do(self, unit: Unit) -> Outcome:
         """Does one unit; its outputs are complete when this returns `done`.
+
+        Raises:
+            ConfigError: As for `do_together`; the others likewise.
+        """
+        return self.do_together([unit])[0]
+
+    def do_together(self, units: Sequence[Unit]) -> list[Outcome]:
+        """Does units of one kind at the same time, their images in batches.
+
+        Where one of several goes wrong, all of them are `failed`: which it was, and what that means
+        for it, shows when it is done alone.
 
         Raises:
             ConfigError: No unit can be done; ModelError, CheckpointError and
@@ -86,101 +111,81 @@ class Worker:
         """
         begin_s = time.monotonic()
         try:
-            outcome = self._do(unit)
+            outcomes = self._do(units)
         except FATAL:
             raise
-        except CutError as error:
-            outcome = Outcome(state="uncuttable", reason=_said(error))
-        except FetchError as error:
-            outcome = Outcome(state="failed", reason=_said(error))
-        except SourceError as error:
-            outcome = Outcome(state="unreadable", reason=_said(error))
         except Exception as error:  # whatever it is, the other units are to be done
-            logger.debug("%s failed", unit, exc_info=True)
-            outcome = Outcome(state="failed", reason=_said(error))
-        elapsed_s = round(time.monotonic() - begin_s, 3)
-        return replace(outcome, elapsed_s=elapsed_s, worker=self.name)
+            shown = ", ".join(map(str, units))
+            logger.debug("%s failed", shown, exc_info=True)
+            if len(units) == 1:
+                outcomes = [Outcome(state=_state_after(error), reason=_said(error))]
+            else:
+                reason = f"one of {len(units)} that were done together: {_said(error)}"
+                outcomes = [Outcome(state="failed", reason=reason)] * len(units)
+        elapsed_s = round((time.monotonic() - begin_s) / len(units), 3)
+        return [replace(each, elapsed_s=elapsed_s, worker=self.name) for each in outcomes]
 
-    def _do(self, unit: Unit) -> Outcome:
-        if unit.kind == "part":
-            return self._part(unit)
-        if unit.kind == "join":
-            return self._join(unit)
-        if not unit.whole:
-            cut = self._find_cut(unit.video.address)
-            if cut is not None:
-                return Outcome(state="cut", cut=cut)
-        return self._whole(unit)
+    def _do(self, units: Sequence[Unit]) -> list[Outcome]:
+        if units[0].kind == "part":
+            return self._parts(units)
+        if units[0].kind == "join":
+            return [self._join(unit) for unit in units]
+        cuts = [
+            None if unit.whole else find_cut(unit.video.address, self._settings) for unit in units
+        ]
+        whole = [unit for unit, cut in zip(units, cuts, strict=True) if cut is None]
+        done = iter(self._whole(whole) if whole else [])
+        return [next(done) if cut is None else Outcome(state="cut", cut=cut) for cut in cuts]
 
-    def _find_cut(self, address: str) -> Cut | None:
-        """How to cut a video; None where it is to be done whole."""
-        part_s = self._settings.outputs.cut_s
-        if part_s is None:
-            return None
-        try:
-            with _open(address) as container:
-                length_s = (container.duration or 0) / av.time_base
-                if length_s < _CUT_FROM * part_s:
-                    return None
-                stamps = find_cuts(container, part_s)
-            if not stamps:
-                return None
-            with _open(address) as container:
-                whole = describe(container, _shown(address), self._settings.source)
-        except (SourceError, av.FFmpegError) as error:
-            logger.info("%s is not cut: %s", _shown(address), _said(error))
-            return None
-        return Cut(
-            stamps=tuple(stamps),
-            width=whole.info.width,
-            height=whole.info.height,
-            fps=whole.info.fps,
-            frame_count=whole.info.frame_count,
-            duration_s=whole.info.duration_s,
-            time_base=whole.info.time_base,
-            start_s=whole.start_s,
-        )
-
-    def _whole(self, unit: Unit) -> Outcome:
+    def _whole(self, units: Sequence[Unit]) -> list[Outcome]:
         settings, outputs = self._settings, self._settings.outputs
-        with self._scratch() as scratch, fetched(unit.video.address, scratch) as path:
-            source = self._file_source(unit, path)
-            files, sinks = self._sinks(unit, scratch)
+        sources: list[_TimedFile] = []
+        written: list[dict[str, Path]] = []
+        named = []
+        with ExitStack() as stack:
+            for number, unit in enumerate(units):
+                scratch = stack.enter_context(self._scratch())
+                path = stack.enter_context(fetched(unit.video.address, scratch))
+                source = self._file_source(unit, path)
+                files, sinks = self._sinks(unit, scratch)
+                sources.append(source)
+                written.append(files)
+                named.append(NamedSource(name=f"unit{number}", address=source, outputs=sinks))
+            tracker = self._tracker(len(units))
             summary = run(
-                source,
-                sinks,
+                named,
                 estimator=self._engine,
-                people=settings.people,
-                tracking=settings.tracking,
+                grouper=self._grouper(),
+                tracking=_UNTRACKED,
+                stages=[] if tracker is None else [tracker],
                 pipeline=PipelineConfig(
                     policy=EVERY_FRAME, stride=outputs.stride, max_fps=outputs.max_fps
                 ),
                 render=settings.render,
                 video=settings.video,
             )
-            return self._publish(unit, files, summary, source.last_s)
+            return [
+                self._publish(unit, files, came, source.last_s)
+                for unit, files, came, source in zip(
+                    units, written, summary.sources, sources, strict=True
+                )
+            ]
 
-    def _part(self, unit: Unit) -> Outcome:
-        assert unit.cut is not None
-        settings, engine = self._settings, self._engine
-        begin, end = unit.cut.bounds(unit.number)
-        source = SegmentSource(
-            lambda: _open(unit.video.address),
-            _shown(unit.video.address),
-            begin=begin,
-            end=end,
-            config=settings.source,
-        )
-        tracker = self._tracker(engine)
-        recorder = PartRecorder(tracker)
-        share = 1.0 if tracker is None else DOUBTFUL_SHARE
+    def _parts(self, units: Sequence[Unit]) -> list[Outcome]:
+        engine, tracker = self._engine, self._tracker(len(units))
+        sources = [self._part_source(unit) for unit in units]
+        recorders = [PartRecorder(tracker) for _ in units]
+
+        def record(frame: Frame, people: People) -> None:
+            recorders[frame.source_index](frame, people)
+
         summary = run(
-            source,
+            sources,
             estimator=engine,
             tracking=_UNTRACKED,
             pipeline=PipelineConfig(policy=EVERY_FRAME),
-            grouper=suitable_grouper(engine, settings.people, share=share),
-            stages=[recorder],
+            grouper=self._grouper(),
+            stages=[record],
         )
         maker = Maker(
             model=engine.model,
@@ -188,11 +193,15 @@ class Worker:
             precision=engine.precision,
             device=device_of(engine),
         )
-        with self._scratch() as scratch:
-            file = scratch / "part.npz"
-            recorder.save(file, facts(source.first, source.following, maker))
-            self._folder.publish(file, part_file(unit.video.name, unit.number))
-        return _outcome(summary, source.length_s)
+        for unit, source, recorder in zip(units, sources, recorders, strict=True):
+            with self._scratch() as scratch:
+                file = scratch / "part.npz"
+                recorder.save(file, facts(source.first, source.following, maker))
+                self._folder.publish(file, part_file(unit.video.name, unit.number))
+        return [
+            _outcome(came, source.length_s)
+            for came, source in zip(summary.sources, sources, strict=True)
+        ]
 
     def _join(self, unit: Unit) -> Outcome:
         cut = unit.cut
@@ -209,7 +218,7 @@ class Worker:
                 cut,
             )
             nobody = NoEngine(parts.maker, engine.keypoint_set, engine.min_person_score)
-            source: Source = PartsSource(parts, _shown(unit.video.address), cut)
+            source: Source = PartsSource(parts, redact_url(unit.video.address), cut)
             if VIDEO_FORMATS & set(settings.outputs.format):
                 path = stack.enter_context(fetched(unit.video.address, scratch))
                 source = self._file_source(unit, path)
@@ -221,7 +230,7 @@ class Worker:
                 tracking=_UNTRACKED,
                 pipeline=PipelineConfig(policy=EVERY_FRAME),
                 grouper=nobody.group,
-                stages=[PartsStage(parts, self._tracker(engine))],
+                stages=[PartsStage(parts, self._tracker())],
                 render=settings.render,
                 video=settings.video,
             )
@@ -229,22 +238,23 @@ class Worker:
                 raise CutError(
                     f"its parts have {len(parts)} frames, and the whole has {summary.frames}"
                 )
-            return replace(self._publish(unit, files, summary, 0.0), damage=0)
+            return replace(self._publish(unit, files, summary.sources[0], 0.0), damage=0)
 
     def _publish(
-        self, unit: Unit, files: dict[str, Path], summary: Summary, media_s: float
+        self, unit: Unit, files: dict[str, Path], came: SourceSummary, media_s: float
     ) -> Outcome:
         """Makes the outputs appear, complete."""
-        for trouble in summary.sources[0].troubles:
+        for trouble in came.troubles:
             logger.warning("%s: %s", unit, trouble)
         missing = [file.name for file in files.values() if not file.is_file()]
         if missing:
-            raise SourceError(f"{_shown(unit.video.address)!r} gave no frame: {summary}")
+            why = f": {came.health.message}" if came.health.message else ""
+            raise SourceError(f"{redact_url(unit.video.address)!r} gave no frame{why}")
         sizes = {
             suffix: self._folder.publish(file, f"{unit.video.name}.{suffix}")
             for suffix, file in files.items()
         }
-        return replace(_outcome(summary, media_s), outputs=sizes)
+        return replace(_outcome(came, media_s), outputs=sizes)
 
     def _sinks(self, unit: Unit, scratch: Path) -> tuple[dict[str, Path], list[str | Sink]]:
         """Where outputs are written before they are complete, by suffix, and who writes them."""
@@ -258,21 +268,43 @@ class Worker:
         return files, sinks
 
     def _file_source(self, unit: Unit, path: Path) -> _TimedFile:
-        return _TimedFile(str(path), self._settings.source, name=_shown(unit.video.address))
+        return _TimedFile(str(path), self._settings.source, name=redact_url(unit.video.address))
 
-    def _tracker(self, engine: Estimator) -> TrackingStage | None:
-        settings = self._settings
+    def _part_source(self, unit: Unit) -> SegmentSource:
+        assert unit.cut is not None
+        begin, end = unit.cut.bounds(unit.number)
+        return SegmentSource(
+            lambda: open_video(unit.video.address),
+            redact_url(unit.video.address),
+            begin=begin,
+            end=end,
+            config=self._settings.source,
+        )
+
+    def _grouper(self) -> Grouper:
+        share = 1.0 if self._settings.tracking.track == "off" else DOUBTFUL_SHARE
+        return suitable_grouper(self._engine, self._settings.people, share=share)
+
+    def _tracker(self, sources: int = 1) -> TrackingStage | None:
+        settings, engine = self._settings, self._engine
         if settings.tracking.track == "off":
             return None
         return TrackingStage(
-            engine.keypoint_set, settings.tracking, min_score=least_score(engine, settings.people)
+            engine.keypoint_set,
+            settings.tracking,
+            min_score=least_score(engine, settings.people),
+            sources=sources,
+            apart=True,
         )
 
     @property
     def _engine(self) -> Estimator:
         if self._estimator is None:
             self._estimator = enter_estimator(
-                self._settings.estimator, self._stack, streams=usable_cores()
+                self._settings.estimator,
+                self._stack,
+                streams=usable_cores(),
+                batch_size=self._settings.together,
             )
         return self._estimator
 
@@ -283,11 +315,8 @@ class Worker:
         if self._folder.local is not None:
             place = self._folder.local / HOME / "scratch"
             place.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="archive-", dir=place))
-        try:
+        with scratch_folder(place) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _TimedFile(FileSource):
@@ -299,32 +328,22 @@ class _TimedFile(FileSource):
         return self._last_s
 
 
-def _open(address: str) -> InputContainer:
-    """A video to be read anywhere in it.
-
-    Raises:
-        FetchError: It cannot be reached.
-        av.FFmpegError: It is no video.
-    """
-    file: Any = RemoteFile(address) if is_remote(address) else ffmpeg_path(address)
-    opened: InputContainer = av.open(file, "r", metadata_errors="replace")
-    return opened
+def _state_after(error: Exception) -> State:
+    if isinstance(error, CutError):
+        return "uncuttable"
+    return "unreadable" if isinstance(error, SourceError) else "failed"
 
 
-def _outcome(summary: Summary, media_s: float) -> Outcome:
-    health = summary.sources[0].health
+def _outcome(came: SourceSummary, media_s: float) -> Outcome:
+    health = came.health
     return Outcome(
         state="done",
         reason=health.message,
-        frames=summary.frames,
-        people=summary.people,
+        frames=came.frames,
+        people=came.people,
         damage=health.corrupt_packets + health.damaged_frames,
         media_s=round(media_s, 3),
     )
-
-
-def _shown(address: str) -> str:
-    return redact_url(address)
 
 
 def _said(error: Exception) -> str:

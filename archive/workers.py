@@ -26,6 +26,18 @@ STARTS = 5
 """Workers that may die in a row before they can do anything."""
 
 
+class Done(NamedTuple):
+    """What a worker sends back.
+
+    Attributes:
+        outcomes: Of its units, in their order.
+        together: How many units it would take at once.
+    """
+
+    outcomes: list[Outcome]
+    together: int
+
+
 class Answer(NamedTuple):
     """What a worker came to: `died` where it is gone, and its unit was not done."""
 
@@ -38,8 +50,9 @@ class Workers(Protocol):
     """Who does units; a context manager that ends them all.
 
     Attributes:
-        free: How many more units could be given now.
-        busy: How many are being done.
+        free: How many have nothing to do.
+        busy: How many have.
+        room: How many units the next of those that are free takes at once.
         shown: What they are, for people to read.
     """
 
@@ -48,10 +61,12 @@ class Workers(Protocol):
     @property
     def busy(self) -> int: ...
     @property
+    def room(self) -> int: ...
+    @property
     def shown(self) -> str: ...
 
-    def submit(self, unit: Unit) -> None:
-        """Gives a unit to one that is free."""
+    def submit(self, units: Sequence[Unit]) -> None:
+        """Gives units to one that is free, to be done at the same time."""
 
     def wait(self, timeout_s: float) -> list[Answer]:
         """What has come, after at most `timeout_s`.
@@ -128,13 +143,14 @@ Make = Callable[[Settings], Worker]
 
 
 class _Process:
-    """A worker process, and the unit that it has."""
+    """A worker process, and the units that it has."""
 
     def __init__(self, settings: Settings, share: Share, make: Make) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.share = share
-        self.unit: Unit | None = None
+        self.units: Sequence[Unit] = ()
+        self.room = settings.together or 1
         self.ready = False
         self.process = context.Process(
             target=_work, args=(theirs, settings, share, make), name="archive worker", daemon=True
@@ -144,7 +160,7 @@ class _Process:
 
     def end(self) -> None:
         self.connection.close()
-        if self.unit is not None:
+        if self.units:
             self.process.terminate()
         self.process.join(_END_S)
         if self.process.is_alive():
@@ -171,11 +187,15 @@ class LocalWorkers:
 
     @property
     def free(self) -> int:
-        return sum(process.unit is None for process in self._processes)
+        return sum(not process.units for process in self._processes)
 
     @property
     def busy(self) -> int:
         return len(self._processes) - self.free
+
+    @property
+    def room(self) -> int:
+        return self._next.room
 
     @property
     def shown(self) -> str:
@@ -198,12 +218,12 @@ class LocalWorkers:
             process.end()
         self._processes.clear()
 
-    def submit(self, unit: Unit) -> None:
-        """Gives a unit to a process that is free."""
-        process = next(process for process in self._processes if process.unit is None)
-        process.unit = unit
+    def submit(self, units: Sequence[Unit]) -> None:
+        """Gives units to a process that is free."""
+        process = self._next
+        process.units = units
         with suppress(OSError):  # it is dead; `wait` will see that
-            process.connection.send(unit)
+            process.connection.send(units)
 
     def wait(self, timeout_s: float) -> list[Answer]:
         """What has come, after at most `timeout_s`.
@@ -216,30 +236,29 @@ class LocalWorkers:
             handles[process.connection] = process
             handles[process.process.sentinel] = process
         ready = {id(handles[each]): handles[each] for each in wait(list(handles), timeout_s)}
-        answers = []
-        for process in ready.values():
-            answer = self._answer(process)
-            if answer is not None:
-                answers.append(answer)
-        return answers
+        return [answer for process in ready.values() for answer in self._answers(process)]
 
-    def _answer(self, process: _Process) -> Answer | None:
+    @property
+    def _next(self) -> _Process:
+        return next(process for process in self._processes if not process.units)
+
+    def _answers(self, process: _Process) -> list[Answer]:
         try:
             found = process.connection.recv() if process.connection.poll() else None
         except (EOFError, OSError):
             found = None
-        unit = process.unit
         if found is None:
-            return self._replace(process) if not process.process.is_alive() else None
+            return self._replace(process) if not process.process.is_alive() else []
         if isinstance(found, PoseStreamError):
             raise found
         if found == _READY:
             process.ready, self._starts_failed = True, 0
-            return None
-        process.unit = None
-        return None if unit is None else Answer(unit, found)
+            return []
+        units, process.units = process.units, ()
+        process.room = found.together
+        return [Answer(*each) for each in zip(units, found.outcomes, strict=True)]
 
-    def _replace(self, dead: _Process) -> Answer | None:
+    def _replace(self, dead: _Process) -> list[Answer]:
         code = dead.process.exitcode
         self._starts_failed += not dead.ready
         if self._starts_failed >= STARTS:
@@ -250,11 +269,10 @@ class LocalWorkers:
         self._processes.remove(dead)
         dead.end()
         self._start(dead.share)
-        if dead.unit is None:
-            return None
         how = f"by {signal.Signals(-code).name}" if code is not None and code < 0 else f"({code})"
         reason = f"the process that worked on it was ended {how}"
-        return Answer(dead.unit, Outcome(state="failed", reason=reason), died=True)
+        outcome = Outcome(state="failed", reason=reason)
+        return [Answer(unit, outcome, died=True) for unit in dead.units]
 
     def _start(self, share: Share) -> None:
         self._processes.append(_Process(self._settings, share, self._make))
@@ -268,11 +286,11 @@ def _work(connection: Connection, settings: Settings, share: Share, make: Make) 
         connection.send(_READY)
         while True:
             try:
-                unit = connection.recv()
+                units = connection.recv()
             except (EOFError, OSError):
                 return
             try:
-                connection.send(worker.do(unit))
+                connection.send(Done(worker.do_together(units), worker.together))
             except FATAL as error:
                 connection.send(error)
             except OSError:

@@ -78,8 +78,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "archive": (
         ("units", "config"),
-        ("storage", "parts", "parquet", "schedule"),
-        ("inputs", "manifest", "join", "progress"),
+        ("storage", "parts", "parquet", "schedule", "scratch"),
+        ("inputs", "manifest", "join", "progress", "cutting"),
         ("worker", "report"),
         ("workers",),
         ("driver", "ray_workers"),

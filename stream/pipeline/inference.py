@@ -6,7 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -66,7 +66,10 @@ class _Taken:
 
     def release(self) -> None:
         """Gives back all that it holds, once no thread reads the frames any more."""
-        wait(self.laid)
+        for each in self.laid:
+            # One that no thread has begun never says that it is done: who waits for it hangs.
+            if not each.cancel():
+                each.exception()
         self.cancel()
         for _, lease in self.found:
             lease.release()

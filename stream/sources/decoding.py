@@ -28,6 +28,10 @@ _SOFTWARE = DecoderChoice()
 # lost gives them for ever.
 _UNREADABLE_IN_A_ROW = 64
 
+# A packet that is there already is read in microseconds; at most so many of them are.
+_AT_ONCE_NS = 5_000_000
+_MOST_AHEAD = 512
+
 # Formats whose packets only say when they are decoded.
 _NO_PRESENTATION_TIMES = frozenset({"avi"})
 
@@ -95,6 +99,24 @@ def stamped_by_order(container: InputContainer) -> bool:
     return container.format.name in _NO_PRESENTATION_TIMES
 
 
+def read_ahead(container: InputContainer, stream: VideoStream) -> deque[Packet[Any]]:
+    """The packets that came while a live container was being opened, and the first one that had to
+    be waited for.
+    """
+    packets: deque[Packet[Any]] = deque()
+    try:
+        asked_ns = time.monotonic_ns()
+        for packet in container.demux(stream):
+            packets.append(packet)
+            now_ns = time.monotonic_ns()
+            if now_ns - asked_ns > _AT_ONCE_NS or len(packets) == _MOST_AHEAD:
+                break
+            asked_ns = now_ns
+    except (av.FFmpegError, IndexError):
+        pass  # whoever reads on meets it again
+    return packets
+
+
 def decode(
     container: InputContainer,
     stream: VideoStream,
@@ -103,6 +125,7 @@ def decode(
     choice: DecoderChoice = _SOFTWARE,
     *,
     live: bool,
+    ahead: deque[Packet[Any]] | None = None,
 ) -> Generator[DecodedFrame, None, None]:
     """Every frame of `stream` in display order.
 
@@ -118,6 +141,7 @@ def decode(
         choice: What decodes.
         live: Whether frames are wanted as soon as possible. Frame threads would hold every one back
             until the next ones arrive, so only slices are decoded in parallel.
+        ahead: Packets of `stream` that were read before, and come first.
 
     Raises:
         SourceError: What was asked for by name cannot decode it.
@@ -128,7 +152,8 @@ def decode(
     by_order = stamped_by_order(container)
     decoder = _Decoder(stream, health, choice, by_order=by_order, live=live)
     try:
-        yield from _decode(container, stream, health, times, decoder, live=live)
+        read = deque() if ahead is None else ahead
+        yield from _decode(container, stream, health, times, decoder, read, live=live)
     finally:
         decoder.close()
 
@@ -139,6 +164,7 @@ def _decode(
     health: SourceHealth,
     times: PacketTimes,
     decoder: _Decoder,
+    ahead: deque[Packet[Any]],
     *,
     live: bool,
 ) -> Iterator[DecodedFrame]:
@@ -147,7 +173,7 @@ def _decode(
     while unreadable < _UNREADABLE_IN_A_ROW:
         try:
             asked_ns = time.monotonic_ns()
-            for packet in container.demux(streams):
+            for packet in _packets(container, streams, ahead):
                 arrived_ns = time.monotonic_ns()
                 if live:
                     health.waited_ns += arrived_ns - asked_ns
@@ -169,6 +195,14 @@ def _decode(
             unreadable += 1
             health.message = "skipped a packet of a stream that began in mid-file"
     yield from decoder.rest()
+
+
+def _packets(
+    container: InputContainer, streams: list[Any], ahead: deque[Packet[Any]]
+) -> Iterator[Packet[Any]]:
+    while ahead:
+        yield ahead.popleft()
+    yield from container.demux(streams)
 
 
 class _Decoder:

@@ -20,7 +20,13 @@ from stream.sources.clock import Pace, StreamClock, credible_fps
 from stream.sources.config import SourceConfig
 from stream.sources.conversion import FrameConverter, pixel_aspect
 from stream.sources.decoders import DecoderChoice, choose_decoder
-from stream.sources.decoding import DecodedFrame, decode, has_unknown_video, video_stream
+from stream.sources.decoding import (
+    DecodedFrame,
+    decode,
+    has_unknown_video,
+    read_ahead,
+    video_stream,
+)
 from stream.sources.guard import Guard
 from stream.sources.network import Reached
 from stream.sources.packet_times import PacketTimes
@@ -49,10 +55,21 @@ class _Input(Protocol):
 class _Connection:
     """A live source that is there: its frames, their time base and their rate.
 
+    began_ns: when it was asked for. again: whether it was there before, so that somebody wants to
+    know when its first frame was taken (`taken_ns`).
+
     Raises `NoVideoError` if there is none in it.
     """
 
-    def __init__(self, reached: Reached, health: SourceHealth, choice: DecoderChoice) -> None:
+    def __init__(
+        self,
+        reached: Reached,
+        health: SourceHealth,
+        choice: DecoderChoice,
+        *,
+        began_ns: int,
+        again: bool,
+    ) -> None:
         container = reached.container
         stream = video_stream(container)
         if stream is None:
@@ -66,11 +83,33 @@ class _Connection:
         if not self._timed:
             self.time_base, self.fps = _ARRIVALS, None
         self.aspect = pixel_aspect(stream)
-        self.frames = decode(container, stream, health, PacketTimes(container), choice, live=True)
+        live_edge = again and self._timed and not self.in_segments
+        ahead = read_ahead(container, stream) if live_edge else None
+        self._began_ns = began_ns
+        self._newest_ns = time.monotonic_ns()
+        stamps = [each.pts for each in ahead or () if each.pts is not None]
+        self._newest_pts = max(stamps, default=None)
+        # RTSP's first frame has no stamp: it is the one before the first that has.
+        step = (stamps[-1] - stamps[0]) // (len(stamps) - 1) if len(stamps) > 1 else 0
+        self._unstamped_pts = min(stamps, default=0) - step
+        self.frames = decode(
+            container, stream, health, PacketTimes(container), choice, live=True, ahead=ahead
+        )
 
     def stamp_of(self, found: DecodedFrame) -> int | None:
         """When the frame is shown, in units of `time_base`; None where that is not known."""
         return found.pts if self._timed else int(found.arrived_ns * 1e-9 / _ARRIVALS)
+
+    def taken_ns(self, found: DecodedFrame) -> int:
+        """When about a frame was taken, as `time.monotonic_ns()`: what came while FFmpeg looked at
+        the stream (half a second, before the first frame is out) is as old as its stamp says, but
+        not older than the connection.
+        """
+        pts = self._unstamped_pts if found.pts is None else found.pts
+        if self._newest_pts is None or pts > self._newest_pts:
+            return found.arrived_ns
+        age_ns = int((self._newest_pts - pts) * self.time_base * 1_000_000_000)
+        return max(self._began_ns, self._newest_ns - age_ns)
 
     def close(self) -> None:
         self.frames.close()
@@ -109,8 +148,8 @@ class LiveSource(Source):
         self._pace = Pace(_LONGEST_DELAY_S)
         self._index = -1
         self._arrived_ns = 0
+        self._captured_ns = 0
         self._epoch = 0
-        self._lost_s: float | None = None
         self._failures = 0  # in a row
 
     @property
@@ -164,17 +203,18 @@ class LiveSource(Source):
                 explain(error, waited_s=waited_ns * 1e-9, limit_s=limit_s, url=self._input.url)
             )
             return None
-        self.health.waited_ns += time.monotonic_ns() - began_ns
+        again = self._clock is not None
         try:
-            self._connection = _Connection(reached, self.health, self._choice)
+            self._connection = _Connection(
+                reached, self.health, self._choice, began_ns=began_ns, again=again
+            )
         except NoVideoError as error:
+            self.health.waited_ns += time.monotonic_ns() - began_ns
             reached.close()
             self._lose(Reason(str(error), final=True))
             return None
+        self.health.waited_ns += time.monotonic_ns() - began_ns
         self._converter.aspect = self._connection.aspect
-        if self._clock is not None:
-            lost_s = time.monotonic() if self._lost_s is None else self._lost_s
-            self._clock.resume(self._connection.time_base, time.monotonic() - lost_s)
         return self._connection
 
     def _next(self, connection: _Connection) -> FrameStamp | None:
@@ -190,6 +230,9 @@ class LiveSource(Source):
             self._lose(Reason("the stream ended"))
             return None
         self._current = found
+        if self._clock is not None and self.health.state != "running":
+            gap_s = (connection.taken_ns(found) - self._captured_ns) * 1e-9
+            self._clock.resume(connection.time_base, gap_s)
         if self.health.state != "running":
             self._arrive(connection, found)
         if self._clock is None:
@@ -205,6 +248,7 @@ class LiveSource(Source):
             # Whoever takes the newest frame would see one of a whole segment.
             self.health.waited_ns += self._pace.wait(float(time_s))
             captured_ns = time.monotonic_ns()
+        self._captured_ns = captured_ns
         return FrameStamp(
             source=self.name,
             index=self._index,
@@ -240,8 +284,6 @@ class LiveSource(Source):
         self._disconnect()
         if self._stopped.is_set():
             return
-        if self._lost_s is None or self.health.state == "running":
-            self._lost_s = time.monotonic()
         self.health.message = reason.text
         if reason.timed_out and self.health.state == "running":
             self._enter("stalled")

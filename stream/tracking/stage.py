@@ -20,7 +20,8 @@ DOUBTFUL_SHARE = 0.5
 class TrackingStage:
     """Gives people identities, source by source; doubtful people stay only if recognised.
 
-    Identities of several sources are never the same: source k of n gives k + 1, k + 1 + n, ...
+    Identities of several sources are never the same: source k of n gives k + 1, k + 1 + n, ...;
+    with `apart`, each gives those that it would give alone.
 
     Args:
         keypoint_set: Joints of the people.
@@ -28,6 +29,7 @@ class TrackingStage:
         min_score: Score from which people are kept whoever they are; the grouper should give those
             down to `DOUBTFUL_SHARE` of it.
         sources: How many sources there are.
+        apart: Whether nobody looks at the results of several sources together.
     """
 
     name = "track"
@@ -39,6 +41,7 @@ class TrackingStage:
         *,
         min_score: float = 0.0,
         sources: int = 1,
+        apart: bool = False,
     ) -> None:
         self._config = config or TrackingConfig()
         self._min_score = min_score
@@ -48,8 +51,8 @@ class TrackingStage:
                 keypoint_set,
                 settings,
                 smooth=self._config.smooth,
-                first_id=index + 1,
-                id_step=max(1, sources),
+                first_id=1 if apart else index + 1,
+                id_step=1 if apart else max(1, sources),
             )
             for index in range(max(1, sources))
         ]

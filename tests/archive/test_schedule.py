@@ -109,6 +109,36 @@ def test_a_video_that_is_not_equal_when_joined_is_done_whole() -> None:
     assert take(schedule).whole and schedule.take() is None
 
 
+def names(group: list[Unit]) -> list[str]:
+    return [unit.video.name for unit in group]
+
+
+def test_units_of_one_kind_are_taken_together_and_the_last_ones_are_shared() -> None:
+    parts = {"d": dict.fromkeys(range(3), DONE), "e": {}}
+    videos = [video(name, size) for name, size in (("a", 9), ("b", 8), ("c", 7), ("d", 1))]
+    schedule = Schedule([*videos, video("e")], cuts={"d": CUT, "e": CUT}, parts=parts)
+    assert [unit.kind for unit in schedule.take_group(4)] == ["join"]
+    assert [unit.kind for unit in schedule.take_group(4)] == ["part"] * 3
+    assert names(schedule.take_group(4, workers=2)) == ["a", "b"]
+    assert names(schedule.take_group(4)) == ["c"] and schedule.take_group(4) == []
+
+
+def test_units_of_a_group_that_failed_are_done_alone_and_only_then_counted() -> None:
+    schedule = Schedule([video("a"), video("b"), video("c")])
+    group = schedule.take_group(2)
+    assert names(group) == ["a", "b"]
+    for unit in group:
+        assert schedule.settle(unit, FAILED) is None
+    assert [names(schedule.take_group(3)) for _ in range(3)] == [["c"], ["a"], ["b"]]
+    a, b = group
+    assert isinstance(schedule.settle(a, DONE), Finished)
+    for _ in range(2):
+        assert schedule.settle(b, FAILED) is None
+        assert names(schedule.take_group(3)) == ["b"]
+    last = schedule.settle(b, FAILED)
+    assert isinstance(last, Finished) and last.reason.startswith("failed 3 times")
+
+
 def test_a_later_run_does_what_is_missing() -> None:
     before = {"a": Finished(name="a", address="a.mp4", state="done")}
     schedule = Schedule(

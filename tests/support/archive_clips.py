@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +38,8 @@ class WalkersEngine(WorkEngine):
 
     min_person_score = 0.2
 
-    def __init__(self, delay_s: float = 0.0) -> None:
-        super().__init__(lambda: time.sleep(delay_s) if delay_s else None)
+    def __init__(self, delay_s: float = 0.0, batch_size: int = 1) -> None:
+        super().__init__(lambda: time.sleep(delay_s) if delay_s else None, batch_size=batch_size)
         self.input_size = HEIGHT
         self._alignment = align((HEIGHT, WIDTH), HEIGHT).with_map_size(
             (HEIGHT // _STRIDE, WIDTH // _STRIDE)
@@ -85,6 +87,18 @@ def slow_worker(settings: Settings) -> Worker:
 def slower_worker(settings: Settings) -> Worker:
     """The same, in 80 ms a frame: a unit takes longer than it takes a machine to die."""
     return Worker(settings, WalkersEngine(0.08))
+
+
+def overburdened_worker(settings: Settings) -> Worker:
+    """A worker that dies of several units at once."""
+
+    class Overburdened(Worker):
+        def do_together(self, units: Sequence[Unit]) -> list[Outcome]:
+            if len(units) > 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().do_together(units)
+
+    return Overburdened(settings, WalkersEngine())
 
 
 def records(path: Path) -> list[dict[str, Any]]:

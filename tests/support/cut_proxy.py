@@ -1,4 +1,4 @@
-"""A relay in front of a server that cuts some connections in mid-sentence."""
+"""A relay in front of a server that cuts connections in mid-sentence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from types import TracebackType
 
 class CutProxy:
     """Relays to a port of this machine; every second connection is cut after `after` bytes, until
-    `cuts` were.
+    `cuts` were. Without `cuts`, only `cut_all` cuts.
 
     cut: how many were so far.
     """
 
-    def __init__(self, port: int, *, after: int, cuts: int) -> None:
+    def __init__(self, port: int, *, after: int = 0, cuts: int = 0) -> None:
         self.cut = 0
         self._target = port
         self._after = after
@@ -41,6 +41,13 @@ class CutProxy:
         self._server.close()
         for each in self._open:
             each.close()
+
+    def cut_all(self) -> None:
+        """Cuts every connection that is open; new ones are let through."""
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self.cut += 1
 
     def _accept(self) -> None:
         while True:

@@ -104,11 +104,11 @@ class PlazaEngine:
         self.released += 1
 
 
-def draw_maps(people: TruePeople, release: object = None) -> PoseMaps:
-    """Heatmaps with a Gaussian at every joint inside the image, and tags that are 10 apart from
-    person to person.
+def draw_maps(people: TruePeople, release: object = None, *, input_px: int = INPUT_PX) -> PoseMaps:
+    """Heatmaps with a Gaussian at every joint inside an image of 640x480, and tags that are 10
+    apart from person to person.
     """
-    alignment = align((480, 640), INPUT_PX)
+    alignment = align((480, 640), input_px)
     rows, columns = (side // STRIDE for side in alignment.input_size)
     alignment = alignment.with_map_size((rows, columns))
     heatmaps = np.zeros((17, rows, columns), np.float32)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from engine import RUNTIMES, Estimator, align
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import Workload
 from stream.pipeline.config import PipelineConfig
+from stream.pipeline.inference import _Taken
 from stream.pipeline.pipeline import Pipeline
 from tests.stream.pipeline.parts import MemorySink, counted
 from tests.support.cuda import cuda_libraries, cuda_process, on_driver  # noqa: F401 - fixtures
@@ -117,6 +120,31 @@ def test_an_image_that_cannot_be_laid_ends_the_run_and_every_frame_is_given_back
 
     assert sink.frames == list(range(len(sink.frames)))
     assert sink.closed == 1
+
+
+def test_giving_back_what_no_thread_began_to_lay_does_not_hang():
+    may_end, ended = threading.Event(), threading.Event()
+    aligners = ThreadPoolExecutor(1)
+    cancelled = []
+
+    def lay() -> tuple[int, int]:
+        may_end.wait()
+        ended.set()
+        return 0, 0
+
+    taken = [
+        _Taken([], list, partial(cancelled.append, index), [aligners.submit(lay)])
+        for index in range(3)
+    ]
+    threading.Timer(0.05, may_end.set).start()
+    aligners.shutdown(cancel_futures=True)  # as the worker does in the end: two never begin
+    assert ended.is_set()
+
+    release = threading.Thread(target=lambda: [each.release() for each in taken], daemon=True)
+    release.start()
+    release.join(10)
+
+    assert cancelled == [0, 1, 2]
 
 
 @on_driver
