@@ -271,7 +271,8 @@ def write_error(path: Path, error: Exception) -> SinkError:
 
 def _linked(path: Path) -> Path:
     """What a link leads to; `path` itself where it is none."""
-    return path.resolve() if path.is_symlink() else path
+    # Not `resolve`, which makes a RuntimeError of a circle: to open it says what is the matter.
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _make_temporary(path: Path, suffix: str | None = None) -> Path:

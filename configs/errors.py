@@ -69,6 +69,13 @@ class SinkError(PoseStreamError, OSError):
 _AFTER_SCHEME = re.compile(r"(?<=://)(?:(?!\s['\"]?\w+://).)+", re.DOTALL)  # up to the next URL
 _PORT = re.compile(r"(\d+|[\da-fA-F]*\])['\"]?")  # or the end of an IPv6 address
 _WORD = re.compile(r"[^\s'\"]*")
+# Addresses whose slashes were forgotten, or lost where they were taken for paths.
+_BARE = re.compile(r"(?<!\w)((?:[A-Za-z][\w+.-]*:/?)?)[^\s'\"/@:]+:(?!\\)[^\s'\"/@]+@(?=[\w\[])")
+# rtsp://camera/user=admin_password=geheim_channel=1_stream=0.sdp is how many recorders want it.
+_NAMED = re.compile(
+    r"(?<![A-Za-z])((?i:pass(?:word|wd|phrase)?|pwd|token|secret|api_?key)=)[^&\s'\"/;]*?"
+    r"((?:_(?:channel|stream)=[\w.]*)*)(?=[&\s'\"/;]|$)"
+)
 
 
 def one_line(error: BaseException) -> str:
@@ -77,7 +84,8 @@ def one_line(error: BaseException) -> str:
 
 
 def redact_url(text: str) -> str:
-    """`text` with the credentials of every URL in it replaced by `***`.
+    """`text` with the credentials of every URL in it replaced by `***`, and the values of
+    `password=`, `token=` and the like.
 
     Where a password has characters that would end an address (quotes, spaces, `@`, `/`, another
     `://`), rather too much is taken out than too little.
@@ -98,7 +106,7 @@ def redact_url(text: str) -> str:
     if begun is not None:
         rest = _WORD.match(text, begun)
         shown, copied = f"{shown}{text[copied:begun]}***", begun if rest is None else rest.end()
-    return shown + text[copied:]
+    return _NAMED.sub(r"\1***\2", _BARE.sub(r"\1***@", shown + text[copied:]))
 
 
 def after_credentials(address: str) -> str:

@@ -18,6 +18,24 @@ from configs.errors import ConfigError, one_line
 T = TypeVar("T")
 
 
+_LARGEST_BYTES = 1 << 20
+
+
+def read_settings(path: Path) -> str:
+    """The text of a file that people write.
+
+    Raises:
+        ConfigError: It is larger than any such file, or a device that never ends.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is no text.
+    """
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_BYTES + 1)
+    if len(content) > _LARGEST_BYTES:
+        raise ConfigError(f"{str(path)!r} has more than 1 MiB: it is no file of settings")
+    return content.decode("utf-8")
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """The mapping that the YAML file holds.
 
@@ -25,7 +43,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         ConfigError: The file cannot be read, is not YAML, or holds something other than a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_settings(path))
     except OSError as error:
         raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from configs.errors import ConfigError, one_line
-from configs.loading import nearest
+from configs.loading import nearest, read_settings
 
 Place = tuple[str | int, ...]
 """Keys and numbers of items that lead to a value, from the top of the file."""
@@ -88,7 +88,7 @@ def load_located(path: Path) -> LocatedYaml:
             twice, or names an environment variable that is not set.
     """
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        loader = _Loader(read_settings(path))
     except OSError as error:
         raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

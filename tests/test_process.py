@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.support.commands import ENVIRONMENT, ROOT, command
@@ -122,6 +123,54 @@ def test_odd_names_are_files(server: ForkServer, clip: Path, tmp_path: Path, nam
         assert len(read_numbers(tmp_path / "out" / name)) == 3
 
 
+@pytest.mark.parametrize("spelling", ["file:{}", "file://{}", "FILE://localhost{}"])
+def test_addresses_of_files_are_files(
+    server: ForkServer, clip: Path, tmp_path: Path, spelling: str
+) -> None:
+    """File managers hand them over, and lists have them."""
+    (tmp_path / "a b.mp4").write_bytes(clip.read_bytes())
+    name = str(tmp_path / "a b.mp4")
+    address = spelling.format(name.replace(" ", "%20" if "//" in spelling else " "))
+    (tmp_path / "list.txt").write_text(f"{address}\n")
+    for source in (address, "list.txt"):
+        done = server.run(source, "-o", spelling.format(tmp_path / "out.jsonl"), cwd=tmp_path)
+        assert (done.code, done.errors) == (0, ""), done
+        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
+        for output in (name, address):
+            refused = server.run(source, "-o", output, cwd=tmp_path)
+            assert refused.code == 2 and "choose another name" in refused.errors
+    assert (tmp_path / "a b.mp4").read_bytes() == clip.read_bytes()
+
+
+def test_links_in_circles_are_not_followed_for_ever(
+    server: ForkServer, clip: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.mp4").write_bytes(clip.read_bytes())
+        (tmp_path / name / "up").symlink_to(tmp_path)
+        (tmp_path / f"link to {name}").symlink_to(name)
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "a.mp4").write_bytes(clip.read_bytes())
+    (tmp_path / "circle.mp4").symlink_to("circle.mp4")
+    for pattern, videos in (("**", 2), ("**/*.mp4", 2), (f"{tmp_path}/**/a.mp4", 2), ("two/**", 1)):
+        done = server.run(pattern, "-o", "../out.jsonl", cwd=tmp_path / "one" / "..", limit_s=30)
+        assert done.code == 0, done
+        lines = (tmp_path.parent / "out.jsonl").read_text().splitlines()
+        assert len(lines) == 1 + 12 * videos, pattern
+    done = server.run("one/a.mp4", "-o", "circle.mp4", cwd=tmp_path)
+    assert done.errors == ("error: cannot write 'circle.mp4': Too many levels of symbolic links\n")
+
+
+def test_an_encoder_that_talks_by_itself_is_silent(
+    server: ForkServer, clip: Path, tmp_path: Path
+) -> None:
+    if "libsvtav1" not in av.codecs_available:
+        pytest.skip("this FFmpeg has no SVT-AV1")
+    done = server.run(clip, "--video-encoder", "libsvtav1", "-o", "out.mkv", cwd=tmp_path)
+    assert (done.code, done.errors) == (0, "")
+
+
 def test_a_mistyped_kind_of_output_is_no_file(server: ForkServer, tmp_path: Path) -> None:
     done = server.run("demo", "-o", "jsnl:out.jsonl", cwd=tmp_path)
     assert done.code == 2 and "did you mean 'jsonl'" in done.errors
@@ -156,6 +205,13 @@ def test_a_mistyped_kind_of_output_is_no_file(server: ForkServer, tmp_path: Path
         ("demo", "--batch-window-ms", "nan"),
         ("demo", "--min-score", "nan"),
         ("demo", "--batch", "4"),
+        ("demo", "--video-encoder", "aac", "-o", "out.mp4"),
+        ("demo", "-o", "rtsp:me:secret@camera/x"),
+        ("--config", "/dev/zero"),
+        ("--config", "/dev/null"),
+        ("RTSP://127.0.0.1:9/x", "--reconnect", "0"),
+        ("demo", "-o", "RTMP://127.0.0.1:9/x/y"),
+        ("٣",),
     ],
     ids=lambda words: " ".join(words)[:40].encode("ascii", "backslashreplace").decode(),
 )

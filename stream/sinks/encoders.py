@@ -153,7 +153,11 @@ def _refusal(name: str) -> str | None:
     """Why the encoder cannot compress one small frame, None if it can."""
     if name not in av.codecs_available:
         return "not in this FFmpeg"
+    if name == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors: it writes to the terminal by itself
     try:
+        if av.Codec(name, "w").type != "video":
+            return "it encodes no video"
         context: Any = av.CodecContext.create(name, "w")
         context.width = context.height = 256
         context.pix_fmt = "yuv420p"

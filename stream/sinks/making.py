@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from basics.paths import plain_path
 from configs.errors import ConfigError, redact_url
 from configs.loading import nearest
 from stream.sinks.arrays import ArraysSink
@@ -97,6 +98,9 @@ _BY_PREFIX: dict[str, _Maker] = {
 }
 
 
+_ADDRESSES = {kind for kind in STREAM_FORMATS if kind != "hls"}
+
+
 def make_sinks(
     outputs: Sequence[str | Sink],
     *configs: VideoConfig | BrowserConfig | MqttConfig | OutputConfig,
@@ -121,6 +125,10 @@ def make_sinks(
 
 
 def _make(output: str, configs: _Configs) -> Sink:
+    output = plain_path(output)
+    scheme, separator, address = output.partition("://")
+    if separator and scheme.isalpha():
+        output = f"{scheme.lower()}://{address}"
     if output == "-":
         return JsonLinesSink("-")
     if (match := _PREFIX.fullmatch(output)) is not None:
@@ -130,6 +138,9 @@ def _make(output: str, configs: _Configs) -> Sink:
                 raise ConfigError(
                     f"output {output!r} does not say where: nothing follows the colon"
                 )
+            if kind in _ADDRESSES and not rest.startswith("//"):
+                # What is before an @ may be a password, and would not be known for one.
+                raise ConfigError(f"a {kind} address is written with two slashes: {kind}://...")
             return _BY_PREFIX[kind](output if rest.startswith("//") else rest, configs)
         similar = nearest(kind, _BY_PREFIX)
         mistyped = "did you mean" in similar or rest.startswith("//")

@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer
 
 from basics.demo import DEMO_CLIP
+from basics.paths import plain_path
 from configs import SourceError
 from keypoint_datasets.images import is_clip
 from stream.sources.base import Source
@@ -54,6 +55,7 @@ def make_source(spec: str, config: SourceConfig | None = None) -> Source:
         SourceError: A pattern or a list names nothing.
     """
     config = config or SourceConfig()
+    spec = plain_path(spec)
     if spec == "demo":
         return FileSource(str(DEMO_CLIP), config, name="demo")
     if spec == "test":
@@ -64,7 +66,9 @@ def make_source(spec: str, config: SourceConfig | None = None) -> Source:
         return LiveSource(camera_input(spec, config), config)
     if is_url(spec):
         _check_address(spec)
-        if spec.lower().startswith(("http://", "https://")):
+        scheme, _, rest = spec.partition("://")
+        spec = f"{scheme.lower()}://{rest}"
+        if spec.startswith(("http://", "https://")):
             return WebSource(network_input(spec, config), config)
         return LiveSource(network_input(spec, config), config)
     return _open_path(spec, config)
@@ -111,7 +115,7 @@ def _is_list(path: Path) -> bool:
     return any(
         is_url(name) or is_concat(name) or is_picture(name) or is_clip(name)
         for name in names[:_LOOKED_AT]
-    ) or any((path.parent / name).exists() for name in names[:_LOOKED_AT])
+    ) or any((path.parent / plain_path(name)).exists() for name in names[:_LOOKED_AT])
 
 
 def _open_standard_input() -> InputContainer:
@@ -139,7 +143,8 @@ def source_labels(specs: Sequence[str]) -> list[str]:
 def _label(spec: str) -> str:
     if spec == "-":
         return "stdin"
-    if spec.isdigit():
+    spec = plain_path(spec)
+    if is_camera(spec) and spec.isdigit():
         return f"camera{spec}"
     if is_url(spec):
         text = display_name(spec).split("://", 1)[1]

@@ -11,7 +11,7 @@ import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
-from configs.errors import SourceError, after_credentials
+from configs.errors import SourceError, after_credentials, redact_url
 from stream.sources.config import SourceConfig
 from stream.sources.decoders import open_container
 
@@ -166,7 +166,7 @@ def is_url(spec: str) -> bool:
 
 def is_camera(spec: str) -> bool:
     """Whether `spec` names a camera: its number, or its device file."""
-    return re.fullmatch(r"\d{1,2}|/dev/(video\d+|v4l/.+)", spec) is not None
+    return re.fullmatch(r"[0-9]{1,2}|/dev/(video[0-9]+|v4l/.+)", spec) is not None
 
 
 def display_name(url: str) -> str:
@@ -180,4 +180,4 @@ def display_name(url: str) -> str:
     _, colon, port = authority.rpartition(":")
     if not slash or "@" in head or (colon and not port.isdigit() and not port.endswith("]")):
         rest = after_credentials(rest)  # what looks like a query may be part of a password
-    return f"{scheme}://{re.split(r'[?#]', rest, maxsplit=1)[0]}"
+    return redact_url(f"{scheme}://{re.split(r'[?#]', rest, maxsplit=1)[0]}")

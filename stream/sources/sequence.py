@@ -10,8 +10,10 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 
+from basics.paths import plain_path
 from configs import SourceError
 from keypoint_datasets.images import CLIP_SUFFIXES
 from stream.frame import Frame, FrameStamp, SourceInfo
@@ -220,12 +222,25 @@ def find_files(spec: str) -> list[str]:
         _tell_left_out(spec, [path for path in there if str(path) not in names])
         kind = "folder"
     else:
-        matching = glob.glob(spec, recursive=True)  # noqa: PTH207 - keeps the spelling
-        found = [path for path in matching if Path(path).is_file()]
+        found = [path for path in _matching(spec) if Path(path).is_file()]
         kind = "pattern"
     if not found:
         raise SourceError(f"no images and no videos in {kind} {spec!r}")
     return sorted(found, key=_natural)
+
+
+def _matching(pattern: str) -> list[str]:
+    """What a pattern finds. `**` does not go through links, which `glob` follows in circles."""
+    path = Path(pattern)
+    if "**" not in path.parts:
+        return glob.glob(pattern)  # noqa: PTH207 - keeps the spelling
+    plain = list(takewhile(lambda part: not glob.has_magic(part), path.parts))
+    folder, rest = Path(*plain), [*path.parts[len(plain) :]]
+    if rest[-1] == "**":
+        rest.append("*")
+    found = (each.relative_to(folder) for each in folder.glob("/".join(rest)))
+    shown = [each for each in found if not any(part.startswith(".") for part in each.parts)]
+    return [str(folder / each) for each in shown]
 
 
 def _tell_left_out(folder: str, paths: Sequence[Path]) -> None:
@@ -269,7 +284,7 @@ def read_playlist(path: str) -> list[str]:
             f"the list {path!r} names streams ({display_name(addresses[0])}): those are read side "
             "by side, so give each of them as a source of its own"
         )
-    return [str(Path(path).parent / line) for line in lines]
+    return [str(Path(path).parent / plain_path(line)) for line in lines]
 
 
 def _natural(path: str) -> list[tuple[int, int | str]]:
