@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import secrets
@@ -68,6 +69,7 @@ class Successor:
     Attributes:
         path: What to write to.
         replaces: Whether something older is at stake.
+        special: Whether it is a device or a pipe.
 
     Raises:
         OSError: The file cannot be created.
@@ -75,13 +77,28 @@ class Successor:
 
     def __init__(self, path: Path) -> None:
         self.path = self._final = _linked(path)
-        special = _is_special(path)
-        self.replaces = path.exists() and not special
-        self._is_file = not special
+        self.special = _is_special(path)
+        self.replaces = path.exists() and not self.special
         if self.replaces:
             self.path = _make_spare(self._final)
-        elif self._is_file:
+        elif not self.special:
             self.path.open("wb").close()
+        self._place = self.path.absolute()  # whoever uses this package may go to another folder
+        self._status = None if self.special else self.path.stat()
+
+    def check(self) -> None:
+        """Finds out whether the file is there still: what goes into one that was removed is lost,
+        and no `write` says so.
+
+        Raises:
+            FileNotFoundError: It was removed or moved, alone or with its folder.
+        """
+        if self._status is None:
+            return
+        with suppress(OSError):
+            if self._place.stat().st_ino == self._status.st_ino:
+                return
+        raise FileNotFoundError(errno.ENOENT, "it was removed or moved while it was written")
 
     def commit(self) -> None:
         """The file is complete: it takes its place.
@@ -100,7 +117,7 @@ class Successor:
 
     def discard(self) -> None:
         """The file is not wanted: what was there before stays, and nothing else."""
-        if self._is_file:
+        if not self.special:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
 
@@ -124,11 +141,13 @@ class Successor:
         it is.
 
         Returns:
-            Where it lies; None where it is a device or a pipe.
+            Where it lies; None where it is a device or a pipe, or was removed.
         """
         if not self.replaces:
-            return self.path if self._is_file else None
+            return None if self.special else self.path
         self.replaces = False
+        if not self.path.exists():
+            return None
         try:
             place = reserve_path(self._final.with_stem(f"{self._final.stem}.partial"))
             self.path.replace(place)

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from basics.hardware import usable_cores
-from configs import GroupingConfig, load_keypoint_set
+from configs import load_keypoint_set
 from engine import align, open_estimator
 from evaluation.measuring.prediction import decoded
 from evaluation.metrics.coco import score
@@ -134,8 +134,7 @@ def decode(maps: dict[str, torch.Tensor]) -> Found:
 def open_lite(model: str, size: int) -> Callable[[NDArray[np.uint8]], Found]:
     """`lite` as a function from an image to people in its pixels."""
     estimator = open_estimator(model, runtime="openvino", precision="fp32", input_size=size)
-    config = GroupingConfig(adjustment=estimator.adjustment)
-    grouper = Grouper(estimator.keypoint_set, mode="tuned", config=config)
+    grouper = Grouper.for_model(estimator, min_person_score=0.0)
 
     def find(image: NDArray[np.uint8]) -> Found:
         maps = estimator.result(estimator.submit(image))

@@ -34,7 +34,6 @@ import torch
 from numpy.typing import NDArray
 
 from basics.demo import DEMO_CLIP
-from configs import GroupingConfig
 from engine import PoseMaps, align, load_checkpoint, load_network
 from engine.model_source import find_model
 from engine.onnx.export import export_onnx
@@ -186,10 +185,7 @@ def _others(model: str) -> Iterator[str]:
 
 
 def _grouping(metadata: ModelMetadata) -> Callable[[PoseMaps], NDArray[np.float32]]:
-    least = GroupingConfig(
-        min_person_score=metadata.model.min_person_score, adjustment=metadata.model.adjustment
-    )
-    grouper = Grouper(metadata.model.keypoint_set, mode="tuned", config=least)
+    grouper = Grouper.for_model(metadata.model)
     return lambda maps: (
         grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment).keypoints
     )

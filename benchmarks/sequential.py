@@ -36,7 +36,7 @@ from basics.hardware import usable_cores
 
 def loop_fps(clip: Path, output: Path, estimator: Estimator, frames: int | None) -> float:
     """Frames a second of the loop."""
-    grouper = Grouper(estimator.keypoint_set)
+    grouper = Grouper.for_model(estimator)
     renderer = Renderer(estimator.keypoint_set)
     renderer.warm_up()
     begin_s = time.perf_counter()

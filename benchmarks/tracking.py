@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.other_trackers import OTHERS
-from configs import GroupingConfig, load_keypoint_set
+from configs import load_keypoint_set
 from evaluation.commands.track import parse_region
 from evaluation.metrics.tracking import Box, TrackingFigures, compare_tracks, match_frame
 from evaluation.metrics.tracks import Enlargement, FramePeople, Tracks, boxes_around, read_tracks
@@ -72,10 +72,7 @@ def find_people(clip: Path, model: str, cache: Path) -> Clip:
     with open_estimator(model) as estimator:
         least = estimator.min_person_score
         if not cache.exists():
-            config = GroupingConfig(
-                min_person_score=DOUBTFUL_SHARE * least, adjustment=estimator.adjustment
-            )
-            grouper = Grouper(estimator.keypoint_set, mode="tuned", config=config)
+            grouper = Grouper.for_model(estimator, min_person_score=DOUBTFUL_SHARE * least)
             found: list[People] = []
             for _, image in _images(clip):
                 maps = estimator.result(estimator.submit_batch([image])[0])

@@ -46,8 +46,8 @@ class ModelConfig:
             doubtful peaks more than sure ones; 1 is the paper.
         keypoint_set: Which joints it finds, as a preset of keypoint sets has them.
         min_person_score: People whose joints score less than this on average are more often ghosts
-            than not (measured); what `run_stream.py` leaves out unless told otherwise. Evaluation
-            and `Grouper` leave out nobody.
+            than not (measured); what `run_stream.py` and `Grouper.for_model` leave out unless told
+            otherwise. Evaluation leaves out nobody.
         input_size: Short side of the network input in pixels, at training and by default at
             inference.
         alignment: How the weights were trained to have images and maps aligned.

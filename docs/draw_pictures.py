@@ -54,7 +54,7 @@ def main() -> None:
         }.items():
             save(name, annotate(image, estimator=estimator, render=options)[0])
         maps = estimator.result(estimator.submit(image))
-        grouper = Grouper(estimator.keypoint_set)
+        grouper = Grouper.for_model(estimator)
         grouped = grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
         assert maps.candidates is not None
         picked = maps.candidates
@@ -184,7 +184,7 @@ def animate() -> None:
         append_images=kept.images[1:],
         duration=40 * ANIMATION_STRIDE,
         loop=0,
-        quality=60,
+        quality=58,
         method=6,
     )
     sys.stdout.write(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB\n")

@@ -27,7 +27,7 @@ def main(cameras: list[str]) -> None:
         on_progress=show,
     )
     for camera in summary.sources:
-        print(f"{camera.name}: {camera.frames} frames, {camera.people} people")
+        print(f"{camera.name}: {camera.frames} frames, {camera.people} people in all of them")
 
 
 if __name__ == "__main__":

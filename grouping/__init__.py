@@ -1,6 +1,6 @@
 """Maps to people: whose joint is whose, from heatmaps and tags; numpy and numba only.
 
-grouper = Grouper("coco")
+grouper = Grouper.for_model(estimator)
 people = grouper(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import fields
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,13 +81,33 @@ class PreparedMaps(NamedTuple):
     buffers: _Buffers
 
 
+class GroupedModel(Protocol):
+    """What grouping asks of a model: an open estimator tells it, and so does a model's config.
+
+    A model may also have `adjustment`, as `GroupingConfig` has it; without, joints are moved by the
+    reference's quarter pixel.
+
+    Attributes:
+        keypoint_set: Whose joints its maps have.
+        min_person_score: People below it are mostly ghosts.
+    """
+
+    @property
+    def keypoint_set(self) -> str | KeypointSet: ...
+    @property
+    def min_person_score(self) -> float: ...
+
+
 class Grouper:
     """Groups the peaks of heatmaps into people by their tags.
 
     A callable that one thread owns and that runs without the GIL.
 
-        grouper = Grouper("coco")
-        people = grouper(heatmaps, tags)  # (17, h, w) and (17, h, w, L) float32
+        grouper = Grouper.for_model(estimator)
+        people = grouper(maps.heatmaps, maps.tags, maps.candidates)
+
+    `for_model` groups as runs do: where joints lie around their peaks, and who is a ghost, differs
+    from model to model. `Grouper("coco")` is the official parser, for figures beside the paper's.
 
     A call goes through the stages `prepare`, `find_candidates`, `match`, `adjust` and `refine`,
     which may be called one by one, in this order, to look at what is between them.
@@ -129,6 +149,25 @@ class Grouper:
         self._buffers: _Buffers | None = None
         self._size: tuple[int, ...] | None = None
         self.warm_up()
+
+    @classmethod
+    def for_model(cls, model: GroupedModel, *, min_person_score: float | None = None) -> Grouper:
+        """What suits the maps of a model: its joints, its `adjustment`, and nobody who is mostly a
+        ghost; as `run`, `iterate` and `annotate` group.
+
+        Args:
+            model: An open estimator, or the config of a model.
+            min_person_score: People below this mean joint score are left out; None is what the
+                model says.
+
+        Raises:
+            ConfigError: An unknown keypoint set.
+        """
+        least = model.min_person_score if min_person_score is None else min_person_score
+        config = GroupingConfig(
+            min_person_score=least, adjustment=getattr(model, "adjustment", "quarter")
+        )
+        return cls(model.keypoint_set, mode="tuned", config=config)
 
     def warm_up(self) -> None:
         """Compiles the kernels (some seconds, once per installation) or loads them from Numba's

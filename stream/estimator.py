@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from configs import ConfigError, GroupingConfig, KeypointSet
+from configs import ConfigError, KeypointSet
 from configs.flags import option
 from engine import (
     Candidates,
@@ -158,7 +158,7 @@ def least_score(estimator: Estimator, config: PeopleConfig | None = None) -> flo
 def suitable_grouper(
     estimator: Estimator, config: PeopleConfig | None = None, *, share: float = 1.0
 ) -> Grouper:
-    """The reference decoder for what an estimator computes.
+    """What groups the maps of an estimator, with the people who are kept.
 
     Args:
         estimator: Tells the joints, and below which score people are mostly ghosts.
@@ -169,12 +169,7 @@ def suitable_grouper(
     Raises:
         ConfigError: The keypoint set is not known.
     """
-    grouping = GroupingConfig(
-        min_person_score=share * least_score(estimator, config),
-        # an estimator of one's own may not say it
-        adjustment=getattr(estimator, "adjustment", "quarter"),
-    )
-    return Grouper(estimator.keypoint_set, mode="tuned", config=grouping)
+    return Grouper.for_model(estimator, min_person_score=share * least_score(estimator, config))
 
 
 def enter_estimator(

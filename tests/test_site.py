@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,18 @@ def test_the_page_of_flags_and_the_help_name_the_same_flags() -> None:
     assert len(set(re.findall(FLAG, page))) > 40
     for group in re.findall(r"^(\w[\w ]+):$", shown, re.MULTILINE):
         assert group == "examples" or f"## {group}\n" in page
+
+
+@pytest.mark.parametrize("called", ["/usr/bin/run-stream", "run_stream.py"])
+def test_the_help_calls_the_program_as_whoever_asked_did(
+    monkeypatch: pytest.MonkeyPatch, called: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called])
+    shown = stream_command.make_parser().format_help()
+    name, other = sorted(("run-stream", "run_stream.py"), key=lambda each: each not in called)
+    assert shown.startswith(f"usage: {name} SOURCE")
+    assert f"  {name} demo " in shown
+    assert other not in shown
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "start.md"], ids=lambda p: p.name)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.demo import DEMO_CLIP
-from configs import ExecutionError, GroupingConfig
+from configs import ExecutionError
 from configs.commands import Say
 from configs.flags import option
 from engine.config import RuntimeConfig
@@ -75,9 +75,7 @@ def group_people(source: ModelSource) -> GroupPeople:
     """Groups the maps of a model into the people whom runs show."""
     from grouping import Grouper
 
-    model = source.metadata.model
-    config = GroupingConfig(min_person_score=model.min_person_score, adjustment=model.adjustment)
-    grouper = Grouper(model.keypoint_set, mode="tuned", config=config)
+    grouper = Grouper.for_model(source.metadata.model)
 
     def group(maps: PoseMaps) -> NDArray[np.float32]:
         people = grouper(maps.heatmaps, maps.tags, maps.candidates)

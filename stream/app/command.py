@@ -24,7 +24,7 @@ from configs.flags import (
     tell,
 )
 from stream.api import run
-from stream.app.config import TerminalConfig
+from stream.app.config import TerminalConfig, program_name
 from stream.app.config_file import load_config_file
 from stream.app.config_text import config_text
 from stream.app.doctor import parse_doctor, run_doctor
@@ -33,16 +33,17 @@ from stream.app.terminal import Terminal
 from stream.named_source import NamedSource
 from stream.profile import Profiler
 
-_DESCRIPTION = "A video in, people out: `run_stream.py SOURCE [SOURCE ...] [-o OUT ...]`."
-_EPILOG = """\
-examples:
-  run_stream.py demo                                 the clip that comes with the package
-  run_stream.py clip.mp4 -o out.mp4 people.jsonl     annotated video and keypoint record
-  run_stream.py 0 --show                             the first camera, in a window
-  run_stream.py rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl
-  run_stream.py --config cameras.yaml                cameras by name; --print-config writes one
-  run_stream.py doctor                               what this machine has, for questions about it
-
+_DESCRIPTION = "A video in, people out: `%(prog)s SOURCE [SOURCE ...] [-o OUT ...]`."
+_EXAMPLES = {
+    "demo": "the clip that comes with the package",
+    "clip.mp4 -o out.mp4 people.jsonl": "annotated video and keypoint record",
+    "0 --show": "the first camera, in a window",
+    "rtsp://camera/1 rtsp://camera/2 -o {source}.jsonl": "",
+    "--config cameras.yaml": "cameras by name; --print-config writes one",
+    "doctor": "what this machine has, for questions about it",
+}
+_EXAMPLE_COLUMNS = 36
+_EPILOG = """
 Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
 Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
 """
@@ -114,11 +115,15 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
 
 def make_parser(version: str = "") -> FlagParser:
     """The parser of the command line; `version` is what `--version` says."""
+    examples = [
+        f"  %(prog)s {words:{_EXAMPLE_COLUMNS}} {what}".rstrip()
+        for words, what in _EXAMPLES.items()
+    ]
     parser = FlagParser(
-        prog="run_stream.py",
+        prog=program_name(),
         usage="%(prog)s SOURCE [SOURCE ...] [-o OUT ...] [options]",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog="\n".join(["examples:", *examples, _EPILOG]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version)

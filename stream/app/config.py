@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from configs.flags import option
@@ -28,3 +30,9 @@ class TerminalConfig:
     log_format: Literal["text", "json"] = option(
         "text", help="json: every line on standard error is a JSON object, the summary, too"
     )
+
+
+def program_name() -> str:
+    """What this program was called by: the installed command, or the script of a checkout."""
+    called = Path(sys.argv[0]).name
+    return "run-stream" if called.startswith("run-stream") else "run_stream.py"

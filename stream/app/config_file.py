@@ -126,6 +126,11 @@ def load_config_file(path: Path, groups: Mapping[str, type[Any]]) -> ConfigFile:
     Raises:
         ConfigError: It cannot be; the message begins with file, line and key.
     """
+    if not path.exists():
+        raise ConfigError(
+            f"cannot read {str(path)!r}: no such file; --print-config writes one that asks for "
+            "what the rest of a command line does"
+        )
     located = load_located(path)
     content = located.content
     located.check_keys((), content, ("sources", "outputs", "options"))

@@ -18,6 +18,7 @@ from rich.text import Text
 from basics.atomic import atomic_path
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option
+from stream.app.config import program_name
 from stream.app.findings import Findings, examine
 
 
@@ -53,7 +54,7 @@ class DoctorConfig:
 def doctor_parser() -> FlagParser:
     """The parser of what follows `doctor` on a command line."""
     parser = FlagParser(
-        prog="run_stream.py doctor",
+        prog=f"{program_name()} doctor",
         description="What this machine has for this program: versions, processor and GPUs, "
         "runtimes and why others do not work, cameras, decoders and encoders, the cache, and how "
         "fast lite runs. No credentials are shown.",

@@ -106,7 +106,7 @@ class Summary:
         parts = [
             f"{self.frames} frames in {self.elapsed_s:.1f} s",
             f"{self.fps:.1f} FPS",
-            f"{self.people} people",
+            f"{self.people / max(1, self.frames):.1f} people a frame",
             f"drops: {drops or 'none'}",
             f"latency p50 {self.latency_ms.p50:.0f} ms, p95 {self.latency_ms.p95:.0f} ms",
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
@@ -66,6 +67,7 @@ class ArraysSink:
         self._files: dict[str, BinaryIO] = {}
         self._sizes: dict[str, int] = {}  # of what is whole
         self._numbers: dict[str, int] = {}  # of the files
+        self._began: tuple[SourceInfo, RunInfo] | None = None
         self._complete = False
 
     def claims(self) -> list[Claim]:
@@ -90,11 +92,15 @@ class ArraysSink:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             (folder / "header.json").write_text(json.dumps(header(source, run)), encoding="utf-8")
-            self._files = {name: (folder / name).open("wb", buffering=0) for name in _COLUMNS}
-            self._sizes = dict.fromkeys(_COLUMNS, 0)
-            self._numbers = {}
+            for name in _COLUMNS:
+                self._files[name] = (folder / name).open("wb", buffering=0)
         except OSError as error:
+            self._give_back()
+            self._remove_columns()
             raise sink_error(self._path, error) from error
+        self._began = source, run
+        self._sizes = dict.fromkeys(_COLUMNS, 0)
+        self._numbers = {}
 
     def write(
         self,
@@ -110,6 +116,8 @@ class ArraysSink:
         Raises:
             SinkError: The frame did not go into the columns.
         """
+        if not self._files and self._began is not None:
+            self.open(*self._began)  # in columns of its own: those before were removed
         if not self._files:
             raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
         number = self._numbers.get(frame.source, len(self._numbers))
@@ -131,6 +139,7 @@ class ArraysSink:
         self._complete = False
         sizes = dict(self._sizes)
         try:
+            self._check_columns()
             for name, row in rows.items():
                 content = np.ascontiguousarray(row, _COLUMNS[name]).tobytes()
                 if self._files[name].write(content) != len(content):
@@ -149,6 +158,7 @@ class ArraysSink:
         Raises:
             SinkError: The file cannot be made; the columns then stay.
         """
+        self._began = None
         if not self._give_back():
             return
         if self._complete or not self._path.exists():
@@ -162,6 +172,7 @@ class ArraysSink:
         """Instead of `close`, where the run failed: an older file stays, what went in lies beside
         it, and without frames there is no file.
         """
+        self._began = None
         if not self._give_back():
             return
         if not self._sizes["frame"]:
@@ -189,6 +200,13 @@ class ArraysSink:
             with suppress(OSError):
                 file.truncate(self._sizes[name])
                 file.seek(self._sizes[name])
+
+    def _check_columns(self) -> None:
+        """Raises OSError where they were removed: no `write` would say so."""
+        folder = columns_folder(self._path)
+        if not folder.exists():
+            self._give_back()
+            raise FileNotFoundError(errno.ENOENT, f"{str(folder)!r} was removed")
 
     def _give_back(self) -> bool:
         """Closes the columns; whether there were any."""

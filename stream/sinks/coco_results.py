@@ -6,7 +6,7 @@ import logging
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,13 +85,7 @@ class CocoResultsSink:
         """
         check_output(self._path, source)
         self._source = source.name
-        try:
-            self._successor = Successor(self._path)
-            self._file = self._successor.path.open("wb", buffering=0)
-            self._file.write(b"[" + _END)
-        except OSError as error:
-            raise sink_error(self._path, error) from error
-        self._end, self._first = 1, True
+        self._begin()
 
     def write(
         self,
@@ -107,8 +101,7 @@ class CocoResultsSink:
         Raises:
             SinkError: The people did not go in; the array then ends before them.
         """
-        if self._file is None:
-            raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
+        file = self._file or self._open_again()
         several = frame.source != self._source
         if self._ids is not None:
             image_id = _id_among(self._ids, frame.source)
@@ -132,19 +125,55 @@ class CocoResultsSink:
         addition = (b"\n" if self._first else b",\n") + lines
         rest = memoryview(addition + _END)
         try:
-            self._file.seek(self._end)
+            if self._successor is not None:
+                self._successor.check()
+            file.seek(self._end)
             while rest:
-                rest = rest[self._file.write(rest) :]
+                rest = rest[file.write(rest) :]
         except OSError as error:
             with suppress(OSError):
-                self._file.truncate(self._end)
-                self._file.seek(self._end)
-                self._file.write(_END)  # fits: these bytes were there a moment ago
+                file.truncate(self._end)
+                file.seek(self._end)
+                file.write(_END)  # fits: these bytes were there a moment ago
+            self._give_back()
             raise sink_error(self._path, error) from error
         self._end += len(addition)
         self._first = False
         self._complete = True
         self._frames += 1
+
+    def _begin(self) -> BinaryIO:
+        """Creates the file with an empty array."""
+        try:
+            self._successor = Successor(self._path)
+            self._file = cast(BinaryIO, self._successor.path.open("wb", buffering=0))
+            self._file.write(b"[" + _END)
+        except OSError as error:
+            self._give_back()
+            raise sink_error(self._path, error) from error
+        self._end, self._first = 1, True
+        return self._file
+
+    def _open_again(self) -> BinaryIO:
+        """Goes on behind what is whole, or in a new file where that is gone: a disk that was away
+        gives another one.
+        """
+        if self._successor is None:
+            raise SinkError(f"cannot write {str(self._path)!r}: it is not open")
+        try:
+            self._successor.check()
+            self._file = cast(BinaryIO, self._successor.path.open("r+b", buffering=0))
+        except FileNotFoundError:
+            return self._begin()
+        except OSError as error:
+            raise sink_error(self._path, error) from error
+        return self._file
+
+    def _give_back(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
     def _leave_out(self, frame: Frame) -> None:
         self._strangers += 1
@@ -169,10 +198,8 @@ class CocoResultsSink:
         self._end_file(complete=False, empty_too=False)
 
     def _end_file(self, *, complete: bool, empty_too: bool) -> None:
-        file, self._file = self._file, None
+        self._give_back()
         successor, self._successor = self._successor, None
-        if file is not None:
-            file.close()
         if successor is not None:
             name, frames = str(self._path), self._frames
             end_successor(successor, name, complete=complete, frames=frames, empty_too=empty_too)

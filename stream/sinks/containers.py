@@ -4,10 +4,12 @@ to the front.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 
@@ -72,26 +74,50 @@ def open_container(
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
         if appended:
             options["hls_flags"] += "+append_list"
-        playlist = _CheckedHls(target, options)
-        playlist.metadata["service_provider"] = MARK  # is in the head of every segment
-        return playlist
-    container = av.open(ffmpeg_path(target), "w", format=container_format, options=options)
-    if container_format in FORMATS.values():
+    container = CheckedContainer(target, container_format, options)
+    if container_format == "hls":
+        container.metadata["service_provider"] = MARK  # is in the head of every segment
+    elif container_format in FORMATS.values():
         container.metadata["comment"] = MARK
     return container
 
 
-class _CheckedHls:
-    """FFmpeg's HLS muxer takes no notice of a full disk; its files are opened and watched here."""
+class CheckedContainer:
+    """A container of PyAV's whose files are opened and watched here: of a full disk FFmpeg's HLS
+    muxer takes no notice at all, and that of fragmented MP4 none while it is closed.
 
-    def __init__(self, target: str, options: dict[str, str]) -> None:
+    Args:
+        target: A path, or the descriptor of an open file, which is closed with it.
+        container_format: FFmpeg's name of the format.
+        options: Options of FFmpeg's muxer.
+    """
+
+    def __init__(self, target: str | int, container_format: str, options: dict[str, str]) -> None:
         self._errors: list[OSError] = []
-        self._container = av.open(
-            ffmpeg_path(target), "w", format="hls", options=options, io_open=self._open
-        )
+        self._file: _CheckedFile | None = None
+        if container_format == "hls" and isinstance(target, str):
+            self._container = av.open(
+                ffmpeg_path(target), "w", format="hls", options=options, io_open=self._open
+            )
+            return
+        self._file = _CheckedFile(target, "wb", self._errors)
+        try:
+            self._container = av.open(self._file, "w", format=container_format, options=options)
+        except BaseException:
+            self._file.close()
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._container, name)
+
+    def start_encoding(self) -> None:
+        """As of any container.
+
+        Raises:
+            OSError: The header could not be written.
+        """
+        self._container.start_encoding()
+        self._check()
 
     def mux(self, packets: Any) -> None:
         """As of any container.
@@ -103,17 +129,28 @@ class _CheckedHls:
         self._check()
 
     def close(self) -> None:
-        """Finishes the playlist.
+        """Finishes the file, or the playlist. A second call does nothing.
 
         Raises:
             OSError: Something could not be written.
         """
-        self._container.close()
+        try:
+            self._container.close()
+        finally:
+            if self._file is not None:
+                self._file.close()
         self._check()
 
     def _open(self, url: str, flags: int, options: dict[str, str]) -> Any:
         # A list that is appended to is read first; 2 is FFmpeg's AVIO_FLAG_WRITE.
-        return _CheckedFile(url, "wb" if flags & 2 else "rb", self._errors)
+        try:
+            return _CheckedFile(
+                url.removeprefix("file:"), "wb" if flags & 2 else "rb", self._errors
+            )
+        except OSError as error:  # raised here, PyAV would print it with its traceback
+            if flags & 2:
+                self._errors.append(error)
+            return io.BytesIO()
 
     def _check(self) -> None:
         if self._errors:
@@ -121,20 +158,26 @@ class _CheckedHls:
 
 
 class _CheckedFile(io.FileIO):
-    """A file whose first failed write is remembered."""
+    """A file whose first error is remembered; nothing more is written then."""
 
-    def __init__(self, path: str, mode: str, errors: list[OSError]) -> None:
+    def __init__(self, path: str | int, mode: str, errors: list[OSError]) -> None:
         self._errors = errors
-        super().__init__(path.removeprefix("file:"), mode)
+        super().__init__(path, mode)
 
     def write(self, content: Any) -> int:
         try:
             written = 0
-            while written < len(content):
+            while written < len(content) and not self._errors:
                 written += super().write(memoryview(content)[written:])
         except OSError as error:
             self._errors.append(error)
         return len(content)  # FFmpeg must not stumble over it: some of its muxers abort
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:  # a network's file system may say it only now
+            self._errors.append(error)
 
 
 def move_index_to_front(path: Path, time_base: Fraction) -> None:
@@ -160,26 +203,34 @@ def move_index_to_front(path: Path, time_base: Fraction) -> None:
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
                 plain.mux(packet)
+        plain.close()
+        with part.open("rb") as file:
+            if _end_of_boxes(file) != file.seek(0, os.SEEK_END):  # which FFmpeg need not have said
+                raise OSError(errno.EIO, "the index could not be written")
 
 
 def trim_to_whole_fragments(path: Path) -> None:
     """Takes the half fragment off the end of an MP4 whose disk was full, so that strict readers
     take the rest.
     """
-    end, position, whole = path.stat().st_size, 0, 0
     with path.open("r+b") as file:
-        while position + 8 <= end:
-            file.seek(position)
-            size, kind = int.from_bytes(file.read(4), "big"), file.read(4)
-            if size == 1:
-                size = int.from_bytes(file.read(8), "big")
-            if size < 8:
-                break
-            position += size
-            # A fragment is a moof and the mdat that it describes.
-            if position <= end and kind != b"moof":
-                whole = position
-        file.truncate(whole)
+        file.truncate(_end_of_boxes(file))
+
+
+def _end_of_boxes(file: BinaryIO) -> int:
+    """Where the last whole box of an MP4 ends; a fragment is a moof and the mdat behind it."""
+    end, position, whole = file.seek(0, os.SEEK_END), 0, 0
+    while position + 8 <= end:
+        file.seek(position)
+        size, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+        if size == 1:
+            size = int.from_bytes(file.read(8), "big")
+        if size < 8:
+            break
+        position += size
+        if position <= end and kind != b"moof":
+            whole = position
+    return whole
 
 
 def _copy_stream(stream: Any, container: Any) -> Any:

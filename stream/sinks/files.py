@@ -14,6 +14,8 @@ from configs.errors import SinkError, redact_url
 from stream.frame import SourceInfo
 from stream.sinks.claims import Claim, claim_file
 
+_FLAGS = os.O_WRONLY | getattr(os, "O_BINARY", 0)  # Windows would make two bytes of a line's end
+
 
 def check_output(path: Path, source: SourceInfo) -> None:
     """Refuses a path that nothing can be written to.
@@ -58,10 +60,12 @@ def end_successor(
     """Ends a file that holds `frames`. A new one without any stays only where `empty_too` says so.
 
     Raises:
-        SinkError: It cannot take the place of an older one.
+        SinkError: It cannot take the place of an older one, or is not there any more.
     """
     worthwhile = frames > 0 or (empty_too and not successor.replaces)
     try:
+        if frames:
+            successor.check()
         successor.end(complete=complete, worthwhile=worthwhile)
     except OSError as error:
         raise sink_error(name, error) from error
@@ -104,7 +108,8 @@ class LineFile:
     """A text file that holds complete lines at any moment, even after SIGKILL or on a full disk.
 
     Each call is one unbuffered `write`; what only went in half is taken out again, so that a next
-    call goes on behind what is whole. `-` is standard output. An older file of that name stays
+    call goes on behind what is whole, in a file that is opened again: a disk that was away gives
+    another one. `-` is standard output. An older file of that name stays
     until this one is closed, with frames in it and none that failed last.
     """
 
@@ -112,6 +117,7 @@ class LineFile:
         self._name = path
         self._file: int | None = None
         self._successor: Successor | None = None
+        self._header: str | None = None
         self._length = 0
         self._frames = 0
         self._complete = False
@@ -141,9 +147,10 @@ class LineFile:
             check_output(Path(self._name), source)
             try:
                 self._successor = Successor(Path(self._name))
-                self._file = os.open(self._successor.path, os.O_WRONLY | os.O_TRUNC)
+                self._file = os.open(self._successor.path, _FLAGS | os.O_TRUNC)
             except OSError as error:
                 raise sink_error(self._name, error) from error
+        self._header = header
         if header is not None:
             self._append(header)
 
@@ -154,7 +161,7 @@ class LineFile:
             SinkError: The lines did not go in completely.
         """
         if self._file is None:
-            raise SinkError(f"cannot write {self._name!r}: it is not open")
+            self._open_again()
         self._complete = False
         if lines:
             self._append(lines)
@@ -193,15 +200,33 @@ class LineFile:
         rest = memoryview(lines.encode() + b"\n")
         total = len(rest)
         try:
+            if self._successor is not None:
+                self._successor.check()
             while rest:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
-            if self._successor is not None and len(rest) < total:
-                with suppress(OSError):  # a device has no length
+            if self._successor is not None and not self._successor.special:
+                with suppress(OSError):
                     os.ftruncate(self._file, self._length)
-                    os.lseek(self._file, self._length, os.SEEK_SET)
+                self._give_back()
             raise sink_error(self._name, error) from error
         self._length += total
+
+    def _open_again(self) -> None:
+        """Goes on behind what is whole; in a new file where that is gone."""
+        if self._successor is None:
+            raise SinkError(f"cannot write {self._name!r}: it is not open")
+        try:
+            try:
+                self._successor.check()
+            except FileNotFoundError:
+                self._successor, self._length = Successor(Path(self._name)), 0
+            self._file = os.open(self._successor.path, _FLAGS)
+            os.lseek(self._file, self._length, os.SEEK_SET)
+        except OSError as error:
+            raise sink_error(self._name, error) from error
+        if not self._length and self._header is not None:
+            self._append(self._header)
 
     def _give_back(self) -> None:
         file, self._file = self._file, None

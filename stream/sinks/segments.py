@@ -66,9 +66,14 @@ class VideoSeries:
         if self._file is None:
             self._file = self._open_next(pts)
         try:
+            if self._successor is not None:
+                self._successor.check()
             self._file.encode(image, pts - self._started)
-        except BaseException:
+        except BaseException as error:
             self._failed = True
+            if isinstance(error, FileNotFoundError):
+                self._file.give_up()
+                raise sink_error(self._target, error) from error
             raise
 
     def close(self, *, all_audio: bool, complete: bool = True) -> bool:
@@ -87,14 +92,24 @@ class VideoSeries:
         """Finishes the file, which takes the place of an older one if it is complete."""
         file, self._file = self._file, None
         successor, self._successor = self._successor, None
+        removed: OSError | None = None
         complete = False
         try:
+            if successor is not None and not self._failed:
+                successor.check()
+        except OSError as error:
+            removed, self._failed = error, True
+        try:
             if file is not None:
+                if removed is not None:
+                    file.give_up()
                 file.close(audio_until_s=audio_until_s)
                 complete = not self._failed
         finally:
             if successor is not None and not complete:
                 successor.set_aside()
+        if removed is not None:
+            raise sink_error(self._target, removed) from removed
         if successor is not None and complete:
             try:
                 successor.commit()

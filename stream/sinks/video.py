@@ -234,6 +234,7 @@ class VideoSink:
         """Goes on behind what failed, which its thread has finished as far as it could."""
         failed.encoder.join(_STALLED_FILE_S)
         self._dropped += _dropped(failed)
+        self._check_target(failed.source)  # its folder may be gone, or back
         follows = failed.output if isinstance(failed.output, VideoSeries) else None
         self._opened = self._start(failed.source, follows)
         self._told = False

@@ -172,6 +172,10 @@ class VideoFile:
         if self._parts.relay is not None:
             self._parts.relay.kill()
 
+    def give_up(self) -> None:
+        """Nothing more is written: the file was removed."""
+        self._failed = True
+
     @property
     def end_s(self) -> Fraction:
         """When the last frame ends, going by the frame rate."""
@@ -219,7 +223,8 @@ class VideoFile:
 
     def _finish_mp4(self) -> None:
         if self._failed:
-            trim_to_whole_fragments(Path(self._target))
+            with contextlib.suppress(OSError):  # it is not there any more
+                trim_to_whole_fragments(Path(self._target))
         elif self._video.options.faststart:
             self._move_index()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import av
@@ -21,7 +23,7 @@ _REFUSED: tuple[tuple[type[BaseException], str], ...] = (
     (av.error.OptionNotFoundError, "an option was refused"),
 )
 # Of devices, by their number.
-_ABSENT = {errno.ENOENT: "no such device", errno.ENODEV: "no such device"}
+_ABSENT = (errno.ENOENT, errno.ENODEV)
 _DEVICE_REFUSED = {
     errno.EACCES: "permission denied: this user may not use it (on Linux: the group video may)",
     errno.EPERM: "permission denied",
@@ -30,6 +32,7 @@ _DEVICE_REFUSED = {
     errno.EINVAL: "it has no such size, frame rate or format",
 }
 _DEVICE_BUSY = {errno.EBUSY: "another program uses it"}
+_DEVICES = Path("/dev")
 _OTHER_REFUSAL = "the server refuses the request (a code from 402 to 499)"
 _LOST: tuple[tuple[type[BaseException], str], ...] = (
     (av.error.ConnectionRefusedError, "connection refused: nothing listens there"),
@@ -109,10 +112,18 @@ def explain(error: BaseException, *, waited_s: float, limit_s: float, url: str =
 
 def _explain_device(number: int | None, error: BaseException) -> Reason:
     if number in _ABSENT:
-        return Reason(_ABSENT[number], absent=True)
+        return Reason(f"no such device{_cameras_there()}", absent=True)
     if number in _DEVICE_REFUSED:
         return Reason(_DEVICE_REFUSED[number], final=True)
     return Reason(_DEVICE_BUSY.get(number or 0) or _name(error))
+
+
+def _cameras_there() -> str:
+    """What could be meant instead, where the system tells (Linux)."""
+    if sys.platform != "linux":
+        return ""
+    found = sorted(map(str, _DEVICES.glob("video[0-9]*")))
+    return f" (there are: {', '.join(found)})" if found else " (no camera is connected)"
 
 
 def _name(error: BaseException) -> str:

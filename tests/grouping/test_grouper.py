@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from configs import KeypointSet
+from configs import KeypointSet, load_model_config
 from configs.errors import ConfigError, DataError
 from configs.grouping import GroupingConfig
 from grouping import Grouper
@@ -54,6 +54,16 @@ def test_drawn_frames_are_decoded_as_by_the_plain_decoder(
             tag, expected.grouped[person, present[person], 3:].mean(axis=0), atol=1e-5
         )
     assert_same_people(grouper(heatmaps, tags, pick(heatmaps, tags)), found)
+
+
+@pytest.mark.parametrize("name", ["lite", "w32_512", "w32_512_udp", "w32_512_crowdpose"])
+def test_what_suits_a_model_is_taken_from_the_model(name: str) -> None:
+    model = load_model_config(name)
+    grouper = Grouper.for_model(model)
+    assert grouper.keypoint_set.name == model.keypoint_set
+    assert grouper.config.adjustment == model.adjustment
+    assert grouper.config.min_person_score == model.min_person_score
+    assert Grouper.for_model(model, min_person_score=0.4).config.min_person_score == 0.4
 
 
 def test_crowdpose_visits_its_joints_in_its_own_order(

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from configs import ConfigError, DataError, SinkError, SourceError
-from engine import EstimatorConfig, parse_devices
+from engine import EstimatorConfig, open_estimator, parse_devices
+from grouping import Grouper
 from stream import (
     PeopleConfig,
     Pipeline,
@@ -256,6 +257,23 @@ def test_an_image_is_annotated_and_stays_as_it_is() -> None:
     assert changed.mean() < 0.3
 
 
+def test_people_found_step_by_step_are_those_of_annotate() -> None:
+    with open_source("demo") as source:
+        image = next(frame.image for frame in source if frame.index == 100)
+    config = EstimatorConfig(runtime="onnxruntime", input_size=(192, 256))
+    with open_estimator(config) as estimator:
+        _, expected = annotate(image, estimator=estimator)
+        maps = estimator.result(estimator.submit(image))
+        found, official = (
+            group(maps.heatmaps, maps.tags, maps.candidates).to_image(maps.alignment)
+            for group in (Grouper.for_model(estimator), Grouper(estimator.keypoint_set))
+        )
+        maps.release()
+    assert len(expected) > 1
+    np.testing.assert_array_equal(found.keypoints, expected.keypoints)
+    assert len(official) > len(found), "the official parser keeps ghosts, and is for figures alone"
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -274,7 +292,8 @@ def test_what_is_no_image_is_told_before_a_model_is_opened(image: Any, message: 
 
 _LEAVING = """
 import sys
-from engine import EstimatorConfig, parse_devices
+from engine import EstimatorConfig, open_estimator, parse_devices
+from grouping import Grouper
 from stream import iterate, run
 
 large = EstimatorConfig(runtime="onnxruntime", input_size=768)  # a second an image

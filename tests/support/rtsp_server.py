@@ -2,9 +2,9 @@
 [--user NAME:PASSWORD]`.
 
 Serves the H.264 clip at /clip in real time, to each client from its beginning. CLIP may be a folder
-of H.264 key frames instead, 00000.h264 and so on, ten a second: a camera, which goes on whether
-anybody looks or not. Writes `ready` when it listens. Needs Debian's gir1.2-gst-rtsp-server-1.0,
-python3-gi, gstreamer1.0-plugins-good and gstreamer1.0-plugins-bad.
+of H.264 key frames instead, 00000.h264 and so on, ten a second: a camera, which from the first
+viewer on goes on whether anybody looks or not. Writes `ready` when it listens. Needs Debian's
+gir1.2-gst-rtsp-server-1.0, python3-gi, gstreamer1.0-plugins-good and gstreamer1.0-plugins-bad.
 """
 
 import argparse
@@ -53,9 +53,11 @@ class Camera(GstRtspServer.RTSPMediaFactory):
     def __init__(self, folder: str) -> None:
         super().__init__()
         self._folder = Path(folder)
-        self._began_s = time.monotonic()
+        self._began_s: float | None = None
 
     def do_create_element(self, url: object) -> "Gst.Element":
+        if self._began_s is None:
+            self._began_s = time.monotonic()
         first = int((time.monotonic() - self._began_s) * CAMERA_FPS)
         caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={CAMERA_FPS}/1"
         element = Gst.parse_launch(f'( appsrc name=sensor format=time caps="{caps}" ! {PACK} )')

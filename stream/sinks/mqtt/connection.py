@@ -70,12 +70,13 @@ class BrokerConnection:
                 raise ConfigError(
                     f"mqtt_ca {str(ca)!r} cannot be used: {error.strerror or error}"
                 ) from error
-        self._client = client
+        self._client: Any = client  # None once it is closed
 
     @property
     def up(self) -> bool:
         """Whether the broker can be reached now, as far as anybody knows."""
-        return bool(self._client.is_connected())
+        client = self._client  # `close` may be in another thread
+        return client is not None and bool(client.is_connected())
 
     def open(self, limit_s: float = CONNECT_S) -> None:
         """Connects, and waits until the broker has answered. Can be called once.
@@ -90,10 +91,12 @@ class BrokerConnection:
         try:
             self._client.connect(self._target.host, self._target.port, keepalive=_KEEPALIVE_S)
         except ssl.SSLCertVerificationError as error:
+            self.close()
             raise self._error(
                 f"its certificate is not accepted ({error.verify_message})"
             ) from error
         except (OSError, ValueError) as error:
+            self.close()
             raise self._error(getattr(error, "strerror", None) or str(error)) from error
         self._client.loop_start()
         answered = self._answered.wait(limit_s)
@@ -103,7 +106,10 @@ class BrokerConnection:
 
     def publish(self, topic: str, text: str, *, retain: bool = False) -> bool:
         """Sends a message if the broker can be reached; whether it could."""
-        return self.up and self._client.publish(topic, text, qos=0, retain=retain).rc == 0
+        client = self._client
+        if client is None or not client.is_connected():
+            return False
+        return bool(client.publish(topic, text, qos=0, retain=retain).rc == 0)
 
     def close(self, last: tuple[str, str] | None = None) -> None:
         """Ends the connection, so that no will is published.
@@ -114,14 +120,18 @@ class BrokerConnection:
         """
         self._closing = True
         up = self.up
+        client, self._client = self._client, None
+        if client is None:
+            return
         if last is not None and up:
-            sent = self._client.publish(*last, qos=1, retain=True)
+            sent = client.publish(*last, qos=1, retain=True)
             if sent.rc == 0:
                 sent.wait_for_publish(_FINISH_S)
-        self._client.disconnect()
+        client.disconnect()
         # paho's thread may be in the middle of connecting to a machine that does not answer: it
         # ends by itself after that.
-        stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
+        stopper = threading.Thread(target=_stop, args=(client,), daemon=True)
+        del client  # its own sockets are closed when nobody has it any more
         stopper.start()
         stopper.join(_FINISH_S if up else _LEAVE_S)
 
@@ -146,3 +156,11 @@ class BrokerConnection:
 
     def _error(self, reason: str) -> SinkError:
         return SinkError(f"cannot publish to '{self._target}': {reason}")
+
+
+def _stop(client: Any) -> None:
+    client.loop_stop()
+    client.on_connect = client.on_disconnect = None
+    connection = client.socket()
+    if connection is not None:  # one that was made again meanwhile
+        connection.close()

@@ -9,7 +9,7 @@ import pytest
 
 from configs import ConfigError
 from configs.flags import plain_value
-from stream import NamedSource, PipelineConfig, run
+from stream import NamedSource, PipelineConfig, Source, run
 from stream.app.command import Command, parse
 from stream.app.config_file import flag_fields
 from stream.app.config_text import config_text
@@ -64,6 +64,11 @@ def test_a_file_names_sources_with_outputs_and_options_of_their_own(cameras: Pat
     assert str(command.options["metrics"].metrics) == "127.0.0.1:9464"
     assert str(command.options["pipeline"].policy) == "max-age=300ms"
     assert command.terminal.log_format == "json"
+
+
+def test_a_file_that_is_not_there_is_told_with_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.yaml': no such file; --print-config writes one"):
+        parse(["--config", str(tmp_path / "gone.yaml")])
 
 
 def test_the_command_line_wins_over_the_file_and_a_source_over_both(cameras: Path) -> None:
@@ -206,7 +211,7 @@ def test_a_run_heeds_what_its_sources_have_of_their_own(tmp_path: Path) -> None:
     def sink(label: str) -> MemorySink:
         return sinks.setdefault(label, MemorySink())
 
-    sources = [
+    sources: list[NamedSource | Source] = [
         NamedSource(name="left", address=CountedSource(10), pipeline=PipelineConfig(stride=3)),
         NamedSource(name="right", address=CountedSource(10), outputs=[tmp_path / "r.jsonl"]),
         CountedSource(10, name="left"),

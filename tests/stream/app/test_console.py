@@ -72,7 +72,7 @@ def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:
     for words in (
         "18 frames",
         "6.0 FPS",
-        "8 people",
+        "; 0.4 people a frame;",
         "2 stale, 4 superseded",
         "p50 12 ms",
         "p95 20 ms",

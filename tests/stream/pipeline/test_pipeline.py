@@ -79,6 +79,7 @@ def test_people_of_the_demo_are_found_drawn_and_recorded(tmp_path: Path, grouper
     assert similarity_of_record(frames) >= 0.95
     assert summary.frames == 200
     assert summary.people == sum(len(frame["people"]) for frame in frames)
+    assert f"; {summary.people / 200:.1f} people a frame; " in str(summary)
     assert summary.drops == {}
     assert engine.given == engine.released == 200
     assert engine.largest_queue == engine.in_flight == 2

@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import pytest
 
 from configs import SourceError
@@ -174,6 +175,25 @@ def test_a_stream_that_stalls_is_told_and_connected_again(
         "running",
     ]
     assert "no answer within 0.5 s" in caplog.text
+
+
+def test_a_stall_is_in_stream_time_from_the_last_frame_on() -> None:
+    _, picture = cv2.imencode(".jpg", numbered_image(1, 96, 64))
+    part = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+    release = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+        connection.sendall(head.encode() + (part.encode() + picture.tobytes() + b"\r\n") * 10)
+        release.wait(20)
+
+    config = SourceConfig(open_timeout_s=2, read_timeout_s=0.5)
+    with tcp_server(answer) as port, opened(f"http://127.0.0.1:{port}/camera", config) as source:
+        frames = take(source, 12)
+        release.set()
+    gap_s = next(b.time_s - a.time_s for a, b in pairwise(frames) if b.epoch > a.epoch)
+    assert gap_s > 0.7, "half a second until it counts as stalled, and the wait for the next try"
 
 
 @pytest.mark.alone

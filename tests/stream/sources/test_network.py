@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import cv2
 import pytest
 
 from configs import SourceError
-from stream.sources import Source, open_source
+from stream.sources import Source, open_source, reasons
 from stream.sources.config import SourceConfig
 from stream.sources.reasons import explain
 from tests.support.media import make_clip, numbered_image
@@ -125,6 +127,20 @@ def test_a_picture_on_a_web_server_is_read_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", ["97", "/dev/video97", "/dev/v4l/by-id/usb-nothing"])
 def test_a_camera_that_was_never_there_is_told_at_once(device: str) -> None:
     assert "no such device" in said_at_once(device)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has its cameras in a folder")
+@pytest.mark.parametrize(
+    ("there", "said"), [((), "no camera is connected"), ((0, 2), "there are: .*video0, .*video2")]
+)
+def test_what_could_be_meant_instead_of_a_camera_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[int, ...], said: str
+) -> None:
+    for number in there:
+        (tmp_path / f"video{number}").touch()
+    monkeypatch.setattr(reasons, "_DEVICES", tmp_path)
+    told = explain(OSError(2, "absent"), waited_s=0, limit_s=1, url="/dev/video9")
+    assert re.search(said, told.text)
 
 
 @pytest.mark.parametrize("reconnect", [-1, 1])

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import PoseMaps
-from stream import TrackingConfig, iterate
+from stream import SourceConfig, TrackingConfig, iterate
 from tests.stream.tracking.walkers import Walker
 from tests.support.blank_engine import BlankEngine
 from tests.support.cut_proxy import CutProxy
@@ -118,6 +118,7 @@ def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
             [tmp_path / "{source}.jsonl"],
             estimator=engine,
             tracking=TrackingConfig(lost_after_s=LOST_AFTER_S),
+            source=SourceConfig(reconnect=6),  # ends a test that has used up the camera's pictures
         ):
             number = read_number(frame.image)
             numbers[frame.source_index][frame.index] = number
