@@ -105,7 +105,8 @@ def promtool(*words: str, said: bytes = b"") -> str:
     """What Prometheus' own tool complains of; empty where nothing is wrong."""
     if shutil.which("promtool") is None:
         pytest.skip("needs promtool")
-    found = subprocess.run(["promtool", "check", *words], input=said, capture_output=True, check=False
+    found = subprocess.run(
+        ["promtool", "check", *words], input=said, capture_output=True, check=False
     )
     assert bool(found.returncode) == bool(found.stderr), found
     return found.stderr.decode()
