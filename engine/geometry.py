@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -197,7 +197,7 @@ def _bounded(image_size: tuple[int, int], input_size: InputSize) -> InputSize:
     return size
 
 
-@cache
+@lru_cache(maxsize=256)  # said once of a size; a folder may have any number of them
 def _warn_of_strip(image_size: tuple[int, int], size: tuple[int, int]) -> None:
     shown = [f"{columns}x{rows}" for rows, columns in (image_size, size)]
     logger.warning(

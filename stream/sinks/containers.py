@@ -74,7 +74,7 @@ def open_container(
             options |= {"hls_playlist_type": "event", "hls_flags": "temp_file"}
         if appended:
             options["hls_flags"] += "+append_list"
-    container = _CheckedContainer(target, container_format, options)
+    container = CheckedContainer(target, container_format, options)
     if container_format == "hls":
         container.metadata["service_provider"] = MARK  # is in the head of every segment
     elif container_format in FORMATS.values():
@@ -82,15 +82,20 @@ def open_container(
     return container
 
 
-class _CheckedContainer:
-    """A container whose files are opened and watched here: of a full disk FFmpeg's HLS muxer takes
-    no notice at all, and that of fragmented MP4 none while it is closed.
+class CheckedContainer:
+    """A container of PyAV's whose files are opened and watched here: of a full disk FFmpeg's HLS
+    muxer takes no notice at all, and that of fragmented MP4 none while it is closed.
+
+    Args:
+        target: A path, or the descriptor of an open file, which is closed with it.
+        container_format: FFmpeg's name of the format.
+        options: Options of FFmpeg's muxer.
     """
 
-    def __init__(self, target: str, container_format: str, options: dict[str, str]) -> None:
+    def __init__(self, target: str | int, container_format: str, options: dict[str, str]) -> None:
         self._errors: list[OSError] = []
         self._file: _CheckedFile | None = None
-        if container_format == "hls":
+        if container_format == "hls" and isinstance(target, str):
             self._container = av.open(
                 ffmpeg_path(target), "w", format="hls", options=options, io_open=self._open
             )
@@ -155,7 +160,7 @@ class _CheckedContainer:
 class _CheckedFile(io.FileIO):
     """A file whose first error is remembered; nothing more is written then."""
 
-    def __init__(self, path: str, mode: str, errors: list[OSError]) -> None:
+    def __init__(self, path: str | int, mode: str, errors: list[OSError]) -> None:
         self._errors = errors
         super().__init__(path, mode)
 

@@ -14,6 +14,8 @@ from configs.errors import SinkError, redact_url
 from stream.frame import SourceInfo
 from stream.sinks.claims import Claim, claim_file
 
+_FLAGS = os.O_WRONLY | getattr(os, "O_BINARY", 0)  # Windows would make two bytes of a line's end
+
 
 def check_output(path: Path, source: SourceInfo) -> None:
     """Refuses a path that nothing can be written to.
@@ -145,7 +147,7 @@ class LineFile:
             check_output(Path(self._name), source)
             try:
                 self._successor = Successor(Path(self._name))
-                self._file = os.open(self._successor.path, os.O_WRONLY | os.O_TRUNC)
+                self._file = os.open(self._successor.path, _FLAGS | os.O_TRUNC)
             except OSError as error:
                 raise sink_error(self._name, error) from error
         self._header = header
@@ -219,7 +221,7 @@ class LineFile:
                 self._successor.check()
             except FileNotFoundError:
                 self._successor, self._length = Successor(Path(self._name)), 0
-            self._file = os.open(self._successor.path, os.O_WRONLY)
+            self._file = os.open(self._successor.path, _FLAGS)
             os.lseek(self._file, self._length, os.SEEK_SET)
         except OSError as error:
             raise sink_error(self._name, error) from error

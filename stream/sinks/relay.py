@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
 
-import av
-
-from stream.sinks.containers import OUTPUT_ERRORS
+from stream.sinks.containers import OUTPUT_ERRORS, CheckedContainer
 
 _PROCESS = Path(__file__).with_name("relay_process.py")
+# How the process ends then, without a word: by a signal, and on Windows by faulthandler.
+_NO_ANSWER = (-getattr(signal, "SIGALRM", 0), 1)
 _PATIENCE_S = 10  # a server that does not answer, or takes nothing, for this long is gone
 _FINISH_S = (
     1.2  # for the last packets and the farewell; Ctrl-C promises to be done within two seconds
@@ -43,17 +42,18 @@ class Relay:
 
     def __init__(self, target: str, container_format: str, options: dict[str, str]) -> None:
         self.reason = ""
-        self._told = b""
-        self._input, output = os.pipe()[::-1]
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, str(_PROCESS)],
-                stdin=output,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        finally:
-            os.close(output)
+        self._killed = False
+        self._connected = threading.Event()
+        self._process = subprocess.Popen(
+            [sys.executable, str(_PROCESS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._listener = threading.Thread(target=self._listen, name="relay", daemon=True)
+        self._listener.start()
+        assert self._process.stdin is not None
         # Not as arguments: everybody on the machine can see those, and the address may have a
         # password in it.
         order = {
@@ -62,31 +62,21 @@ class Relay:
             "options": options,
             "patience_s": _PATIENCE_S,
         }
-        os.write(self._input, json.dumps(order).encode() + b"\n")
-        self.container: Any = av.open(
-            f"pipe:{self._input}", "w", format="nut", options={"flush_packets": "1"}
+        with contextlib.suppress(OSError):  # it has ended, which the header will find out
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.container = CheckedContainer(
+            os.dup(self._process.stdin.fileno()), "nut", {"flush_packets": "1"}
         )
+        self._process.stdin.close()
 
     def start(self) -> None:
         """Writes the header; the streams are known."""
         self.container.start_encoding()
-        self._close_input()  # FFmpeg has a copy, and the stream ends when that is closed
 
     @property
     def connected(self) -> bool:
         """Whether the server has taken the stream."""
-        output = self._process.stdout
-        while (
-            output is not None
-            and not output.closed
-            and b"\n" not in self._told
-            and select.select([output], [], [], 0)[0]
-        ):
-            told = os.read(output.fileno(), 64)
-            if not told:
-                break
-            self._told += told
-        return b"connected" in self._told
+        return self._connected.is_set()
 
     def close(self) -> None:
         """Ends the stream and waits until the server has all of it, 1.2 s at most. May be called
@@ -94,27 +84,32 @@ class Relay:
         """
         with contextlib.suppress(*OUTPUT_ERRORS):  # the process is gone, and says why
             self.container.close()
-        self._close_input()
-        if self._process.stderr is None or self._process.stderr.closed:
+        errors = self._process.stderr
+        if errors is None or errors.closed:
             return
         try:
-            told, reason = self._process.communicate(timeout=_FINISH_S)
+            self._process.wait(_FINISH_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            told, reason = self._process.communicate()
-        self._told += told
-        if self._process.returncode == -signal.SIGALRM:
-            self.reason = f"no answer within {_PATIENCE_S} s"
-        elif self._process.returncode == -signal.SIGKILL:
+            self._process.wait()
+        self._listener.join()
+        reason = errors.read().decode(errors="replace").strip()
+        errors.close()
+        if self._killed:
             self.reason = "no answer until the end"
+        elif self._process.returncode in _NO_ANSWER and not reason:
+            self.reason = f"no answer within {_PATIENCE_S} s"
         elif self._process.returncode:
-            self.reason = reason.decode(errors="replace").strip() or "the stream broke off"
+            self.reason = reason or "the stream broke off"
 
     def kill(self) -> None:
         """Ends it at once, whatever it waits for. For any thread."""
+        self._killed = True
         self._process.kill()
 
-    def _close_input(self) -> None:
-        if self._input >= 0:
-            os.close(self._input)
-            self._input = -1
+    def _listen(self) -> None:
+        output = self._process.stdout
+        assert output is not None
+        with output:
+            if b"connected" in output.readline():
+                self._connected.set()

@@ -2,18 +2,23 @@
 its path.
 
 Standard input: a line of JSON (`target`, `format`, `options`, `patience_s`), then the stream in
-NUT. Standard output: a line `connected` once the server has taken it. Exit code 1, and the reason
-on standard error, when the server refuses or is lost; ended by SIGALRM when it does not answer, or
-takes nothing, for so many seconds.
+NUT. Standard output: a line `connected` once the server has taken it. Exit code 2, and the reason
+on standard error, when the server refuses or is lost; ended by SIGALRM, on Windows with exit code 1
+and not a word, when it does not answer, or takes nothing, for so many seconds.
 """
 
 from __future__ import annotations
 
+import faulthandler
+import io
 import json
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
 
 import av
 
@@ -27,36 +32,51 @@ def main() -> int:
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole group; the end of the input ends this process
     order = json.loads(_first_line())
-    patience_s = int(order["patience_s"])
     try:
         with (
-            av.open("pipe:0", format="nut", options=_AT_ONCE) as source,
+            Path(os.devnull).open("w") as nowhere,
+            io.FileIO(0, closefd=False) as file,
+            av.open(file, format="nut", options=_AT_ONCE) as source,
             av.open(
                 order["target"], "w", format=order["format"], options=order["options"]
             ) as server,
         ):
             streams = {stream.index: _add(stream, server) for stream in source.streams}
-            # Without a handler the signal needs no interpreter, which PyAV holds while it connects.
-            signal.alarm(patience_s)
-            server.start_encoding()
-            signal.alarm(0)
+            with _patience(order["patience_s"], nowhere):
+                server.start_encoding()
             sys.stdout.write("connected\n")
             sys.stdout.flush()
-            for packet in source.demux():
+            for packet in source.demux():  # type: ignore[union-attr]
                 stream = streams[packet.stream.index]
                 if packet.size and stream is not None:
                     packet.dts = (
                         packet.pts if packet.dts is None else packet.dts
                     )  # NUT does not say it of the first one
                     packet.stream = stream
-                    signal.alarm(patience_s)
-                    server.mux(packet)
-                    signal.alarm(0)
-            signal.alarm(patience_s)  # for the farewell
+                    with _patience(order["patience_s"], nowhere):
+                        server.mux(packet)
+            with _patience(order["patience_s"], nowhere):
+                server.close()
     except (av.FFmpegError, OSError) as error:
         sys.stderr.write(str(error.strerror or error))
-        return 1
+        return 2
     return 0
+
+
+@contextmanager
+def _patience(limit_s: int, nowhere: TextIO) -> Iterator[None]:
+    """Ends the process if the block takes longer, by what needs no interpreter, which PyAV holds
+    while it connects: a signal without a handler, or the thread of faulthandler where there is no
+    such signal, on Windows; that one costs a thread each time.
+    """
+    if hasattr(signal, "alarm"):
+        signal.alarm(limit_s)
+        yield
+        signal.alarm(0)
+    else:
+        faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
+        yield
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _first_line() -> bytes:
