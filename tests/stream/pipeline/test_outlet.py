@@ -35,8 +35,8 @@ def two_people(*maps: object) -> People:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that is nearly full; without its ballast there is room for seconds of output,
-    on a busy machine, too.
+    """A file system of its own that is nearly full; without its ballast it holds seconds of output,
+    which a busy machine needs to notice.
     """
     place = tmp_path / "small"
     place.mkdir()
