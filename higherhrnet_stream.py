@@ -21,12 +21,14 @@ def _refuse_strangers() -> None:
     here = Path(__file__).resolve().parent
     for name in ("basics", "configs", "keypoint_datasets", "engine", "grouping", "stream"):
         spec = sys.modules[name].__spec__ if name in sys.modules else find_spec(name)
-        origin = Path("nowhere") if spec is None or spec.origin is None else Path(spec.origin)
+        found = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
+        origin = Path(next(filter(None, found), "nowhere"))  # a folder without code has no origin
         if origin.resolve() != here / name / "__init__.py":
             raise ImportError(
                 f"higherhrnet_stream needs the package {name!r} that is beside it in "
                 f"{str(here)!r}, but Python finds another one first: {str(origin)!r}; "
-                "rename that one, or take its folder off sys.path"
+                "rename that one (with nothing but __pycache__ in it: remove it), or take its "
+                "folder off sys.path"
             )
 
 

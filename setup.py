@@ -62,6 +62,9 @@ DEVELOPMENT = [
     *EXAMPLES,
     *DOCS,
     "moto[server]>=5",  # an S3 server
+    "gcsfs>=2025.2",
+    "gcp-storage-emulator>=2024.8",  # a server for it
+    "compose-spec>=0.2",  # reads Compose files without Docker
     "httpx>=0.27",  # what FastAPI's test client speaks with
     "nbclient>=0.10",
     "pytest>=8",

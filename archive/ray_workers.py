@@ -156,7 +156,7 @@ class RayWorkers:
         make: What makes a worker; has to be importable on every machine.
 
     Raises:
-        RuntimeUnavailableError: Ray is not installed.
+        RuntimeUnavailableError: Ray, or what its client needs, is not installed.
     """
 
     def __init__(
@@ -167,6 +167,8 @@ class RayWorkers:
         self._address = address
         self._make = make
         self._ray = import_package("ray", "higherhrnet-stream[cluster]", f"--cluster {address}")
+        if address.startswith("ray://"):  # Ray's client speaks it, and Ray alone does not bring it
+            import_package("grpc", "higherhrnet-stream[cluster]", "--cluster ray://")
         self._size = Size(cores=1, gpus=0.0, count=1)
         self._actors: list[_Actor] = []
         self._awaited: dict[Any, _Actor] = {}

@@ -156,7 +156,8 @@ class RemoteFile:
 
 @contextmanager
 def fetched(address: str, folder: Path) -> Iterator[Path]:
-    """A path at which the whole of a file can be read, within the block.
+    """A path at which the whole of a file can be read, within the block; what is wrong with what is
+    in it is told of the address.
 
     Args:
         address: A path, which is given back as it is; or an address, which is fetched.
@@ -164,6 +165,7 @@ def fetched(address: str, folder: Path) -> Iterator[Path]:
 
     Raises:
         FetchError: It cannot be fetched.
+        SourceError: As in the block.
     """
     if not is_remote(address):
         yield Path(address)
@@ -181,6 +183,8 @@ def fetched(address: str, folder: Path) -> Iterator[Path]:
     try:
         retried(fetch, what)
         yield local
+    except SourceError as error:
+        raise type(error)(str(error).replace(str(local), redact_url(address))) from error
     finally:
         local.unlink(missing_ok=True)
 

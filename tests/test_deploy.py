@@ -10,12 +10,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from archive import ClusterConfig
+from archive.__main__ import make_parser
+from configs.flags import from_namespace
 from stream.app.command import Command, parse
 from stream.monitoring.collector import PipelineCollector
 from stream.pipeline.pipeline import Pipeline
@@ -36,8 +40,8 @@ def parse_with_config(words: list[str]) -> Command:
 
 
 @pytest.fixture(scope="module")
-def exported() -> dict[str, set[str]]:
-    """The labels of every series that a run exports, by its name."""
+def collector() -> Iterator[PipelineCollector]:
+    """What is exported of a run."""
     pytest.importorskip("prometheus_client")
     engine = BlankEngine()
     with (
@@ -45,12 +49,17 @@ def exported() -> dict[str, set[str]]:
         Pipeline([source], engine, nobody, sinks=[[MemorySink()]]) as pipeline,
     ):
         pipeline.run()
-        collector = PipelineCollector(pipeline, ["front"], run_info(engine))
-        return {
-            sample.name: set(sample.labels)
-            for family in collector.collect()
-            for sample in family.samples
-        }
+        yield PipelineCollector(pipeline, ["front"], run_info(engine))
+
+
+@pytest.fixture(scope="module")
+def exported(collector: PipelineCollector) -> dict[str, set[str]]:
+    """The labels of every series that a run exports, by its name."""
+    return {
+        sample.name: set(sample.labels)
+        for family in collector.collect()
+        for sample in family.samples
+    }
 
 
 def queries() -> list[tuple[str, str, str]]:
@@ -92,6 +101,35 @@ def test_every_metric_is_on_the_page_and_the_page_names_no_others(
     assert set(re.findall(r"\bpose_stream_\w+", page)) == families
 
 
+def promtool(*words: str, said: bytes = b"") -> str:
+    """What Prometheus' own tool complains of; empty where nothing is wrong."""
+    if shutil.which("promtool") is None:
+        pytest.skip("needs promtool")
+    found = subprocess.run(
+        ["promtool", "check", *words], input=said, capture_output=True, check=False
+    )
+    assert bool(found.returncode) == bool(found.stderr), found
+    return found.stderr.decode()
+
+
+def test_prometheus_understands_what_it_is_asked_and_what_it_gets(
+    collector: PipelineCollector, tmp_path: Path
+) -> None:
+    exposition: Any = pytest.importorskip("prometheus_client.exposition")
+    assert promtool("config", str(DEPLOY / "prometheus.yml")) == ""
+    assert promtool("metrics", said=exposition.generate_latest(collector)) == ""
+    assert "total" in promtool("metrics", said=b"# HELP a b\n# TYPE a counter\na 1\n")
+    rules = tmp_path / "rules.yml"
+    asked = [query for where, query, _ in queries() if not query.startswith("label_values")]
+    for end in ("", ")"):
+        listed = [
+            {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "1m") + end}
+            for number, query in enumerate(asked)
+        ]
+        rules.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": listed}]}))
+        assert ("parse error" in promtool("rules", str(rules))) == bool(end)
+
+
 def test_panels_do_not_lie_over_each_other() -> None:
     board = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
     taken: dict[tuple[int, int], str] = {}
@@ -127,6 +165,33 @@ def test_the_compose_file_starts_what_can_be_started_and_starts_it_again() -> No
     assert f" AS {pose['build']['target']}\n" in dockerfile
     for extra in ("metrics", "mqtt"):
         assert re.search(rf'"\.\[[\w,]*\b{extra}\b', dockerfile), f"the image lacks {extra}"
+
+
+def test_compose_understands_its_file() -> None:
+    compose = pytest.importorskip("compose_spec").PyCompose
+    text = (DEPLOY / "compose.yaml").read_text()
+    read = compose.from_yaml(text)
+    assert set(read.service_names()) == set(yaml.safe_load(text)["services"])
+    with pytest.raises(ValueError, match="restrt"):
+        compose.from_yaml(text.replace("restart: unless", "restrt: unless", 1))
+
+
+def test_the_job_for_kubernetes_starts_a_command_that_parses() -> None:
+    """Where KubeRay's types want something, it is there; Ray sees a whole worker in every pod."""
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(apiVersion: ray\.io/.*?)```", page, re.DOTALL)
+    spec = yaml.safe_load(text)["spec"]
+    words = shlex.split(spec["entrypoint"])
+    assert words[:3] == ["python", "-m", "archive"]
+    workers = from_namespace(ClusterConfig, make_parser().parse_args(words[3:]))
+    cluster = spec["rayClusterSpec"]
+    (group,) = cluster["workerGroupSpecs"]
+    assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"] == workers.workers
+    for each in (cluster["headGroupSpec"], group):
+        assert all(isinstance(value, str) for value in each["rayStartParams"].values())
+        (container,) = each["template"]["spec"]["containers"]
+    limits = container["resources"]["limits"]
+    assert (limits["cpu"], limits["nvidia.com/gpu"]) == (str(workers.cores), f"{workers.gpus:g}")
 
 
 def test_the_unit_starts_a_command_that_parses() -> None:

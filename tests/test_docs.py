@@ -225,6 +225,9 @@ def test_extras_and_scripts_that_are_named_exist(page: Path) -> None:
     text, setup = page.read_text(encoding="utf-8"), (ROOT / "setup.py").read_text(encoding="utf-8")
     for extra in re.findall(r"pip install [^\n]*\.\[([\w,]+)\]", text):
         assert all(f'"{name}":' in setup for name in extra.split(",")), extra
+    assert not re.search(r"pip install[^\n`]*[\s=]\.\[", text), (
+        "zsh, a Mac's shell, needs quotes there"
+    )
     for script in re.findall(r"(?:^|[`\s])scripts/([\w-]+)", text):
         assert (ROOT / "scripts" / script).is_file(), script
 

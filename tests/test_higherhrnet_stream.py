@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,51 @@ def test_a_package_of_somebody_else_is_named(tmp_path: Path, stranger: str, pack
         last = result.stderr.strip().splitlines()[-1]
         assert last.startswith(f"ImportError: higherhrnet_stream needs the package {package!r}")
         assert str(path) in last and str(ROOT) in last
+
+
+@pytest.fixture
+def left_kernels(tmp_path: Path) -> Path:
+    """An environment in which an ordinary installation has left kernels behind."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    (packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    for package, name in (("grouping", "kernel.nbi"), ("stream", "kernel.nbc"), ("own", "a.nbi")):
+        (packages / package / "__pycache__").mkdir(parents=True)
+        (packages / package / "__pycache__" / name).touch()
+    (packages / "configs").mkdir()
+    (packages / "configs" / "own.py").touch()
+    return packages
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="scripts are for bash")
+def test_setting_up_forgets_the_kernels_of_an_installation_and_nothing_else(
+    left_kernels: Path,
+) -> None:
+    forget = f"source scripts/environment; forget_kernels {left_kernels.parents[2]}"
+    subprocess.run(["bash", "-c", forget], cwd=ROOT, check=True)
+    assert {path.name for path in left_kernels.iterdir()} == {"own", "configs"}
+    assert (left_kernels / "configs" / "own.py").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the fixture has another folder there")
+def test_a_folder_without_code_that_hides_a_package_is_named(left_kernels: Path) -> None:
+    """As editable installations are found: after all that lies in site-packages."""
+    program = """
+import sys
+from importlib.machinery import PathFinder
+
+class Editable:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, [sys.argv[1]])
+
+sys.path.append(sys.argv[2])
+sys.meta_path.append(Editable)
+import higherhrnet_stream
+"""
+    shown = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, str(ROOT), str(left_kernels)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    last = shown.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: higherhrnet_stream needs the package 'configs'")
+    assert f"finds another one first: {str(left_kernels / 'configs')!r}" in last

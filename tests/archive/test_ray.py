@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from archive.inputs import find_videos
 from archive.manifest import Manifest
 from archive.ray_workers import RayWorkers, cluster_address, size_workers
 from archive.storage import Folder
-from configs import ConfigError
+from configs import ConfigError, RuntimeUnavailableError
 from configs.units import parse_duration
 from stream import run
 from tests.support.archive_clips import WalkersEngine, records, slower_worker, walkers_clip
@@ -99,6 +100,13 @@ def test_which_cluster_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster_address("ray://head:10001") == "ray://head:10001"
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert cluster_address("auto") == "head:6379"
+
+
+def test_what_rays_client_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(RuntimeUnavailableError, match=r"ray:// needs grpc: .*\[cluster\]"):
+        RayWorkers(Settings(folder=str(tmp_path)), ClusterConfig(), "ray://127.0.0.1:1")
 
 
 def test_a_cluster_that_does_not_answer_is_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import fsspec
 import pytest
 
 from archive import OutputsConfig, Settings, storage
+from archive.inputs import find_videos
 from archive.manifest import HOME, Manifest
 from archive.schedule import Schedule
 from archive.storage import Folder, RemoteFile, fetched, is_remote, retried
@@ -26,6 +27,7 @@ from tests.support.archive_clips import (
     work_off,
 )
 from tests.support.cut_proxy import CutProxy
+from tests.support.servers import free_port
 
 # s3fs leaves its connections to the end of the process.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -93,6 +95,40 @@ def test_an_archive_in_s3_whose_connections_break_is_equal_to_a_run_over_files(
     assert manifest.finished(files)["walkers"].frames == 60
     with fetched(video.address, tmp_path) as path:
         assert path.read_bytes() == clip.read_bytes()
+
+
+def test_an_archive_in_google_cloud_storage_is_equal_to_a_run_over_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gcsfs: Any = pytest.importorskip("gcsfs")
+    emulator: Any = pytest.importorskip("gcp_storage_emulator.server")
+    clip, port = walkers_clip(tmp_path / "walkers.mp4", 60), free_port()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    # It would ask a real service, by another protocol, of which kind the bucket is.
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    gcsfs.GCSFileSystem.clear_instance_cache()
+    server = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
+    server.start()
+    try:
+        store, _ = storage.file_system("gs://bucket")
+        store.put_file(str(clip), "bucket/in/walkers.mp4")
+        store.pipe_file("bucket/in/empty.mp4", b"")
+        settings = Settings(
+            folder="gs://bucket/people", outputs=OutputsConfig(cut=parse_duration("1s", "cut"))
+        )
+        videos = find_videos(["gs://bucket/in"])
+        assert [video.name for video in videos] == ["empty", "walkers"]
+        with walkers_worker(settings) as worker:
+            schedule = Schedule(videos)
+            assert kinds(work_off(schedule, worker)).count("part") > 1
+        far = tmp_path / "far.jsonl"
+        far.write_bytes(store.cat_file("bucket/people/walkers.jsonl"))
+    finally:
+        server.stop()
+        gcsfs.GCSFileSystem.clear_instance_cache()
+    assert schedule.finished["empty"].reason == "'gs://bucket/in/empty.mp4' is empty (0 bytes)"
+    run(str(clip), tmp_path / "near.jsonl", estimator=WalkersEngine())
+    assert records(far)[1:] == records(tmp_path / "near.jsonl")[1:]
 
 
 def test_a_file_that_is_not_there_is_told_at_once(proxy: CutProxy, tmp_path: Path) -> None:

@@ -102,15 +102,18 @@ def test_a_video_that_cannot_be_read_fails_none_of_those_that_are_done_with_it(
 
 
 def test_units_that_a_worker_died_of_together_are_done_one_by_one(
-    clips: Path, tmp_path: Path
+    clips: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The first one, after which it is known how many the engine likes, was done alone."""
     out = tmp_path / "out"
-    chosen = settings(out, "1h", together=3)
+    chosen = settings(out, "1h")
     manifest, found = Manifest(Folder(str(out))), find_videos([str(clips)])
     schedule = resume(manifest, found, chosen.outputs.format, retry_failed=False)
     with LocalWorkers(chosen, [Share()], overburdened_worker) as workers:
-        assert workers.room == 3
+        assert workers.room == 1
         Driver(schedule, manifest, workers).run()
+    told = [record.getMessage() for record in caplog.records if "SIGKILL" in record.getMessage()]
+    assert [text.split(":")[0] for text in told] == ["b", "c"]
     assert {last.state for last in manifest.finished(manifest.folder.names()).values()} == {"done"}
     check_equal(out, clips, list(LENGTHS), tmp_path)
 

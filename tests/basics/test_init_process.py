@@ -92,7 +92,7 @@ def test_a_stop_of_a_container_finishes_the_outputs(unshare: list[str], tmp_path
         text=True,
     )
     try:
-        until(lambda: record.exists() and len(record.read_text().splitlines()) > 5, 90)
+        until(lambda: record.exists() and len(record.read_text().splitlines()) > 5, 240)
         (first,) = children(process.pid)
         os.kill(first, signal.SIGTERM)
         output, errors = process.communicate(timeout=20)

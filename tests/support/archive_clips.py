@@ -98,7 +98,7 @@ def overburdened_worker(settings: Settings) -> Worker:
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().do_together(units)
 
-    return Overburdened(settings, WalkersEngine())
+    return Overburdened(settings, WalkersEngine(batch_size=3))
 
 
 def records(path: Path) -> list[dict[str, Any]]:

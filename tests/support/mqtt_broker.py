@@ -106,7 +106,7 @@ class Listener:
         self._client.loop_stop()
 
 
-def until(true: Callable[[], bool], limit_s: float = 15) -> None:
+def until(true: Callable[[], bool], limit_s: float = 60) -> None:
     """Waits until it is true; a failure after `limit_s`."""
     end_s = time.monotonic() + limit_s
     while not true():

@@ -131,15 +131,15 @@ def test_a_name_that_no_parameter_has_cannot_be_frozen(config: TrainingConfig) -
 def test_the_clock_ends_a_run_at_the_floor_of_its_learning_rate(
     config: TrainingConfig, tmp_path: Path
 ) -> None:
-    fit(
-        overlay(
-            config,
-            {"schedule": {"steps": None, "time_budget_s": 3.0, "floor": 0.1, "warmup_steps": 0}},
-            "test",
-        )
-    )
-    rows = read_scalars(tmp_path / "run" / "scalars.csv")
-    assert rows[-1]["elapsed_s"] >= 3.0 > rows[-2]["elapsed_s"]
+    for budget_s in (3.0, 15.0, 75.0):  # a busy machine needs that long for a step
+        folder = tmp_path / f"run {budget_s}"
+        schedule = {"steps": None, "time_budget_s": budget_s, "floor": 0.1, "warmup_steps": 0}
+        values = {"schedule": schedule, "execution": {"output": str(folder)}}
+        fit(overlay(config, values, "test"))
+        rows = read_scalars(folder / "scalars.csv")
+        if len(rows) > 2:
+            break
+    assert rows[-1]["elapsed_s"] >= budget_s > rows[-2]["elapsed_s"]
     assert rows[-1]["learning_rate"] < rows[0]["learning_rate"]
     assert rows[-1]["learning_rate"] >= 1e-4
 

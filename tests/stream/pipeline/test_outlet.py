@@ -35,14 +35,16 @@ def two_people(*maps: object) -> People:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own that is nearly full."""
+    """A file system of its own that is nearly full; without its ballast it holds seconds of output,
+    which a busy machine needs to notice.
+    """
     place = tmp_path / "small"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=40", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,nr_inodes=4000", "tmpfs", str(place)]
     if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("a file system can only be mounted by root")
     try:
-        (place / "ballast").write_bytes(bytes((256 << 10) - _ROOM_BYTES))
+        (place / "ballast").write_bytes(bytes((8 << 20) - _ROOM_BYTES))
         yield place
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)

@@ -141,7 +141,7 @@ def test_a_process_that_is_killed_is_offline(tmp_path: Path) -> None:
             text=True,
         )
         try:
-            until(lambda: len(listener.texts("cameras/test/people")) > 2, 60)
+            until(lambda: len(listener.texts("cameras/test/people")) > 2, 240)
             assert listener.texts("cameras/test/state") == ["online"]
         finally:
             process.send_signal(signal.SIGKILL)
