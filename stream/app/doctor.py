@@ -5,7 +5,6 @@ and as one JSON.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from basics.atomic import atomic_path
+from basics.standard_files import say
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option
 from stream.app.config import program_name
@@ -85,12 +85,15 @@ def run_doctor(config: DoctorConfig, program_version: str) -> int:
     findings = examine(program_version, config.seconds)
     text = json.dumps(findings, indent=2) + "\n"
     if config.json == "-":
-        sys.stdout.write(text)
+        say(text.rstrip())
         return 0
     if config.json is not None:
         with atomic_path(Path(config.json)) as path:
             path.write_text(text, encoding="utf-8")
-    Console().print(screen(findings))
+    console = Console()
+    with console.capture() as shown:  # rich ends the process itself where a pipe is broken
+        console.print(screen(findings))
+    say(shown.get().rstrip("\n"))
     return 0
 
 
