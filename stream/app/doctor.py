@@ -4,6 +4,7 @@ and as one JSON.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,10 +91,10 @@ def run_doctor(config: DoctorConfig, program_version: str) -> int:
     if config.json is not None:
         with atomic_path(Path(config.json)) as path:
             path.write_text(text, encoding="utf-8")
-    console = Console()
-    with console.capture() as shown:  # rich ends the process itself where a pipe is broken
-        console.print(screen(findings))
-    say(shown.get().rstrip("\n"))
+    shown, real = io.StringIO(), Console()
+    # Not to the real one: rich ends the process by itself where a pipe is broken.
+    Console(file=shown, force_terminal=real.is_terminal, width=real.width).print(screen(findings))
+    say(shown.getvalue().rstrip("\n"))
     return 0
 
 
