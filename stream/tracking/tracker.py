@@ -14,7 +14,7 @@ from stream.tracking.association import Scratch, identify
 from stream.tracking.colour import ClothedJoints, clothed_joints, sample_colours
 from stream.tracking.settings import Settings
 from stream.tracking.smoothing import SmoothedJoints, SmoothingSettings, smooth_joints
-from stream.tracking.tracks import NO_ID, Found, JointTraits, Tracks
+from stream.tracking.tracks import CONFIRMED, NO_ID, Found, JointTraits, Tracks
 
 _SWINGING = {"elbow": 0.5, "knee": 0.5, "wrist": 0.25, "ankle": 0.25}
 _SMALLEST_ROOM = 32  # people
@@ -32,6 +32,7 @@ class Tracker:
         keypoint_set: Of the people.
         settings: The numbers that identities are kept by.
         smooth: Whether `track` takes jitter out of joints.
+        bridge_s: How long `track` adds somebody who is missed, where they are taken to be.
         first_id: The first identity that is given.
         id_step: How far the next one is from it, so that trackers of several sources can number
             people without sharing a number.
@@ -43,6 +44,7 @@ class Tracker:
         settings: Settings | None = None,
         *,
         smooth: bool | SmoothingSettings = False,
+        bridge_s: float = 0.0,
         first_id: int = 1,
         id_step: int = 1,
     ) -> None:
@@ -52,6 +54,7 @@ class Tracker:
         self._traits = joint_traits(keypoint_set)
         self._clothes = clothed_joints(keypoint_set)
         self._smoothing = SmoothingSettings() if smooth is True else smooth or None
+        self._bridge_s = bridge_s
         self._next_id, self._id_step = first_id, id_step
         self._room = 0
         self._tracks: Tracks
@@ -80,7 +83,8 @@ class Tracker:
         *,
         colours: NDArray[np.float64] | None = None,
     ) -> People:
-        """The same people with their `ids`, joints smoothed if that was asked for.
+        """The same people with their `ids`, joints smoothed if that was asked for; behind them, if
+        that was, those who are missed, with a score of 0.
 
         Args:
             people: As for `update`.
@@ -89,16 +93,17 @@ class Tracker:
             colours: As for `update`.
         """
         ids = self.update(people, time_s, image, colours=colours)
-        if self._smoothing is None or not len(people):
-            return replace(people, ids=ids)
-        keypoints = people.keypoints.copy()
-        owners = self._found.owners[: len(people)]
-        smooth_joints(
-            self._smoothed, owners, self._tracks.births, self._tracks.size_px, self._clock_s,
-            self._smoothing,
-            keypoints,
-        )  # fmt: skip
-        return replace(people, keypoints=keypoints, ids=ids)
+        keypoints = people.keypoints
+        if self._smoothing is not None and len(people):
+            keypoints = keypoints.copy()
+            owners = self._found.owners[: len(people)]
+            smooth_joints(
+                self._smoothed, owners, self._tracks.births, self._tracks.size_px, self._clock_s,
+                self._smoothing,
+                keypoints,
+            )  # fmt: skip
+        tracked = replace(people, keypoints=keypoints, ids=ids)
+        return self._bridged(tracked) if self._bridge_s else tracked
 
     def sample_colours(self, people: People, image: NDArray[np.uint8]) -> NDArray[np.float64]:
         """What `people` wear in `image`, for `update` later, when the image is gone.
@@ -162,6 +167,30 @@ class Tracker:
         spare = Tracker(self.keypoint_set, self.settings, smooth=True)
         for time_s in (0.0, 0.04):
             spare.track(people, time_s, np.zeros((8, 8, 3), np.uint8))
+
+    def _bridged(self, people: People) -> People:
+        """`people`, and behind them who is believed, not seen now, but was lately."""
+        tracks = self._tracks
+        gap_s = self._clock_s - tracks.seen_s
+        missed = (tracks.state == CONFIRMED) & (gap_s > 0) & (gap_s <= self._bridge_s)
+        (places,) = np.nonzero(missed & ~tracks.has_left & ~self._scratch.matched)
+        if not len(places):
+            return people
+        joints = np.concatenate(
+            (
+                tracks.predicted[places, None] + tracks.offsets[places],
+                tracks.certainty[places, :, None],
+            ),
+            axis=2,
+        )
+        nothing = np.zeros((len(places), people.tags.shape[1]))
+        ids = np.concatenate((people.ids, tracks.ids[places])) if people.ids is not None else None
+        return People(
+            np.concatenate((people.keypoints, joints.astype(np.float32))),
+            np.concatenate((people.scores, np.zeros(len(places), np.float32))),
+            np.concatenate((people.tags, nothing.astype(np.float32))),
+            ids,
+        )
 
     def _find(self, people: People) -> None:
         """Copies who is in a frame into `found`, for which there is room."""
