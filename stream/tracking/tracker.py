@@ -21,6 +21,7 @@ _SMALLEST_ROOM = 32  # people
 _TRACKS_PER_PERSON = 3  # places for those who are gone for a moment
 _USUAL_STEP_S = 0.04  # taken where a clock goes backwards
 _FARTHEST_PX = 1e6
+_COVERED = 0.3  # IoU of boxes around joints; two people who pass have less but for a moment
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -169,7 +170,9 @@ class Tracker:
             spare.track(people, time_s, np.zeros((8, 8, 3), np.uint8))
 
     def _bridged(self, people: People) -> People:
-        """`people`, and behind them who is believed, not seen now, but was lately."""
+        """`people`, and behind them who is believed, not seen now, but was lately, unless somebody
+        is there.
+        """
         tracks = self._tracks
         gap_s = self._clock_s - tracks.seen_s
         missed = (tracks.state == CONFIRMED) & (gap_s > 0) & (gap_s <= self._bridge_s)
@@ -183,13 +186,19 @@ class Tracker:
             ),
             axis=2,
         )
-        nothing = np.zeros((len(places), people.tags.shape[1]))
-        ids = np.concatenate((people.ids, tracks.ids[places])) if people.ids is not None else None
+        unseen = People(
+            joints.astype(np.float32),
+            np.zeros(len(places), np.float32),
+            np.zeros((len(places), people.tags.shape[1]), np.float32),
+            tracks.ids[places],
+        )
+        unseen = unseen.only(~_are_covered(unseen.boxes, people.boxes))
+        assert people.ids is not None and unseen.ids is not None
         return People(
-            np.concatenate((people.keypoints, joints.astype(np.float32))),
-            np.concatenate((people.scores, np.zeros(len(places), np.float32))),
-            np.concatenate((people.tags, nothing.astype(np.float32))),
-            ids,
+            np.concatenate((people.keypoints, unseen.keypoints)),
+            np.concatenate((people.scores, unseen.scores)),
+            np.concatenate((people.tags, unseen.tags)),
+            np.concatenate((people.ids, unseen.ids)),
         )
 
     def _find(self, people: People) -> None:
@@ -235,6 +244,19 @@ def joint_traits(keypoint_set: KeypointSet) -> JointTraits:
         for joint in keypoint_set.names
     ]
     return JointTraits(np.array(keypoint_set.sigmas, float), np.array(steadiness, float))
+
+
+def _are_covered(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(P,) whether one of `others` (Q, 4) has an IoU above `_COVERED` with each of `boxes` (P, 4):
+    most likely it is the same person, taken for somebody else.
+    """
+    corner, size = boxes[:, None, :2], boxes[:, None, 2:]
+    other_corner, other_size = others[None, :, :2], others[None, :, 2:]
+    far = np.minimum(corner + size, other_corner + other_size)
+    common = np.clip(far - np.maximum(corner, other_corner), 0, None).prod(axis=2)
+    union = size.prod(axis=2) + other_size.prod(axis=2) - common
+    covered: NDArray[np.bool_] = (common > _COVERED * union).any(axis=1)
+    return covered
 
 
 @kernel

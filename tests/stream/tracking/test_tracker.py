@@ -411,3 +411,17 @@ def test_bridging_leaves_those_who_were_found_as_they_are() -> None:
         known = bridged.ids[bridged.ids >= 0].tolist()
         assert len(set(known)) == len(known)
         np.testing.assert_array_equal(bridged.keypoints[:count], expected.keypoints)
+
+
+def test_nobody_is_bridged_where_somebody_else_is_found() -> None:
+    walker = Walker(100, 50)
+    tracker = Tracker(COCO, bridge_s=1.0)
+    for time_s in at_rate(1):
+        tracker.track(people_of([walker.joints(float(time_s))]), float(time_s))
+    other = walker.joints(1.0)
+    other[:, :2] += 4
+    other[:, 2] = 0.3  # of a score that is recognised as nobody
+    people = replace(people_of([other]), scores=np.zeros(1, np.float32))
+    tracker.settings = tracker.settings._replace(sure=0.9, doubtful_cost=0.0)
+    assert len(tracker.track(people, 1.0)) == 1
+    assert len(tracker.track(people_of([]), 1.04)) == 1  # the one who was missed
