@@ -246,6 +246,15 @@ def test_a_full_disk_is_one_line(
     assert done.code == 2
 
 
+@pytest.mark.parametrize("room", [1, 2, 3])
+def test_a_file_whose_first_bytes_do_not_fit_is_told(
+    server: ForkServer, clip: Path, tmp_path: Path, room: int
+) -> None:
+    """The system writes what fits, and says nothing of the rest."""
+    done = server.run(clip, "-o", "coco:out.json", cwd=tmp_path, file_bytes=room)
+    assert done.code == 2
+
+
 @pytest.fixture
 def places(clip: Path) -> Iterator[Path]:
     """Where nobody but root may search `locked`, write in `fixed` or read `secret.mp4`."""

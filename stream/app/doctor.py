@@ -4,8 +4,8 @@ and as one JSON.
 
 from __future__ import annotations
 
+import io
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from basics.atomic import atomic_path
+from basics.standard_files import say
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option
 from stream.app.config import program_name
@@ -85,12 +86,15 @@ def run_doctor(config: DoctorConfig, program_version: str) -> int:
     findings = examine(program_version, config.seconds)
     text = json.dumps(findings, indent=2) + "\n"
     if config.json == "-":
-        sys.stdout.write(text)
+        say(text.rstrip())
         return 0
     if config.json is not None:
         with atomic_path(Path(config.json)) as path:
             path.write_text(text, encoding="utf-8")
-    Console().print(screen(findings))
+    shown, real = io.StringIO(), Console()
+    # Not to the real one: rich ends the process by itself where a pipe is broken.
+    Console(file=shown, force_terminal=real.is_terminal, width=real.width).print(screen(findings))
+    say(shown.getvalue().rstrip("\n"))
     return 0
 
 

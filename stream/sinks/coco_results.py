@@ -147,7 +147,9 @@ class CocoResultsSink:
         try:
             self._successor = Successor(self._path)
             self._file = cast(BinaryIO, self._successor.path.open("wb", buffering=0))
-            self._file.write(b"[" + _END)
+            rest = memoryview(b"[" + _END)
+            while rest:  # on a full disk a part goes in without a word
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
             self._give_back()
             raise sink_error(self._path, error) from error

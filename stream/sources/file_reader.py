@@ -257,4 +257,9 @@ def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
 def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration is not None and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+    if not container.duration:
+        return None
+    begin = 0
+    if "matroska" in container.format.name:  # which says when it ends, from 0
+        begin = max(0, container.start_time or 0)
+    return (container.duration - begin) / av.time_base

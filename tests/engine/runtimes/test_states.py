@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import subprocess
 import sys
+import types
 
 import pytest
 
-from engine.runtimes.registry import describe_runtimes
+from engine.runtimes.registry import RUNTIMES, describe_runtimes
 from engine.runtimes.torch_cuda import has_kernels
 from tests.support.cuda import environment, on_driver
 
@@ -98,6 +101,33 @@ def test_tensorrt_rtx_is_not_for_gpus_of_data_centres():
     assert "does not serve Memory 0 (compute capability 9.0)" in states["tensorrt_rtx"], states
 
 
+@on_driver
+def test_where_all_is_well_every_runtime_says_so():
+    """A torch that is built for CUDA would ask NVIDIA's own runtime, which the driver in memory
+    does not serve, and torch2trt is on no index: what this project asks of them is answered here.
+    """
+    import torch
+
+    torch2trt = types.ModuleType("torch2trt")
+    torch2trt.__version__ = "0.5.0"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOUBLE_CAPABILITY", "86")
+        patch.setattr(torch.version, "cuda", "13.0")
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        patch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_80", "sm_90", "compute_120"])
+        patch.setitem(sys.modules, "torch2trt", torch2trt)
+        states = describe_runtimes()
+
+    assert states.keys() == RUNTIMES.keys()
+    assert states["tensorrt"] == "yes: 10.13.0", states
+    assert states["tensorrt_rtx"] == "yes: 1.7.1", states
+    assert states["torch_cuda"] == states["torch_cpu"] == f"yes: {torch.__version__}", states
+    assert states["torch2trt"] == "yes: 0.5.0", states
+    for name in ("onnxruntime", "openvino"):
+        installed = importlib.util.find_spec(RUNTIMES[name].package) is not None
+        assert states[name].startswith("yes: ") is installed, states
+
+
 def test_the_command_says_what_works(cuda_libraries):
     done = subprocess.run(
         [sys.executable, "-m", "engine", "runtimes"],
@@ -110,6 +140,11 @@ def test_the_command_says_what_works(cuda_libraries):
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     assert "yes: 10.13.0" in rows["tensorrt"]
     assert "yes: 1.7.1" in rows["tensorrt_rtx"]
+    for name in ("openvino", "onnxruntime", "torch_cpu"):
+        installed = importlib.util.find_spec(RUNTIMES[name].package) is not None
+        assert ("yes: " in rows[name]) is installed
+    # The driver in memory is none that torch's own CUDA could start on.
+    assert re.search("no: torch .*(is built without CUDA|finds no CUDA GPU)", rows["torch_cuda"])
     assert done.stderr == ""
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,10 @@ import pytest
 import higherhrnet_stream
 
 import run_stream
+from basics import standard_files
 from configs import ConfigError
 from engine import RUNTIMES
+from stream.app import doctor
 from stream.app import findings as examined
 from stream.app.doctor import parse_doctor
 
@@ -77,3 +82,26 @@ def test_mistakes_are_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> No
     assert run_stream.main(["doctor", "camera"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "camera" in line and "run_stream.py doctor --help" in line
+
+
+class _Broken(io.StringIO):
+    """A pipe whose reader has left."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def fileno(self) -> int:
+        raise OSError("no file of its own")
+
+
+@pytest.mark.parametrize("words", [[], ["--json", "-"]], ids=" ".join)
+def test_a_reader_that_leaves_is_an_error_of_the_systems(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rich would end the process with code 1, which means nothing here."""
+    monkeypatch.setattr(doctor, "examine", lambda *arguments: {})
+    monkeypatch.setattr(doctor, "screen", lambda findings: "shown")
+    monkeypatch.setattr(standard_files, "_lead_nowhere", lambda number: None)
+    monkeypatch.setattr(sys, "stdout", _Broken())
+    with pytest.raises(BrokenPipeError):
+        doctor.run_doctor(parse_doctor(words), "1")

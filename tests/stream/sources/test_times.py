@@ -278,3 +278,26 @@ def test_what_can_be_read_only_once_is_read_only_once(tmp_path: Path) -> None:
         )
     writer.join(5)
     assert [read_number(frame.image) for frame in frames] == list(range(40))
+
+
+def test_a_recording_whose_clock_begins_late_is_not_called_cut_off(tmp_path: Path) -> None:
+    """A piece of a longer one, as recorders cut them: Matroska says when it ends, not how long it
+    is.
+    """
+    whole, piece = make_clip(tmp_path / "whole.mp4", frames=40), tmp_path / "piece.mkv"
+    with av.open(str(whole)) as container, av.open(str(piece), "w") as target:
+        stream = container.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                packet.pts += round(100 / packet.time_base)
+                packet.dts += round(100 / packet.time_base)
+                packet.stream = copy
+                target.mux(packet)
+    with open_source(str(piece)) as source:
+        times = []
+        while (stamp := source.grab()) is not None:
+            times.append(stamp.time_s)
+        assert source.info.duration_s == pytest.approx(1.6, abs=0.1)
+    assert source.health.message == ""
+    assert (len(times), times[0]) == (40, 0.0) and times[-1] == pytest.approx(1.56)
