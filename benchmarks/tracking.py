@@ -50,7 +50,8 @@ class Moment:
     image: NDArray[np.uint8] | None
 
 
-Update = Callable[[Moment], Ids]
+# Who each person is; or people of its own, with identities.
+Update = Callable[[Moment], Ids | People]
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,12 @@ def track(clip: Clip, update: Update) -> tuple[Tracks, NDArray[np.float64]]:
     enlargement, tracks, took_ms = Enlargement(), {}, []
     for moment in clip.moments:
         begin_s = time.perf_counter()
-        ids = update(moment)
+        answer = update(moment)
         took_ms.append(1e3 * (time.perf_counter() - begin_s))
-        known = moment.people.only(ids >= 0)
+        people = answer if isinstance(answer, People) else replace(moment.people, ids=answer)
+        assert people.ids is not None
+        ids = people.ids
+        known = people.only(ids >= 0)
         keypoints = known.keypoints.astype(np.float64)
         boxes = enlargement(boxes_around(keypoints))
         tracks[moment.index] = FramePeople(
@@ -142,6 +146,22 @@ def ours(clip: Clip, *, colours: bool = True) -> Update:
     return update
 
 
+def bridging(clip: Clip, bridge_s: float, *, colours: bool = True) -> Update:
+    """This project's tracker, which shows who is missed for so long; in a picture without colours
+    or not.
+    """
+    tracker = Tracker(COCO, settings_for(clip.min_score, 2.0), bridge_s=bridge_s)
+    tracker.warm_up()
+
+    def update(moment: Moment) -> People:
+        image = moment.image
+        if image is not None and not colours:
+            image = np.zeros_like(image)
+        return tracker.track(moment.people, moment.time_s, image)
+
+    return update
+
+
 def oracle(clip: Clip, truth: Tracks, threshold: float, ignored: list[Box]) -> TrackingFigures:
     """The bound of all trackers that show nobody who was not found: everybody found has the
     identity of the truth, and ghosts have none.
@@ -160,6 +180,8 @@ def oracle(clip: Clip, truth: Tracks, threshold: float, ignored: list[Box]) -> T
 TRACKERS: dict[str, Callable[[Clip], Update | None]] = {
     "ours": ours,
     "ours, no colours": lambda clip: ours(clip, colours=False),
+    "ours, --bridge-s 0.3": lambda clip: bridging(clip, 0.3),
+    "ours, no colours, --bridge-s 0.3": lambda clip: bridging(clip, 0.3, colours=False),
     **OTHERS,
 }
 

@@ -43,7 +43,7 @@ SIGNATURES = {
     "EstimatorConfig": "*, model, weights, runtime, precision, device, input_size, offline, flip, "
     "scales, streams",
     "PeopleConfig": "*, min_score",
-    "TrackingConfig": "*, track, lost_after_s, smooth",
+    "TrackingConfig": "*, track, lost_after_s, bridge_s, smooth",
     "OutputConfig": "*, overwrite, coco_ids, doubtful",
     "SourceConfig": "*, open_timeout_s, read_timeout_s, reconnect, rtsp_transport, camera_size, "
     "camera_fps, camera_format, deinterlace, decoder, decoder_gpu, realtime",

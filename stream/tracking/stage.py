@@ -25,7 +25,7 @@ class TrackingStage:
 
     Args:
         keypoint_set: Joints of the people.
-        config: Whether joints are smoothed, and how long somebody is remembered.
+        config: Whether joints are smoothed, how long somebody is remembered, and shown unseen.
         min_score: Score from which people are kept whoever they are; the grouper should give those
             down to `DOUBTFUL_SHARE` of it.
         sources: How many sources there are.
@@ -51,6 +51,7 @@ class TrackingStage:
                 keypoint_set,
                 settings,
                 smooth=self._config.smooth,
+                bridge_s=self._config.bridge_s,
                 first_id=1 if apart else index + 1,
                 id_step=1 if apart else max(1, sources),
             )
@@ -69,7 +70,8 @@ class TrackingStage:
     def track(
         self, frame: Frame, people: People, colours: NDArray[np.float64] | None = None
     ) -> People:
-        """Who is in the frame: people above the score, and those below it who are recognised.
+        """Who is in the frame: people above the score, those below it who are recognised, and those
+        who are bridged.
 
         Args:
             frame: The frame; of its image only the shape counts where `colours` are given.

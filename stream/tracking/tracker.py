@@ -14,13 +14,14 @@ from stream.tracking.association import Scratch, identify
 from stream.tracking.colour import ClothedJoints, clothed_joints, sample_colours
 from stream.tracking.settings import Settings
 from stream.tracking.smoothing import SmoothedJoints, SmoothingSettings, smooth_joints
-from stream.tracking.tracks import NO_ID, Found, JointTraits, Tracks
+from stream.tracking.tracks import CONFIRMED, NO_ID, Found, JointTraits, Tracks
 
 _SWINGING = {"elbow": 0.5, "knee": 0.5, "wrist": 0.25, "ankle": 0.25}
 _SMALLEST_ROOM = 32  # people
 _TRACKS_PER_PERSON = 3  # places for those who are gone for a moment
 _USUAL_STEP_S = 0.04  # taken where a clock goes backwards
 _FARTHEST_PX = 1e6
+_COVERED = 0.3  # IoU of boxes around joints; two people who pass have less but for a moment
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -32,6 +33,7 @@ class Tracker:
         keypoint_set: Of the people.
         settings: The numbers that identities are kept by.
         smooth: Whether `track` takes jitter out of joints.
+        bridge_s: How long `track` adds somebody who is missed, where they are taken to be.
         first_id: The first identity that is given.
         id_step: How far the next one is from it, so that trackers of several sources can number
             people without sharing a number.
@@ -43,6 +45,7 @@ class Tracker:
         settings: Settings | None = None,
         *,
         smooth: bool | SmoothingSettings = False,
+        bridge_s: float = 0.0,
         first_id: int = 1,
         id_step: int = 1,
     ) -> None:
@@ -52,6 +55,7 @@ class Tracker:
         self._traits = joint_traits(keypoint_set)
         self._clothes = clothed_joints(keypoint_set)
         self._smoothing = SmoothingSettings() if smooth is True else smooth or None
+        self._bridge_s = bridge_s
         self._next_id, self._id_step = first_id, id_step
         self._room = 0
         self._tracks: Tracks
@@ -80,7 +84,8 @@ class Tracker:
         *,
         colours: NDArray[np.float64] | None = None,
     ) -> People:
-        """The same people with their `ids`, joints smoothed if that was asked for.
+        """The same people with their `ids`, joints smoothed if that was asked for; behind them, if
+        that was, those who are missed, with a score of 0.
 
         Args:
             people: As for `update`.
@@ -89,16 +94,17 @@ class Tracker:
             colours: As for `update`.
         """
         ids = self.update(people, time_s, image, colours=colours)
-        if self._smoothing is None or not len(people):
-            return replace(people, ids=ids)
-        keypoints = people.keypoints.copy()
-        owners = self._found.owners[: len(people)]
-        smooth_joints(
-            self._smoothed, owners, self._tracks.births, self._tracks.size_px, self._clock_s,
-            self._smoothing,
-            keypoints,
-        )  # fmt: skip
-        return replace(people, keypoints=keypoints, ids=ids)
+        keypoints = people.keypoints
+        if self._smoothing is not None and len(people):
+            keypoints = keypoints.copy()
+            owners = self._found.owners[: len(people)]
+            smooth_joints(
+                self._smoothed, owners, self._tracks.births, self._tracks.size_px, self._clock_s,
+                self._smoothing,
+                keypoints,
+            )  # fmt: skip
+        tracked = replace(people, keypoints=keypoints, ids=ids)
+        return self._bridged(tracked) if self._bridge_s else tracked
 
     def sample_colours(self, people: People, image: NDArray[np.uint8]) -> NDArray[np.float64]:
         """What `people` wear in `image`, for `update` later, when the image is gone.
@@ -163,6 +169,38 @@ class Tracker:
         for time_s in (0.0, 0.04):
             spare.track(people, time_s, np.zeros((8, 8, 3), np.uint8))
 
+    def _bridged(self, people: People) -> People:
+        """`people`, and behind them who is believed, not seen now, but was lately, unless somebody
+        is there.
+        """
+        tracks = self._tracks
+        gap_s = self._clock_s - tracks.seen_s
+        missed = (tracks.state == CONFIRMED) & (gap_s > 0) & (gap_s <= self._bridge_s)
+        (places,) = np.nonzero(missed & ~tracks.has_left & ~self._scratch.matched)
+        if not len(places):
+            return people
+        joints = np.concatenate(
+            (
+                tracks.predicted[places, None] + tracks.offsets[places],
+                tracks.certainty[places, :, None],
+            ),
+            axis=2,
+        )
+        unseen = People(
+            joints.astype(np.float32),
+            np.zeros(len(places), np.float32),
+            np.zeros((len(places), people.tags.shape[1]), np.float32),
+            tracks.ids[places],
+        )
+        unseen = unseen.only(~_are_covered(unseen.boxes, people.boxes))
+        assert people.ids is not None and unseen.ids is not None
+        return People(
+            np.concatenate((people.keypoints, unseen.keypoints)),
+            np.concatenate((people.scores, unseen.scores)),
+            np.concatenate((people.tags, unseen.tags)),
+            np.concatenate((people.ids, unseen.ids)),
+        )
+
     def _find(self, people: People) -> None:
         """Copies who is in a frame into `found`, for which there is room."""
         found, count = self._found, len(people)
@@ -206,6 +244,19 @@ def joint_traits(keypoint_set: KeypointSet) -> JointTraits:
         for joint in keypoint_set.names
     ]
     return JointTraits(np.array(keypoint_set.sigmas, float), np.array(steadiness, float))
+
+
+def _are_covered(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(P,) whether one of `others` (Q, 4) has an IoU above `_COVERED` with each of `boxes` (P, 4):
+    most likely it is the same person, taken for somebody else.
+    """
+    corner, size = boxes[:, None, :2], boxes[:, None, 2:]
+    other_corner, other_size = others[None, :, :2], others[None, :, 2:]
+    far = np.minimum(corner + size, other_corner + other_size)
+    common = np.clip(far - np.maximum(corner, other_corner), 0, None).prod(axis=2)
+    union = size.prod(axis=2) + other_size.prod(axis=2) - common
+    covered: NDArray[np.bool_] = (common > _COVERED * union).any(axis=1)
+    return covered
 
 
 @kernel

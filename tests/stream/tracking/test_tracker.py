@@ -370,3 +370,58 @@ def test_bad_options_are_refused() -> None:
         TrackingConfig(lost_after_s=0)
     with pytest.raises(ConfigError, match="smooth needs identities"):
         TrackingConfig(track="off", smooth=True)
+    with pytest.raises(ConfigError, match="bridge_s needs identities"):
+        TrackingConfig(track="off", bridge_s=0.2)
+    with pytest.raises(ConfigError, match=r"bridge_s must be from 0 to lost_after_s \(1 seconds\)"):
+        TrackingConfig(lost_after_s=1, bridge_s=2)
+
+
+def test_who_is_missed_for_a_moment_is_shown_where_they_are_taken_to_be() -> None:
+    walker, times_s = Walker(100, 50), at_rate(4)
+    tracker = Tracker(COCO, bridge_s=0.3)
+    nobody = people_of([])
+    shown = []
+    for frame, time_s in enumerate(times_s):
+        joints = walker.joints(float(time_s))
+        missed = frame in (40, 41) or 60 <= frame < 80
+        people = tracker.track(nobody if missed else people_of([joints]), float(time_s))
+        shown.append(len(people))
+        if missed and len(people):
+            assert people.ids is not None and people.ids.tolist() == [1]
+            assert people.scores.tolist() == [0.0]
+            away_px = np.linalg.norm(people.keypoints[0, :, :2] - joints[:, :2], axis=1)
+            assert np.median(away_px) < 5
+            assert (people.keypoints[0, :, 2] > 0).any()
+
+    assert shown[40:42] == [1, 1]
+    assert shown[60:80] == [1] * 7 + [0] * 13  # 0.3 s of 25 frames a second
+    assert set(shown[:40] + shown[42:60] + shown[80:]) == {1}
+
+
+def test_bridging_leaves_those_who_were_found_as_they_are() -> None:
+    plain, bridging = Tracker(COCO), Tracker(COCO, bridge_s=0.5)
+    walkers = crowd(6, 3)
+    for frame, time_s in enumerate(at_rate(3, 12.5)):
+        there = [index for index in range(6) if (frame * 7 + index) % 5]
+        people = people_of([walkers[index].joints(float(time_s)) for index in there])
+        expected, bridged = plain.track(people, time_s), bridging.track(people, time_s)
+        count = len(people)
+        assert expected.ids is not None and bridged.ids is not None
+        assert bridged.ids[:count].tolist() == expected.ids.tolist()
+        known = bridged.ids[bridged.ids >= 0].tolist()
+        assert len(set(known)) == len(known)
+        np.testing.assert_array_equal(bridged.keypoints[:count], expected.keypoints)
+
+
+def test_nobody_is_bridged_where_somebody_else_is_found() -> None:
+    walker = Walker(100, 50)
+    tracker = Tracker(COCO, bridge_s=1.0)
+    for time_s in at_rate(1):
+        tracker.track(people_of([walker.joints(float(time_s))]), float(time_s))
+    other = walker.joints(1.0)
+    other[:, :2] += 4
+    other[:, 2] = 0.3  # of a score that is recognised as nobody
+    people = replace(people_of([other]), scores=np.zeros(1, np.float32))
+    tracker.settings = tracker.settings._replace(sure=0.9, doubtful_cost=0.0)
+    assert len(tracker.track(people, 1.0)) == 1
+    assert len(tracker.track(people_of([]), 1.04)) == 1  # the one who was missed
