@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import SinkError
-from stream.sinks import make_sinks, relay
+from stream.sinks import make_sinks, relay, video
 from stream.sinks.files import shown_target
 from tests.stream.sinks.samples import make_frames, make_people, video_times
 from tests.support.servers import tcp_server
@@ -42,7 +42,12 @@ def listening(port):
     ("scheme", "flags"),
     [("rtsp", ["-rtsp_flags", "listen"]), ("rtmp", ["-listen", "1", "-f", "flv"])],
 )
-def test_a_server_receives_every_image(tmp_path, source_info, run_info, write_all, scheme, flags):
+def test_a_server_receives_every_image(
+    tmp_path, source_info, run_info, write_all, scheme, flags, monkeypatch
+):
+    # The frames are all there at once, and the process that sends them may start slowly.
+    monkeypatch.setattr(relay, "_FINISH_S", 60.0)
+    monkeypatch.setattr(video, "_STALLED_STREAM_S", 60.0)
     port = free_port()
     url, received = f"{scheme}://127.0.0.1:{port}/live/x", tmp_path / "received.mkv"
     command = ["ffmpeg", "-loglevel", "error", *flags, "-i", url, "-c", "copy", str(received)]
@@ -53,7 +58,7 @@ def test_a_server_receives_every_image(tmp_path, source_info, run_info, write_al
                 assert time.monotonic() < end_s, "ffmpeg does not listen"
                 time.sleep(0.05)
             write_all(make_sinks([url])[0], source_info, run_info, make_frames(STAMPS))
-            server.wait(15)
+            server.wait(60)
         finally:
             server.kill()
     assert len(video_times(received)) == len(STAMPS)
