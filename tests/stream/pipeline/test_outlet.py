@@ -160,7 +160,7 @@ def test_an_output_of_a_live_source_goes_on_when_its_disk_has_room_again(
         lines = [record.getMessage() for record in caplog.records]
         if any("trying again" in line for line in lines):
             ballast.unlink(missing_ok=True)
-        if any("goes on" in line for line in lines) or progress.elapsed_s > 10:
+        if any("goes on" in line for line in lines) or progress.elapsed_s > 60:
             source.enough()
 
     summary = run(
@@ -171,7 +171,7 @@ def test_an_output_of_a_live_source_goes_on_when_its_disk_has_room_again(
         video=VideoConfig(video_preset="ultrafast", video_quality=20),
         on_progress=make_room,
     )
-    assert "goes on" in caplog.text, "within 10 s"
+    assert "goes on" in caplog.text, "within a minute"
     missing = summary.sources[0].left_out
     assert sum(missing.values()) > 0
     if kind == "jsonl":

@@ -168,6 +168,7 @@ def test_a_receiver_of_a_live_source_may_go_and_come_back(tmp_path, source_info,
     assert "s3cret" not in sink.label
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("scheme", ["rtsp", "rtmp"])
 def test_a_receiver_that_accepts_and_never_answers_stops_nobody(source_info, run_info, scheme):
     hold = threading.Event()
