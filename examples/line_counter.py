@@ -34,4 +34,6 @@ class LineCounter:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     print(run(sys.argv[1], sys.argv[2:], stages=[PerSource(LineCounter)]))

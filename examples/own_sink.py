@@ -31,4 +31,6 @@ class Fullest:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     print(run(sys.argv[1], Fullest()))

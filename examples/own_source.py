@@ -33,7 +33,6 @@ class Pan(Source):
 
 
 if __name__ == "__main__":
-    image = cv2.imread(sys.argv[1])
-    if image is None:
-        sys.exit(f"cannot read {sys.argv[1]!r}")
+    if len(sys.argv) < 3 or (image := cv2.imread(sys.argv[1])) is None:
+        sys.exit(f"needs a photograph that can be read.\n{__doc__}")
     print(run(Pan(image), sys.argv[2]))

@@ -27,6 +27,8 @@ def read_table(source: str, frames: int | None = None) -> pandas.DataFrame:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     table = read_table(sys.argv[1], int(sys.argv[3]) if len(sys.argv) > 3 else None)
     print(table.groupby("person")["frame"].agg(["min", "max", "nunique"]))
     ankles = table[table["joint"] == "left_ankle"]

@@ -21,4 +21,6 @@ def draw(frame: Frame, people: People) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     print(run(sys.argv[1], sys.argv[2], stages=[draw], render=RenderConfig(skeletons=False)))

@@ -54,6 +54,16 @@ def run(folder: Path, name: str, *arguments: object) -> str:
     return output
 
 
+@pytest.mark.parametrize(
+    "name", [path.name for path in EXAMPLES if "sys.argv" in path.read_text("utf-8")]
+)
+def test_an_example_without_arguments_says_how_it_is_called(tmp_path: Path, name: str) -> None:
+    with start(tmp_path, name) as process:
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert f"python examples/{name} " in errors and "Traceback" not in errors
+
+
 def load(name: str) -> ModuleType:
     """The example as a module."""
     specification = importlib.util.spec_from_file_location(
