@@ -197,7 +197,12 @@ class TensorRt(Runtime):
 
     def _enqueue(self, slot: Slot, memory: SlotMemory, stream: int) -> None:
         if memory.graph is not None:
-            memory.graph.launch(stream)
+            try:
+                memory.graph.launch(stream)
+            except ExecutionError as error:
+                raise ExecutionError(
+                    f"{self.name} could not start on images {slot.images.shape}: {error}"
+                ) from error
             return
         execution = memory.execution.context
         for name, buffer in memory.buffers.items():

@@ -17,6 +17,7 @@ from engine import parse_devices
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import RUNTIMES, Workload
 from engine.runtimes.gpus import driver_version
+from engine.runtimes.tensorrt.cuda_graph import CudaGraph
 from tests.support.cuda import on_driver
 
 SHAPES = [(64, 64), (64, 128)]
@@ -225,6 +226,34 @@ def test_an_error_that_kills_the_context_is_reported_first_and_closing_adds_noth
         driver.die_after(pieces)
         for _ in range(3):
             runtime.result(runtime.submit(slot))
+    del slot, runtime
+    gc.collect()
+    assert driver.count("misuse") == 0
+
+
+@on_driver
+def test_an_error_that_kills_the_context_before_recorded_work_says_on_what(
+    lite_onnx, tmp_path, driver
+):
+    launch = CudaGraph.launch
+
+    def last(graph, stream_handle):
+        driver.die()
+        launch(graph, stream_handle)
+
+    with (
+        pytest.raises(ExecutionError, match=r"could not start on images .*cuGraphLaunch.*700"),
+        open_lite(lite_onnx, tmp_path) as runtime,
+    ):
+        slot = runtime.make_slot(64, 64)
+        for _ in range(2):
+            runtime.result(runtime.submit(slot))
+        assert slot.handle.graph is not None
+        CudaGraph.launch = last
+        try:
+            runtime.submit(slot)
+        finally:
+            CudaGraph.launch = launch
     del slot, runtime
     gc.collect()
     assert driver.count("misuse") == 0
