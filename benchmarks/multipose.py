@@ -194,6 +194,7 @@ def draw(points: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
     """AP against milliseconds, a line for each model, a dot for each size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -204,6 +205,8 @@ def draw(points: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
         axes.plot([row[2] for row in rows], [row[1] for row in rows], "o-", label=name)
         for size, ap, p50_ms in rows:
             axes.annotate(str(size), (p50_ms, ap), xytext=(4, 4), textcoords="offset points")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(ScalarFormatter())
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path)

@@ -155,7 +155,7 @@ def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path)
                 break
         _, rest = process.communicate(timeout=120)
 
-    assert process.returncode == 130
+    assert process.returncode == 130, rest
     assert "interrupted" in rest
     assert "Traceback" not in rest
     assert not (tmp_path / "built").exists()
