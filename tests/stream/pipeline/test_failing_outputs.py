@@ -22,7 +22,7 @@ from configs import SinkError
 from configs.errors import PoseStreamError
 from stream import VideoConfig, run
 from stream.sinks.mqtt import sink
-from tests.stream.pipeline.test_outlet import NoisySource, two_people
+from tests.stream.pipeline.test_outlet import FILES, NoisySource, two_people
 from tests.support.blank_engine import BlankEngine
 from tests.support.servers import tcp_server
 
@@ -30,18 +30,10 @@ FRAMES = 30
 DISK_BYTES = 768 << 10
 
 KINDS = {
-    "jsonl": "{}/out.jsonl",
-    "csv": "{}/out.csv",
-    "coco": "{}/out.json",
-    "mot": "mot:{}/out.txt",
-    "npz": "{}/out.npz",
-    "openpose": "openpose:{}/people",
+    **FILES,
     "pictures": "{}/out_{{frame:03d}}.jpg",
-    "mp4": "{}/out.mp4",
     "mov": "{}/out.mov",
-    "mkv": "{}/out.mkv",
     "segments": "{}/out.mp4",
-    "hls": "hls:{}/live",
 }
 _GROWING = ("jsonl", "csv", "coco", "mot", "npz", "mp4", "mov", "mkv", "segments")
 """Files that are open for longer than a frame takes."""

@@ -113,7 +113,7 @@ def test_an_output_that_cannot_be_opened_leaves_the_others_as_they_were(tmp_path
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == older
 
 
-_KINDS = {
+FILES = {
     "jsonl": "{}/out.jsonl",
     "csv": "{}/out.csv",
     "coco": "{}/out.json",
@@ -126,11 +126,11 @@ _KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("kind", FILES)
 def test_a_full_disk_ends_the_output_on_it_and_no_other(
     kind: str, small_disk: Path, tmp_path: Path
 ) -> None:
-    bad = _KINDS[kind].format(small_disk)
+    bad = FILES[kind].format(small_disk)
     good = [tmp_path / "good.jsonl", tmp_path / "good.mp4"]
     with pytest.raises(SinkError, match=rf"^cannot write '{small_disk}/.*No space left on device"):
         run(
@@ -165,7 +165,7 @@ def test_an_output_of_a_live_source_goes_on_when_its_disk_has_room_again(
 
     summary = run(
         source,
-        _KINDS[kind].format(small_disk),
+        FILES[kind].format(small_disk),
         estimator=BlankEngine(),
         grouper=two_people,
         video=VideoConfig(video_preset="ultrafast", video_quality=20),
