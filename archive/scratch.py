@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import shutil
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _PREFIX = "pose-archive-"
 _LOCK = ".owner"  # locked for as long as the owner lives: the system lets go of it for the dead
+_GUARD = ".pose-archive-{user}.lock"  # of a place; held while folders in it appear and vanish
 
 
 @contextmanager
@@ -25,12 +27,19 @@ def scratch_folder(place: Path | None = None) -> Iterator[Path]:
     Args:
         place: Where it is made; None is where the system has temporary files.
     """
-    folder, lock = _make(place)
+    place = Path(place or tempfile.gettempdir())
+    # Without the guard a folder that has its name and not yet its lock looks abandoned, and one
+    # that its owner is removing is made anew by whoever tries its lock.
+    with _guard(place):
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        lock = FileLock(folder / _LOCK)
+        lock.acquire(timeout=0)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        with _guard(place):
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
 
 
 def clear_abandoned(place: Path | None = None) -> list[Path]:
@@ -45,35 +54,31 @@ def clear_abandoned(place: Path | None = None) -> list[Path]:
     Returns:
         What was removed.
     """
-    removed = []
-    for folder in Path(place or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        if not _is_ours(folder):
-            continue
-        lock = FileLock(folder / _LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):
-            continue  # its owner works, or has just removed it
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            lock.release()
-        logger.info("removed %s, which a killed worker left", folder)
-        removed.append(folder)
-    return removed
+    place = Path(place or tempfile.gettempdir())
+    with _guard(place):
+        return [folder for folder in place.glob(f"{_PREFIX}*") if _clear(folder)]
 
 
-def _make(place: Path | None) -> tuple[Path, FileLock]:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-        lock = FileLock(folder / _LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, FileNotFoundError):
-            continue  # somebody who clears was here before the lock was
-        if folder.is_dir():
-            return folder, lock
+def _guard(place: Path) -> FileLock:
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    return FileLock(place / _GUARD.format(user=user))
+
+
+def _clear(folder: Path) -> bool:
+    """Removes a folder of this user's whose owner is dead."""
+    if not _is_ours(folder):
+        return False
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return False  # its owner works
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
         lock.release()
+    logger.info("removed %s, which a killed worker left", folder)
+    return True
 
 
 def _is_ours(folder: Path) -> bool:

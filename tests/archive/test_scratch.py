@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_a_worker_clears_what_a_killed_one_left_and_nothing_of_others(temporary:
         with walkers_worker(Settings(folder="memory://videos/people")):
             assert not left.exists() and ours.is_dir()
     assert not ours.exists()
-    assert sorted(path.name for path in temporary.iterdir()) == [
+    assert sorted(path.name for path in temporary.glob("[!.]*")) == [
         "pose-archive-link",
         "somebody-else",
     ]
@@ -78,16 +79,25 @@ def test_folders_of_others_stay(temporary: Path, monkeypatch: pytest.MonkeyPatch
     assert clear_abandoned(temporary) == [temporary / "pose-archive-other"]
 
 
-def test_who_begins_while_another_clears_has_its_folder() -> None:
-    """Between its name and its lock a folder looks as one of the dead."""
+def test_who_begins_and_ends_while_others_clear_has_its_folder() -> None:
+    """Between its name and its lock a folder looks as one of the dead, and while it is removed."""
+    over = Event()
 
     def work(_: int) -> bool:
         with scratch_folder() as folder:
             (folder / "a").touch()
             return (folder / "a").is_file()
 
-    with ThreadPoolExecutor(4) as pool:
-        worked = pool.map(work, range(200))
-        for _ in range(200):
-            clear_abandoned()
-        assert all(worked)
+    def clear(_: int) -> list[Path]:
+        removed = []
+        while not over.is_set():
+            removed += clear_abandoned()
+        return removed
+
+    with ThreadPoolExecutor(2) as cleaners, ThreadPoolExecutor(4) as owners:
+        cleared = cleaners.map(clear, range(2))
+        try:
+            assert all(owners.map(work, range(200)))
+        finally:
+            over.set()
+        assert list(cleared) == [[], []]
