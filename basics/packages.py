@@ -29,9 +29,10 @@ def import_package(name: str, install: str, purpose: str = "") -> Any:
         missing = error.name or name
         said = f"{purpose} needs {missing}" if purpose else f"{missing} is not installed"
         raise RuntimeUnavailableError(f"{said}: {pip(install)}") from error
-    except (ImportError, OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
         # Bindings load libraries (CUDA's, for instance) when they are imported; one that is missing
-        # or too old surfaces as any of these.
+        # or too old surfaces as any of these, and a package that is too new for what imports it as
+        # an attribute that it no longer has (TensorRT 11 for torch2trt).
         said = f"{name} cannot be loaded ({one_line(error)})"
         raise RuntimeUnavailableError(f"{said}: {pip(install)}") from error
 

@@ -8,7 +8,8 @@ paper's ablation varies comes from ModelConfig.
 
 from __future__ import annotations
 
-from torch import Tensor, cat, nn
+import torch
+from torch import Tensor, nn
 
 from configs import ModelConfig, load_keypoint_set
 from engine.networks.hrnet import BasicBlock, HRNet, initialise
@@ -85,6 +86,6 @@ def predict(
     """
     outputs: list[Tensor] = [final_layers[0](features)]
     for deconv, final in zip(deconv_layers, list(final_layers)[1:], strict=True):
-        features = deconv(cat((features, outputs[-1]), dim=1) if concat else features)
+        features = deconv(torch.cat((features, outputs[-1]), dim=1) if concat else features)
         outputs.append(final(features))
     return outputs

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,12 @@ class RuntimeEntry:
             raise RuntimeUnavailableError(
                 f"{self.name} needs a CUDA GPU, and this machine has no CUDA driver"
             )
-        module = import_package(self.package, self.install)
+        try:
+            module = import_package(self.package, self.install)
+        except RuntimeUnavailableError as error:
+            if isinstance(error.__cause__, AttributeError):
+                self.runtime_class().check()  # may know which version of what it was made for
+            raise
         self.runtime_class().check()
         return module
 
@@ -288,8 +293,18 @@ def describe_runtimes() -> dict[str, str]:
         except RuntimeUnavailableError as error:
             states[name] = f"no: {error}"
         else:
-            states[name] = f"yes: {getattr(module, '__version__', '')}"
+            states[name] = f"yes: {_version(module)}"
     return states
+
+
+def _version(module: Any) -> str:
+    """Of a package; torch2trt says it to pip alone."""
+    try:
+        return str(module.__version__)
+    except AttributeError:
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(module.__name__)
+        return "unknown version"
 
 
 def _try_out(runtime: Runtime, workload: Workload) -> None:

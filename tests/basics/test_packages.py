@@ -27,7 +27,12 @@ def test_one_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "line", ["raise OSError('libcudart.so.13:\\n no such file')", "raise RuntimeError('too old')"]
+    "line",
+    [
+        "raise OSError('libcudart.so.13:\\n no such file')",
+        "raise RuntimeError('too old')",
+        "import json; json.removed",
+    ],
 )
 def test_one_that_cannot_be_loaded_says_why(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,5 +1,6 @@
 """The network by torch2trt, everything around it by torch, in one CUDA graph. NOT RUN YET: no GPU
-was at hand when this was written; what is converted, and what is made of it, is tested on the CPU.
+was at hand when this was written. On the CPU torch2trt itself converts the networks, into
+TensorRT-RTX's network definition, and what it makes of them is tested (docs/engines.md).
 
 torch2trt converts what computes in floating point. It knows no uint8, no top-K and no gathering, so
 that it gets the paper's network from normalised pixels to raw maps, and of `lite`, which looks for
@@ -39,6 +40,8 @@ class Torch2Trt(TorchCuda):
     """As `TorchCuda`, with the network, or its backbone, in a TensorRT engine that torch2trt made.
 
     The engine is kept in the user's cache; fp16 is a wish that TensorRT grants layer by layer.
+    While torch2trt converts, torch's functions are its own, in all threads: other work of torch in
+    this process must wait.
     """
 
     name = "torch2trt"
@@ -129,6 +132,7 @@ class ConvertedPart:
         """
         low, usual, high = self._shapes
         try:
+            _add_converters(package)
             with torch.no_grad():
                 module = package.torch2trt(
                     self.flat,
@@ -137,6 +141,7 @@ class ConvertedPart:
                     output_names=self.output_names,
                     fp16_mode=precision == "fp16",
                     max_workspace_size=WORKSPACE_BYTES,
+                    keep_network=False,  # it holds the weights once more
                     min_shapes=[low],
                     opt_shapes=[usual],
                     max_shapes=[high],
@@ -202,6 +207,40 @@ class _Unflattened(nn.Module):
         # own outputs may get: here it lives until the work is queued.
         packed = x.contiguous()
         return _unflatten(list(self.module(packed)), self._structure)
+
+
+def _add_converters(package: Any) -> None:
+    """Puts two converters of our own in the place of torch2trt's, which fail on these networks
+    (seen in its last commit, 4e820ae of 2024).
+    """
+    package.tensorrt_converter("torch.nn.functional.pad")(_convert_padding)
+    package.tensorrt_converter("torch.nn.functional.conv_transpose2d")(
+        _convert_transposed_convolution
+    )
+
+
+def _convert_padding(context: Any) -> None:
+    """torch2trt's own calls `add_padding`, which TensorRT 10 no longer has."""
+    maps, (left, right, top, bottom) = context.method_args
+    layer = context.network.add_padding_nd(maps._trt, (top, left), (bottom, right))  # noqa: SLF001
+    context.method_return._trt = layer.get_output(0)  # noqa: SLF001
+
+
+def _convert_transposed_convolution(context: Any) -> None:
+    """torch2trt's own takes the input channels for the output channels."""
+    maps, weight, bias, stride, padding, output_padding, groups, dilation = context.method_args
+    if any(output_padding) or set(dilation) != {1}:
+        raise ValueError("a transposed convolution with output padding or dilation")
+    more = {} if bias is None else {"bias": bias.detach().cpu().numpy()}
+    layer = context.network.add_deconvolution_nd(
+        input=maps._trt,  # noqa: SLF001
+        num_output_maps=weight.shape[1] * groups,
+        kernel_shape=tuple(weight.shape[2:]),
+        kernel=weight.detach().cpu().numpy(),
+        **more,
+    )
+    layer.stride_nd, layer.padding_nd, layer.num_groups = stride, padding, groups
+    context.method_return._trt = layer.get_output(0)  # noqa: SLF001
 
 
 def _flatten(value: Any) -> tuple[list[Tensor], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -108,14 +109,14 @@ def test_where_all_is_well_every_runtime_says_so():
     """
     import torch
 
-    torch2trt = types.ModuleType("torch2trt")
-    torch2trt.__version__ = "0.5.0"
+    torch2trt = types.ModuleType("torch2trt")  # which tells its version to pip alone
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOUBLE_CAPABILITY", "86")
         patch.setattr(torch.version, "cuda", "13.0")
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_80", "sm_90", "compute_120"])
         patch.setitem(sys.modules, "torch2trt", torch2trt)
+        patch.setattr(importlib.metadata, "version", {"torch2trt": "0.5.0"}.__getitem__)
         states = describe_runtimes()
 
     assert states.keys() == RUNTIMES.keys()
