@@ -3,9 +3,9 @@ its path.
 
 Standard input: a line of JSON (`target`, `format`, `options`, `patience_s`), then the stream in
 NUT. Standard output: a line `started` before the server is asked, and `connected` once it has taken
-the stream. Exit code 2, and the reason
-on standard error, when the server refuses or is lost; ended by SIGALRM, on Windows with exit code 1
-and not a word, when it does not answer, or takes nothing, for so many seconds.
+the stream. Exit code 2, and the reason on standard error, when the server refuses or is lost; ended
+by SIGALRM, on Windows with exit code 1 and not a word, when it does not answer, or takes nothing,
+for so many seconds.
 """
 
 from __future__ import annotations
