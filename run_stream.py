@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from basics.init_process import leave_init_to_parent
+from basics.program import run_program
 from basics.signals import StopSignals
 from basics.standard_files import keep_open, settle
 
@@ -22,8 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error; 130 after Ctrl-C, 143 after SIGTERM or SIGHUP (a terminal that was closed).
     """
     keep_open()
-    if arguments is None:  # a program, not a function of one that may have threads
-        leave_init_to_parent()
+    if arguments is not None:
+        return _run(arguments)
+    leave_init_to_parent()  # a program, not a function of one that may have threads
+    return run_program(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     with StopSignals() as signals:
         # Imports take a second or two; a signal would surface as a traceback in the middle of one.
         signals.on_stop = lambda: os._exit(signals.exit_code)

@@ -14,6 +14,7 @@ from archive.config import ClusterConfig, OutputsConfig, Settings
 from archive.manifest import Manifest
 from archive.report import aligned, rows_of, status_lines, table_of, write_table
 from archive.storage import Folder
+from basics.program import run_program
 from basics.signals import StopSignals
 from configs.flags import FlagParser, add_groups, from_namespace, run_command
 from engine import EstimatorConfig
@@ -120,4 +121,4 @@ def _run(parsed: argparse.Namespace, signals: StopSignals) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -70,12 +71,14 @@ def from_mapping(
         cls: The dataclass.
         values: What its fields are to be; those that are not named keep their defaults.
         where: Where the values come from, such as a file; stands in messages.
-        named: What messages call a field; by default `where: field`.
+        named: What messages call a field, also where they are about another one; by default
+            `where: field`.
 
     Raises:
         ConfigError: An unknown key (the nearest known one is named), a missing key, a wrong type,
             a number that is not finite, or a value that the dataclass itself refuses.
     """
+    others = named or str
     named = named or (lambda key: f"{where}: {key}")
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
@@ -98,11 +101,20 @@ def from_mapping(
     try:
         return cls(**arguments)
     except ConfigError as error:
-        message = str(error)
-        first, space, rest = message.partition(" ")
+        first, space, rest = str(error).partition(" ")
         # A class that refuses a value begins with the name of the field.
-        told = f"{named(first)}{space}{rest}" if first in fields else f"{where}: {message}"
-        raise ConfigError(told) from error
+        begin = named(first) if first in fields else f"{where}: {first}"
+        raise ConfigError(f"{begin}{space}{_renamed(rest, fields, others)}") from error
+
+
+def _renamed(text: str, fields: Iterable[str], named: Callable[[str], str]) -> str:
+    """With fields called what they are called here; those of one word alone may be meant as such,
+    and what is part of a path or of a value stays.
+    """
+    names = "|".join(re.escape(name) for name in fields if "_" in name)
+    if not names:
+        return text
+    return re.sub(rf"(?<![\w./'\"-])(?:{names})(?![\w./'\"-])", lambda found: named(found[0]), text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from basics.quiet_start import leave_quietly
+
+leave_quietly(__name__)
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

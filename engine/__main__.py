@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from basics.program import run_program
 from configs.commands import Command, run_commands
 from engine.build import BuildConfig
 from engine.commands.build import run_build
@@ -51,4 +52,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -7,6 +7,10 @@ with ImageStore([Path("val2017.zip")]) as store:
 `load_keypoint_set` is of `configs`, `ImageStore` and `load_dataset` are of `keypoint_datasets`.
 """
 
+from basics.quiet_start import leave_quietly
+
+leave_quietly(__name__)
+
 from evaluation.measuring.network import NetworkEstimator
 from evaluation.measuring.prediction import evaluate, evaluate_crowdpose, predict
 from evaluation.metrics.coco import CocoFigures, score

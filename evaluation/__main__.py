@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from basics.program import run_program
 from configs.commands import Command, run_commands
 from evaluation.commands.ablate_grouping import AblationConfig, run_ablation
 from evaluation.commands.cameras import CamerasConfig, run_cameras
@@ -50,4 +51,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from basics.program import run_program
 from basics.progress import progress_bar
 from configs.flags import FlagParser, add_flags, from_namespace, run_command
 from synthetic.bodies import BODIES
@@ -79,4 +80,4 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -72,7 +72,7 @@ class ImagesConfig:
                 raise ConfigError(f"{name} must be {low} to {high}, not {getattr(self, name)}")
         if self.people and not self.backgrounds:
             raise ConfigError(
-                "people says where people are in the backgrounds: give backgrounds as well"
+                "people says where people are in the backgrounds: give --backgrounds as well"
             )
 
 

@@ -252,7 +252,7 @@ def start_and_wait_for_output(
         text=True,
         env=ENVIRONMENT,
     )
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 120  # a busy machine starts slowly
     while not (record.exists() and record.read_text().count("\n") > 5):
         assert time.monotonic() < deadline_s, process.communicate()
         assert process.poll() is None, process.communicate()
@@ -330,7 +330,7 @@ def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
             text=True,
             env=ENVIRONMENT,
         )
-        assert asked.wait(30)
+        assert asked.wait(120)
         time.sleep(0.3)
         start_s = time.monotonic()
         process.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from basics.program import run_program
 from configs import ConfigError
 from configs.flags import FlagParser, add_flags, run_command
 from configs.training import (
@@ -133,4 +134,4 @@ def _export(parsed: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

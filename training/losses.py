@@ -227,7 +227,7 @@ class PoseLoss:
     def __init__(self, config: LossConfig, model: ModelConfig) -> None:
         if config.position_factor and model.tag_unit_px is None:
             raise ConfigError(
-                f"position_factor needs a model with tag_unit_px, which {model.name!r} has not; "
+                f"--position-factor needs a model with tag_unit_px, which {model.name!r} has not; "
                 "set it to 0"
             )
         self.config = config

@@ -37,8 +37,10 @@ class CamerasConfig:
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
 
     def __post_init__(self) -> None:
-        if not self.cameras or min(self.cameras) < 1 or self.fps <= 0:
-            raise ConfigError("cameras and fps must be above 0")
+        if not self.cameras or min(self.cameras) < 1:
+            raise ConfigError("cameras must be above 0")
+        if self.fps <= 0:
+            raise ConfigError(f"fps must be above 0, not {self.fps:g}")
         _ = self.times  # checks the others
 
     @property

@@ -51,8 +51,13 @@ class SpeedConfig(GridConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.runs < 1 or self.warm_up < 0 or any(count < 0 for count in self.people):
-            raise ConfigError("runs must be at least 1, warm_up and people at least 0")
+        for name, least, values in (
+            ("runs", 1, (self.runs,)),
+            ("warm_up", 0, (self.warm_up,)),
+            ("people", 0, self.people),
+        ):
+            if any(value < least for value in values):
+                raise ConfigError(f"{name} must be at least {least}, not {min(values)}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from stream.app.json_log import tell_as_json
 from stream.app.terminal import Terminal
 from stream.named_source import NamedSource
 from stream.profile import Profiler
+from stream.sinks import takes_standard_output
 
 _DESCRIPTION = "A video in, people out: `%(prog)s SOURCE [SOURCE ...] [-o OUT ...]`."
 _EXAMPLES = {
@@ -65,7 +66,7 @@ class Command(NamedTuple):
     def takes_standard_output(self) -> bool:
         """Whether records go there."""
         own = [getattr(source, "outputs", None) or () for source in self.sources]
-        return any("-" in outputs for outputs in [self.outputs, *own])
+        return any(map(takes_standard_output, chain(self.outputs, *own)))
 
 
 def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version: str) -> int:

@@ -3,7 +3,7 @@
 from stream.sinks.base import Abandonable, Controls, Interactive, Lossy, Resumable, RunInfo, Sink
 from stream.sinks.browser import BrowserConfig
 from stream.sinks.claims import Claim, Claimant, check_claims, claim_file, claim_names
-from stream.sinks.making import make_sinks
+from stream.sinks.making import make_sinks, takes_standard_output
 from stream.sinks.mqtt import MqttConfig
 from stream.sinks.planning import Output, OutputConfig, plan_outputs
 from stream.sinks.video_config import VideoConfig
@@ -28,4 +28,5 @@ __all__ = [
     "claim_names",
     "make_sinks",
     "plan_outputs",
+    "takes_standard_output",
 ]

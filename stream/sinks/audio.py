@@ -26,6 +26,8 @@ _UNREADABLE_IN_A_ROW = 64
 # FFmpeg would convert it by itself, but not while it writes an MP4 in fragments.
 _RAW_AAC = frozenset({"mp4", "mov", "matroska"})
 _NO_FRAMED_AAC = frozenset({"rtsp"})  # the description of the stream needs it beforehand
+# FFmpeg before 6.1, and players with it, take all PCM in an MP4 for this: other kinds are noise.
+_PCM_OF_MP4 = "pcm_s16le"
 
 
 class AudioReader:
@@ -150,6 +152,9 @@ class AudioCopy:
         try:
             if _is_framed(source) and self._format in _NO_FRAMED_AAC:
                 raise ValueError(f"{self._format} cannot carry AAC of a transport stream")
+            name = source.codec_context.name
+            if self._format == "mp4" and name.startswith("pcm_") and name != _PCM_OF_MP4:
+                raise ValueError(f"{name} is noise to many players of MP4; write a .mov or a .mkv")
             self._stream = container.add_stream_from_template(source, opaque=True)
             if _is_framed(source) and self._format in _RAW_AAC:
                 self._filter = BitStreamFilterContext("aac_adtstoasc", source)

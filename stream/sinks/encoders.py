@@ -61,7 +61,7 @@ def choose_encoder(codec: str, name: str) -> str:
             return candidate
         refusals[candidate] = reason
     raise ConfigError(
-        f"no encoder for {codec} works here ({', '.join(refusals)}); choose video_codec h264"
+        f"no encoder for {codec} works here ({', '.join(refusals)}); choose --video-codec h264"
     )
 
 

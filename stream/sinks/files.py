@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from stream.frame import SourceInfo
 from stream.sinks.claims import Claim, claim_file
 
 _FLAGS = os.O_WRONLY | getattr(os, "O_BINARY", 0)  # Windows would make two bytes of a line's end
+
+_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def check_output(path: Path, source: SourceInfo) -> None:
@@ -104,6 +107,11 @@ class OutputFolder:
                 folder.rmdir()
 
 
+def is_standard_output(path: str) -> bool:
+    """Whether a file of that name is standard output: `-`, and what Unix calls it."""
+    return path == "-" or os.path.normpath(path) in _STANDARD_OUTPUT
+
+
 class LineFile:
     """A text file that holds complete lines at any moment, even after SIGKILL or on a full disk.
 
@@ -115,6 +123,7 @@ class LineFile:
 
     def __init__(self, path: str) -> None:
         self._name = path
+        self._standard = is_standard_output(path)
         self._file: int | None = None
         self._successor: Successor | None = None
         self._header: str | None = None
@@ -128,8 +137,10 @@ class LineFile:
         Raises:
             SinkError: The file could not be written.
         """
-        if self._name == "-":
-            return []
+        if self._standard:
+            # By its name, so that it is taken once; and where it is led into a file, that is.
+            place = Path(_STANDARD_OUTPUT[0])
+            return [Claim(self._name, place.parent, re.compile(place.name), place.name)]
         check_writable(Path(self._name))
         return [claim_file(Path(self._name))]
 
@@ -139,9 +150,9 @@ class LineFile:
         Raises:
             SinkError: The file cannot be created.
         """
-        if self._name == "-":
+        if self._standard:
             if sys.stdout is None:  # the process was started without one
-                raise SinkError("cannot write '-': standard output is closed")
+                raise SinkError(f"cannot write {self._name!r}: standard output is closed")
             self._file = os.dup(sys.stdout.fileno())
         else:
             check_output(Path(self._name), source)
@@ -171,7 +182,7 @@ class LineFile:
     @property
     def resumable(self) -> bool:
         """Whether a call after one that failed may go well: who reads a pipe does not come back."""
-        return self._name != "-"
+        return not self._standard
 
     def close(self) -> None:
         """Finishes the file; a second call does nothing.

@@ -16,6 +16,7 @@ from stream.sinks.base import Sink
 from stream.sinks.browser import BrowserConfig, BrowserSink
 from stream.sinks.coco_results import CocoResultsSink
 from stream.sinks.containers import FORMATS, STREAM_FORMATS
+from stream.sinks.files import is_standard_output
 from stream.sinks.json_lines import JsonLinesSink
 from stream.sinks.mot import MotSink
 from stream.sinks.mqtt import MqttConfig, MqttSink
@@ -98,6 +99,7 @@ _BY_PREFIX: dict[str, _Maker] = {
 }
 
 
+_LINES = ("jsonl", "csv", "mot")
 _ADDRESSES = {kind for kind in STREAM_FORMATS if kind != "hls"}
 
 
@@ -122,6 +124,14 @@ def make_sinks(
             raise ConfigError(f"output {redact_url(name)!r} is named twice")
     given = _Configs(configs)
     return [_make(output, given) if isinstance(output, str) else output for output in outputs]
+
+
+def takes_standard_output(output: object) -> bool:
+    """Whether the output of that name writes lines to standard output."""
+    if not isinstance(output, str):
+        return False
+    kind, _, path = output.rpartition(":")
+    return output == "-" or (kind in _LINES and is_standard_output(path))
 
 
 def _make(output: str, configs: _Configs) -> Sink:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from enum import IntEnum
 from pathlib import Path
 
 from stream.sinks.containers import OUTPUT_ERRORS, CheckedContainer
@@ -17,9 +19,20 @@ _PROCESS = Path(__file__).with_name("relay_process.py")
 # How the process ends then, without a word: by a signal, and on Windows by faulthandler.
 _NO_ANSWER = (-getattr(signal, "SIGALRM", 0), 1)
 _PATIENCE_S = 10  # a server that does not answer, or takes nothing, for this long is gone
-_FINISH_S = (
-    1.2  # for the last packets and the farewell; Ctrl-C promises to be done within two seconds
-)
+# For the last packets and the farewell: Ctrl-C promises to be done within two seconds. Counted from
+# when the process has begun to work, and again from when the server has taken the stream; on a
+# busy machine Python alone takes seconds to start.
+_FINISH_S = 1.2
+_START_S = 10.0
+
+
+class _Step(IntEnum):
+    """How far the process is."""
+
+    STARTS = 0
+    STARTED = 1
+    CONNECTED = 2
+    GONE = 3
 
 
 class Relay:
@@ -42,14 +55,17 @@ class Relay:
 
     def __init__(self, target: str, container_format: str, options: dict[str, str]) -> None:
         self.reason = ""
-        self._killed = False
-        self._connected = threading.Event()
+        self._killed: _Step | None = None  # how far it was then
+        self._step, self._later = _Step.STARTS, threading.Condition()
+        self._connected = False
+        self._start_until_s = time.monotonic() + _START_S
         self._process = subprocess.Popen(
             [sys.executable, str(_PROCESS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            start_new_session=True,  # Ctrl-C in a terminal would end it while it starts
         )
         self._listener = threading.Thread(target=self._listen, name="relay", daemon=True)
         self._listener.start()
@@ -76,40 +92,72 @@ class Relay:
     @property
     def connected(self) -> bool:
         """Whether the server has taken the stream."""
-        return self._connected.is_set()
+        return self._connected
+
+    @property
+    def progress(self) -> object:
+        """Something that changes while the process starts, and with each step to the server."""
+        if self._step is _Step.STARTS and time.monotonic() < self._start_until_s:
+            return time.monotonic()
+        return self._step
 
     def close(self) -> None:
-        """Ends the stream and waits until the server has all of it, 1.2 s at most. May be called
-        twice.
+        """Ends the stream and waits until the server has all of it, 1.2 s at most from when the
+        process has started, and as long from when the server has taken it. May be called twice.
         """
         with contextlib.suppress(*OUTPUT_ERRORS):  # the process is gone, and says why
             self.container.close()
         errors = self._process.stderr
         if errors is None or errors.closed:
             return
-        try:
-            self._process.wait(_FINISH_S)
-        except subprocess.TimeoutExpired:
+        if not self._ends():
             self.kill()
-            self._process.wait()
+        self._process.wait()
         self._listener.join()
         reason = errors.read().decode(errors="replace").strip()
         errors.close()
-        if self._killed:
+        if not self._process.returncode:
+            return
+        if self._killed is _Step.STARTS:
+            self.reason = "the process that sends it did not start in time"
+        elif self._killed is not None:
             self.reason = "no answer until the end"
         elif self._process.returncode in _NO_ANSWER and not reason:
             self.reason = f"no answer within {_PATIENCE_S} s"
-        elif self._process.returncode:
+        else:
             self.reason = reason or "the stream broke off"
 
     def kill(self) -> None:
         """Ends it at once, whatever it waits for. For any thread."""
-        self._killed = True
+        self._killed = self._step
         self._process.kill()
+
+    def _ends(self) -> bool:
+        """Whether the process ends by itself, and in time."""
+        start_s = max(0.0, self._start_until_s - time.monotonic())
+        return (
+            self._comes(_Step.STARTED, start_s)
+            and self._comes(_Step.CONNECTED, _FINISH_S)
+            and self._comes(_Step.GONE, _FINISH_S)
+        )
+
+    def _comes(self, step: _Step, limit_s: float) -> bool:
+        with self._later:
+            return self._later.wait_for(lambda: self._step >= step, limit_s)
+
+    def _reach(self, step: _Step) -> None:
+        with self._later:
+            self._step = step
+            self._later.notify_all()
 
     def _listen(self) -> None:
         output = self._process.stdout
         assert output is not None
         with output:
-            if b"connected" in output.readline():
-                self._connected.set()
+            for line in output:
+                if line == b"started\n":
+                    self._reach(_Step.STARTED)
+                elif line == b"connected\n":
+                    self._connected = True
+                    self._reach(_Step.CONNECTED)
+        self._reach(_Step.GONE)

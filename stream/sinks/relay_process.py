@@ -2,9 +2,10 @@
 its path.
 
 Standard input: a line of JSON (`target`, `format`, `options`, `patience_s`), then the stream in
-NUT. Standard output: a line `connected` once the server has taken it. Exit code 2, and the reason
-on standard error, when the server refuses or is lost; ended by SIGALRM, on Windows with exit code 1
-and not a word, when it does not answer, or takes nothing, for so many seconds.
+NUT. Standard output: a line `started` before the server is asked, and `connected` once it has taken
+the stream. Exit code 2, and the reason on standard error, when the server refuses or is lost; ended
+by SIGALRM, on Windows with exit code 1 and not a word, when it does not answer, or takes nothing,
+for so many seconds.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ def main() -> int:
             ) as server,
         ):
             streams = {stream.index: _add(stream, server) for stream in source.streams}
+            _tell("started")
             with _patience(order["patience_s"], nowhere):
                 server.start_encoding()
-            sys.stdout.write("connected\n")
-            sys.stdout.flush()
+            _tell("connected")
             for packet in source.demux():  # type: ignore[union-attr]
                 stream = streams[packet.stream.index]
                 if packet.size and stream is not None:
@@ -61,6 +62,11 @@ def main() -> int:
         sys.stderr.write(str(error.strerror or error))
         return 2
     return 0
+
+
+def _tell(step: str) -> None:
+    sys.stdout.write(f"{step}\n")
+    sys.stdout.flush()
 
 
 @contextmanager

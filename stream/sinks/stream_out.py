@@ -18,6 +18,8 @@ from stream.sinks.video_file import VideoFile, VideoFormat
 
 logger = logging.getLogger(__name__)
 
+_OPEN_S = 10.0  # for a process to be begun; on a busy machine that is not at once
+
 
 class StreamOut:
     """Encodes frames into a network stream.
@@ -35,6 +37,7 @@ class StreamOut:
         self._video = video
         self._audio = audio
         self._file: VideoFile | None = None
+        self._open_until_s = 0.0
         self._started = 0
         self._reached = False
         self._unsure = 0  # images sent to a receiver that has not answered yet
@@ -55,9 +58,7 @@ class StreamOut:
             if self._file is None:
                 self._started = pts  # a receiver that joins late would wait for the time before
                 begin_s = Fraction(pts * self._video.time_base)
-                self._file = VideoFile(
-                    self._target, self._video, audio=self._audio, begin_s=begin_s
-                )
+                self._file = self._open(begin_s)
             self._file.encode(image, pts - self._started)
             self._unsure += 1
             if self._file.connected:
@@ -85,11 +86,28 @@ class StreamOut:
         self._audio.close()
         return True
 
+    @property
+    def progress(self) -> object:
+        """What changes with each step to the receiver, and while what sends to it starts. For any
+        thread.
+        """
+        file = self._file
+        if file is not None:
+            return file.progress
+        return time.monotonic() < self._open_until_s and time.monotonic()
+
     def kill(self) -> None:
         """Ends it at once, whatever it waits for. For any thread."""
         file = self._file
         if file is not None:
             file.kill()
+
+    def _open(self, begin_s: Fraction) -> VideoFile:
+        self._open_until_s = time.monotonic() + _OPEN_S
+        try:
+            return VideoFile(self._target, self._video, audio=self._audio, begin_s=begin_s)
+        finally:
+            self._open_until_s = 0.0
 
     def _lose(self, error: SinkError) -> None:
         """Waits before the next try. Raises the error if there is to be none."""

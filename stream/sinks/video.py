@@ -209,11 +209,15 @@ class VideoSink:
         self._dropped = before + _dropped(opened)
         encoder, output = opened.encoder, opened.output
         encoder.finish(complete=complete)
-        stalled_s = _STALLED_STREAM_S if isinstance(output, StreamOut) else _STALLED_FILE_S
-        ended = encoder.join(stalled_s, self._written)
-        if not ended and isinstance(output, StreamOut):
-            output.kill()
-            ended = encoder.join(stalled_s)
+        if isinstance(output, StreamOut):
+            stalled_s = _STALLED_STREAM_S
+            ended = encoder.join(stalled_s, lambda: output.progress)
+            if not ended:
+                output.kill()
+                ended = encoder.join(stalled_s)
+        else:
+            stalled_s = _STALLED_FILE_S
+            ended = encoder.join(stalled_s, self._written)
         self._dropped = before + _dropped(opened)
         if not ended:
             for part in self._parts():

@@ -167,6 +167,11 @@ class VideoFile:
         relay = self._parts.relay
         return relay is not None and relay.connected
 
+    @property
+    def progress(self) -> object:
+        """Of a stream, what changes with each step to its server."""
+        return None if self._parts.relay is None else self._parts.relay.progress
+
     def kill(self) -> None:
         """Gives up a stream at once, whatever it waits for. For any thread."""
         if self._parts.relay is not None:

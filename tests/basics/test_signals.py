@@ -101,3 +101,18 @@ with StopSignals() as signals:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_an_import_comes_to_its_end_before_it_is_interrupted(tmp_path: Path) -> None:
+    """Native modules that are torn apart while they are loaded crash: onnx did, in one of six."""
+    interrupt = SEND.format(name="SIGINT")
+    (tmp_path / "outer.py").write_text("import inner\nprint('outer')\n")
+    (tmp_path / "inner.py").write_text(
+        f"import os, signal\n{interrupt}for _ in range(1000): pass\nprint('inner')\n"
+    )
+    done = run(
+        f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
+        "try:\n    with StopSignals():\n        import outer\n        print('never')\n"
+        "except KeyboardInterrupt:\n    print('interrupted', sys.getprofile())\n"
+    )
+    assert done.stdout == "inner\nouter\ninterrupted None\n"

@@ -228,6 +228,29 @@ def test_an_error_is_one_line_and_exit_code_2(
     assert (said.err, said.out) == (f"{line}\n", "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    from_s: float = option(0.0, help="from")
+    until_s: float = option(1.0, help="until")
+
+    def __post_init__(self) -> None:
+        if self.until_s < self.from_s:
+            raise ConfigError(
+                f"until_s must not be below from_s ({self.from_s:g}), as in 'from_s.mp4'"
+            )
+
+
+def test_a_message_about_two_flags_names_both_as_they_are_typed() -> None:
+    parser = FlagParser(prog="example")
+    add_flags(parser, Range)
+    with pytest.raises(ConfigError) as found:
+        from_namespace(Range, parser.parse_args(["--from-s", "3"]))
+    assert str(found.value) == "--until-s must not be below --from-s (3), as in 'from_s.mp4'"
+    with pytest.raises(ConfigError) as found:
+        from_mapping(Range, {"from_s": 3}, "range.yaml")
+    assert str(found.value).startswith("range.yaml: until_s must not be below from_s (3)")
+
+
 def test_a_command_keeps_its_exit_code_and_ctrl_c_is_130(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

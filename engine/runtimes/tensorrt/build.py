@@ -53,7 +53,11 @@ class Profile:
             a <= b <= c for a, b, c in zip(self.smallest, self.usual, self.largest, strict=True)
         )
         if not ordered or not 1 <= low <= usual <= high:
-            raise ConfigError(f"a profile must grow from smallest to usual to largest, not {self}")
+            sizes = ", ".join(f"{w}x{h}" for h, w in (self.smallest, self.usual, self.largest))
+            raise ConfigError(
+                "sizes must grow from --smallest over --input-size to --largest, and so must the "
+                f"numbers of --batch, not {sizes} and {self.batch}"
+            )
 
     @classmethod
     def for_run(cls, workload: Workload) -> Profile:

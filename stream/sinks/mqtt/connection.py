@@ -68,7 +68,7 @@ class BrokerConnection:
                 client.tls_set(ca_certs=None if ca is None else str(ca))
             except OSError as error:  # ssl.SSLError is one
                 raise ConfigError(
-                    f"mqtt_ca {str(ca)!r} cannot be used: {error.strerror or error}"
+                    f"--mqtt-ca {str(ca)!r} cannot be used: {error.strerror or error}"
                 ) from error
         self._client: Any = client  # None once it is closed
 

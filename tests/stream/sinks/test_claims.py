@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,8 @@ def test_nor_is_a_segment_of_one() -> None:
         ["hls:live", "jsonl:live/index.m3u8"],
         ["hls:live", "csv:live/index17.ts"],
         ["b.mp4", "hard.mp4"],
+        ["-", "jsonl:/dev/stdout"],
+        ["csv:/dev/fd/1", "mot:/proc/self/fd/1"],
     ],
 )
 def test_two_outputs_never_write_one_file(outputs: list[str]) -> None:
@@ -114,6 +118,23 @@ def test_two_outputs_never_write_one_file(outputs: list[str]) -> None:
     Path(".out.npz.columns").mkdir(exist_ok=True)
     with pytest.raises(ConfigError, match="named twice"):
         check(["demo"], outputs)
+
+
+def test_standard_output_that_is_led_into_a_file_is_that_file(clips: Path) -> None:
+    code = (
+        "from stream.sinks import check_claims, make_sinks\n"
+        "check_claims([], make_sinks(['-', 'led.jsonl']))"
+    )
+    with (clips / "led.jsonl").open("w") as led:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=led,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+        )
+    assert "outputs '-' and 'led.jsonl' would write one file" in done.stderr
 
 
 @pytest.mark.parametrize(

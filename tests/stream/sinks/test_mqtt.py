@@ -223,7 +223,7 @@ def test_a_certificate_is_checked(
         write(sink, frame)
         sink.close()
         assert sink.dropped == 0
-    with pytest.raises(ConfigError, match=r"^mqtt_ca '.*gone\.pem' cannot be used: No such file"):
+    with pytest.raises(ConfigError, match=r"^--mqtt-ca '.*gone\.pem' cannot be used: No such file"):
         MqttSink(url, MqttConfig(mqtt_ca=tmp_path / "gone.pem"))
 
 

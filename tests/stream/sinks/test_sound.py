@@ -42,6 +42,8 @@ def make_film(path: Path, codec: str = "aac", *, late_s: float = 0.0, bf: int = 
         kind = audio.codec_context.format.name
         if kind.startswith("s16"):
             tone = (tone * 32767).astype(np.int16)
+        elif kind.startswith("s32"):
+            tone = (tone * 2**30).astype(np.int32)
         packets = []
         for start in range(0, len(tone), size):
             samples = np.zeros((1, size), tone.dtype)
@@ -211,6 +213,19 @@ def test_segments_have_their_own_sound(tmp_path: Path, run_info: RunInfo, film: 
         flashes, beeps = flashes_s(part), beeps_s(part)
         late = [min(abs(beep - flash) for beep in beeps) for flash in flashes[1:]]
         assert max(late) < IN_STEP_S
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("pcm_s24le", ".mp4"), ("pcm_s16be", ".m4v")])
+def test_sound_that_players_of_mp4_take_for_another_is_left_out(
+    tmp_path: Path, run_info: RunInfo, caplog: pytest.LogCaptureFixture, codec: str, suffix: str
+) -> None:
+    source = make_film(tmp_path / "a.mov", codec)
+    for target in (tmp_path / f"out{suffix}", tmp_path / "out.mov", tmp_path / "out.mkv"):
+        write(source, target, run_info)
+        with av.open(str(target)) as container:
+            assert len(video_times(target)) == FRAMES
+            assert bool(container.streams.audio) == (target.suffix != suffix)
+    assert f"{codec} is noise to many players of MP4; write a .mov or a .mkv" in caplog.text
 
 
 def test_sound_that_cannot_be_copied_is_told(
