@@ -12,6 +12,8 @@ RUN apt-get update \
 WORKDIR /app
 COPY . .
 RUN pip install --no-cache-dir --constraint constraints.txt ".[openvino,metrics,mqtt]"
+# What is compiled at the first start, and downloaded models; mount a volume here, or every container compiles anew.
+ENV XDG_CACHE_HOME=/cache NUMBA_CACHE_DIR=/cache/kernels
 WORKDIR /work
 ENTRYPOINT ["run-stream"]
 CMD ["--help"]
@@ -39,8 +41,8 @@ WORKDIR /app
 COPY --from=wheels /wheels /wheels
 COPY . .
 RUN pip install --no-cache-dir --find-links /wheels --constraint constraints.txt ".[tensorrt,metrics,mqtt]" "${TENSORRT}"
-# Engines and exported models; mount a volume here to keep them.
-ENV XDG_CACHE_HOME=/cache
+# Engines, exported models and compiled kernels; mount a volume here to keep them.
+ENV XDG_CACHE_HOME=/cache NUMBA_CACHE_DIR=/cache/kernels
 # Decoding and encoding on the GPU need `video` besides what CUDA needs.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 WORKDIR /work

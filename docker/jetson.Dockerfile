@@ -23,7 +23,7 @@ RUN if [ -z "$(find /usr -path '*dist-packages*' -name 'tensorrt*' -print -quit)
     fi \
     && pip install --no-cache-dir --constraint constraints.txt . "onnx>=1.17" "pycuda>=2024.1"
 # Engines take minutes to build and are good for this GPU and TensorRT only; mount a volume here to keep them.
-ENV XDG_CACHE_HOME=/cache
+ENV XDG_CACHE_HOME=/cache NUMBA_CACHE_DIR=/cache/kernels
 WORKDIR /work
 ENTRYPOINT ["run-stream"]
 CMD ["--help"]

@@ -152,20 +152,25 @@ def _build_with_tensorrt(
         batch=config.batch,
     )
     library = load_library(config.runtime)
-    gpu = None
-    if config.runtime == "tensorrt":
+    builds_on_gpu = config.runtime == "tensorrt"
+    if builds_on_gpu:
         RUNTIMES[config.runtime].check()
+    try:
         gpu = find_gpu(config.device.single)
+    except RuntimeUnavailableError:
+        if builds_on_gpu:
+            raise
+        gpu = None
     request = EngineRequest(
         library=library,
         path=source.path,
         model=source.name,
         precision=config.used_precision,
         profile=profile,
-        gpu="any" if gpu is None else gpu.kind,
-        driver="any" if gpu is None else driver_version(),
+        gpu=library.target(gpu),
+        driver=driver_version() if builds_on_gpu else "any",
     )
-    if gpu is None:
+    if gpu is None or not builds_on_gpu:
         return build_engine_file(request, config.output)
     from engine.runtimes.tensorrt.runtime import open_gpu
 

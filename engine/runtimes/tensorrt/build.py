@@ -14,10 +14,15 @@ from configs import ConfigError, ExecutionError, ModelError
 from engine.geometry import align, check_input_size
 from engine.onnx.file import load_onnx
 from engine.onnx.metadata import INPUT_NAME
-from engine.onnx.passes import cast_network_to_fp16, fold_batch_normalisation, load_weights_as_fp32
+from engine.onnx.passes import (
+    cast_network_to_fp16,
+    fold_batch_normalisation,
+    load_weights_as_fp32,
+    spell_out_matrix_products,
+)
 from engine.runtimes.base import Workload
 from engine.runtimes.gpus import in_current_context
-from engine.runtimes.tensorrt.library import Library
+from engine.runtimes.tensorrt.library import TURING, Library
 
 WORKSPACE_BYTES = 2 << 30
 _POLL_S = 0.1
@@ -128,18 +133,19 @@ def build_with_parser(
     precision: str = "fp16",
     timing_cache: bytes | None = None,
     progress: Progress | None = None,
+    target: str = "any",
 ) -> BuiltEngine:
     """Builds the exported model at `path`; works in a thread of its own, so that Ctrl-C stops it
     within a step.
 
     fp16: convolutions in half precision, image preparation and everything after the last
-    convolutions in single.
+    convolutions in single. `target` is what `Library.target` said.
 
     Raises:
         ModelError: The parser refuses the graph.
         ExecutionError: The build fails.
     """
-    model = _prepare(path, precision, library)
+    model = _prepare(path, precision, library, target)
     builder = library.module.Builder(library.logger)
     network = library.create_network(builder)
     parser = library.module.OnnxParser(network, library.logger)
@@ -149,7 +155,7 @@ def build_with_parser(
         )
         raise ModelError(f"{library.name} {library.version} refuses {str(path)!r}: {reasons[:300]}")
     layers = _describe(network)
-    config = configure(library, builder, profile, precision)
+    config = configure(library, builder, profile, precision, target)
     cache = _use_timing_cache(library, config, timing_cache)
     stop = threading.Event()
     monitor = _make_monitor(library.module, stop, progress)
@@ -167,7 +173,9 @@ def build_with_parser(
     )
 
 
-def configure(library: Library, builder: Any, profile: Profile, precision: str) -> Any:
+def configure(
+    library: Library, builder: Any, profile: Profile, precision: str, target: str = "any"
+) -> Any:
     """The library's configuration of a build."""
     config = builder.create_builder_config()
     shapes = builder.create_optimization_profile()
@@ -189,17 +197,19 @@ def configure(library: Library, builder: Any, profile: Profile, precision: str) 
     if hasattr(flags, "REQUIRE_USER_ALLOCATION"):
         # TensorRT-RTX allocates in the stream otherwise, which cannot be recorded from outside.
         config.set_flag(flags.REQUIRE_USER_ALLOCATION)
-    if library.capabilities:
-        # By default TensorRT-RTX leaves out Turing (7.5). All of them cost 3 MB for lite, no time.
-        config.num_compute_capabilities = len(library.capabilities)
-        for index, capability in enumerate(library.capabilities):
+    if capabilities := library.capabilities_for(target):
+        # All but Turing are the default of 1.7, too. Each costs half a megabyte for lite, no time.
+        config.num_compute_capabilities = len(capabilities)
+        for index, capability in enumerate(capabilities):
             config.set_compute_capability(capability, index)
     return config
 
 
-def _prepare(path: Path, precision: str, library: Library) -> bytes:
+def _prepare(path: Path, precision: str, library: Library, target: str) -> bytes:
     model = load_onnx(path, "building an engine")
     load_weights_as_fp32(model)
+    if target == TURING:
+        spell_out_matrix_products(model)
     if precision == "fp16" and library.strongly_typed:
         fold_batch_normalisation(model)
         try:

@@ -39,8 +39,8 @@ class EngineRequest:
         model: Its name.
         precision: Of the convolutions.
         profile: The shapes that it is to take.
-        gpu: Name and compute capability of the GPU that it is for, or `any`: TensorRT-RTX compiles
-            for the GPU when it loads.
+        gpu: What it is for, by `Library.target`: name and compute capability of a GPU, or `any`:
+            TensorRT-RTX compiles for the GPU when it loads.
         driver: Newest CUDA that the driver of that GPU serves, or `any` likewise.
     """
 
@@ -107,7 +107,7 @@ def load_engine(
         loaded = runtime.deserialize_cuda_engine(engine.serialised)
     if loaded is None:
         library = request.library
-        kinds = ", ".join(capability.name for capability in library.capabilities)
+        kinds = ", ".join(capability.name for capability in library.capabilities_for(request.gpu))
         reason = f"it was built for GPUs of kind {kinds}" if kinds else "its log says why"
         raise ExecutionError(
             f"{library.name} {library.version} cannot load the engine in {str(engine.folder)!r}; "
@@ -197,6 +197,7 @@ def build_engine_file(
             request.precision,
             timings.read_bytes() if timings.is_file() else None,
             shown,
+            request.gpu,
         )
     if built.timing_cache is not None:
         with atomic_path(timings) as path:

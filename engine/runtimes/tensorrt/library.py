@@ -25,6 +25,7 @@ LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _OLDEST = (8, 6)  # the first that takes uint8 images
 # From a version on, the oldest GPUs by compute capability: NVIDIA/TensorRT issues 3589 (8.6 is
 # without Maxwell) and 3826 (10.0 without Pascal), release notes of 10.5 (without Volta).
+TURING = "Turing (compute capability 7.5)"  # RTX 20, GTX 16
 _OLDEST_GPUS = (((10, 5), (7, 5)), ((10, 0), (7, 0)), ((0, 0), (6, 0)))
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,22 @@ class Library:
             return []
         known = self.module.ComputeCapability.__members__
         return [value for name, value in known.items() if name.startswith("SM")]
+
+    def capabilities_for(self, target: str) -> list[Any]:
+        """Those of `capabilities` that an engine for `target` is built for."""
+        return [each for each in self.capabilities if (each.name == "SM75") == (target == TURING)]
+
+    def target(self, gpu: Gpu | None) -> str:
+        """What an engine is built for on that GPU, or without one: by TensorRT for GPUs of its
+        kind, by TensorRT-RTX for `any` but Turing, or for Turing.
+
+        TensorRT-RTX 1.7 refuses to build for Turing what has a product of matrices in single
+        precision, as `lite` has one. What takes its place (`spell_out_matrix_products`) needs more
+        memory on every GPU: up to 1024x1920 1,328 MB instead of 560.
+        """
+        if self.name == "tensorrt_rtx":
+            return TURING if gpu is not None and gpu.capability == (7, 5) else "any"
+        return "any" if gpu is None else gpu.kind
 
     def refuses(self, gpu: Gpu) -> str:
         """Why it cannot use a GPU; empty where it can."""

@@ -106,7 +106,7 @@ class TensorRt(Runtime):
             model=metadata.model.name,
             precision=precision,
             profile=Profile.for_run(workload),
-            gpu="any" if compiled_when_loaded else self.device,
+            gpu=library.target(self.gpu),
             driver="any" if compiled_when_loaded else driver_version(),
         )
         self._library = library

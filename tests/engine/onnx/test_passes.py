@@ -7,12 +7,14 @@ import onnx
 import onnxruntime
 import pytest
 
+from engine import find_model
 from engine.onnx.export import trace
 from engine.onnx.passes import (
     NETWORK_SCOPE,
     cast_network_to_fp16,
     fold_batch_normalisation,
     load_weights_as_fp32,
+    spell_out_matrix_products,
     store_weights_as_fp16,
 )
 
@@ -131,3 +133,12 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused(model):
 
     with pytest.raises(ValueError, match="has a weight of 100000, too large for half precision"):
         cast_network_to_fp16(broken)
+
+
+def test_products_of_matrices_are_the_same_numbers_multiplied_and_added():
+    shipped = onnx.load(find_model("lite").path)
+    spelled = changed(shipped, spell_out_matrix_products)
+
+    assert "MatMul" in {node.op_type for node in shipped.graph.node}
+    assert "MatMul" not in {node.op_type for node in spelled.graph.node}
+    assert_close(run(spelled), run(shipped), 1e-6)

@@ -135,7 +135,7 @@ def test_an_engine_that_does_not_load_is_built_again_once(cache, lite_onnx, rebu
 
 
 def test_an_engine_that_never_loads_says_which_gpus_it_is_for(cache, lite_onnx, rebuilds):
-    with pytest.raises(ExecutionError, match=r"cannot load the engine in .* of kind SM75, SM80"):
+    with pytest.raises(ExecutionError, match=r"cannot load the engine in .* of kind SM80, SM86"):
         load_engine(Driver(b"nothing"), wanted(lite_onnx))
     with pytest.raises(ExecutionError, match=r"cannot load the engine in .*engines"):
         load_engine(Driver(b"nothing"), wanted(lite_onnx), cache)

@@ -16,8 +16,10 @@ from configs import ConfigError, ExecutionError
 from engine import parse_devices
 from engine.onnx.metadata import read_metadata
 from engine.runtimes import RUNTIMES, Workload
+from engine.runtimes.engine_file import cached_engine_files
 from engine.runtimes.gpus import driver_version
 from engine.runtimes.tensorrt.cuda_graph import CudaGraph
+from engine.runtimes.tensorrt.library import TURING
 from tests.support.cuda import on_driver
 
 SHAPES = [(64, 64), (64, 128)]
@@ -445,6 +447,17 @@ def test_kernels_of_tensorrt_rtx_are_compiled_once_for_all_starts(lite_onnx, tmp
     cache.write_bytes(b"of another driver")
     with open_lite(lite_onnx, tmp_path, "tensorrt_rtx"):
         assert tensorrt_rtx.compiled == 2
+
+
+@on_driver
+def test_tensorrt_rtx_has_an_engine_of_its_own_for_turing(lite_onnx, tmp_path, driver, monkeypatch):
+    for capability, target in (("75", TURING), ("86", "any"), ("75", TURING)):
+        monkeypatch.setenv("DOUBLE_CAPABILITY", capability)
+        with nothing_left(driver), open_lite(lite_onnx, tmp_path, "tensorrt_rtx") as runtime:
+            work(runtime, driver, turns=4)
+        newest = cached_engine_files("lite", "tensorrt_rtx")
+        assert target in {description.key.gpu for _, description in newest}
+    assert len(newest) == 2
 
 
 @on_driver
