@@ -77,6 +77,12 @@ def within(limit_s: float) -> Iterator[None]:
         raise TooSlow(f"took {spent_s:.2f} s, and may take {limit_s:g} s")
 
 
+def met(so: bool, bound: str) -> None:
+    """Raises TooSlow unless a bound of time was met; for tests that are `measured`."""
+    if not so:
+        raise TooSlow(f"not so: {bound}")
+
+
 def measured(test: Callable[P, None]) -> Callable[P, None]:
     """Runs a test again where it raised TooSlow, and nothing else; a program that is too slow is so
     each time.
