@@ -42,6 +42,8 @@ class ModelConfig:
             the position of the person's centre; None for the paper's free tags.
         tags: `learned` from features, or `regressed`: made, without parameters of their own, from
             where the heads of a `mobilenet_v2` that knows people see centres and joints.
+        looks: 1, or 2: the network also looks at the image at half its size, with the same
+            weights, and takes large people from there; needs `regressed` tags.
         heatmap_exponent: Merged heatmaps are raised to this power at inference, which lowers
             doubtful peaks more than sure ones; 1 is the paper.
         keypoint_set: Which joints it finds, as a preset of keypoint sets has them.
@@ -67,6 +69,7 @@ class ModelConfig:
     tag_dimensions: int = 1
     tag_unit_px: float | None = None
     tags: Literal["learned", "regressed"] = "learned"
+    looks: int = 1
     heatmap_exponent: float = 1.0
     keypoint_set: str = "coco"
     min_person_score: float = 0.0
@@ -80,6 +83,7 @@ class ModelConfig:
             ("width", 1, 256),
             ("deconvolutions", 0, 2),
             ("residual_blocks", 0, 16),
+            ("looks", 1, 2),
         ):
             if not low <= getattr(self, field) <= high:
                 raise ConfigError(
@@ -92,6 +96,8 @@ class ModelConfig:
             )
         if self.tags == "regressed" and (self.backbone == "hrnet" or self.tag_unit_px is None):
             raise ConfigError("tags: regressed needs backbone: mobilenet_v2 and tag_unit_px")
+        if self.looks > 1 and self.tags != "regressed":
+            raise ConfigError("looks: 2 needs tags: regressed")
         if not 0.1 <= self.heatmap_exponent <= 10:
             raise ConfigError(
                 f"heatmap_exponent must be between 0.1 and 10, not {self.heatmap_exponent}"

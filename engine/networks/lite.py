@@ -14,22 +14,18 @@ inference. Two things differ, because the product trains on a small budget:
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from configs import ConfigError, ModelConfig, load_keypoint_set
+from configs.model import SIZE_MULTIPLE_PX
 from engine.networks.mobilenet import Conv3x3, MobileNetPyramid, Pyramid, SeparableConv, double
+from engine.networks.regressed_tags import RegressedTags, merge_looks
 
 _NECK_CHANNELS = (48, 64, 96)  # at strides 4, 8 and 16
-# Of RegressedTags, measured on the development images (docs/model-card-lite.md).
-_PEOPLE = 20
-_LEAST_CENTRE = 0.1
-_SLOPE = 0.2
-_DOUBT = 5.0
-_SAME = 0.4  # mean likeness of joints from which two centres are one person's
-_LIKENESS = 0.02  # joints are as like as OKS has them, with this in place of (2 sigma)^2
-_TRUST = 0.02  # a tenth of the score is 0.05 of the person's squared size farther away
 _DECONVOLVED = 24  # of the features at stride 4, as many as the deconvolution reads
 
 
@@ -129,88 +125,6 @@ class TagHead(nn.Module):
         return offsets + position.repeat(1, self.joints, 1, 1)
 
 
-class RegressedTags(nn.Module):
-    """Tags from the backbone's own view of who is where; nothing in it is learned here.
-
-    MoveNet MultiPose says where the centres of people are and, at each centre, how far away each of
-    the person's joints is. A pixel of joint j belongs to the person whose regressed joint j is
-    nearest, relative to that person's size (a Voronoi diagram with a scale for every cell), where
-    people whose centre is doubtful are a little farther away (`_TRUST`). Its tag is that person's
-    centre plus `_SLOPE` times the way from the regressed joint to the pixel: so two peaks in one
-    person's cell have different tags, which the grouping needs to keep both.
-
-    All of it is computed at stride 8 and enlarged: a quarter of the work for 0.1 AP.
-    """
-
-    _surer: Tensor
-
-    def __init__(self, channels: int, joints: int, unit_px: float) -> None:
-        super().__init__()
-        self.centre = _head(channels, 1)
-        self.regression = _head(channels, 2 * joints)
-        self.box_size = _head(channels, 2)
-        self.joints = joints
-        self.unit_px = unit_px
-        # of person k (rows), those that come before
-        self.register_buffer("_surer", torch.ones(_PEOPLE, _PEOPLE).tril(-1), persistent=False)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Tags and closeness of (N, C, h, w) features at stride 4, of that height and width.
-
-        Tags are (N, J * 2, h, w), channels `2 j`, `2 j + 1` the x, y. Closeness (N, J, h, w), 0..1,
-        is 1 at the nearest regressed joint and falls with the distance relative to the person's
-        size: a factor for heatmaps, whose peaks are doubtful where nobody's joint is expected.
-        """
-        # All lengths are pixels of the map at stride 4.
-        height, width = features.shape[-2:]
-        score = self.centre(features).sigmoid()
-        pooled = functional.max_pool2d(score, 5, stride=1, padding=2)
-        peaks = torch.where(score >= pooled, score, torch.zeros_like(score)).flatten(1)
-        score, index = peaks.topk(_PEOPLE, dim=1)  # (N, K)
-        row = torch.div(index, width, rounding_mode="floor")
-        column = (index - row * width).to(score.dtype)
-        row = row.to(score.dtype)
-
-        def at_centres(maps: Tensor) -> Tensor:
-            flat = maps.flatten(2)
-            return flat.gather(2, index[:, None].expand(-1, flat.shape[1], -1))
-
-        way = at_centres(self.regression(features)).reshape(-1, self.joints, 2, _PEOPLE)
-        joint_y, joint_x = row[:, None] + way[:, :, 0], column[:, None] + way[:, :, 1]  # (N, J, K)
-        area = at_centres(self.box_size(features)).clamp(min=1).prod(dim=1)[:, None, :, None]
-        # Large people have several peaks; the surest keeps the cells. Peaks come by score.
-        x_apart = joint_x[..., :, None] - joint_x[..., None, :]
-        y_apart = joint_y[..., :, None] - joint_y[..., None, :]
-        larger = torch.maximum(area, area.transpose(2, 3))  # (N, 1, K, K)
-        apart = (x_apart**2 + y_apart**2) / larger
-        alike = torch.exp(-apart / (2 * _LIKENESS)).mean(dim=1)
-        again = ((alike > _SAME).to(score.dtype) * self._surer).amax(dim=2)  # (N, K)
-        somebody = (score > _LEAST_CENTRE).to(score.dtype) * (1 - again)
-        nobody = ((1 - somebody) * 3e4)[:, None, :, None]
-
-        y = torch.arange(height // 2, device=score.device, dtype=score.dtype) * 2 + 0.5
-        x = torch.arange(width // 2, device=score.device, dtype=score.dtype) * 2 + 0.5
-        vertical = (y - joint_y[..., None]) ** 2 / area + nobody  # (N, J, K, h/2)
-        horizontal = (x - joint_x[..., None]) ** 2 / area
-        vertical = vertical - _TRUST * score.clamp(min=1e-3).log()[:, None, :, None]
-        distance = vertical[..., None] + horizontal[..., None, :]  # (N, J, K, h/2, w/2)
-        least = distance.amin(dim=2, keepdim=True)
-        nearest = (distance <= least).to(score.dtype)
-        x_of_person = column[:, None] + 0.5 - _SLOPE * joint_x
-        y_of_person = row[:, None] + 0.5 - _SLOPE * joint_y
-        tag = torch.stack((x_of_person, y_of_person), dim=2) @ nearest.flatten(3)  # (N, J, 2, ...)
-        rows, columns = torch.meshgrid(y, x, indexing="ij")
-        slope = _SLOPE * torch.stack((columns, rows)).flatten(1)
-        tags = ((tag + slope) * (4 / self.unit_px)).reshape(-1, 2 * self.joints, *rows.shape)
-        closeness = torch.exp(-_DOUBT * least.squeeze(2).clamp(max=10))
-        return double(tags), double(closeness)
-
-
-def _head(channels: int, outputs: int) -> nn.Sequential:
-    """A head of MoveNet MultiPose."""
-    return nn.Sequential(SeparableConv(channels, 96), nn.Conv2d(96, outputs, 1))
-
-
 class ResidualBlock(nn.Module):
     """Two separable convolutions and a shortcut; begins as the identity."""
 
@@ -226,6 +140,29 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x + self.convolutions(x))
+
+
+class _Look(NamedTuple):
+    """What the layers make of images at one size.
+
+    Attributes:
+        maps: Heatmaps (N, J, H/4, W/4), then (N, J, H/2, W/2) where there is a deconvolution.
+        pyramid: Features of the backbone at stride 4.
+        features: Those of the neck, where there is one.
+    """
+
+    maps: list[Tensor]
+    pyramid: Tensor
+    features: Tensor | None
+
+
+def halve(image: Tensor) -> Tensor:
+    """Normalised images (N, 3, H, W) at half their size, with black at the right and below so that
+    sides are multiples of 32.
+    """
+    half = functional.avg_pool2d(image, 2)
+    below, right = (-side % SIZE_MULTIPLE_PX for side in half.shape[-2:])
+    return functional.pad(half, (0, right, 0, below), value=-1.0)
 
 
 class LiteHigherHRNet(nn.Module):
@@ -288,6 +225,22 @@ class LiteHigherHRNet(nn.Module):
             self.final_layers.append(fine_heatmaps)
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        look = self._look(x)
+        if not isinstance(self.tags, RegressedTags):
+            return [torch.cat((look.maps[0], self.tags(look.features)), dim=1), *look.maps[1:]]
+        maps, people = look.maps, self.tags.people(look.pyramid)
+        half = self._look(halve(x)) if self.config.looks == 2 else None
+        if half is not None:
+            people = merge_looks(people, self.tags.people(half.pyramid))
+        cells = self.tags.cells(people, look.pyramid.shape[-2:])
+        if half is not None:
+            shares = (cells.coarse, double(cells.coarse))
+            maps = [_blend(*each) for each in zip(maps, half.maps, shares, strict=False)]
+        closeness = (cells.closeness, double(cells.closeness))
+        maps = [heatmaps * near for heatmaps, near in zip(maps, closeness, strict=False)]
+        return [torch.cat((maps[0], cells.tags), dim=1), *maps[1:]]
+
+    def _look(self, x: Tensor) -> _Look:
         pyramid = self.backbone(x)
         own = pyramid.logits.sigmoid()
         maps, features = [own], None
@@ -304,14 +257,13 @@ class LiteHigherHRNet(nn.Module):
                     fine = torch.cat((fine, heatmaps), dim=1)
                 fine = self.residual_blocks(functional.relu(self.deconv_layers[0](fine)))
                 maps.append(self.final_layers[1](fine))
-        if isinstance(self.tags, RegressedTags):
-            tags, closeness = self.tags(pyramid.pyramid[0])
-            maps[0] = maps[0] * closeness
-            if len(maps) > 1:
-                maps[1] = maps[1] * double(closeness)
-        else:
-            tags = self.tags(features)
-        return [torch.cat((maps[0], tags), dim=1), *maps[1:]]
+        return _Look(maps, pyramid.pyramid[0], features)
+
+
+def _blend(full: Tensor, half: Tensor, share: Tensor) -> Tensor:
+    """Maps of an image at full size, with `share` (0..1, of their size) of those at half size."""
+    rows, columns = full.shape[-2:]
+    return full + share * (double(half)[..., :rows, :columns] - full)
 
 
 def _zero(layer: nn.Conv2d) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from configs import ConfigError, ModelConfig, load_model_config
 from engine import load_network
 from engine.networks.aggregation import merge_resolutions, sharpen
-from engine.networks.lite import RegressedTags
+from engine.networks.regressed_tags import RegressedTags
 
 UNIT_PX = 4.0  # one map pixel, so that tags are lengths of the map
 
