@@ -18,6 +18,7 @@ from tests.support.commands import ENVIRONMENT, ROOT, command
 from tests.support.console import json_lines
 from tests.support.fork_server import Done, ForkServer
 from tests.support.media import make_clip, read_numbers
+from tests.support.waiting import LIMIT_S, ended, until
 
 CODES = (0, 2, 130, 143)
 
@@ -154,7 +155,7 @@ def test_links_in_circles_are_not_followed_for_ever(
     (tmp_path / ".hidden" / "a.mp4").write_bytes(clip.read_bytes())
     (tmp_path / "circle.mp4").symlink_to("circle.mp4")
     for pattern, videos in (("**", 2), ("**/*.mp4", 2), (f"{tmp_path}/**/a.mp4", 2), ("two/**", 1)):
-        done = server.run(pattern, "-o", "../out.jsonl", cwd=tmp_path / "one" / "..", limit_s=30)
+        done = server.run(pattern, "-o", "../out.jsonl", cwd=tmp_path / "one" / "..")
         assert done.code == 0, done
         lines = (tmp_path.parent / "out.jsonl").read_text().splitlines()
         assert len(lines) == 1 + 12 * videos, pattern
@@ -218,7 +219,7 @@ def test_a_mistyped_kind_of_output_is_no_file(server: ForkServer, tmp_path: Path
 def test_what_cannot_be_is_one_line(
     server: ForkServer, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    done = server.run(*words, cwd=tmp_path, limit_s=30)
+    done = server.run(*words, cwd=tmp_path)
     assert_orderly(done)
     assert done.code == 2, done
     assert len(done.errors.splitlines()) == 1, done.errors
@@ -341,7 +342,8 @@ class Slow:
     def find_spec(self, name, path=None, target=None):
         if name == "numpy":
             print("importing", flush=True)
-            time.sleep(20)
+            for _ in range(6000):  # a signal that comes just before a sleep is seen after it
+                time.sleep(0.05)
 sys.meta_path.insert(0, Slow())
 sys.argv = ["run_stream.py", "demo"]
 import run_stream
@@ -370,7 +372,7 @@ def test_a_signal_during_the_imports_ends_it_without_a_word(
     if first:
         target = int(Path(f"/proc/{target}/task/{target}/children").read_text().split()[0])
     os.kill(target, number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = ended(process)
     assert (process.returncode, errors) == (code, "")
 
 
@@ -389,12 +391,16 @@ def test_a_closed_terminal_finishes_the_outputs(clip: Path, tmp_path: Path) -> N
         start_new_session=True,
     )
     os.close(terminal)
-    while not (record.exists() and record.read_text().count("\n") > 5):
-        assert process.poll() is None
-        signal.sigtimedwait([], 0.05)
+    until(
+        lambda: (
+            process.poll() is not None or (record.exists() and record.read_text().count("\n") > 5)
+        ),
+        "frames are written",
+    )
+    assert process.poll() is None
     os.close(main)  # it is no controlling terminal: the signal comes from here
     process.send_signal(signal.SIGHUP)
-    assert process.wait(timeout=20) == 143
+    assert process.wait(timeout=LIMIT_S) == 143
     frames = record.read_text().splitlines()[1:]
     assert len(read_numbers(tmp_path / "out.mp4")) == len(frames) >= 5
 

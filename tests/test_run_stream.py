@@ -24,6 +24,7 @@ from tests.support.commands import (
 from tests.support.media import cut, make_clip, read_numbers
 from tests.support.plaza_engine import similarity_of_record
 from tests.support.servers import tcp_server
+from tests.support.waiting import LIMIT_S, ended, happened, measured, until, within
 
 
 def test_the_demo_becomes_a_video_and_a_record(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_p
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=LIMIT_S,
         env=ENVIRONMENT,
     )
     assert result.returncode == 0, result.stderr
@@ -252,26 +253,28 @@ def start_and_wait_for_output(
         text=True,
         env=ENVIRONMENT,
     )
-    deadline_s = time.monotonic() + 120  # a busy machine starts slowly
-    while not (record.exists() and record.read_text().count("\n") > 5):
-        assert time.monotonic() < deadline_s, process.communicate()
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
+    until(
+        lambda: (
+            process.poll() is not None or (record.exists() and record.read_text().count("\n") > 5)
+        ),
+        "frames are written",
+    )
+    assert process.poll() is None, process.communicate()
     return process
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@measured
 def test_one_signal_finishes_everything_within_two_seconds(
     tmp_path: Path, number: int, code: int
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2000)
     record = tmp_path / "out.jsonl"
     process = start_and_wait_for_output(record, clip, engine="blank:0.02")
-    start_s = time.monotonic()
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=10)
-    assert time.monotonic() - start_s < 2
+    with within(2):
+        process.send_signal(number)
+        output, errors = ended(process)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     _, frames = read_record(record)
@@ -282,43 +285,43 @@ def test_one_signal_finishes_everything_within_two_seconds(
 
 
 @pytest.mark.alone
+@measured
 def test_one_signal_is_enough_for_an_engine_that_hangs(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=100)
     line = command(clip, "-o", tmp_path / "out.jsonl", engine="blank:60")
     process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    while not (tmp_path / "out.jsonl").exists():
-        time.sleep(0.05)
+    until((tmp_path / "out.jsonl").exists, "it has begun")
     time.sleep(0.3)
-    start_s = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
-    assert time.monotonic() - start_s < 2.5
+    with within(2.5):
+        process.send_signal(signal.SIGINT)
+        _, errors = ended(process)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert read_record(tmp_path / "out.jsonl")[1] == []
 
 
 @pytest.mark.alone
+@measured
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2000)
     record = tmp_path / "out.jsonl"
     process = start_and_wait_for_output(record, clip, engine="blank:0.5")
     process.send_signal(signal.SIGINT)
     time.sleep(0.1)
-    start_s = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
-    assert time.monotonic() - start_s < 0.5
+    with within(0.5):
+        process.send_signal(signal.SIGINT)
+        ended(process)
     assert process.returncode == 130
 
 
 @pytest.mark.alone
+@measured
 def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
     asked, hold = threading.Event(), threading.Event()
 
     def answer(connection: socket.socket) -> None:
         asked.set()
-        hold.wait(20)
+        hold.wait(LIMIT_S)
 
     with tcp_server(answer) as port:
         line = command(f"rtsp://127.0.0.1:{port}/live", "-o", "-", engine="blank")
@@ -330,12 +333,11 @@ def test_one_signal_is_enough_for_a_source_that_does_not_answer() -> None:
             text=True,
             env=ENVIRONMENT,
         )
-        assert asked.wait(120)
+        happened(asked, "the source is asked")
         time.sleep(0.3)
-        start_s = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=15)
+        with within(2.5):
+            process.send_signal(signal.SIGINT)
+            _, errors = ended(process)
         hold.set()
-    assert time.monotonic() - start_s < 2.5
     assert process.returncode == 130, errors
     assert "Traceback" not in errors

@@ -46,7 +46,8 @@ class JpegSplitter:
             picture = bytes(self._buffer[: self._at])
             del self._buffer[: self._at]
             self._begun = False
-            yield picture
+            if len(picture) > len(_START):  # else nothing of one but its first marker has come
+                yield picture
 
     def _begin(self) -> bool:
         """Whether a picture begins the buffer; drops what stands before it."""

@@ -11,6 +11,7 @@ import pytest
 
 from basics.atomic import Successor, atomic_path, check_writable, replacing
 from configs import SinkError
+from tests.support.waiting import joined
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -53,7 +54,7 @@ def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
     reader.start()
     with atomic_path(pipe) as temporary:
         temporary.write_text("content")
-    reader.join(timeout=10)
+    joined(reader)
     assert read == ["content"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 

@@ -19,6 +19,7 @@ from basics.download import CHUNK_BYTES, download
 from configs import FetchError
 from tests.support.commands import ENVIRONMENT, ROOT
 from tests.support.file_server import FileServer, file_server
+from tests.support.waiting import LIMIT_S, TooSlow, joined, measured, until
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -37,11 +38,13 @@ def serve() -> Iterator[Serve]:
         )
 
 
-def fetch(server: FileServer, path: Path, sha256: str = PREFIX, timeout_s: float = 5) -> None:
+def fetch(server: FileServer, path: Path, sha256: str = PREFIX, timeout_s: float = LIMIT_S) -> None:
     download(f"{server.url}/weights.pth", path, sha256, pause_s=0.01, timeout_s=timeout_s)
 
 
-def refusal(server: FileServer, path: Path, sha256: str = PREFIX, timeout_s: float = 5) -> str:
+def refusal(
+    server: FileServer, path: Path, sha256: str = PREFIX, timeout_s: float = LIMIT_S
+) -> str:
     """The line that says why; neither the file nor anything that a run would use is there."""
     with pytest.raises(FetchError) as caught:
         fetch(server, path, sha256, timeout_s)
@@ -141,7 +144,9 @@ def test_what_a_server_does_wrong_is_one_line(
 ) -> None:
     server = serve(*answers)
 
-    assert expected in refusal(server, tmp_path / "weights.pth", timeout_s=0.1)
+    limit_s = 0.1 if "stall 0" in answers else LIMIT_S
+    assert expected in refusal(server, tmp_path / "weights.pth", timeout_s=limit_s)
+    until(lambda: len(server.ranges) >= requests, "all requests are counted")
     assert len(server.ranges) == requests
 
 
@@ -160,12 +165,17 @@ def test_a_slow_server_is_waited_for_as_long_as_it_sends(serve: Serve, tmp_path:
     assert server.ranges == [None]
 
 
+@measured
 def test_a_server_that_stops_sending_is_asked_again(serve: Serve, tmp_path: Path) -> None:
     server, path = serve(f"stall {12 * CHUNK_BYTES}"), tmp_path / "weights.pth"
 
     fetch(server, path, timeout_s=0.2)
 
     assert path.read_bytes() == CONTENT
+    if server.ranges[:1] == [None] and len(server.ranges) == 2:
+        begin = int(str(server.ranges[1]).removeprefix("bytes=").removesuffix("-"))
+        if begin < 12 * CHUNK_BYTES:
+            raise TooSlow("what had come was not read within 0.2 s")
     assert server.ranges == [None, f"bytes={12 * CHUNK_BYTES}-"]
 
 
@@ -302,7 +312,7 @@ def test_two_processes_at_once_fetch_once(serve: Serve, tmp_path: Path) -> None:
     server, path = serve("stall 200000"), tmp_path / "weights.pth"
     code = "from basics.download import *; from pathlib import Path; import logging\n"
     code += f"logging.basicConfig(); download({server.url!r} + '/weights.pth', "
-    code += f"Path({str(path)!r}), {PREFIX!r})"
+    code += f"Path({str(path)!r}), {PREFIX!r}, timeout_s={LIMIT_S})"
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -322,9 +332,8 @@ def test_two_processes_at_once_fetch_once(serve: Serve, tmp_path: Path) -> None:
     threads = [threading.Thread(target=listen, args=(process,)) for process in both]
     for thread in threads:
         thread.start()
-    codes = [process.wait(60) for process in both]
-    for thread in threads:
-        thread.join()
+    codes = [process.wait(LIMIT_S) for process in both]
+    joined(*threads)
     for process in both:
         assert process.stderr is not None
         process.stderr.close()
@@ -341,13 +350,13 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(
 ) -> None:
     server, path = serve(f"stall {12 * CHUNK_BYTES}"), tmp_path / "weights.pth"
     code = "from basics.download import *; from pathlib import Path\n"
-    code += f"download({server.url!r} + '/weights.pth', Path({str(path)!r}), {PREFIX!r})"
+    code += f"download({server.url!r} + '/weights.pth', Path({str(path)!r}), {PREFIX!r}, "
+    code += f"timeout_s={LIMIT_S})"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT)
-    arrived = threading.Event()
-    for _ in range(2000):
-        if partial(path).exists() and partial(path).stat().st_size >= 12 * CHUNK_BYTES:
-            break
-        arrived.wait(0.02)
+    until(
+        lambda: partial(path).exists() and partial(path).stat().st_size >= 12 * CHUNK_BYTES,
+        "the first of it came",
+    )
     process.kill()
     process.wait()
     had = partial(path).stat().st_size

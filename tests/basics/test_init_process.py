@@ -15,7 +15,7 @@ import pytest
 
 from basics.init_process import leave_init_to_parent
 from tests.support.commands import ENVIRONMENT, ROOT, command, read_record
-from tests.support.mqtt_broker import until
+from tests.support.waiting import LIMIT_S, ended, until
 
 UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
@@ -48,7 +48,7 @@ def test_other_processes_stay_what_they_are() -> None:
 
 
 def test_orphans_are_buried_and_the_code_is_that_of_the_program(unshare: list[str]) -> None:
-    program = """
+    program = f"""
         import os, subprocess, sys, time
         from pathlib import Path
         from basics.init_process import leave_init_to_parent
@@ -56,9 +56,9 @@ def test_orphans_are_buried_and_the_code_is_that_of_the_program(unshare: list[st
         leave_init_to_parent()
         assert (os.getpid(), os.getppid()) == (2, 1)
         orphan = int(subprocess.check_output(["sh", "-c", "true & echo $!"]))
-        end_s = time.monotonic() + 10
-        while Path(f"/proc/{orphan}").exists():
-            assert time.monotonic() < end_s, Path(f"/proc/{orphan}/stat").read_text()
+        end_s = time.monotonic() + {LIMIT_S}
+        while Path(f"/proc/{{orphan}}").exists():
+            assert time.monotonic() < end_s, Path(f"/proc/{{orphan}}/stat").read_text()
             time.sleep(0.01)
         sys.exit(7)
     """
@@ -70,13 +70,17 @@ def test_orphans_are_buried_and_the_code_is_that_of_the_program(unshare: list[st
 
 def test_without_it_orphans_stay_zombies(unshare: list[str]) -> None:
     """What the test before would see if nobody buried them."""
-    program = """
+    program = f"""
         import os, subprocess, time
         from pathlib import Path
 
         orphan = int(subprocess.check_output(["sh", "-c", "sleep 0.1 & echo $!"]))
-        time.sleep(0.5)
-        assert ") Z " in Path(f"/proc/{orphan}/stat").read_text()
+        end_s = time.monotonic() + {LIMIT_S}
+        while ") Z " not in Path(f"/proc/{{orphan}}/stat").read_text():
+            assert time.monotonic() < end_s, "it has not ended"
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert ") Z " in Path(f"/proc/{{orphan}}/stat").read_text()
     """
     subprocess.run([*unshare, *script(program)], cwd=ROOT, check=True)
 
@@ -92,10 +96,13 @@ def test_a_stop_of_a_container_finishes_the_outputs(unshare: list[str], tmp_path
         text=True,
     )
     try:
-        until(lambda: record.exists() and len(record.read_text().splitlines()) > 5, 240)
+        until(
+            lambda: record.exists() and len(record.read_text().splitlines()) > 5,
+            "frames are written",
+        )
         (first,) = children(process.pid)
         os.kill(first, signal.SIGTERM)
-        output, errors = process.communicate(timeout=20)
+        output, errors = ended(process)
     finally:
         process.kill()
         process.wait()

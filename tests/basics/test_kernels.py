@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from basics.kernels import compilation_told, kernel
+from tests.support.waiting import LIMIT_S, joined
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,8 +42,7 @@ def test_another_thread_runs_while_a_kernel_does() -> None:
     while turns[0] == 0:
         pass
     raised[0] = 1  # reached only if the kernel that waits for it has let go of the GIL
-    worker.join(timeout=60)
-    assert not worker.is_alive()
+    joined(worker)
     assert 0 < turns[0] < 10**11
 
 
@@ -117,7 +117,7 @@ def run(folder: Path, home: Path, **variables: str) -> tuple[str, str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=LIMIT_S,
     )
     return done.stdout.strip(), done.stderr
 

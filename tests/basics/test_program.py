@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import LIMIT_S
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("archive", "engine", "evaluation", "synthetic", "training")
 BEGIN = """
@@ -33,7 +35,7 @@ def run(folder: Path, *, package: str = "", program: str) -> tuple[int, str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_S,
         check=False,
     )
     return done.returncode, done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from basics.signals import StopSignals
+from tests.support.waiting import LIMIT_S, joined
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN = "import os, signal; from basics.signals import StopSignals\n"
@@ -23,7 +24,7 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_S,
         check=False,
     )
 
@@ -75,7 +76,7 @@ def test_in_another_thread_nothing_is_changed() -> None:
 
     thread = threading.Thread(target=enter)
     thread.start()
-    thread.join(timeout=10)
+    joined(thread)
     assert seen == [before]
 
 
@@ -90,7 +91,8 @@ with StopSignals() as signals:
     child = os.fork()
     if child == 0:
         os.write(writer, b"1")  # a signal that comes inside of fork is lost
-        time.sleep(20)
+        for _ in range(6000):  # a signal that comes just before a sleep is seen after it
+            time.sleep(0.05)
         os._exit(0)
     os.read(reader, 1)
     os.kill(child, signal.SIGTERM)

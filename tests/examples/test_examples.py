@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +22,7 @@ import pytest
 from higherhrnet_stream import Frame, People, annotate, open_source
 
 from stream.sources.making import DEMO_CLIP
+from tests.support.waiting import ended, until
 
 # What an example is about may be imported beside the public API, NumPy and OpenCV.
 SUBJECTS = {
@@ -49,7 +49,7 @@ def start(folder: Path, name: str, *arguments: object) -> subprocess.Popen[str]:
 def run(folder: Path, name: str, *arguments: object) -> str:
     """What the example says on standard output."""
     with start(folder, name, *arguments) as process:
-        output, errors = process.communicate(timeout=300)
+        output, errors = ended(process)
     assert process.returncode == 0, errors
     return output
 
@@ -59,7 +59,7 @@ def run(folder: Path, name: str, *arguments: object) -> str:
 )
 def test_an_example_without_arguments_says_how_it_is_called(tmp_path: Path, name: str) -> None:
     with start(tmp_path, name) as process:
-        _, errors = process.communicate(timeout=300)
+        _, errors = ended(process)
     assert process.returncode == 1
     assert f"python examples/{name} " in errors and "Traceback" not in errors
 
@@ -160,12 +160,15 @@ def walker(x: int, y: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_two_cameras_have_files_of_their_own_until_ctrl_c(tmp_path: Path) -> None:
     records = [tmp_path / name for name in ("test.jsonl", "test_2.jsonl")]
     with start(tmp_path, "two_cameras.py", "test", "test") as process:
-        deadline_s = time.monotonic() + 120
-        while not all(path.exists() and path.read_text().count("\n") > 3 for path in records):
-            assert time.monotonic() < deadline_s and process.poll() is None
-            time.sleep(0.1)
+        until(
+            lambda: (
+                process.poll() is not None
+                or all(path.exists() and path.read_text().count("\n") > 3 for path in records)
+            ),
+            "frames of both are written",
+        )
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        output, errors = ended(process)
     assert process.returncode == 0, errors
     counts = [int(count) for count in re.findall(r"test pattern: (\d+) frames", output)]
     assert counts == [path.read_text().count("\n") - 1 for path in records]

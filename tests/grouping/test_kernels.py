@@ -13,6 +13,7 @@ import grouping
 from grouping import Grouper
 from tests.grouping.support import assert_same_people
 from tests.support.pose_maps import draw_maps
+from tests.support.waiting import joined
 
 MODULES = [
     importlib.import_module(f"grouping.{module.name}")
@@ -53,6 +54,5 @@ def test_two_threads_with_a_grouper_each_do_not_disturb_each_other() -> None:
     workers = [threading.Thread(target=work, args=(first,)) for first in (0, 5)]
     for worker in workers:
         worker.start()
-    for worker in workers:
-        worker.join(timeout=120)
+    joined(*workers)
     assert not failures

@@ -17,6 +17,7 @@ import pytest
 from configs import DataError
 from keypoint_datasets import ImageStore
 from tests.keypoint_datasets.conftest import LabelFile
+from tests.support.waiting import LIMIT_S, joined
 
 
 def write_image(path: Path, value: int = 0) -> None:
@@ -179,10 +180,10 @@ def test_forked_and_spawned_processes_read_beside_their_parent(tmp_path: Path) -
             for method in ("fork", "spawn"):
                 with multiprocessing.get_context(method).Pool(2) as pool:
                     jobs = [pool.apply_async(_read_all, (store,)) for _ in range(4)]
-                    assert [job.get(timeout=60) for job in jobs] == [16] * 4
+                    assert [job.get(timeout=LIMIT_S) for job in jobs] == [16] * 4
         finally:
             stop.set()
-            reader.join()
+            joined(reader)
 
 
 def _read_until(store: ImageStore, stop: threading.Event) -> None:

@@ -6,11 +6,12 @@ import base64
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.support.waiting import LIMIT_S, until
 
 FLAGS = (
     "--headless",
@@ -63,13 +64,9 @@ class Page:
             "result"
         ].get("value")
 
-    def wait_for(self, expression: str, timeout_s: float = 15.0) -> Any:
+    def wait_for(self, expression: str) -> Any:
         """The value of the expression as soon as it is true."""
-        end_s = time.monotonic() + timeout_s
-        while not (value := self.evaluate(expression)):
-            assert time.monotonic() < end_s, f"never became true: {expression}"
-            time.sleep(0.1)
-        return value
+        return until(lambda: self.evaluate(expression), expression, pause_s=0.1)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(
@@ -114,4 +111,4 @@ def browser(profile: Path) -> Iterator[Page]:
             os.close(our_out)
             page.close()
             process.terminate()
-            process.wait(10)
+            process.wait(LIMIT_S)

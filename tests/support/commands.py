@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import LIMIT_S
+
 ROOT = Path(__file__).resolve().parents[2]
 _OWN = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 ENVIRONMENT = {**os.environ, **_OWN}
@@ -21,7 +23,7 @@ def command(*arguments: object, engine: str | None = None) -> list[str]:
 
 
 def run(
-    *arguments: object, engine: str | None = None, timeout_s: float = 120
+    *arguments: object, engine: str | None = None, timeout_s: float = LIMIT_S
 ) -> subprocess.CompletedProcess[str]:
     """What the command leaves when it is done."""
     return subprocess.run(

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.waiting import LIMIT_S, joined
+
 
 @dataclass
 class FileServer:
@@ -53,7 +55,7 @@ def file_server(
         served.released.set()
         server.shutdown()
         server.server_close()
-        thread.join(2)
+        joined(thread)
 
 
 def _handler(served: FileServer) -> type[http.server.BaseHTTPRequestHandler]:
@@ -85,7 +87,7 @@ def _handler(served: FileServer) -> type[http.server.BaseHTTPRequestHandler]:
             limit = int(rest) if kind in ("cut", "stall") else None
             self._send(206 if found else 200, served.content[begin:], head, limit)
             if kind == "stall":
-                served.released.wait(20)
+                served.released.wait(LIMIT_S)
                 self.wfile.write(served.content[begin + int(rest) :])
 
         def _send(

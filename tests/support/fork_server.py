@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.support.waiting import LIMIT_S
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -55,8 +57,8 @@ class ForkServer:
 
         choices: stdout, stderr: "closed", "full", or "broken" (a pipe without a reader);
         file_bytes: how large a file may become; signal_after_s: when a SIGINT comes;
-        environment: variables, None for those that are not there; limit_s: how long it may take;
-        user: the number of the user who runs it, for tests that root runs.
+        environment: variables, None for those that are not there; user: the number of the user who
+        runs it, for tests that root runs.
         """
         words = [str(argument) for argument in arguments]
         order = {"arguments": words, "cwd": str(cwd), "folder": self._folder.name, **choices}
@@ -170,8 +172,8 @@ def _prepare(order: dict[str, Any]) -> None:
 
 
 def _wait(child: int, order: dict[str, Any]) -> int:
-    deadline_s = time.monotonic() + order.get("limit_s", 60)
-    while time.monotonic() < deadline_s:
+    end_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < end_s:
         found, status = os.waitpid(child, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.support.servers import free_port
+from tests.support.waiting import happened, until
 
 
 class Broker:
@@ -46,7 +46,7 @@ class Broker:
         self._process = subprocess.Popen(
             self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(self._answers)
+        until(self._answers, "the broker answers")
 
     def signal(self, number: int) -> None:
         assert self._process is not None
@@ -89,10 +89,13 @@ class Listener:
         self._client.on_message = lambda client, data, message: self.messages.append(
             (message.topic, message.payload.decode(), message.retain)
         )
+        subscribed = threading.Event()
         self._client.on_connect = lambda client, *rest: client.subscribe("#", qos=1)
+        self._client.on_subscribe = lambda *answer: subscribed.set()
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+        happened(subscribed, "somebody listens")
 
     def texts(self, topic: str) -> list[str]:
         """What came on a topic, in order."""
@@ -104,11 +107,3 @@ class Listener:
     def __exit__(self, *error: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-
-
-def until(true: Callable[[], bool], limit_s: float = 60) -> None:
-    """Waits until it is true; a failure after `limit_s`."""
-    end_s = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < end_s, "never true"
-        time.sleep(0.02)

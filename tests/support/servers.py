@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import random
 import shutil
 import socket
 import ssl
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,15 +20,20 @@ import cv2
 import pytest
 
 from tests.support.media import numbered_image
+from tests.support.waiting import joined
 
 RTSP_SCRIPT = Path(__file__).with_name("rtsp_server.py")
 
 
 def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody uses at the moment, and that nobody is given who asks the kernel for one
+    or connects to somebody, so that it is still free when it is used.
+    """
+    for port in random.SystemRandom().sample(range(16_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @contextmanager
@@ -56,7 +62,7 @@ def tcp_server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
             listener.shutdown(socket.SHUT_RDWR)
             for connection in open_connections:
                 connection.close()
-            thread.join(2)
+            joined(thread)
 
 
 def _answer(answer: Callable[[socket.socket], None], connection: socket.socket) -> None:
@@ -111,7 +117,7 @@ def web_server(folder: Path, *, encrypted: bool = False) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(2)
+        joined(thread)
 
 
 def self_signed() -> ssl.SSLContext:

@@ -18,6 +18,7 @@ import yaml
 
 from configs import ConfigError, DataError, ExecutionError
 from configs.training import TrainingConfig, overlay, training_config_to_dict
+from tests.support.waiting import LIMIT_S
 from training.checkpoints import read_training_checkpoint
 from training.fit import Fit, fit
 from training.processes import Processes
@@ -244,7 +245,7 @@ def test_termination_writes_a_checkpoint_and_leaves(config: TrainingConfig, tmp_
         while process.poll() is None and len(read_scalars(scalars)) < 2:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 128 + signal.SIGTERM
+        assert process.wait(LIMIT_S) == 128 + signal.SIGTERM
     assert read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == len(
         read_scalars(scalars)
     )

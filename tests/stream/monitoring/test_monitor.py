@@ -26,6 +26,7 @@ from tests.support.blank_engine import BlankEngine, WorkEngine
 from tests.support.media import make_clip
 from tests.support.people import nobody
 from tests.support.servers import RtspServer, free_port
+from tests.support.waiting import LIMIT_S, joined, until
 
 parser = pytest.importorskip("prometheus_client.parser")
 openmetrics = pytest.importorskip("prometheus_client.openmetrics.parser")
@@ -38,7 +39,7 @@ def get(address: HostPort, path: str, accept: str = "text/plain") -> tuple[int, 
     """Status and text of an answer."""
     request = urllib.request.Request(f"http://{address}{path}", headers={"Accept": accept})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -67,14 +68,14 @@ class Scraper:
         self._before: Samples = {}
         self.texts: list[str] = []
 
-    def until(self, true_of: Callable[[Samples], bool], limit_s: float = 20) -> Samples:
-        end_s = time.monotonic() + limit_s
-        while time.monotonic() < end_s:
+    def until(self, true_of: Callable[[Samples], bool], what: str) -> Samples:
+        """The first answer of which that is true."""
+
+        def look() -> Samples | None:
             try:
                 status, text = get(self._address, "/metrics")
             except urllib.error.URLError:  # not serving yet
-                time.sleep(0.02)
-                continue
+                return None
             assert status == 200
             self.texts.append(text)
             samples = parsed(text)
@@ -83,12 +84,13 @@ class Scraper:
                     assert samples[key] >= before, f"{key} went back"
             self._before = samples
             try:
-                if true_of(samples):
-                    return samples
+                return samples if true_of(samples) else None
             except KeyError:  # the run has not begun
-                pass
-            time.sleep(0.02)
-        raise AssertionError(f"never true; last answer:\n{self.texts[-1]}")
+                return None
+
+        found = until(look, what)
+        assert found is not None
+        return found
 
 
 @contextmanager
@@ -118,8 +120,7 @@ def running(sources: list[Any], **options: Any) -> Iterator[HostPort]:
     finally:
         for pipeline in pipelines:
             pipeline.stop()
-        thread.join(20)
-    assert not thread.is_alive()
+        joined(thread)
     if errors:
         raise errors[0]
 
@@ -132,17 +133,18 @@ def test_metrics_follow_a_camera_that_is_killed_and_comes_back(tmp_path: Path) -
         gop=15,
         options={"tune": "zerolatency", "preset": "ultrafast"},
     )
-    quick = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
+    patient = SourceConfig(open_timeout_s=60, read_timeout_s=60)
     with RtspServer(clip, user="operator:geheim") as server:
         camera = server.url.replace("rtsp://", "rtsp://operator:geheim@") + "?token=verborgen"
         label = f"127.0.0.1_{server.port}_clip"
-        with running([camera, "test"], estimator=BlankEngine(), source=quick) as address:
+        with running([camera, "test"], estimator=BlankEngine(), source=patient) as address:
             scraper = Scraper(address)
             first = scraper.until(
                 lambda found: (
                     value(found, "frames_total", source=label) >= 5
                     and value(found, "frames_total", source="test") >= 5
-                )
+                ),
+                "frames of both come",
             )
             assert value(first, "source_state", source=label, state="running") == 1
             assert value(first, "reconnects_total", source=label) == 0
@@ -150,7 +152,8 @@ def test_metrics_follow_a_camera_that_is_killed_and_comes_back(tmp_path: Path) -
 
             server.kill()
             lost = scraper.until(
-                lambda found: value(found, "source_state", source=label, state="reconnecting") == 1
+                lambda found: value(found, "source_state", source=label, state="reconnecting") == 1,
+                "the camera is lost",
             )
             assert value(lost, "source_state", source=label, state="running") == 0
             assert get(address, "/healthz") == (200, "alive\n"), "a lost camera is no reason"
@@ -163,7 +166,8 @@ def test_metrics_follow_a_camera_that_is_killed_and_comes_back(tmp_path: Path) -
                 lambda found: (
                     value(found, "reconnects_total", source=label) == 1
                     and value(found, "frames_total", source=label) > frames + 5
-                )
+                ),
+                "the camera is back",
             )
             assert value(back, "source_state", source=label, state="running") == 1
             assert value(back, "frames_total", source="test") > others
@@ -188,7 +192,8 @@ def test_drops_are_told_by_their_cause_and_people_are_counted() -> None:
             lambda found: (
                 value(found, "dropped_frames_total", source="counted", cause="superseded") > 5
                 and value(found, "stage_frames_total", stage="infer") > 2
-            )
+            ),
+            "frames are superseded",
         )
     assert value(found, "dropped_frames_total", source="counted", cause="stale") == 0
     assert value(found, "people_in_frame", source="counted") == 0
@@ -198,7 +203,9 @@ def test_drops_are_told_by_their_cause_and_people_are_counted() -> None:
 
 def test_who_asks_for_openmetrics_gets_it() -> None:
     with running([CountedSource(10_000, fps=50.0)], estimator=BlankEngine()) as address:
-        Scraper(address).until(lambda found: value(found, "frames_total", source="counted") > 1)
+        Scraper(address).until(
+            lambda found: value(found, "frames_total", source="counted") > 1, "frames come"
+        )
         _, text = get(address, "/metrics", "application/openmetrics-text; version=1.0.0")
     families = {family.name for family in openmetrics.text_string_to_metric_families(text)}
     assert {"pose_stream_frames", "pose_stream_latency_seconds"} <= families
@@ -207,7 +214,7 @@ def test_who_asks_for_openmetrics_gets_it() -> None:
 def test_an_engine_that_hangs_is_not_alive_and_one_that_goes_on_is() -> None:
     hold = threading.Event()
     hold.set()
-    engine = WorkEngine(lambda: hold.wait(20) and None)
+    engine = WorkEngine(lambda: hold.wait(LIMIT_S) and None)
     source = CountedSource(10_000, fps=50.0)
     with (
         Monitor(LOCAL) as monitor,
@@ -220,14 +227,14 @@ def test_an_engine_that_hangs_is_not_alive_and_one_that_goes_on_is() -> None:
         monitor.watch(pipeline, ["camera"], run_info(engine))
         thread = threading.Thread(target=pipeline.run, args=(lambda progress: monitor.look(),))
         thread.start()
-        until(lambda: get(monitor.address, "/readyz")[0] == 200)
+        until(lambda: get(monitor.address, "/readyz")[0] == 200, "it is ready")
         hold.clear()
-        until(lambda: get(monitor.address, "/healthz")[0] == 503)
+        until(lambda: get(monitor.address, "/healthz")[0] == 503, "it is not alive")
         assert "camera: frames come, and no result for" in get(monitor.address, "/healthz")[1]
         hold.set()
-        until(lambda: get(monitor.address, "/healthz")[0] == 200)
+        until(lambda: get(monitor.address, "/healthz")[0] == 200, "it is alive again")
         pipeline.stop()
-        thread.join(10)
+        joined(thread)
 
 
 def test_a_source_that_failed_for_good_leaves_the_run_alive_and_a_stage_that_did_does_not() -> None:
@@ -256,11 +263,11 @@ def test_a_source_that_failed_for_good_leaves_the_run_alive_and_a_stage_that_did
 
         thread = threading.Thread(target=run_it)
         thread.start()
-        until(lambda: "front: failed" in get(monitor.address, "/readyz")[1])
-        until(lambda: get(monitor.address, "/readyz")[0] == 200)
+        until(lambda: "front: failed" in get(monitor.address, "/readyz")[1], "one has failed")
+        until(lambda: get(monitor.address, "/readyz")[0] == 200, "it is ready")
         assert get(monitor.address, "/healthz") == (200, "alive\n")
         pipeline.stop()
-        thread.join(10)
+        joined(thread)
         assert [type(error) for error in errors] == [SourceError]
     broken.set()
     with (
@@ -296,10 +303,3 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(RuntimeUnavailableError, match=r"pip install 'higherhrnet-stream\[metrics"):
         Monitor(LOCAL)
-
-
-def until(true: Callable[[], bool], limit_s: float = 10) -> None:
-    end_s = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < end_s, "never true"
-        time.sleep(0.02)

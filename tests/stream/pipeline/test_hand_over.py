@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.pipeline.hand_over import Closed, HandOver
+from tests.support.waiting import joined
 
 
 class Token:
@@ -90,7 +91,7 @@ def test_a_writer_waits_for_room_and_a_reader_for_something() -> None:
     for number in range(100):
         hand_over.put(Token(number))
     hand_over.close()
-    reader.join(5)
+    joined(reader)
     assert numbers == list(range(100))
 
 
@@ -110,7 +111,7 @@ def test_a_writer_that_waits_learns_of_the_end(end: str) -> None:
     writer.start()
     time.sleep(0.05)
     getattr(hand_over, end)("no more")
-    writer.join(5)
+    joined(writer)
     assert raised == ["no more"]
     assert late.released == 1
 

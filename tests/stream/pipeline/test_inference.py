@@ -23,6 +23,7 @@ from tests.support.cuda import cuda_libraries, cuda_process, on_driver  # noqa: 
 from tests.support.media import numbered_image
 from tests.support.people import no_people, nobody
 from tests.support.stand_in import StandIn, checksum
+from tests.support.waiting import joined
 
 FRAMES = 30
 
@@ -142,7 +143,7 @@ def test_giving_back_what_no_thread_began_to_lay_does_not_hang():
 
     release = threading.Thread(target=lambda: [each.release() for each in taken], daemon=True)
     release.start()
-    release.join(10)
+    joined(release)
 
     assert cancelled == [0, 1, 2]
 

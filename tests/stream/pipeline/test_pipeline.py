@@ -2,7 +2,6 @@ import gc
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tests.support.blank_engine import BlankEngine
 from tests.support.media import make_clip
 from tests.support.people import no_people, nobody
 from tests.support.plaza_engine import KEYPOINT_SET, PlazaEngine, similarity_of_record
+from tests.support.waiting import LIMIT_S, measured, met, until, within
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +34,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     """No thread outlives its run."""
     before = set(threading.enumerate())
     yield
-    deadline_s = time.monotonic() + 2
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline_s:
-        time.sleep(0.01)
-    assert not left
+    until(lambda: set(threading.enumerate()) <= before, "its threads have ended", pause_s=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +43,7 @@ def grouper() -> Grouper:
 
 
 def stop_when(
-    pipeline: Pipeline, condition: Callable[[], bool], limit_s: float = 15.0
+    pipeline: Pipeline, condition: Callable[[], bool], limit_s: float = LIMIT_S
 ) -> Callable[[Progress], None]:
     """For `Pipeline.run`: stops the run when `condition` holds, or when it takes too long."""
 
@@ -204,13 +201,12 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
         renderers=[renderer],
         options=options,
     )
-    start = time.monotonic()
     with (
+        within(4),
         pytest.raises((RuntimeError, OSError), match=expected.get(broken, f"boom in {broken}")),
         pipeline,
     ):
         pipeline.run()
-    assert time.monotonic() - start < 4
     assert good.closed and bad.closed
     if broken in ("source", "submit", "group", "draw") and not live:
         assert good.frames == list(range(5)), "what was done before the error is to be written"
@@ -232,6 +228,7 @@ def test_the_end_of_one_source_that_fails_leaves_the_other_running() -> None:
     assert summary.sources[0].health.state == "failed"
 
 
+@measured
 def test_several_sources_share_one_engine_and_keep_their_order() -> None:
     engine = BlankEngine(delay_s=0.005)
     sinks = [MemorySink(), MemorySink(), MemorySink()]
@@ -240,7 +237,7 @@ def test_several_sources_share_one_engine_and_keep_their_order() -> None:
         pipeline.run()
     assert [sink.frames for sink in sinks] == [list(range(40))] * 3
     assert sorted(engine.seen) == sorted([*range(40)] * 3)
-    assert max(engine.seen[:30]) < 20, "the sources take turns"
+    met(max(engine.seen[:30]) < 20, "the sources, which begin at once, take turns")
 
 
 def test_frames_of_several_sources_travel_together_in_order_and_each_once() -> None:
@@ -302,6 +299,7 @@ def test_an_engine_without_a_source_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("when", ["submit", "result"])
+@measured
 def test_an_engine_that_fails_ends_the_run_of_the_others(when: str) -> None:
     def fail(*arguments: Any) -> Any:
         raise ExecutionError("fell off the bus")
@@ -313,11 +311,12 @@ def test_an_engine_that_fails_ends_the_run_of_the_others(when: str) -> None:
         Pipeline(sources, [BlankEngine(), broken], nobody, sinks=[[sink], []]) as pipeline,
         pytest.raises(ExecutionError, match="fell off the bus"),
     ):
-        pipeline.run(stop_when(pipeline, lambda: False, limit_s=5.0))
+        pipeline.run(stop_when(pipeline, lambda: False))
     assert sink.closed == 1
-    assert pipeline.summary().elapsed_s < 4
+    met(pipeline.summary().elapsed_s < 4, "at once")
 
 
+@measured
 def test_a_single_source_never_waits_for_company() -> None:
     engine = BlankEngine(batch_size=8)
     options = PipelineConfig(batch_window_ms=1000)
@@ -326,10 +325,11 @@ def test_a_single_source_never_waits_for_company() -> None:
     ) as pipeline:
         summary = pipeline.run()
     assert engine.batches == [1] * 5
-    assert summary.elapsed_s < 2, "less than two windows for five frames"
+    met(summary.elapsed_s < 2, "less than two windows for five frames")
 
 
 @pytest.mark.parametrize("state", ["connecting", "stalled", "reconnecting", "failed"])
+@measured
 def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> None:
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")  # its second frame is 20 s away
@@ -340,10 +340,11 @@ def test_nobody_waits_for_a_source_that_has_nothing_to_give(state: State) -> Non
     ) as pipeline:
         summary = pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 30))
     assert sink.frames == list(range(30))
-    assert summary.elapsed_s < 10, "a third of 30 windows"
+    met(summary.elapsed_s < 10, "a third of 30 windows")
 
 
 @pytest.mark.alone
+@measured
 def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
     engine, sink = BlankEngine(batch_size=2), MemorySink()
     silent = counted(2, fps=0.05, name="silent")
@@ -353,10 +354,11 @@ def test_a_source_that_stalls_costs_the_others_the_window_at_most() -> None:
     ) as pipeline:
         pipeline.run(stop_when(pipeline, lambda: len(sink.frames) == 20))
     assert sink.frames == list(range(20))
-    assert np.median(sink.latencies_ms) < 20 + 30
+    met(np.median(sink.latencies_ms) < 20 + 30, f"latencies {sink.latencies_ms}")
 
 
 @pytest.mark.alone
+@measured
 def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
     engine, sink = BlankEngine(delay_s=0.06), MemorySink()
     with Pipeline(
@@ -368,14 +370,15 @@ def test_with_latest_the_delay_is_at_most_one_frame_and_one_inference() -> None:
     ) as pipeline:
         summary = pipeline.run()
     assert sink.frames == sorted(set(sink.frames))
-    assert 15 < len(sink.frames) < 40
+    assert len(sink.frames) < 40
+    met(len(sink.frames) > 15, f"{len(sink.frames)} frames got through")
     assert summary.drops["superseded"] + len(sink.frames) == 90
     assert sink.drops == summary.drops["superseded"]
     # 2 x 60 ms of inference (one under way, one own) and a frame; half as much again for a busy
     # machine.
-    assert np.percentile(sink.latencies_ms, 90) < 1.5 * (120 + 17)
+    met(np.percentile(sink.latencies_ms, 90) < 1.5 * (120 + 17), f"latencies {sink.latencies_ms}")
     early, late = np.median(sink.latencies_ms[3:12]), np.median(sink.latencies_ms[-9:])
-    assert late < early + 30, "delay grows"
+    met(late < early + 30, "delay does not grow")
 
 
 def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
@@ -391,24 +394,20 @@ def test_with_max_age_frames_that_are_too_old_are_dropped() -> None:
 
 
 @pytest.mark.alone
+@measured
 def test_a_fast_engine_drops_nothing_of_a_live_source(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=16, fps=10)
-    for _ in range(
-        4
-    ):  # a machine that is busy with something else may hold a thread back for longer than a frame
-        sink = MemorySink()
-        with (
-            open_source(str(clip), SourceConfig(realtime=True)) as source,
-            Pipeline([source], BlankEngine(), nobody, sinks=[[sink]]) as pipeline,
-        ):
-            summary = pipeline.run()
-        if not summary.drops:
-            break
+    sink = MemorySink()
+    with (
+        open_source(str(clip), SourceConfig(realtime=True)) as source,
+        Pipeline([source], BlankEngine(), nobody, sinks=[[sink]]) as pipeline,
+    ):
+        summary = pipeline.run()
+    # A busy machine may hold a thread back for longer than a frame.
+    met(summary.drops == {}, f"drops {summary.drops}")
     assert sink.frames == list(range(16))
-    assert summary.drops == {}
-    assert next(stage for stage in summary.stages if stage.name == "decode").busy_share < 0.5, (
-        "waiting is no work"
-    )
+    decode = next(stage for stage in summary.stages if stage.name == "decode")
+    met(decode.busy_share < 0.5, "waiting is no work")
 
 
 @pytest.mark.parametrize(
@@ -434,6 +433,7 @@ def test_fewer_frames_can_be_asked_for(options: PipelineConfig, expected: list[i
 
 @pytest.mark.alone
 @pytest.mark.parametrize("delay_s", [0.01, 5.0], ids=["quick engine", "engine that hangs"])
+@measured
 def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
     released = threading.Event()
 
@@ -445,12 +445,13 @@ def test_stop_finishes_everything_within_two_seconds(delay_s: float) -> None:
     sink = MemorySink()
     with Pipeline([counted(1_000_000)], Engine(), nobody, sinks=[[sink]]) as pipeline:
         threading.Timer(0.3, pipeline.stop).start()
-        start = time.monotonic()
-        summary = pipeline.run()
-        assert time.monotonic() - start < 0.3 + 2
+        try:
+            with within(0.3 + 2):
+                summary = pipeline.run()
+        finally:
+            released.set()  # leaving waits for the engine, which would take another ten seconds
         assert sink.closed
         assert summary.stopped
-        released.set()  # leaving waits for the engine, which would take another ten seconds
 
 
 def test_a_slow_sink_holds_up_a_file_and_loses_nothing() -> None:
@@ -564,7 +565,14 @@ def test_a_run_leaves_nothing_to_the_garbage_collector(tmp_path: Path, grouper: 
 
 def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=10)
-    counts = []
+    counts: list[list[int]] = []
+
+    def now() -> list[int]:
+        return [len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task")]
+
+    def no_more() -> bool:
+        return all(later <= earlier for later, earlier in zip(now(), counts[1], strict=True))
+
     for _ in range(3):
         sinks = make_sinks(
             [str(tmp_path / name) for name in ("out.mp4", "out.jsonl", "out.csv", "out.json")]
@@ -576,10 +584,8 @@ def test_no_file_and_no_native_thread_stays_open(tmp_path: Path) -> None:
             ) as pipeline,
         ):
             pipeline.run()
-        counts.append([len(list(Path(f"/proc/self/{kind}").iterdir())) for kind in ("fd", "task")])
-    assert all(later <= earlier for later, earlier in zip(counts[2], counts[1], strict=True)), (
-        counts
-    )
+        counts.append(now())
+    until(no_more, f"not more than after the second run: {counts}")  # a thread leaves /proc late
 
 
 def test_a_source_that_changes_its_size_keeps_all_outputs_going(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from stream.render.renderer import Renderer
 from tests.stream.pipeline.parts import MemorySink, counted
 from tests.support.blank_engine import BlankEngine
 from tests.support.plaza_engine import KEYPOINT_SET
+from tests.support.waiting import LIMIT_S, joined, measured, met, within
 
 JOINTS = len(KEYPOINT_SET)
 
@@ -110,6 +111,7 @@ def test_results_pass_through_stages_too() -> None:
     assert pipeline.summary().people == sum(range(5))
 
 
+@measured
 def test_a_slow_stage_is_seen_as_the_slowest_and_its_queue_is_counted() -> None:
     def slow(frame: Frame, people: People) -> None:
         time.sleep(0.01)
@@ -118,7 +120,7 @@ def test_a_slow_stage_is_seen_as_the_slowest_and_its_queue_is_counted() -> None:
         summary = pipeline.run()
     assert summary.slowest is not None
     assert summary.slowest.name == "slow"
-    assert summary.slowest.busy_share > 0.5  # a busy machine starts threads late
+    met(summary.slowest.busy_share > 0.5, f"busy for {summary.slowest.busy_share} of the time")
     assert summary.depths["slow"].p50 >= 1
     assert "slowest stage: slow" in str(summary)
 
@@ -215,6 +217,7 @@ def fewer_joints(frame: Frame, people: People) -> People:
 )
 @pytest.mark.parametrize("way", ["run", "results"])
 @pytest.mark.parametrize("fps", [None, 200.0], ids=["file", "live"])
+@measured
 def test_a_fault_in_a_stage_ends_the_run_with_one_line_that_names_it(
     stage: Any, message: str, way: str, fps: float | None
 ) -> None:
@@ -222,13 +225,11 @@ def test_a_fault_in_a_stage_ends_the_run_with_one_line_that_names_it(
     source = counted(10_000, fps=fps)
     engine = LendingEngine()
     pipeline = Pipeline([source], engine, two_people, sinks=[[sink]], stages=[stage])
-    begin_s = time.monotonic()
-    with pytest.raises(StageError) as caught, pipeline:
+    with within(4), pytest.raises(StageError) as caught, pipeline:
         if way == "run":
             pipeline.run()
         else:
             list(pipeline.results())
-    assert time.monotonic() - begin_s < 4
     said = re.sub(r"frame \d+", "frame 5", str(caught.value)) if fps else str(caught.value)
     assert said.startswith(message)
     assert "\n" not in str(caught.value)
@@ -259,22 +260,23 @@ def test_a_fault_while_a_stage_is_closed_is_told_and_the_sinks_are_finished() ->
     assert sink.frames == list(range(5))
 
 
+@measured
 def test_a_stage_that_hangs_does_not_hang_the_run() -> None:
     free = threading.Event()
 
     def hang(frame: Frame, people: People) -> None:
-        free.wait(20)
+        free.wait(LIMIT_S)
 
     pipeline = Pipeline([counted(5)], BlankEngine(), two_people, stages=[hang])
-    begin_s = time.monotonic()
     stopper = threading.Timer(0.3, pipeline.stop)
     stopper.start()
-    with pipeline:
-        pipeline.run()
-    assert time.monotonic() - begin_s < 5
+    try:
+        with within(5), pipeline:
+            pipeline.run()
+    finally:
+        free.set()
+        joined(stopper)
     assert pipeline.left_behind == ("hang",)
-    free.set()
-    stopper.join()
 
 
 def test_names_of_stages_are_their_own_and_never_those_of_built_in_ones() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.pipeline.timing import Series, Timings
+from tests.support.waiting import measured, met
 
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=300))
@@ -36,6 +37,7 @@ def test_memory_does_not_grow_and_percentiles_are_of_the_window() -> None:
 
 
 @pytest.mark.alone
+@measured
 def test_stages_report_time_and_busy_share() -> None:
     timings = Timings()
     timings.begin()
@@ -47,8 +49,9 @@ def test_stages_report_time_and_busy_share() -> None:
     timings.end()
     (stage,) = timings.statistics()
     assert stage.name == "infer"
-    assert 20 <= stage.time_ms.p50 < 30
-    assert 0.35 < stage.busy_share < 0.6
+    assert stage.time_ms.p50 >= 20
+    met(stage.time_ms.p50 < 30, f"20 ms and not {stage.time_ms.p50}")
+    met(0.35 < stage.busy_share < 0.6, f"a share of half and not of {stage.busy_share}")
 
 
 class Witness:

@@ -7,6 +7,7 @@ from stream.pipeline.hand_over import Closed
 from stream.pipeline.ring import RingBuffer
 from stream.pipeline.timing import Timings
 from stream.pipeline.worker import Worker
+from tests.support.waiting import joined
 
 
 class Failing(Worker):
@@ -29,7 +30,7 @@ def test_the_first_error_wins_and_both_ends_are_closed(caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING):
         worker = Failing("stage", context, inboxes=[inbox], outboxes=[outbox])
         worker.start()
-        worker.join(5)
+        joined(worker)
     assert worker.finished
     assert isinstance(context.outcome.error, ValueError)
     assert "second" in caplog.text
@@ -48,5 +49,5 @@ def test_the_end_of_a_ring_is_no_error() -> None:
     context = RunContext((), Timings())
     worker = Done("stage", context)
     worker.start()
-    worker.join(5)
+    joined(worker)
     assert context.outcome.error is None

@@ -21,6 +21,7 @@ from stream.profile.config import ProfileConfig
 from tests.stream.pipeline.parts import MemorySink, counted
 from tests.support.blank_engine import BlankEngine
 from tests.support.people import nobody
+from tests.support.waiting import measured, met
 
 FACTS = RunFacts(command="test", model="blank", runtime="fixture", precision="exact")
 
@@ -70,6 +71,7 @@ def run_profiled(
 
 
 @pytest.mark.alone
+@measured
 def test_what_the_engine_takes_is_what_its_own_clock_says() -> None:
     engine = ClockedEngine(0.02)
     profiler, found = run_profiled(engine, counted(40))
@@ -77,7 +79,7 @@ def test_what_the_engine_takes_is_what_its_own_clock_says() -> None:
     measured_s = (rows["end_ns"] - rows["begin_ns"]) * 1e-9
     own_s = np.array(engine.took_s)
     assert len(measured_s) == len(own_s) == 40
-    assert np.median(np.abs(measured_s - own_s) / own_s) < 0.02
+    met(np.median(np.abs(measured_s - own_s) / own_s) < 0.02, "the same to 2 %")
     stage = next(stage for stage in found["stages"] if stage["name"] == "infer")
     assert stage["p50"] >= 20
     assert stage["busy_share"] == pytest.approx(
@@ -101,12 +103,14 @@ def test_no_stage_is_busy_more_than_all_of_the_time_with_two_frames_under_way() 
 
 
 @pytest.mark.alone
+@measured
 def test_a_stall_at_second_3_is_seen_at_second_3() -> None:
     engine = ClockedEngine(0.002, stall_at_s=3.0)
     profiler, found = run_profiled(engine, counted(90, fps=25.0), policy=LATEST)
     assert engine.stalled_at_s is not None
     stalled_at_s = engine.stalled_at_s - profiler.timings.began_ns * 1e-9
-    assert 3.0 <= stalled_at_s < 4.5
+    assert stalled_at_s >= 3.0
+    met(stalled_at_s < 4.5, "it began with the run")
     rows = profiler.recorder.works["infer: wait"].kept()
     begins_s, ends_s = (
         (rows[name] - profiler.timings.began_ns) * 1e-9 for name in ("begin_ns", "end_ns")

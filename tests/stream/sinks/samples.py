@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,7 +40,9 @@ def vfr_stamps(count: int, *, start: int = 0) -> list[int]:
     return [start, *(start + np.cumsum(gaps)).tolist()]
 
 
-def make_frames(stamps: list[int], *, width: int = WIDTH, height: int = HEIGHT) -> Iterator[Frame]:
+def make_frames(
+    stamps: Sequence[int], *, width: int = WIDTH, height: int = HEIGHT
+) -> Iterator[Frame]:
     """One frame per time stamp: the frame index as 8 black or white blocks, which survive a lossy
     codec, over a moving ramp. Stream time is that of a source: a clock that begins anywhere is
     taken off, a start within a second kept.

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from stream.sinks.window import OVERLAY_KEYS, WindowSink
 from tests.stream.sinks.samples import REPOSITORY, make_frames, make_people, vfr_stamps
 from tests.support.commands import ENVIRONMENT, command
 from tests.support.media import read_numbers
+from tests.support.waiting import LIMIT_S, ended, joined, until
 
 
 def test_without_a_display_it_is_off_and_says_so(
@@ -74,7 +74,7 @@ class VirtualDisplay:
             ["xdotool", "search", "--sync", "--name", title, "key", "--window", "%1", key],
             env={**os.environ, "DISPLAY": self.name},
             check=True,
-            timeout=60,
+            timeout=LIMIT_S,
         )
 
 
@@ -92,16 +92,16 @@ def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualDisplay]:
         server.kill()
 
 
-def write_until(
-    sink: WindowSink | Outlet, done: Callable[[], bool], *, limit_s: float = 60
-) -> None:
+def write_until(sink: WindowSink | Outlet, done: Callable[[], bool], what: str) -> None:
     """Writes a frame again and again until that is so."""
-    deadline_s = time.monotonic() + limit_s
     frame = next(make_frames([0]))
-    while not done():
-        assert time.monotonic() < deadline_s, "that never became so"
-        sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
-        time.sleep(0.001)
+
+    def so() -> bool:
+        if not done():
+            sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
+        return done()
+
+    until(so, what, pause_s=0.001)
 
 
 def test_keys_take_a_screenshot_toggle_and_quit(
@@ -118,7 +118,7 @@ def test_keys_take_a_screenshot_toggle_and_quit(
         ("q", lambda: bool(stopped)),
     ):
         display.press("watched", key)
-        write_until(sink, seen)
+        write_until(sink, seen, f"the key '{key}' is seen")
     sink.close()
     assert len(list(tmp_path.glob("camera_*.png"))) == 1
 
@@ -143,18 +143,16 @@ def test_a_paused_window_waits_and_a_point_goes_one_frame_further(
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        while not sink.paused:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        while more.acquire(blocking=False):
+        until(lambda: sink.paused, "it is paused")
+        while more.acquire(timeout=0.5):  # a frame may be under way when that is said
             pass
         paused_at = len(written)
         display.press("steps", "period")
-        assert more.acquire(timeout=30)
+        assert more.acquire(timeout=LIMIT_S)
         assert not more.acquire(timeout=0.3) and len(written) == paused_at + 1
     finally:
         stopping.set()
-        thread.join()
+        joined(thread)
         sink.close()
 
 
@@ -170,11 +168,15 @@ def test_a_display_that_dies_in_mid_run_is_the_windows_failure_alone(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (record.exists() and record.read_text().count("\n") > 5):
-        assert process.poll() is None
-        time.sleep(0.02)
+    until(
+        lambda: (
+            process.poll() is not None or (record.exists() and record.read_text().count("\n") > 5)
+        ),
+        "frames are written",
+    )
+    assert process.poll() is None
     display.kill()
-    _, errors = process.communicate(timeout=120)
+    _, errors = ended(process)
     assert process.returncode == 2, errors
     assert len(record.read_text().splitlines()) == 201
     assert len(read_numbers(video)) == 200
@@ -190,10 +192,10 @@ def test_a_window_of_a_live_source_opens_again_with_its_display(
     outlet = Outlet(WindowSink("camera 1"), live=True)
     outlet.open(replace(source_info, live=True), run_info)
     display.kill()
-    write_until(outlet, lambda: outlet.failure is not None)
+    write_until(outlet, lambda: outlet.failure is not None, "the display is missed")
     assert "is gone; trying again" in caplog.text
     display.start()
-    write_until(outlet, lambda: outlet.failure is None)
+    write_until(outlet, lambda: outlet.failure is None, "it is shown again")
     outlet.close(complete=True)
     assert outlet.failure is None
     assert outlet.lost > 0
@@ -208,7 +210,7 @@ def test_a_display_that_hangs_is_given_up(
     sink.open(source_info, run_info)
     display.freeze()
     with pytest.raises(SinkError, match=r"window 'hanging' is lost: .* shows nothing for 0.5 s"):
-        write_until(sink, lambda: False)
+        write_until(sink, lambda: False, "it is given up")
     sink.close()
 
 

@@ -14,6 +14,7 @@ import av
 import pytest
 
 from tests.support.media import make_clip
+from tests.support.waiting import LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[3]
 COUNT = int(os.environ.get("POSE_STREAM_FUZZ", "120"))
@@ -56,12 +57,13 @@ def test_damaged_files_break_nothing(clips: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60 + COUNT,
+        timeout=LIMIT_S + COUNT,
         env={**os.environ, "SVT_LOG": "1"},
     )
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.returncode == 0, (result.stderr[-2000:], rows[-1:])
     assert len(rows) == COUNT
+    # Of the processor's time: a machine that is starved needs more of the clock's.
     assert max(row["seconds"] for row in rows) < 15
     settled = rows[len(rows) // 3 :]
     assert settled[-1]["resident_mib"] - settled[0]["resident_mib"] < 100

@@ -1,6 +1,7 @@
 import threading
 
 from stream.sources.guard import Guard
+from tests.support.waiting import LIMIT_S, happened, joined
 
 
 def test_closing_waits_for_whoever_is_inside_without_blocking() -> None:
@@ -11,15 +12,15 @@ def test_closing_waits_for_whoever_is_inside_without_blocking() -> None:
     def use() -> None:
         with guard:
             inside.set()
-            leave.wait(5)
+            leave.wait(LIMIT_S)
 
     user = threading.Thread(target=use, name="user")
     user.start()
-    inside.wait(5)
+    happened(inside, "somebody is inside")
     guard.close()
     assert calls == []
     leave.set()
-    user.join(5)
+    joined(user)
     assert calls == ["user"]
 
 
@@ -50,6 +51,6 @@ def test_nobody_is_ever_inside_after_the_release() -> None:
         user = threading.Thread(target=use)
         user.start()
         guard.close()
-        user.join(5)
+        joined(user)
         assert released.is_set()
         assert not any(broken)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,10 +36,12 @@ from tests.support.blank_engine import BlankEngine
 from tests.support.media import make_clip, numbered_image, read_number
 from tests.support.people import no_people
 from tests.support.servers import RtspServer, free_port, tcp_server, web_server
+from tests.support.waiting import LIMIT_S, TooSlow, joined, measured, until, within
 
 ROOT = Path(__file__).resolve().parents[3]
 KILLS = int(os.environ.get("POSE_STREAM_KILLS", "2"))
-QUICK = SourceConfig(open_timeout_s=1.5, read_timeout_s=1.0)
+# Where it is not the stall that is looked at, a server may be slow.
+PATIENT = SourceConfig(open_timeout_s=60, read_timeout_s=60)
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +61,23 @@ def transport(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @contextmanager
-def opened(address: str, config: SourceConfig = QUICK, limit_s: float = 20.0) -> Iterator[Source]:
-    """The source, interrupted after `limit_s` so that a test that fails does not hang."""
+def opened(address: str, config: SourceConfig = PATIENT) -> Iterator[Source]:
+    """The source, interrupted in the end so that a test that fails does not hang."""
     with open_source(address, config) as source:
-        watchdog = threading.Timer(limit_s, source.interrupt)
+        watchdog = threading.Timer(LIMIT_S, source.interrupt)
         watchdog.start()
         try:
             yield source
         finally:
             watchdog.cancel()
+            joined(watchdog)
 
 
 def take(source: Source, count: int) -> list[Frame]:
     return list(itertools.islice(source, count))
 
 
+@measured
 def test_a_stream_that_ends_is_connected_again_and_goes_on_in_a_new_epoch(transport: bytes) -> None:
     with (
         tcp_server(lambda connection: connection.sendall(transport)) as port,
@@ -88,7 +93,9 @@ def test_a_stream_that_ends_is_connected_again_and_goes_on_in_a_new_epoch(transp
         for earlier, later in pairwise(frames)
         if later.epoch > earlier.epoch
     ]
-    assert all(0.1 < gap < 10 for gap in gaps), "the time that passed while it was away is kept"
+    assert all(gap > 0.1 for gap in gaps), "the time that passed while it was away is kept"
+    if max(gaps) >= 10:
+        raise TooSlow(f"away for {gaps} s")
     assert all(later.capture_ns >= earlier.capture_ns for earlier, later in pairwise(frames))
 
 
@@ -113,7 +120,7 @@ def test_a_source_that_is_not_there_yet_is_waited_for(transport: bytes) -> None:
         assert source.info is None
         frames = take(source, 10)
         assert source.info is not None
-    server.join(5)
+    joined(server)
     assert started.is_set()
     assert [frame.epoch for frame in frames] == [0] * 10
 
@@ -129,20 +136,20 @@ def test_a_number_of_tries_ends_in_an_error_that_says_why() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "tcp"])
+@measured
 def test_a_server_that_accepts_and_never_answers_is_told_within_the_time_out(scheme: str) -> None:
     hold = threading.Event()
     config = SourceConfig(open_timeout_s=0.6, read_timeout_s=0.6, reconnect=0)
     with (
-        tcp_server(lambda connection: bool(hold.wait(10))) as port,
+        tcp_server(lambda connection: bool(hold.wait(LIMIT_S))) as port,
         opened(f"{scheme}://127.0.0.1:{port}/clip", config) as source,
     ):
-        start_s = time.monotonic()
-        with pytest.raises(SourceError, match=r"no answer within 0.6 s"):
+        with within(3), pytest.raises(SourceError, match=r"no answer within 0.6 s"):
             take(source, 1)
-        assert time.monotonic() - start_s < 3
         hold.set()
 
 
+@measured
 def test_a_stream_that_stalls_is_told_and_connected_again(
     transport: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -150,18 +157,20 @@ def test_a_stream_that_stalls_is_told_and_connected_again(
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(transport)
-        release.wait(20)
+        release.wait(LIMIT_S)
 
     with (
         caplog.at_level(logging.INFO),
         tcp_server(answer) as port,
         opened(
-            f"tcp://127.0.0.1:{port}", SourceConfig(open_timeout_s=2, read_timeout_s=0.5)
+            f"tcp://127.0.0.1:{port}", SourceConfig(open_timeout_s=60, read_timeout_s=0.5)
         ) as source,
     ):
         frames = take(source, 40)
         release.set()
     assert [frame.epoch for frame in frames] == sorted(frame.epoch for frame in frames)
+    if frames[-1].epoch > 1:
+        raise TooSlow("what had come was not read within half a second")
     assert frames[-1].epoch == 1
     states = [
         record.getMessage().rsplit(": ", 1)[1]
@@ -186,9 +195,9 @@ def test_a_stall_is_in_stream_time_from_the_last_frame_on() -> None:
         connection.recv(4096)
         head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
         connection.sendall(head.encode() + (part.encode() + picture.tobytes() + b"\r\n") * 10)
-        release.wait(20)
+        release.wait(LIMIT_S)
 
-    config = SourceConfig(open_timeout_s=2, read_timeout_s=0.5)
+    config = SourceConfig(open_timeout_s=60, read_timeout_s=0.5)
     with tcp_server(answer) as port, opened(f"http://127.0.0.1:{port}/camera", config) as source:
         frames = take(source, 12)
         release.set()
@@ -197,12 +206,14 @@ def test_a_stall_is_in_stream_time_from_the_last_frame_on() -> None:
 
 
 @pytest.mark.alone
+@measured
 def test_interrupting_a_source_that_waits_to_try_again_ends_it_at_once() -> None:
     with opened(f"tcp://127.0.0.1:{free_port()}") as source:
-        threading.Timer(1.5, source.interrupt).start()
-        start_s = time.monotonic()
-        assert take(source, 1) == []
-        assert time.monotonic() - start_s < 2.2
+        timer = threading.Timer(1.5, source.interrupt)
+        timer.start()
+        with within(2.2):
+            assert take(source, 1) == []
+        joined(timer)
         assert source.health.state == "ended"
 
 
@@ -265,11 +276,12 @@ def test_an_encrypted_connection_to_a_camera_that_signed_for_itself(tmp_path: Pa
 
 def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
     """Segments of half a second, of which the list keeps the last three: what a camera or a CDN
-    publishes.
+    publishes; it does not run away from a reader that is slow.
     """
     folder = tmp_path / "live"
     folder.mkdir()
     done = threading.Event()
+    numbers: list[int] = []
 
     def publish() -> None:
         options = {
@@ -285,7 +297,10 @@ def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
             stream.codec_context.gop_size = 15
             start_s = time.monotonic()
             for index in range(600):
-                if done.wait(max(0.0, start_s + index / 30 - time.monotonic())):
+                wait_s = max(0.0, start_s + index / 30 - time.monotonic())
+                while not done.wait(wait_s) and index > (numbers or [0])[-1] + 40:
+                    wait_s = 0.02
+                if done.is_set():
                     return
                 target.mux(
                     stream.encode(
@@ -296,19 +311,17 @@ def test_live_hls_is_followed_as_it_grows(tmp_path: Path) -> None:
     publisher = threading.Thread(target=publish)
     publisher.start()
     try:
-        deadline_s = time.monotonic() + 10
-        while not (folder / "list.m3u8").exists() and time.monotonic() < deadline_s:
-            time.sleep(0.05)
+        until((folder / "list.m3u8").exists, "there is a list")
         with (
             web_server(folder) as address,
-            opened(f"{address}/list.m3u8", SourceConfig(open_timeout_s=5)) as source,
+            opened(f"{address}/list.m3u8") as source,
         ):
             assert source.live
-            numbers = [read_number(frame.image) for frame in take(source, 60)]
+            numbers.extend(read_number(frame.image) for frame in itertools.islice(source, 60))
             assert source.health.reconnects == 0
     finally:
         done.set()
-        publisher.join(5)
+        joined(publisher)
     assert numbers == list(range(numbers[0], numbers[0] + 60))
 
 
@@ -349,11 +362,11 @@ def test_transport_stream_over_udp(clip: Path) -> None:
     sender = threading.Thread(target=send)
     sender.start()
     try:
-        with opened(f"udp://127.0.0.1:{port}", SourceConfig(open_timeout_s=8)) as source:
+        with opened(f"udp://127.0.0.1:{port}") as source:
             numbers = [read_number(frame.image) for frame in take(source, 30)]
     finally:
         done.set()
-        sender.join(5)
+        joined(sender)
     assert numbers == list(range(numbers[0], numbers[0] + 30))
 
 
@@ -361,8 +374,9 @@ def test_transport_stream_over_udp(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("rtsp_transport", ["tcp", "udp"])
+@measured
 def test_rtsp(clip: Path, rtsp_transport: str) -> None:
-    config = SourceConfig(rtsp_transport=rtsp_transport, open_timeout_s=8)  # type: ignore[arg-type]
+    config = replace(PATIENT, rtsp_transport=rtsp_transport)  # type: ignore[arg-type]
     with RtspServer(clip) as server, opened(server.url, config) as source:
         frames = take(source, 60)
         assert source.info is not None
@@ -373,7 +387,8 @@ def test_rtsp(clip: Path, rtsp_transport: str) -> None:
     )
     assert frames[-1].time_s == pytest.approx(59 / 30, abs=0.01)
     spent_s = (frames[-1].capture_ns - frames[30].capture_ns) * 1e-9
-    assert 0.6 < spent_s < 3, "in real time"
+    if not 0.6 < spent_s < 3:
+        raise TooSlow(f"in real time; a second came in {spent_s} s")
 
 
 @pytest.mark.parametrize("user", ["", "viewer:wrong@"])
@@ -401,7 +416,7 @@ def test_a_wrong_path_is_told(clip: Path) -> None:
 
 def test_a_server_that_is_killed_and_restarted_costs_a_gap_and_nothing_else(clip: Path) -> None:
     threads = threading.active_count()
-    with RtspServer(clip) as server, opened(server.url, limit_s=10.0 * (KILLS + 1)) as source:
+    with RtspServer(clip) as server, opened(server.url) as source:
         frames = take(source, 5)
         files = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(KILLS):
@@ -414,21 +429,27 @@ def test_a_server_that_is_killed_and_restarted_costs_a_gap_and_nothing_else(clip
     assert indices == sorted(set(indices))
     assert health.reconnects == frames[-1].epoch == KILLS
     assert all(later.time_s > earlier.time_s for earlier, later in pairwise(frames))
-    time.sleep(0.1)
-    assert threading.active_count() <= threads + 1  # the watchdog's
+    until(lambda: threading.active_count() <= threads, "its threads end")
 
 
 def test_a_server_that_freezes_is_a_stall(clip: Path) -> None:
     with (
         RtspServer(clip) as server,
-        opened(server.url, SourceConfig(open_timeout_s=5, read_timeout_s=0.5)) as source,
+        opened(server.url, SourceConfig(open_timeout_s=60, read_timeout_s=0.5)) as source,
     ):
         take(source, 5)
+
+        def wake() -> None:
+            try:
+                until(lambda: source.health.state != "running", "a stall is seen")
+            finally:
+                server.signal(signal.SIGCONT)
+
         server.signal(signal.SIGSTOP)
-        waker = threading.Timer(1.5, server.signal, (signal.SIGCONT,))
+        waker = threading.Thread(target=wake)
         waker.start()
         frames = take(source, 60)
-        waker.join()
+        joined(waker)
     assert frames[-1].epoch >= 1
     assert source.health.state in ("running", "ended")
 
@@ -471,7 +492,9 @@ def test_a_camera_that_is_killed_takes_nothing_from_the_other(clip: Path) -> Non
             if not killed_at and all(len(sink.seen) > 20 for sink in sinks):
                 doomed.kill()
                 killed_at.append(len(sinks[0].seen))
-            if (killed_at and len(sinks[0].seen) > killed_at[0] + 60) or progress.elapsed_s > 15:
+            if (
+                killed_at and len(sinks[0].seen) > killed_at[0] + 60
+            ) or progress.elapsed_s > LIMIT_S:
                 pipeline.stop()
 
         with pipeline:
@@ -493,7 +516,7 @@ def test_credentials_are_in_no_output_and_no_message(clip: Path, tmp_path: Path)
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=LIMIT_S,
         )
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     names = " ".join(path.name for path in tmp_path.rglob("*"))

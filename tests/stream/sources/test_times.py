@@ -19,6 +19,7 @@ import pytest
 from stream.frame import Frame
 from stream.sources import open_source
 from tests.support.media import make_clip, read_number
+from tests.support.waiting import joined
 
 PERIOD_S = 1 / 25
 WRAP = 2**33  # ticks of a transport stream's clock
@@ -276,7 +277,7 @@ def test_what_can_be_read_only_once_is_read_only_once(tmp_path: Path) -> None:
             None,
             "it can be read only once",
         )
-    writer.join(5)
+    joined(writer)
     assert [read_number(frame.image) for frame in frames] == list(range(40))
 
 

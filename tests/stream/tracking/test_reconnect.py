@@ -23,6 +23,7 @@ from tests.support.cut_proxy import CutProxy
 from tests.support.media import make_clip, read_number
 from tests.support.plaza_engine import TruePeople, draw_maps
 from tests.support.servers import RtspServer
+from tests.support.waiting import TooSlow, measured, met
 
 FPS = 10
 LOST_AFTER_S = 2.0
@@ -74,10 +75,12 @@ class Sighting(NamedTuple):
 
 
 def sightings(record: Path, numbers: dict[int, int]) -> dict[int, list[Sighting]]:
-    """Of everybody, found by where they truly were, all that a record knows by an identity."""
+    """Of everybody, found by where they truly were, all that a record knows by an identity; frames
+    that were under way when the test had seen enough are in the record alone, and left out.
+    """
     found = defaultdict(list)
     for line in map(json.loads, record.read_text().splitlines()[1:]):
-        for person in line["people"]:
+        for person in line["people"] if line["frame"] in numbers else ():
             seen = np.array(person["keypoints"])[:, :2]
             apart_px = [
                 np.abs(seen - joints(each, numbers[line["frame"]])[:, :2]).max()
@@ -105,6 +108,7 @@ def camera_pictures(folder: Path) -> Path:
     return pictures
 
 
+@measured
 def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
     tmp_path: Path,
 ) -> None:
@@ -118,7 +122,8 @@ def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
             [tmp_path / "{source}.jsonl"],
             estimator=engine,
             tracking=TrackingConfig(lost_after_s=LOST_AFTER_S),
-            source=SourceConfig(reconnect=6),  # ends a test that has used up the camera's pictures
+            # The number of tries ends a test that has used up the camera's pictures.
+            source=SourceConfig(reconnect=6, open_timeout_s=60, read_timeout_s=60),
         ):
             number = read_number(frame.image)
             numbers[frame.source_index][frame.index] = number
@@ -136,6 +141,8 @@ def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
             back = None if engine.hidden is None else engine.hidden[1]
             if back is not None and min(max(each.values()) for each in numbers) > back + 5:
                 break
+        else:
+            raise TooSlow("the camera's pictures were used up")
     cut_record = next(tmp_path.glob(f"*{proxy.port}*.jsonl"))
     other_record = next(tmp_path.glob(f"*{server.port}*.jsonl"))
     cut, other = sightings(cut_record, numbers[0]), sightings(other_record, numbers[1])
@@ -150,4 +157,4 @@ def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
         {each.identity for seen in found.values() for each in seen} for found in (cut, other)
     ]
     assert not identities[0] & identities[1]
-    assert abs(ahead_s[1] - ahead_s[0]) < 0.4, "the gap in stream time is as long as it was"
+    met(abs(ahead_s[1] - ahead_s[0]) < 0.4, "the gap in stream time is as long as it was")

@@ -18,6 +18,7 @@ from engine.onnx.export import export_onnx
 from engine.runtimes import Workload
 from engine.runtimes.tensorrt.build import Profile, build_with_parser, configure
 from engine.runtimes.tensorrt.library import TURING, Library, load_library
+from tests.support.waiting import ended
 
 PROFILE = Profile(smallest=(64, 64), usual=(320, 448), largest=(640, 1152), batch=(1, 1, 4))
 
@@ -171,7 +172,7 @@ def test_ctrl_c_stops_a_build_and_leaves_no_engine(library, lite_onnx, tmp_path)
             if "building lite with tensorrt_rtx" in line:
                 process.send_signal(signal.SIGINT)
                 break
-        _, rest = process.communicate(timeout=120)
+        _, rest = ended(process)
 
     assert process.returncode == 130, rest
     assert "interrupted" in rest

@@ -16,6 +16,7 @@ from stream.profile.probes.process import ProcessProbe
 from stream.profile.probes.tegra import tegra_probe
 from stream.profile.probes.telemetry import Probe, Telemetry
 from tests.stream.profile.probes.boards import AGX_ORIN, ORIN_NANO
+from tests.support.waiting import until
 
 
 class CountingProbe:
@@ -46,19 +47,12 @@ def watching(*probes: Probe, period_s: float = 0.02) -> Iterator[Telemetry]:
         telemetry.stop()
 
 
-def wait_until(condition, timeout_s: float = 10.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
-
-
 def test_a_probe_that_fails_is_left_alone_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     good, bad = CountingProbe("good"), CountingProbe("bad", fails_at=3)
     with caplog.at_level(logging.WARNING), watching(bad, good, period_s=0.01) as telemetry:
-        wait_until(lambda: good.readings > 8)
+        until(lambda: good.readings > 8, "it is read")
     assert bad.readings == 3
     assert len(telemetry.samples["bad"]) == 2
     assert telemetry.samples["good"].values.tolist()[:5] == [1, 2, 3, 4, 5]
@@ -121,7 +115,7 @@ def test_tegrastats_is_followed_and_ended(tmp_path: Path, monkeypatch: pytest.Mo
     probe = tegra_probe()
     assert probe is not None
     with watching(probe) as telemetry:
-        wait_until(lambda: "power_w.VDD_GPU_SOC" in telemetry.samples)
+        until(lambda: "power_w.VDD_GPU_SOC" in telemetry.samples, "it is read")
     assert telemetry.samples["gpu_percent"].values[-1] == 55
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists(), "it runs on"
 
@@ -134,7 +128,7 @@ def test_tegrastats_that_ends_is_said_once(
     probe = tegra_probe()
     assert probe is not None
     with caplog.at_level(logging.WARNING), watching(probe):
-        wait_until(lambda: caplog.records)
+        until(lambda: caplog.records, "it is told")
     assert [record.getMessage() for record in caplog.records] == [
         "tegrastats can no longer be read: tegrastats ended with code 1"
     ]

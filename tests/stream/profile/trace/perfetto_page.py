@@ -77,7 +77,7 @@ def perfetto_page(trace: Path, profile: Path) -> Iterator[PerfettoPage]:
             with browser(profile) as page:
                 address = f"http://127.0.0.1:{server.server_address[1]}"
                 page.open(f"{address}/#!/?url={address}/the.trace")
-                page.wait_for("!!window.ctx && !!window.ctx.engine", timeout_s=60)
+                page.wait_for("!!window.ctx && !!window.ctx.engine")
                 yield PerfettoPage(page)
         finally:
             server.shutdown()
