@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,12 @@ from basics.statistics import Statistics
 from configs import one_line
 from engine import find_model, open_runtime, read_metadata
 from engine.runtimes import RUNTIMES, Runtime, Slot, Workload
+from engine.runtimes.device import Device
+from engine.runtimes.gpus import find_gpu
 from engine.runtimes.registry import describe_runtimes
+from engine.runtimes.tensorrt.build import Profile
+from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file
+from engine.runtimes.tensorrt.library import LIBRARIES, load_library
 
 Say = Callable[..., None]
 """Takes figures by name, and prints them as a line."""
@@ -52,19 +57,48 @@ def chosen_runtimes(options: Options) -> list[str]:
 
 @contextmanager
 def open_model(
-    model: str, runtime: str, precision: str, keep_open: bool = False
+    model: str, runtime: str, *, batch: int = 1, keep_open: bool = False
 ) -> Iterator[tuple[Runtime, tuple[int, int]]]:
-    """A model, with random weights where none ship, in a runtime, and its input size at 1080p."""
+    """A model, with random weights where none ship, in a runtime, and its input size at 1080p.
+
+    A batch of more than 1 is how many images the engine is built for, in a runtime of TensorRT,
+    whose engines take one image unless they are asked for more.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = model_path(model, Path(folder))
         metadata = read_metadata(path)
         workload = Workload(input_size=metadata.model.input_size)
-        opened = open_runtime(path, metadata, runtime, precision, workload)
+        if batch > 1 and runtime in LIBRARIES:
+            engine = _build_for_batches(path, runtime, workload, batch, Path(folder) / "engine")
+            opened = RUNTIMES[runtime].open(path, metadata, "auto", workload, engine)
+        else:
+            opened = open_runtime(path, metadata, runtime, "auto", workload)
         try:
             yield opened, workload.alignments(IMAGE_SIZE)[0].input_size
         finally:
             if not keep_open:
                 opened.close()
+
+
+def _build_for_batches(
+    path: Path, runtime: str, workload: Workload, batch: int, folder: Path
+) -> Path:
+    """`folder` with an engine of TensorRT for 1 to `batch` images."""
+    from engine.runtimes.tensorrt.runtime import open_gpu
+
+    library, gpu = load_library(runtime), find_gpu(Device())
+    request = EngineRequest(
+        library=library,
+        path=path,
+        model=path.stem,
+        precision=RUNTIMES[runtime].precisions[0],
+        profile=replace(Profile.for_run(workload), batch=(1, 1, batch)),
+        gpu=library.target(gpu),
+        driver=library.driver,
+    )
+    with open_gpu(runtime, gpu.index).current():
+        build_engine_file(request, folder, progress=lambda *step: None)
+    return folder
 
 
 def rate(runtime: Runtime, slots: list[Slot], count: int) -> float:

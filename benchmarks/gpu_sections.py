@@ -45,12 +45,13 @@ _PACKAGES = (
     *("torch", "tensorrt", "tensorrt-rtx", "torch2trt", "pycuda", "onnx", "onnxruntime"),
     *("openvino", "av", "numpy", "opencv-python-headless", "nvidia-ml-py"),
 )
+_BATCHES = (1, 4)  # images at once
 _MATRIX = 8192  # rows and columns of the square matrices whose product is the measured rate
 _CODE = """
 import sys
 from benchmarks.gpu_parts import Options, chosen_runtimes, open_model
 name = chosen_runtimes(Options())[0]
-with open_model("lite", name, "auto", keep_open=True) as (runtime, size):
+with open_model("lite", name, keep_open=True) as (runtime, size):
     slot = runtime.make_slot(*size)
     runtime.result(runtime.submit(slot))
     {ending}
@@ -242,9 +243,9 @@ def _time_model(
     options: Options, say: Say, name: str, model: str, best_tflops: float | None
 ) -> None:
     begin_s = time.perf_counter()
-    with open_model(model, name, "auto") as (runtime, size):
+    with open_model(model, name, batch=_BATCHES[-1]) as (runtime, size):
         opened_s = time.perf_counter() - begin_s
-        for batch in (1, 4):
+        for batch in _BATCHES:
             if batch > runtime.max_batch:
                 say(runtime=name, model=model, batch=batch, skipped="built for fewer at once")
                 continue
@@ -315,7 +316,7 @@ def _copy(to: Any, of: Any) -> None:
 
 
 def _open_and_close(name: str) -> None:
-    with open_model("lite", name, "auto") as (runtime, size):
+    with open_model("lite", name) as (runtime, size):
         slot = runtime.make_slot(*size)
         runtime.result(runtime.submit(slot))
 

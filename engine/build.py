@@ -25,7 +25,7 @@ from engine.runtimes.engine_file import (
     EngineKey,
     cached_engine_file,
 )
-from engine.runtimes.gpus import driver_version, find_gpu
+from engine.runtimes.gpus import find_gpu
 from engine.runtimes.openvino.quantisation import quantise, quantised_key
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, build_engine_file
@@ -168,7 +168,7 @@ def _build_with_tensorrt(
         precision=config.used_precision,
         profile=profile,
         gpu=library.target(gpu),
-        driver=driver_version() if builds_on_gpu else "any",
+        driver=library.driver,
     )
     if gpu is None or not builds_on_gpu:
         return build_engine_file(request, config.output)

@@ -245,7 +245,7 @@ def _use_timing_cache(library: Library, config: Any, stored: bytes | None) -> An
 
 
 def _make_monitor(module: Any, stop: threading.Event, progress: Progress | None) -> Any:
-    if not hasattr(module, "IProgressMonitor"):  # before 8.6.1
+    if not hasattr(module, "IProgressMonitor"):  # 8.6: Ctrl-C waits for the end of the build
         return None
 
     class Monitor(module.IProgressMonitor):  # type: ignore[misc]

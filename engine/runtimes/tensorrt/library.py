@@ -18,7 +18,7 @@ from typing import Any
 
 from basics.packages import import_package, pip
 from configs import RuntimeUnavailableError
-from engine.runtimes.gpus import Gpu
+from engine.runtimes.gpus import Gpu, driver_version
 from engine.runtimes.registry import RUNTIMES
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
@@ -97,6 +97,13 @@ class Library:
         if self.name == "tensorrt_rtx":
             return TURING if gpu is not None and gpu.capability == (7, 5) else "any"
         return "any" if gpu is None else gpu.kind
+
+    @property
+    def driver(self) -> str:
+        """What engines are told apart by: the newest CUDA that the driver here serves, or `any` for
+        TensorRT-RTX.
+        """
+        return "any" if self.name == "tensorrt_rtx" else driver_version()
 
     def refuses(self, gpu: Gpu) -> str:
         """Why it cannot use a GPU; empty where it can."""

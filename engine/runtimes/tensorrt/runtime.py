@@ -23,7 +23,7 @@ from configs import ExecutionError, RuntimeUnavailableError, one_line
 from engine.onnx.metadata import INPUT_NAME, ModelMetadata
 from engine.runtimes.base import OUTPUT_TYPES, Runtime, Slot, Workload, output_shapes
 from engine.runtimes.device import Device
-from engine.runtimes.gpus import Gpu, driver_version, find_gpu, list_gpus
+from engine.runtimes.gpus import Gpu, find_gpu, list_gpus
 from engine.runtimes.registry import RUNTIMES
 from engine.runtimes.tensorrt.build import Profile
 from engine.runtimes.tensorrt.cache import EngineRequest, load_engine
@@ -98,7 +98,6 @@ class TensorRt(Runtime):
         self._cuda = self._context.cuda
         self.precision = precision
         self.metadata = metadata
-        compiled_when_loaded = self.name == "tensorrt_rtx"
         workload = workload or Workload(input_size=metadata.static_size or metadata.input_size)
         request = EngineRequest(
             library=library,
@@ -107,7 +106,7 @@ class TensorRt(Runtime):
             precision=precision,
             profile=Profile.for_run(workload),
             gpu=library.target(self.gpu),
-            driver="any" if compiled_when_loaded else driver_version(),
+            driver=library.driver,
         )
         self._library = library
         self._unrecorded = False  # whether a recording failed, which is said once
