@@ -54,7 +54,8 @@ class ModelConfig:
             inference.
         alignment: How the weights were trained to have images and maps aligned.
         adjustment: How joints are moved from whole map pixels (`GroupingConfig`).
-        weights: File in `engine/weights` that ships with the package, if one does.
+        weights: File in `engine/weights` that ships with the package, if one does; where it is that
+            of another preset, the network has the parameters in it.
     """
 
     name: str

@@ -25,7 +25,7 @@ from engine.onnx.metadata import GRAPH_VERSION, ModelMetadata, read_metadata
 from engine.zoo import fetch_weights, weights_path
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 PACKAGED_WEIGHTS = Path(__file__).parent / "weights"
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def find_model(
         if weights is not None:
             return _exported(config, Path(weights), map_stride)
         if config.weights is not None:
-            return _packaged(config, config.weights)
+            return _packaged(config, config.weights, map_stride)
         return _exported(config, find_weights(config, offline=offline), map_stride)
     if path.is_file() or path.parent != Path() or path.suffix:
         if weights is not None:
@@ -123,6 +123,28 @@ def find_weights(config: ModelConfig, *, offline: bool = False) -> Path:
     if not weights_path(checkpoint).is_file():
         _need_torch()  # said before the wait
     return fetch_weights(checkpoint, offline=offline)
+
+
+def load_weights(config: ModelConfig, weights: Path) -> nn.Module:
+    """The network of a configuration with the weights of a checkpoint, or with those that the file
+    of a model in the package holds.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read or does not fit.
+        ModelError: The model does not fit.
+        RuntimeUnavailableError: torch or onnx is missing.
+    """
+    _need_torch()
+    if weights.parent == PACKAGED_WEIGHTS:
+        from engine.onnx.weights import load_exported_network
+
+        return load_exported_network(weights, config)
+    from engine.checkpoints.loading import load_checkpoint
+    from engine.networks.network import load_network
+
+    network = load_network(config)
+    load_checkpoint(network, weights)
+    return network
 
 
 def checkpoint_config(path: Path) -> ModelConfig:
@@ -173,19 +195,25 @@ def _likely_presets(layout: Layout) -> list[str]:
     return [*published, *(name for name in others if name not in published)]
 
 
-def _packaged(config: ModelConfig, weights: str) -> ModelSource:
+def _packaged(config: ModelConfig, weights: str, map_stride: int) -> ModelSource:
+    """The file in the package, or what is exported with the parameters that are in it where it is
+    the file of another preset.
+    """
     path = PACKAGED_WEIGHTS / weights
     if not path.is_file():
         raise ModelError(
             f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; "
             "install it again"
         )
-    return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
+    metadata = read_metadata(path)
+    if metadata.model.name != config.name:
+        return _exported(config, path, map_stride)
+    return ModelSource(name=config.name, path=path, metadata=metadata)
 
 
 def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSource:
-    """The checkpoint as an ONNX file in the cache, under a name that changes with everything that
-    it is made from.
+    """The checkpoint, or what another model in the package was made from, as an ONNX file in the
+    cache, under a name that changes with everything that it is made from.
     """
     if not weights.is_file():
         raise ModelError(f"no such weights file: {str(weights)!r}")
@@ -200,13 +228,10 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
         except ModelError as error:
             logger.warning("the cached model is exported again: %s", error)
     _need_torch()
-    from engine.checkpoints.loading import load_checkpoint
-    from engine.networks.network import load_network
     from engine.onnx.export import export_onnx
 
     logger.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
-    network = load_network(config)
-    load_checkpoint(network, weights)
+    network = load_weights(config, weights)
     export_onnx(network, path, map_stride=map_stride, weights=weights.name)
     return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
 

@@ -119,10 +119,11 @@ class Cells(nn.Module):
         rows, columns = torch.meshgrid(y, x, indexing="ij")
         slope = _SLOPE * torch.stack((columns, rows)).flatten(1)
         tags = (of_person[:, :, :2] + slope) * (4 / self.unit_px)
+        joints = tags.shape[1]
         closeness = torch.exp(-_DOUBT * least.squeeze(2).clamp(max=10))
         share = of_person[:, :, 2].clamp(max=1).reshape(closeness.shape)
         return PeopleMaps(
-            double(tags.reshape(len(tags), -1, *rows.shape)), double(closeness), double(share)
+            double(tags.reshape(-1, 2 * joints, *rows.shape)), double(closeness), double(share)
         )
 
 

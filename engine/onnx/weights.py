@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from configs import ModelError
+from configs import ModelConfig, ModelError
 from engine.networks.network import load_network
 from engine.onnx.file import load_onnx
 from engine.onnx.metadata import read_metadata
@@ -19,15 +19,19 @@ _PREFIX = "network."  # the attribute of PoseGraph that holds the network
 _FP16_SUFFIX = ".fp16"
 
 
-def load_exported_network(path: str | Path) -> nn.Module:
+def load_exported_network(path: str | Path, config: ModelConfig | None = None) -> nn.Module:
     """The network that was exported to the ONNX file `path`, in evaluation mode and single
     precision.
+
+    Args:
+        path: The file.
+        config: Of another network with the same parameters, which is made of them instead.
 
     Raises:
         ModelError: The file is not one of ours or lacks parameters.
         RuntimeUnavailableError: The package onnx is not installed.
     """
-    network = load_network(read_metadata(path).model)
+    network = load_network(config or read_metadata(path).model)
     state = network.state_dict()
     stored = _read_initializers(path)
     missing = [

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.onnx.metadata import INPUT_NAME
 
 # raised whenever the passes change, so that int8 models that were made with them are made anew
-PASSES_VERSION = 1
+PASSES_VERSION = 2
 
 
 def rewrite_for_cpu(model: Any, single_precision: bool = True) -> list[str]:
@@ -49,12 +49,9 @@ def _fold_channel_order(model: Any) -> bool:
     output = image.output(0)
     concatenated = False
     while True:
-        nodes = {
-            each.get_node().get_friendly_name(): each.get_node()
-            for each in output.get_target_inputs()
-        }
+        nodes = _readers(output)
         # The three channels are sliced out one by one, and all of the slices lead to one node.
-        node = next(iter(nodes.values()))
+        node = nodes[0]
         kind = node.get_type_name()
         if kind in ("Multiply", "Add") and concatenated and len(nodes) == 1:
             values = _constant(node.input_value(1))
@@ -72,9 +69,12 @@ def _fold_channel_order(model: Any) -> bool:
             break
         concatenated = concatenated or kind == "Concat"
         output = node.output(0)
-    convolution = node if kind == "Convolution" else _only_reader(node)
-    weights = _constant(convolution.input_value(1)) if convolution is not None else None
-    if set(scale) != {"Multiply", "Add"} or weights is None or weights.shape[1] != 3:
+    # A network that looks twice has two of them, the second behind the image at half its size.
+    convolutions = [_first_convolution(each) for each in nodes]
+    weights = [None if each is None else _constant(each.input_value(1)) for each in convolutions]
+    if set(scale) != {"Multiply", "Add"} or not all(
+        each is not None and each.shape[1] == 3 for each in weights
+    ):
         return False
     pixels = ops.convert(image, "f32")
     for kind, operation in (("Multiply", ops.multiply), ("Add", ops.add)):
@@ -83,9 +83,10 @@ def _fold_channel_order(model: Any) -> bool:
         )
     pixels = ops.transpose(pixels, ops.constant([0, 3, 1, 2]))
     _replace(output.get_target_inputs(), pixels.output(0))
-    convolution.input(1).replace_source_output(
-        ops.constant(np.ascontiguousarray(weights[:, ::-1])).output(0)
-    )
+    for convolution, values in zip(convolutions, weights, strict=True):
+        convolution.input(1).replace_source_output(
+            ops.constant(np.ascontiguousarray(values[:, ::-1])).output(0)
+        )
     return True
 
 
@@ -210,15 +211,23 @@ def _of_type(model: Any, kind: str) -> Iterator[Any]:
     return (node for node in model.get_ordered_ops() if node.get_type_name() == kind)
 
 
-def _only_reader(node: Any) -> Any:
-    """The convolution that alone reads what the node, a padding, puts out; None if something else
-    does.
+def _readers(output: Any) -> list[Any]:
+    """The nodes that read an output's values, each once."""
+    readers = [each.get_node() for each in output.get_target_inputs()]
+    of_values = [each for each in readers if each.get_type_name() != "ShapeOf"]
+    return list({each.get_friendly_name(): each for each in of_values}.values())
+
+
+def _first_convolution(node: Any) -> Any:
+    """The convolution that the node is or leads to, through nothing but what treats every channel
+    alike; None if there is none.
     """
-    readers = list(node.output(0).get_target_inputs())
-    if node.get_type_name() != "Pad" or len(readers) != 1:
-        return None
-    reader = readers[0].get_node()
-    return reader if reader.get_type_name() == "Convolution" else None
+    while node.get_type_name() in ("Pad", "AvgPool"):
+        readers = _readers(node.output(0))
+        if len(readers) != 1:
+            return None
+        node = readers[0]
+    return node if node.get_type_name() == "Convolution" else None
 
 
 def _constant(output: Any) -> NDArray[Any] | None:

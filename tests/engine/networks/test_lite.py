@@ -1,143 +1,33 @@
-"""`lite`: tags from where its backbone sees people, heatmaps that start as the backbone's own."""
+"""`lite` and `base`: heatmaps that start as the backbone's own, images that are looked at twice."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from configs import ConfigError, ModelConfig, load_model_config
+import basics
+from configs import ConfigError, GroupingConfig, ModelConfig, load_keypoint_set, load_model_config
 from engine import load_network
+from engine.model_source import PACKAGED_WEIGHTS, load_weights
 from engine.networks.aggregation import merge_resolutions, sharpen
-from engine.networks.regressed_tags import RegressedTags
+from engine.networks.inference import infer_maps
+from engine.networks.lite import halve
+from evaluation.metrics.truth import read_truth
+from grouping import Grouper
 
-UNIT_PX = 4.0  # one map pixel, so that tags are lengths of the map
-
-
-class Fixed(nn.Module):
-    """A head that answers with the same map whatever it is asked."""
-
-    def __init__(self, answer: Tensor) -> None:
-        super().__init__()
-        self.answer = answer
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.answer
+DATA = Path(basics.__file__).parent / "data"
 
 
-def seen(*people: tuple[tuple[int, int], tuple[int, int], int]) -> tuple[Tensor, Tensor]:
-    """Tags (2, 24, 32) and closeness (24, 32) of the one joint of people given as centre (x, y),
-    joint (x, y) and side of the square box, in map pixels.
-    """
-    centre = torch.full((1, 1, 24, 32), -10.0)
-    regression = torch.zeros(1, 2, 24, 32)
-    box_size = torch.zeros(1, 2, 24, 32)
-    for (x, y), (joint_x, joint_y), side in people:
-        centre[0, 0, y, x] = 10
-        regression[0, :, y, x] = torch.tensor([joint_y - y, joint_x - x])
-        box_size[0, :, y, x] = side
-    tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
-    tags.centre, tags.regression, tags.box_size = (
-        Fixed(answer) for answer in (centre, regression, box_size)
-    )
-    found, closeness = tags(torch.zeros(1, 24, 24, 32))
-    return found[0], closeness[0, 0]
-
-
-def test_at_its_joint_a_persons_tag_is_their_centre() -> None:
-    tags, _ = seen(((8, 10), (6, 4), 8), ((24, 12), (26, 20), 8))
-
-    assert tags[:, 4, 6].tolist() == pytest.approx([8.5, 10.5])
-    assert tags[:, 20, 26].tolist() == pytest.approx([24.5, 12.5])
-
-
-def test_away_from_the_joint_the_tag_moves_with_a_fifth_of_the_way() -> None:
-    tags, _ = seen(((8, 10), (6, 4), 8))
-
-    assert tags[:, 4, 9].tolist() == pytest.approx([8.5 + 0.6, 10.5])
-    assert tags[:, 6, 6].tolist() == pytest.approx([8.5, 10.5 + 0.4])
-
-
-def test_closeness_falls_with_the_distance_for_the_persons_size() -> None:
-    _, small = seen(((8, 12), (8, 12), 8))
-    _, large = seen(((8, 12), (8, 12), 24))
-
-    assert small[12, 8] > 0.8
-    assert small[12, 16] < 0.02  # the side of the box away
-    assert large[12, 16] > 0.4  # a third of it
-    assert (small.diff(dim=1)[12, 9:20] <= 0).all()
-
-
-@pytest.mark.parametrize("sides, boundary", [((8, 8), 15), ((12, 4), 19)])
-def test_a_pixel_belongs_to_the_person_whose_joint_is_nearest_for_their_size(
-    sides: tuple[int, int], boundary: int
-) -> None:
-    left, right = sides
-    tags, _ = seen(((7, 12), (7, 12), left), ((24, 12), (24, 12), right))
-
-    # Tags change from one centre to the other over the two pixels of a cell at stride 8.
-    owner = (tags[0, 12] - 0.2 * torch.arange(32.0)) > 0.8 * 15.5 + 0.5
-    assert not owner[: boundary - 1].any()
-    assert owner[boundary + 2 :].all()
-
-
-def test_of_two_equally_near_people_a_pixel_belongs_to_the_surer_one() -> None:
-    tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
-    centre = torch.full((1, 1, 24, 32), -10.0)
-    centre[0, 0, 12, 8], centre[0, 0, 12, 24] = 5.0, -2.0  # 0.99 and 0.12
-    tags.centre, tags.box_size = Fixed(centre), Fixed(torch.full((1, 2, 24, 32), 24.0))
-    tags.regression = Fixed(torch.zeros(1, 2, 24, 32))
-
-    (found,), _ = tags(torch.zeros(1, 24, 24, 32))
-
-    assert found[0, 12, 16] == pytest.approx(8.5 + 0.2 * 8)  # between 8 and 24
-
-
-def test_two_centres_with_the_same_joint_are_one_person_where_the_surer_one_is() -> None:
-    tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
-    centre = torch.full((1, 1, 24, 32), -10.0)
-    centre[0, 0, 12, 8], centre[0, 0, 12, 16] = 3.0, 5.0  # both send their joint to x = 12
-    regression = torch.zeros(1, 2, 24, 32)
-    regression[0, 1, 12, 8], regression[0, 1, 12, 16] = 4.0, -4.0
-    tags.centre, tags.regression = Fixed(centre), Fixed(regression)
-    tags.box_size = Fixed(torch.full((1, 2, 24, 32), 24.0))
-
-    (found,), _ = tags(torch.zeros(1, 24, 24, 32))
-
-    within = range(1, 31)  # at the edges the enlargement repeats
-    expected = [16.5 + 0.2 * (x - 12) for x in within]
-    assert found[0, 12, 1:-1].tolist() == pytest.approx(expected)
-
-
-def test_two_centres_whose_joints_are_apart_for_their_size_are_two_people() -> None:
-    tags, _ = seen(((8, 10), (8, 10), 8), ((14, 10), (14, 10), 8))
-
-    assert tags[0, 10, 8] == pytest.approx(8.5)
-    assert tags[0, 10, 14] == pytest.approx(14.5)
-
-
-def test_a_centre_below_the_threshold_is_nobody() -> None:
-    tags = RegressedTags(24, joints=1, unit_px=UNIT_PX)
-    centre = torch.full((1, 1, 24, 32), -10.0)
-    centre[0, 0, 12, 8], centre[0, 0, 12, 24] = 3.0, -2.5  # 0.95 and 0.08
-    tags.centre, tags.box_size = Fixed(centre), Fixed(torch.full((1, 2, 24, 32), 8.0))
-    tags.regression = Fixed(torch.zeros(1, 2, 24, 32))
-
-    (found,), (closeness,) = tags(torch.zeros(1, 24, 24, 32))
-
-    assert found[:, 12, 24].tolist() == pytest.approx([8.5 + 0.2 * 16, 12.5])
-    assert closeness[0, 12, 24] < 1e-6
-
-
-@pytest.fixture(scope="module")
-def network() -> nn.Module:
+@pytest.mark.parametrize("name", ["lite", "base"])
+def test_images_of_a_batch_do_not_meet(name: str) -> None:
     torch.manual_seed(0)
-    return load_network("lite").eval()
-
-
-def test_images_of_a_batch_do_not_meet(network: nn.Module) -> None:
+    network = load_network(name).eval()
     images = torch.randn(2, 3, 64, 96)
     with torch.inference_mode():
         together, apart = network(images), [network(image[None]) for image in images]
@@ -174,6 +64,44 @@ def test_regressed_closeness_lowers_the_heatmaps_of_every_resolution() -> None:
     assert fine.shape == (1, 17, 32, 48)
 
 
+@pytest.mark.parametrize(
+    "size, half", [((64, 96), (32, 64)), ((128, 64), (64, 32)), ((32, 352), (32, 192))]
+)
+def test_half_an_image_has_sides_for_the_network_and_black_beyond_it(
+    size: tuple[int, int], half: tuple[int, int]
+) -> None:
+    image = torch.rand(1, 3, *size)
+    found = halve(image)
+
+    rows, columns = size[0] // 2, size[1] // 2
+    assert found.shape[2:] == half
+    expected = image.reshape(1, 3, rows, 2, columns, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(found[..., :rows, :columns], expected)
+    assert (found[..., rows:, :] == -1).all()
+    assert (found[..., :, columns:] == -1).all()
+
+
+def test_someone_who_fills_a_large_input_is_seen_by_base_alone() -> None:
+    keypoint_set = load_keypoint_set("coco")
+    (man,) = read_truth(DATA / "plaza_truth.json.gz", keypoint_set)[0].keypoints[2:3]
+    with av.open(DATA / "plaza.mp4") as clip:
+        picture = next(clip.decode(video=0)).to_ndarray(format="bgr24")
+    top, left = 150, 340
+    around_him = np.ascontiguousarray(picture[top:352, left:500])  # 180 of its 202 rows are his
+    grouper = Grouper("coco", "tuned", GroupingConfig(adjustment="newton"))
+    apart_px, scores = {}, {}
+    for name in ("lite", "base"):
+        network = load_weights(load_model_config(name), PACKAGED_WEIGHTS / "lite.onnx")
+        maps = infer_maps(network, around_him, 512, map_stride=2)
+        people = grouper(maps.heatmaps, maps.tags)
+        found = maps.alignment.to_image(people.keypoints)[0, :, :2] + (left, top)
+        apart_px[name] = float(np.median(np.hypot(*(found - man[:, :2]).T)))
+        scores[name] = float(people.scores[0])
+
+    assert scores["base"] > 1.5 * scores["lite"]
+    assert apart_px["base"] < min(4, apart_px["lite"])
+
+
 def test_a_power_lowers_doubtful_peaks_more_than_sure_ones() -> None:
     maps = torch.tensor([-0.1, 0.0, 0.2, 1.0])
     assert sharpen(maps, 1) is maps
@@ -194,6 +122,8 @@ def test_merged_heatmaps_are_sharpened_after_the_mean() -> None:
     [
         ({"tags": "regressed"}, "tags: regressed needs backbone: mobilenet_v2"),
         ({"heatmap_exponent": 0.0}, "heatmap_exponent must be between"),
+        ({"looks": 2}, "looks: 2 needs tags: regressed"),
+        ({"looks": 3}, "looks must be between 1 and 2"),
     ],
 )
 def test_what_no_network_has_is_refused(changes: dict[str, object], message: str) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from configs import load_model_config
+from engine.model_source import PACKAGED_WEIGHTS, load_weights
 from engine.onnx.export import export_onnx
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 
@@ -79,6 +81,22 @@ def test_maps_and_candidates_stay_what_they_were(name, passes, paths):
     assert len(peaks(found, 0.11)) > 100
     if name == "lite":
         assert ("VariadicSplit", "ref_f32") not in steps
+
+
+def test_colours_stay_what_they_are_in_both_looks_at_an_image(tmp_path):
+    # Two first convolutions read the image, one of them at half its size.
+    base = load_weights(load_model_config("base"), PACKAGED_WEIGHTS / "lite.onnx")
+    export_onnx(base, tmp_path / "base.onnx")
+    images = np.random.default_rng(0).integers(0, 255, (2, 64, 96, 3), np.uint8)
+    model = openvino.Core().read_model(str(tmp_path / "base.onnx"))
+    expected, _ = results(model, images)
+
+    assert rewrite_for_cpu(model) == EVERY_PASS
+    found, _ = results(model, images)
+
+    for name in ("heatmaps", "tags"):
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-3 * scale, err_msg=name)
 
 
 def test_every_map_is_a_copy_and_not_a_sum(paths):
