@@ -71,10 +71,9 @@ def _fold_channel_order(model: Any) -> bool:
         output = node.output(0)
     # A network that looks twice has two of them, the second behind the image at half its size.
     convolutions = [_first_convolution(each) for each in nodes]
-    weights = [None if each is None else _constant(each.input_value(1)) for each in convolutions]
-    if set(scale) != {"Multiply", "Add"} or not all(
-        each is not None and each.shape[1] == 3 for each in weights
-    ):
+    weights = [_constant(each.input_value(1)) for each in convolutions if each is not None]
+    of_colours = [each for each in weights if each is not None and each.shape[1] == 3]
+    if set(scale) != {"Multiply", "Add"} or len(of_colours) != len(convolutions):
         return False
     pixels = ops.convert(image, "f32")
     for kind, operation in (("Multiply", ops.multiply), ("Add", ops.add)):
@@ -83,7 +82,7 @@ def _fold_channel_order(model: Any) -> bool:
         )
     pixels = ops.transpose(pixels, ops.constant([0, 3, 1, 2]))
     _replace(output.get_target_inputs(), pixels.output(0))
-    for convolution, values in zip(convolutions, weights, strict=True):
+    for convolution, values in zip(convolutions, of_colours, strict=True):
         convolution.input(1).replace_source_output(
             ops.constant(np.ascontiguousarray(values[:, ::-1])).output(0)
         )
