@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +90,20 @@ def packets(path: Path, live: bool) -> Iterator[tuple[GStreamerDecoder, list[int
 
 
 @needs_gstreamer
+def test_what_a_decoder_prints_is_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Jetson's prints to standard output when it opens."""
+    real = shutil.which("gst-launch-1.0")
+    talkative = tmp_path / "gst-launch-1.0"
+    talkative.write_text(f'#!/bin/sh\necho "Opening in BLOCKING MODE"\nexec {real} "$@"\n')
+    talkative.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    path = make_clip(tmp_path / "clip.mp4", frames=5)
+    frames, decoder = read(path, GSTREAMER)
+    assert [number for number, _ in frames] == list(range(5))
+    assert decoder.startswith("gstreamer")
+
+
+@needs_gstreamer
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_pipeline_that_dies_or_hangs_is_replaced_and_no_frame_is_lost(
     trouble: signal.Signals, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -168,7 +183,7 @@ def test_a_pipeline_that_fails_again_and_again_gives_way_to_software(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    broken = "fdsrc fd=0 ! nosuchelement ! fdsink fd=1"
+    broken = "fdsrc fd=0 ! nosuchelement"
     monkeypatch.setattr(
         "stream.sources.gstreamer_process.describe_pipeline", lambda codec, element: broken
     )
