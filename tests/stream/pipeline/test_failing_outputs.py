@@ -25,6 +25,7 @@ from stream.sinks.mqtt import sink
 from tests.stream.pipeline.test_outlet import FILES, NoisySource, two_people
 from tests.support.blank_engine import BlankEngine
 from tests.support.servers import tcp_server
+from tests.support.waiting import LIMIT_S, joined
 
 FRAMES = 30
 DISK_BYTES = 768 << 10
@@ -168,9 +169,10 @@ def test_an_output_of_a_live_source_goes_on_when_its_folder_is_back(
     place, good = tmp_path / "place", tmp_path / "good.jsonl"
     place.mkdir()
     source = NoisySource(100_000, fps=100.0)
-    state = ["there"]
+    state, written = ["there"], 0
 
     def see(progress: Any) -> None:
+        nonlocal written
         text = caplog.text
         if state[-1] == "there" and source.index > 10:
             place.rename(tmp_path / "away")
@@ -180,7 +182,10 @@ def test_an_output_of_a_live_source_goes_on_when_its_folder_is_back(
             place.unlink()
             place.mkdir()
             state.append("back")
-        elif (state[-1] == "back" and "goes on" in text) or progress.elapsed_s > 60:
+        elif state[-1] == "back" and "goes on" in text:
+            written = progress.frames
+            state.append("goes on")
+        elif progress.elapsed_s > LIMIT_S or (written and progress.frames > written + 20):
             source.enough()
 
     run(
@@ -255,7 +260,7 @@ def test_a_pipe_whose_reader_leaves_is_told(kind: str, tmp_path: Path) -> None:
     reader.start()
     with pytest.raises(SinkError, match=rf"^cannot write '{pipe}': Broken pipe$"):
         write(kind, tmp_path, WatchedSource(then=began.wait), good)
-    reader.join()
+    joined(reader)
     assert len(good.read_text().splitlines()) == FRAMES + 1
     assert pipe.is_fifo()
 

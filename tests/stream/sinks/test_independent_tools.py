@@ -116,7 +116,7 @@ def test_chromium_plays_it_to_the_end(tmp_path, run_info, write_all, clip_with_a
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with browser(tmp_path / "profile") as page:
             page.open(f"http://127.0.0.1:{server.server_address[1]}/")
-            page.wait_for("document.querySelector('video')?.ended", 30)
+            page.wait_for("document.querySelector('video')?.ended")
             page.screenshot(tmp_path / "player.png")
             assert page.evaluate("document.querySelector('video').error") is None
             assert page.evaluate("document.querySelector('video').videoWidth") == 96

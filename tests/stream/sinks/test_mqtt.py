@@ -16,15 +16,24 @@ from configs import ConfigError, RuntimeUnavailableError, SinkError
 from stream.frame import Frame, SourceInfo
 from stream.pipeline.outlet import Outlet
 from stream.sinks import MqttConfig, RunInfo
-from stream.sinks.mqtt import MqttSink
+from stream.sinks.mqtt import MqttSink, connection
+from stream.sinks.mqtt import sink as sink_module
 from stream.sinks.mqtt.config import parse_target
 from tests.stream.sinks.samples import VALIDATOR, make_frames, make_people
 from tests.support.commands import ENVIRONMENT, ROOT, command
 from tests.support.mqtt_broker import Broker, Listener
 from tests.support.servers import free_port
-from tests.support.waiting import measured, until, within
+from tests.support.waiting import LIMIT_S, measured, until, within
 
 pytest.importorskip("paho.mqtt.client")
+FINISH_S = connection._FINISH_S  # noqa: SLF001 - what the end may take at most
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker has as long to answer, and to take the farewell, as the machine takes."""
+    monkeypatch.setattr(sink_module, "CONNECT_S", LIMIT_S)
+    monkeypatch.setattr(connection, "_FINISH_S", LIMIT_S)
 
 
 @pytest.fixture
@@ -194,8 +203,13 @@ def test_a_broker_that_was_away_when_a_camera_came_is_asked_again(
 
 @measured
 def test_a_broker_that_does_not_answer_any_more_holds_up_the_end_for_seconds_at_most(
-    broker: Broker, live: SourceInfo, run_info: RunInfo, frame: Frame
+    broker: Broker,
+    live: SourceInfo,
+    run_info: RunInfo,
+    frame: Frame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(connection, "_FINISH_S", FINISH_S)
     sink = MqttSink(f"mqtt://127.0.0.1:{broker.port}/front")
     sink.open(live, run_info)
     broker.signal(signal.SIGSTOP)

@@ -126,7 +126,7 @@ def test_a_source_that_is_not_there_yet_is_waited_for(transport: bytes) -> None:
 
 
 def test_a_number_of_tries_ends_in_an_error_that_says_why() -> None:
-    config = SourceConfig(open_timeout_s=1, read_timeout_s=1, reconnect=1)
+    config = replace(PATIENT, reconnect=1)
     with (
         opened(f"tcp://127.0.0.1:{free_port()}", config) as source,
         pytest.raises(SourceError, match="refused") as caught,
