@@ -214,10 +214,17 @@ def test_hardware_that_is_not_there_is_told_in_one_line(
         assert message in str(caught.value)
 
 
-def test_auto_takes_what_there_is(tmp_path: Path) -> None:
+def test_auto_takes_what_there_is_and_says_once_why_it_is_software(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    decoders.warn_once.cache_clear()
     path = make_clip(tmp_path / "clip.mp4", frames=5)
-    frames, decoder = read(path, SourceConfig(decoder="auto"))
-    assert len(frames) == 5 and decoder == choose_decoder("auto").name
+    for _ in range(2):
+        frames, decoder = read(path, SourceConfig(decoder="auto"))
+        assert len(frames) == 5 and decoder == choose_decoder("auto").name
+    said = [each for each in caplog.messages if each.startswith("decoder auto is software here")]
+    assert len(said) == (decoder == "software")
+    assert all("cuda: FFmpeg cannot open" in each and "vaapi: " in each for each in said)
 
 
 def test_a_stream_that_the_hardware_cannot_decode_is_told_where_it_was_asked_for(
