@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from av.container import InputContainer
 
 from configs import SourceError
 from stream.sources.gstreamer_process import CODECS, find_element, has_jetson_decoder
+
+logger = logging.getLogger(__name__)
 
 DecoderName = Literal["auto", "software", "cuda", "vaapi", "gstreamer"]
 HARDWARE = ("cuda", "vaapi")  # FFmpeg's, by its names of the devices
@@ -57,8 +60,11 @@ def choose_decoder(wanted: DecoderName, gpu: int | None = None) -> DecoderChoice
     if wanted == "auto":
         if _is_jetson() and has_jetson_decoder():
             return DecoderChoice("gstreamer")
-        kinds = (kind for kind in HARDWARE if not hardware_refusal(kind, gpu))
-        return DecoderChoice(next(kinds, "software"), gpu=gpu)
+        refusals = {kind: hardware_refusal(kind, gpu) for kind in HARDWARE}
+        works = next((kind for kind, refusal in refusals.items() if not refusal), None)
+        if works is None:
+            warn_once("; ".join(f"{kind}: {refusal}" for kind, refusal in refusals.items()))
+        return DecoderChoice(works or "software", gpu=gpu)
     if wanted in HARDWARE and (refusal := hardware_refusal(wanted, gpu)):
         raise SourceError(f"decoder {wanted} cannot be used: {refusal}")
     if wanted == "gstreamer" and not any(map(find_element, CODECS.values())):
@@ -67,6 +73,12 @@ def choose_decoder(wanted: DecoderName, gpu: int | None = None) -> DecoderChoice
             "(gstreamer1.0-tools, gstreamer1.0-plugins-bad, gstreamer1.0-libav)"
         )
     return DecoderChoice(wanted, strict=wanted != "software", gpu=gpu)
+
+
+@cache
+def warn_once(reasons: str) -> None:
+    """Says why `auto` is software, once for all sources: each of them chooses."""
+    logger.warning("decoder auto is software here: %s", reasons)
 
 
 def decoder_of(frame: av.VideoFrame, choice: DecoderChoice) -> str:

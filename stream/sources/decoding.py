@@ -310,7 +310,7 @@ class _Decoder:
                     f"decoder {self._choice.name} cannot decode this {self._codec} "
                     f"({frame.format.name}); take --decoder auto"
                 )
-            logger.info("%s is decoded in software: not by %s", self._codec, self._choice.name)
+            logger.warning("%s is decoded in software: not by %s", self._codec, self._choice.name)
 
     def _start_gstreamer(self, packet: Packet[Any]) -> None:
         self._decided = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
+import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -70,7 +72,11 @@ def has_jetson_decoder() -> bool:
 
 @cache
 def has_elements(*names: str) -> bool:
-    """Whether GStreamer is installed here, with its tools and all of these elements."""
+    """Whether GStreamer is installed here, with its tools and all of these elements; never on
+    Windows, where a process gets no third pipe.
+    """
+    if sys.platform == "win32":
+        return False
     try:
         return all(
             subprocess.run(
@@ -84,12 +90,12 @@ def has_elements(*names: str) -> bool:
 
 
 def describe_pipeline(codec: Codec, element: str) -> str:
-    """The pipeline as gst-launch-1.0 takes it, from standard input to standard output."""
+    """The pipeline as gst-launch-1.0 takes it, from standard input up to what leads frames away."""
     # A Jetson's decoder leaves frames in its own memory, from which only its converter takes them.
     converter = "nvvidconv" if element == _JETSON else "videoconvert"
     return (
         f"fdsrc fd=0 ! gdpdepay ! {codec.parser} ! {element} ! {converter} ! "
-        "video/x-raw,format=I420 ! gdppay ! fdsink fd=1 sync=false"
+        "video/x-raw,format=I420 ! gdppay"
     )
 
 
@@ -103,14 +109,28 @@ class GStreamerProcess:
     """
 
     def __init__(self, codec: Codec, element: str) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
-            ["gst-launch-1.0", "-q", *describe_pipeline(codec, element).split()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,  # Ctrl-C is for us: we end it when we are done
-        )
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        # Not standard output: a Jetson's decoder prints there ("Opening in BLOCKING MODE").
+        frames, sink = os.pipe()
+        try:
+            self.process: subprocess.Popen[bytes] = subprocess.Popen(
+                [
+                    *("gst-launch-1.0", "-q", *describe_pipeline(codec, element).split()),
+                    *("!", "fdsink", f"fd={sink}", "sync=false"),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=self._said,
+                stderr=self._said,
+                pass_fds=(sink,),
+                start_new_session=True,  # Ctrl-C is for us: we end it when we are done
+            )
+        except BaseException:
+            os.close(frames)
+            self._said.close()
+            raise
+        finally:
+            os.close(sink)
+        self._frames = os.fdopen(frames, "rb")
         self._in: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._out: queue.Queue[tuple[bytes, int, bytes] | None] = queue.Queue(_FRAMES_AHEAD)
         self._closing = False
@@ -141,8 +161,8 @@ class GStreamerProcess:
     @property
     def reason(self) -> str:
         """The first error that it wrote, or how it ended."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").splitlines()
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").splitlines()
         told = [line for line in lines if line.startswith("ERROR") or line.startswith("WARNING")]
         if told:
             return told[0].strip()
@@ -163,9 +183,8 @@ class GStreamerProcess:
                 self._out.get_nowait()
             self._threads[-1].join(0.01)
             self._threads[0].join(0.01)
-        for pipe in (self.process.stdout, self._errors):
-            if pipe is not None:
-                pipe.close()
+        self._frames.close()
+        self._said.close()
 
     def __enter__(self) -> GStreamerProcess:
         return self
@@ -188,9 +207,8 @@ class GStreamerProcess:
             pipe.close()
 
     def _read(self) -> None:
-        pipe: Any = self.process.stdout
         caps = b""
-        while (message := read_message(pipe)) is not None:
+        while (message := read_message(self._frames)) is not None:
             if message.kind == CAPS:
                 caps = message.payload
             elif message.kind == BUFFER:

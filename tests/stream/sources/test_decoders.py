@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +90,20 @@ def packets(path: Path, live: bool) -> Iterator[tuple[GStreamerDecoder, list[int
 
 
 @needs_gstreamer
+def test_what_a_decoder_prints_is_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Jetson's prints to standard output when it opens."""
+    real = shutil.which("gst-launch-1.0")
+    talkative = tmp_path / "gst-launch-1.0"
+    talkative.write_text(f'#!/bin/sh\necho "Opening in BLOCKING MODE"\nexec {real} "$@"\n')
+    talkative.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    path = make_clip(tmp_path / "clip.mp4", frames=5)
+    frames, decoder = read(path, GSTREAMER)
+    assert [number for number, _ in frames] == list(range(5))
+    assert decoder.startswith("gstreamer")
+
+
+@needs_gstreamer
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_pipeline_that_dies_or_hangs_is_replaced_and_no_frame_is_lost(
     trouble: signal.Signals, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -168,7 +183,7 @@ def test_a_pipeline_that_fails_again_and_again_gives_way_to_software(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    broken = "fdsrc fd=0 ! nosuchelement ! fdsink fd=1"
+    broken = "fdsrc fd=0 ! nosuchelement"
     monkeypatch.setattr(
         "stream.sources.gstreamer_process.describe_pipeline", lambda codec, element: broken
     )
@@ -199,10 +214,17 @@ def test_hardware_that_is_not_there_is_told_in_one_line(
         assert message in str(caught.value)
 
 
-def test_auto_takes_what_there_is(tmp_path: Path) -> None:
+def test_auto_takes_what_there_is_and_says_once_why_it_is_software(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    decoders.warn_once.cache_clear()
     path = make_clip(tmp_path / "clip.mp4", frames=5)
-    frames, decoder = read(path, SourceConfig(decoder="auto"))
-    assert len(frames) == 5 and decoder == choose_decoder("auto").name
+    for _ in range(2):
+        frames, decoder = read(path, SourceConfig(decoder="auto"))
+        assert len(frames) == 5 and decoder == choose_decoder("auto").name
+    said = [each for each in caplog.messages if each.startswith("decoder auto is software here")]
+    assert len(said) == (decoder == "software")
+    assert all("cuda: FFmpeg cannot open" in each and "vaapi: " in each for each in said)
 
 
 def test_a_stream_that_the_hardware_cannot_decode_is_told_where_it_was_asked_for(
