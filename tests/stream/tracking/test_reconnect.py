@@ -114,6 +114,7 @@ def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
 ) -> None:
     engine = SceneEngine()
     numbers: tuple[dict[int, int], dict[int, int]] = ({}, {})
+    times: tuple[list[tuple[int, float]], ...] = ([], [])
     ahead_s: dict[int, float] = {}  # by epoch, how far stream time is ahead of the wall's at most
     with RtspServer(camera_pictures(tmp_path)) as server, CutProxy(server.port) as proxy:
         cut_url = server.url.replace(str(server.port), str(proxy.port))
@@ -127,6 +128,7 @@ def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
         ):
             number = read_number(frame.image)
             numbers[frame.source_index][frame.index] = number
+            times[frame.source_index].append((frame.epoch, frame.time_s))
             if engine.hidden is None and min(map(len, numbers)) >= 6:
                 engine.hidden = (number + 2, None)
             elif frame.source_index == 0 and engine.hidden is not None:
@@ -139,18 +141,28 @@ def test_identities_last_through_a_reconnect_and_not_beyond_the_time_of_death(
                 early_s = frame.time_s - frame.capture_ns * 1e-9
                 ahead_s[frame.epoch] = max(early_s, ahead_s.get(frame.epoch, early_s))
             back = None if engine.hidden is None else engine.hidden[1]
-            if back is not None and min(max(each.values()) for each in numbers) > back + 5:
+            if back is not None and all(
+                sum(each > back for each in seen.values()) > 5 for seen in numbers
+            ):
                 break
         else:
             raise TooSlow("the camera's pictures were used up")
     cut_record = next(tmp_path.glob(f"*{proxy.port}*.jsonl"))
     other_record = next(tmp_path.glob(f"*{server.port}*.jsonl"))
+    gaps_s = [
+        later[1] - earlier[1]
+        for each in times
+        for earlier, later in pairwise(each)
+        if later[0] == earlier[0]
+    ]
     cut, other = sightings(cut_record, numbers[0]), sightings(other_record, numbers[1])
     assert {each.epoch for each in cut[0]} == {0, 1}
     for seen in (*cut.values(), *other.values()):
         for before, after in pairwise(seen):
             is_remembered = after.time_s - before.time_s < LOST_AFTER_S
-            assert (after.identity == before.identity) == is_remembered, (before, after)
+            right = (after.identity == before.identity) == is_remembered
+            met(right or max(gaps_s) < 0.6, "people are seen often enough to be known again")
+            assert right, (before, after)
     for found in (cut, other):
         assert len({each.identity for each in found[STANDING]}) > 1
     identities = [
