@@ -79,6 +79,11 @@ class ModelConfig:
     adjustment: Adjustment = "quarter"
     weights: str | None = None
 
+    @property
+    def size_multiple_px(self) -> int:
+        """What the sides of an exported graph's input are multiples of."""
+        return SIZE_MULTIPLE_PX * self.looks
+
     def __post_init__(self) -> None:
         for field, low, high in (
             ("width", 1, 256),

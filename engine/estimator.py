@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.hardware import usable_cores
-from configs import ConfigError, KeypointSet, load_keypoint_set
+from configs import ConfigError, KeypointSet, ModelConfig, load_keypoint_set
 from configs.loading import from_mapping
 from engine.config import EstimatorConfig
-from engine.geometry import InputSize, align
+from engine.geometry import InputSize, align, format_input_size
 from engine.maps import PoseMaps
 from engine.model_source import find_model
 from engine.multi_view import View, combine_views
@@ -314,6 +314,7 @@ def open_estimator(
     source = find_model(config.model, config.weights, offline=config.offline)
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
+    _check_sides(metadata.model, input_size, config.scales)
     workload = Workload(
         input_size=input_size,
         scales=config.scales,
@@ -324,3 +325,17 @@ def open_estimator(
         source.path, metadata, config.runtime, config.precision, workload, config.device.single
     )
     return Estimator(source.name, runtime, input_size, config.flip, config.scales, batch_size)
+
+
+def _check_sides(model: ModelConfig, input_size: InputSize, scales: Sequence[float]) -> None:
+    """Refuses sizes at which a network that looks twice cannot halve the image."""
+    image_size = (480, 640) if isinstance(input_size, int) else input_size
+    for scale in scales if model.looks > 1 else ():
+        sides = align(image_size, input_size, scale=scale, min_scale=min(scales)).input_size
+        if any(side % model.size_multiple_px for side in sides):
+            raise ConfigError(
+                f"{model.name} looks at images at half size, too, and takes sides that are "
+                f"multiples of {model.size_multiple_px}, not {format_input_size(sides)} (input "
+                f"size {format_input_size(input_size)}, scale {scale:g}); give a short side, such "
+                "as 448, for any image"
+            )

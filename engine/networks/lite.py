@@ -157,12 +157,14 @@ class _Look(NamedTuple):
 
 
 def halve(image: Tensor) -> Tensor:
-    """Normalised images (N, 3, H, W) at half their size, with black at the right and below so that
-    sides are multiples of 32.
+    """Normalised images (N, 3, H, W) at half their size, with black at the right and below where
+    sides would be no multiples of 32.
     """
     half = functional.avg_pool2d(image, 2)
     below, right = (-side % SIZE_MULTIPLE_PX for side in half.shape[-2:])
-    return functional.pad(half, (0, right, 0, below), value=-1.0)
+    # Not in a graph for many sizes, which takes multiples of 64: TensorRT cannot tell that sides
+    # which are rounded up to multiples of 32 can be halved and doubled.
+    return functional.pad(half, (0, right, 0, below), value=-1.0) if below or right else half
 
 
 class LiteHigherHRNet(nn.Module):

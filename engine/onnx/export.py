@@ -32,7 +32,7 @@ _DYNAMIC_AXES = {
     **{name: {0: "batch"} for name in ("x", "y", "score", "tag")},
 }
 # Traced at a size with unlike sides, so that exchanged axes could not go unnoticed.
-_TRACE_SIZE = (64, 96)
+_TRACE_SIZE = (64, 128)
 
 
 def export_onnx(
@@ -55,7 +55,7 @@ def export_onnx(
         input_size: What runtimes use the model at unless told otherwise: short side, or
             (height, width); by default the preset's, or `static_size`.
         static_size: (height, width) of the one image that the graph takes; by default it takes
-            batches of any size with any sides that are multiples of 32.
+            batches of any size with any sides that are multiples of 32 (`looks: 2`: of 64).
         map_stride: Input pixels per map pixel: 1 or 2.
         fp16_weights: Half the file; numbers are still computed in single precision.
         weights: Where they came from, for whoever reads the metadata.

@@ -285,6 +285,21 @@ def test_base_is_made_of_the_weights_of_lite_once(tmp_path, monkeypatch, caplog)
     assert len([each for each in caplog.messages if "exporting base" in each]) == 1
 
 
+@pytest.mark.parametrize(
+    "fields, sides",
+    [
+        ({"input_size": "480x352"}, "480x352"),
+        ({"input_size": "448x320", "scales": (0.5, 1.0)}, "224x160"),
+        ({"input_size": 448, "scales": (1.0, 1.5)}, "960x672"),
+    ],
+)
+def test_base_refuses_sides_that_it_cannot_halve(fields, sides, tmp_path):
+    export_onnx(load_network("base").eval(), tmp_path / "base.onnx")
+
+    with pytest.raises(ConfigError, match=f"multiples of 64, not {sides}"):
+        open_estimator(tmp_path / "base.onnx", **fields)
+
+
 def test_a_checkpoint_is_exported_once_into_the_cache_and_again_when_that_is_damaged(
     tmp_path, monkeypatch, caplog
 ):

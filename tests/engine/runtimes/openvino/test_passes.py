@@ -87,7 +87,7 @@ def test_colours_stay_what_they_are_in_both_looks_at_an_image(tmp_path):
     # Two first convolutions read the image, one of them at half its size.
     base = load_weights(load_model_config("base"), PACKAGED_WEIGHTS / "lite.onnx")
     export_onnx(base, tmp_path / "base.onnx")
-    images = np.random.default_rng(0).integers(0, 255, (2, 64, 96, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 255, (2, 64, 192, 3), np.uint8)
     model = openvino.Core().read_model(str(tmp_path / "base.onnx"))
     expected, _ = results(model, images)
 

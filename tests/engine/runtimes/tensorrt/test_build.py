@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from configs import ConfigError, ModelError, RuntimeUnavailableError
+from configs import ConfigError, ModelError, RuntimeUnavailableError, load_model_config
 from engine import find_model, load_network
+from engine.model_source import PACKAGED_WEIGHTS, load_weights
 from engine.onnx.export import export_onnx
 from engine.runtimes import Workload
 from engine.runtimes.tensorrt.build import Profile, build_with_parser, configure
@@ -114,6 +115,17 @@ def test_what_ships_is_built_for_turing(library, precision):
     profile = Profile.for_run(Workload(input_size=320))
 
     engine = build_with_parser(library, find_model("lite").path, profile, precision, target=TURING)
+
+    assert len(engine.serialised) > 1_000_000
+
+
+@pytest.mark.parametrize("target", ["any", TURING])
+def test_a_network_that_looks_twice_is_built(library, target, tmp_path):
+    network = load_weights(load_model_config("base"), PACKAGED_WEIGHTS / "lite.onnx")
+    export_onnx(network, tmp_path / "base.onnx")
+    profile = Profile.for_run(Workload(input_size=448))
+
+    engine = build_with_parser(library, tmp_path / "base.onnx", profile, "fp16", target=target)
 
     assert len(engine.serialised) > 1_000_000
 
