@@ -23,9 +23,9 @@ from engine.runtimes.registry import RUNTIMES
 
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _OLDEST = (8, 6)  # the first that takes uint8 images
+TURING = "Turing (compute capability 7.5)"  # RTX 20, GTX 16
 # From a version on, the oldest GPUs by compute capability: NVIDIA/TensorRT issues 3589 (8.6 is
 # without Maxwell) and 3826 (10.0 without Pascal), release notes of 10.5 (without Volta).
-TURING = "Turing (compute capability 7.5)"  # RTX 20, GTX 16
 _OLDEST_GPUS = (((10, 5), (7, 5)), ((10, 0), (7, 0)), ((0, 0), (6, 0)))
 logger = logging.getLogger(__name__)
 
