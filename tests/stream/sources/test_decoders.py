@@ -217,7 +217,7 @@ def test_hardware_that_is_not_there_is_told_in_one_line(
 def test_auto_takes_what_there_is_and_says_once_why_it_is_software(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    decoders.warn_once.cache_clear()
+    decoders._warn_once.cache_clear()  # noqa: SLF001 - other tests may have chosen before
     path = make_clip(tmp_path / "clip.mp4", frames=5)
     for _ in range(2):
         frames, decoder = read(path, SourceConfig(decoder="auto"))
