@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# What a developer's shell sets for the product (caches, mirrors, tokens) is no part of a test, nor of
-# a process that one starts.
+# What a developer's shell sets for the product (caches, mirrors, tokens) is no part of a test, and
+# of no process that one starts.
 for _name in [name for name in os.environ if name.startswith(("HIGHERHRNET_", "POSE_STREAM_"))]:
     del os.environ[_name]
 # No test and no process of one fetches anything from the world; those of fetching have servers of
