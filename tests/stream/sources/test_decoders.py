@@ -16,7 +16,7 @@ import av
 import pytest
 
 from configs import SourceError
-from stream.sources import SourceConfig, decoders, open_source
+from stream.sources import SourceConfig, decoders, gstreamer, open_source
 from stream.sources.decoders import DecoderChoice, choose_decoder
 from stream.sources.gstreamer import GStreamerDecoder
 from stream.sources.gstreamer_process import CODECS, find_element
@@ -128,6 +128,16 @@ def test_a_pipeline_that_dies_or_hangs_is_replaced_and_no_frame_is_lost(
     for child in children:
         with pytest.raises(ProcessLookupError):  # nobody is left behind
             os.kill(child, 0)
+
+
+@needs_gstreamer
+def test_a_camera_that_sends_one_key_frame_for_ever_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gstreamer, "_GROUP", 10)
+    path = make_clip(tmp_path / "clip.mp4", frames=120, gop=1000, options=CAMERA)
+    kept = [len(decoder._delivered) for decoder, _ in packets(path, live=True)]  # noqa: SLF001
+    assert max(kept) < 30
 
 
 @needs_gstreamer
