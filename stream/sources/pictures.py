@@ -61,6 +61,20 @@ def is_picture(path: str | Path) -> bool:
     return Path(path).suffix.lower() in PICTURE_SUFFIXES
 
 
+def is_photograph(path: str | Path) -> bool:
+    """Whether the file is there and holds one picture: no animation, no pages.
+
+    What cannot be read is none; whoever opens it says why.
+    """
+    try:
+        if not is_picture(path) or not Path(path).is_file():
+            return False
+        _check_png(str(path))
+    except (OSError, SourceError):  # a name too long for a file, such as that of an address
+        return False
+    return _page_count(str(path)) == 1
+
+
 class PictureSource(Source):
     """All that is in the picture at `path`: animations at their own pace, the pages of a TIFF."""
 
