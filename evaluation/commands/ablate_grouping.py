@@ -159,10 +159,7 @@ def run_ablation(config: AblationConfig, say: Say) -> None:
         raise ConfigError("--map-strides needs a preset: an exported model has its stride already")
     with ImageStore(config.images) as images, open_setting(config) as opened:
         dataset = load_dataset(config.annotations, images, opened.keypoint_set, limit=config.limit)
-        groupings = {
-            variant.name: replace(opened.grouping, **dict(variant.changes))
-            for variant in config.variants
-        }
+        groupings = {variant.name: opened.variant(variant.changes) for variant in config.variants}
         groupers = {
             "": opened.grouper(),
             **{name: opened.grouper(grouping) for name, grouping in groupings.items()},

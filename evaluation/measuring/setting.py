@@ -189,6 +189,10 @@ class Opened:
     keypoint_set: KeypointSet
     grouping: GroupingConfig
 
+    def variant(self, changes: Iterable[GroupingChange]) -> GroupingConfig:
+        """The setting's parameters with `changes`."""
+        return replace(self.grouping, **dict(changes))
+
     def grouper(self, config: GroupingConfig | None = None) -> Grouper:
         """A grouper with the setting's parameters, or with others."""
         # "tuned" groups as "reference" does unless a parameter asks for something else

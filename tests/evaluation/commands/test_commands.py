@@ -184,6 +184,15 @@ def test_variants_start_from_the_adjustment_of_the_model(flags: list[str], tmp_p
     assert set(row["setting"]["grouping"]) == {"adjustment=newton", "refine=false"}
 
 
+def test_pareto_groups_as_the_model_is_grouped(written: Any, tmp_path: Path) -> None:
+    labels = ["--annotations", str(written.annotations), "--images", str(written.images)]
+    chosen = ["--models", "lite", "--runtimes", "onnxruntime", "--sizes", "64"]
+    store = tmp_path / "rows.jsonl"
+    assert main(["pareto", *labels, *chosen, "--store", str(store)]) == 0
+    rows = map(json.loads, store.read_text().splitlines())
+    assert [row["setting"]["grouping"] for row in rows] == 2 * [["adjustment=newton"]]
+
+
 @pytest.mark.parametrize("model", ["lite", "base"])
 def test_weights_of_the_package_run_as_the_reference(model: str) -> None:
     pytest.importorskip("onnx")
