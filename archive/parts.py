@@ -100,7 +100,8 @@ class Part:
 
     def __init__(self, path: Path) -> None:
         try:
-            with np.load(path) as content:
+            # np.load leaves a file open that it cannot read.
+            with path.open("rb") as file, np.load(file) as content:
                 arrays = {name: content[name] for name in content.files}
             facts = json.loads(arrays["facts"].tobytes())
             self.pts: NDArray[np.int64] = arrays["pts"]
