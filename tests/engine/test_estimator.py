@@ -382,8 +382,9 @@ def test_weights_of_another_preset_are_refused_before_anything_is_written(tmp_pa
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
+        (("w32",), ConfigError, r"unknown model 'w32', did you mean 'w32_512' or 'w32_640'\?"),
         (("w32_51",), ConfigError, r"unknown model 'w32_51', did you mean 'w32_512'\?"),
-        (("w40_640",), ModelError, "no weights ship with 'w40_640': give a checkpoint"),
+        (("w40_640",), ModelError, "no weights ship with 'w40_640': give .* --weights"),
         (("w48_640",), ModelError, r"\(published: pose_higher_hrnet_w48_640.pth\)"),
         (("w32_512",), FetchError, "while offline: https://download.openmmlab.com/.*_20200713.pth"),
         (("nowhere.onnx",), ModelError, "No such file"),
