@@ -127,8 +127,8 @@ def find_weights(config: ModelConfig, *, offline: bool = False) -> Path:
         named = [each.file for each in zoo.checkpoints if each.preset == config.name]
         known = f" (published: {', '.join(named)})" if named else ""
         raise ModelError(
-            f"no weights ship with {config.name!r}: give a checkpoint as its weights, official or "
-            f"mmpose 0.x{known}, or take the model lite"
+            f"no weights ship with {config.name!r}: give a checkpoint with --weights, official or "
+            f"mmpose 0.x{known}, or take --model lite"
         )
     if not weights_path(checkpoint).is_file():
         _need_torch()  # said before the wait
