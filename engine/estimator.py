@@ -351,11 +351,12 @@ def _tell_rounding(input_size: InputSize, scales: Sequence[float], rule: Alignme
     used = align(asked, input_size, min_scale=min(scales), rule=rule).input_size
     if used == asked:
         return
-    at = f" with the scales {' '.join(f'{scale:g}' for scale in scales)}" if len(scales) > 1 else ""
+    shown_scales = " ".join(f"{scale:g}" for scale in scales)
+    at = "" if shown_scales == "1" else f" with the scales {shown_scales}"
     shown = used if isinstance(input_size, tuple) else used[0]
     logger.warning(
         "an input size of %s is computed as %s%s: the official rule rounds a short side up to a "
-        "multiple of 64, with several scales at the smallest of them",
+        "multiple of 64, with scales at the smallest of them",
         format_input_size(input_size),
         format_input_size(shown),
         at,

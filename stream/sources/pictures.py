@@ -72,7 +72,8 @@ def is_photograph(path: str | Path) -> bool:
         _check_png(str(path))
     except (OSError, SourceError):  # a name too long for a file, such as that of an address
         return False
-    return _page_count(str(path)) == 1
+    counted = Path(path).suffix.lower() in _PAGED | _ANIMATED and cv2.haveImageReader(str(path))
+    return not counted or _page_count(str(path)) == 1
 
 
 class PictureSource(Source):
@@ -165,6 +166,8 @@ def read_pages(path: str) -> Iterator[Page]:
             yield Page(_turned(path, _bgr(path, cv2.imread(path, cv2.IMREAD_COLOR))), 1 / IMAGE_FPS)
     except cv2.error as error:
         raise SourceError(f"{path!r} cannot be read: {_reason(error)}") from error
+    except SourceError:  # it is an OSError, too, and says all that there is to say
+        raise
     except OSError as error:
         raise SourceError(f"{path!r} cannot be read: {error.strerror or error}") from error
 

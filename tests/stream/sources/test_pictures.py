@@ -56,7 +56,17 @@ def test_every_picture_of_an_animation_is_a_frame_at_its_time(
     )
 
 
-def test_a_photograph_is_told_from_an_animation_and_from_what_is_no_file(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for name in ("nothing.jpg", "text.png"):
+        with pytest.raises(SourceError) as caught:
+            read(tmp_path / name)
+        assert str(caught.value).count(name) == 1
+
+
+def test_a_photograph_is_told_from_an_animation_and_from_what_is_no_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     first, second = picture(0), picture(1)
     for name in ("one.png", "one.jpg", "one.tiff"):
         first.save(tmp_path / name)
@@ -65,6 +75,10 @@ def test_a_photograph_is_told_from_an_animation_and_from_what_is_no_file(tmp_pat
         first.save(tmp_path / name, save_all=True, append_images=[second])
         assert not is_photograph(tmp_path / name)
     (tmp_path / "damaged.png").write_bytes((tmp_path / "one.png").read_bytes()[:20])
+    capfd.readouterr()
+    (tmp_path / "text.webp").write_text("no picture")
+    assert is_photograph(tmp_path / "text.webp")  # whoever opens it says what it is
+    assert capfd.readouterr().err == ""  # OpenCV says it in three lines of its own
     for other in ("damaged.png", "nothing.jpg", "", "x" * 300 + ".jpg", "clip.mp4"):
         assert not is_photograph(tmp_path / other)
     assert not is_photograph("http://host/photo.jpg")
