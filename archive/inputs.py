@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from archive.storage import file_system, is_remote, retried
 from archive.units import Video
+from basics.paths import is_there
 from configs import SourceError
 from configs.errors import redact_url
 from keypoint_datasets.images import CLIP_SUFFIXES
@@ -68,7 +69,8 @@ def _find(spec: str) -> list[_Found]:
     if is_remote(spec):
         return _find_remote(spec)
     path = Path(spec)
-    if path.is_dir():
+    there = is_there(path)
+    if there and path.is_dir():
         files = sorted(
             (file for file in path.rglob("*") if _is_video(file.name) and file.is_file()),
             key=lambda file: _natural(file.as_posix()),
@@ -77,7 +79,7 @@ def _find(spec: str) -> list[_Found]:
         if not found:
             raise SourceError(f"there is no video in {spec!r}")
         return found
-    if glob.has_magic(spec) and not path.exists():
+    if glob.has_magic(spec) and not there:
         # Path.glob takes no absolute pattern.
         matches = sorted(glob.glob(spec, recursive=True), key=_natural)  # noqa: PTH207
         files = [Path(match) for match in matches if Path(match).is_file() and _is_video(match)]
@@ -85,7 +87,7 @@ def _find(spec: str) -> list[_Found]:
             raise SourceError(f"no video matches {spec!r}")
         base = _fixed(spec)
         return [_local(str(file), file.relative_to(base).as_posix()) for file in files]
-    if not path.exists():
+    if not there:
         raise SourceError(f"no such file: {spec!r}")
     if path.suffix.lower() in _LISTS:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -144,7 +146,7 @@ def _listed(line: str, folder: Path) -> list[_Found]:
     if is_remote(line):
         return _find_remote(line)
     path = folder / line
-    return _find(str(path)) if path.exists() else [_Found(str(path), _name(path.name), None)]
+    return _find(str(path)) if is_there(path) else [_Found(str(path), _name(path.name), None)]
 
 
 def _local(address: str, relative: str) -> _Found:

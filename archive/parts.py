@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,7 +100,8 @@ class Part:
 
     def __init__(self, path: Path) -> None:
         try:
-            with np.load(path) as content:
+            # np.load leaves a file open that it cannot read.
+            with path.open("rb") as file, np.load(file) as content:
                 arrays = {name: content[name] for name in content.files}
             facts = json.loads(arrays["facts"].tobytes())
             self.pts: NDArray[np.int64] = arrays["pts"]
@@ -109,7 +112,10 @@ class Part:
             self.first = _cut_frame(facts["first"])
             self.following = _cut_frame(facts["following"])
             self.maker = Maker(**facts["maker"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (
+            *(OSError, ValueError, KeyError, TypeError, EOFError),
+            *(zipfile.BadZipFile, zlib.error),
+        ) as error:
             raise DataError(f"{str(path)!r} holds no part of a video: {error}") from error
 
     def __len__(self) -> int:

@@ -25,6 +25,7 @@ from basics.hardware import usable_cores
 from configs import (
     CheckpointError,
     ConfigError,
+    DataError,
     ModelError,
     RuntimeUnavailableError,
     SourceError,
@@ -210,13 +211,14 @@ class Worker:
         with ExitStack() as stack:
             scratch = stack.enter_context(self._scratch())
             names = [part_file(unit.video.name, number) for number in range(cut.parts)]
-            parts = Parts(
-                [
-                    stack.enter_context(fetched(self._folder.address_of(name), scratch))
-                    for name in names
-                ],
-                cut,
-            )
+            files_of_parts = [
+                stack.enter_context(fetched(self._folder.address_of(name), scratch))
+                for name in names
+            ]
+            try:
+                parts = Parts(files_of_parts, cut)
+            except DataError as error:  # to try again would find it the same
+                raise CutError(str(error)) from error
             nobody = NoEngine(parts.maker, engine.keypoint_set, engine.min_person_score)
             source: Source = PartsSource(parts, redact_url(unit.video.address), cut)
             if VIDEO_FORMATS & set(settings.outputs.format):

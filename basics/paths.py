@@ -11,11 +11,21 @@ def ffmpeg_path(path: str | Path) -> str:
     return f"file:{path}" if ":" in str(path) else str(path)
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether there is something at `path`; not either, where the system refuses to look: names
+    that are too long, circles of links.
+    """
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
+
+
 def plain_path(name: str) -> str:
     """The path that `file:out.mp4`, `file:///home/me/a%20b.mp4` or `file://localhost/a.mp4` means,
     which programs hand over; any other name, or one that is a file's as it is, is left alone.
     """
-    if name[:5].lower() != "file:" or Path(name).exists():
+    if name[:5].lower() != "file:" or is_there(name):
         return name
     rest = name[5:]
     if not rest.startswith("//"):

@@ -144,7 +144,8 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
     ]
     if missing:
         raise ConfigError(f"command line: {' and '.join(missing)} must be given")
-    return from_mapping(cls, given, "command line", named=lambda key: _flag(fields[key]))
+    # A message of a flag's parser needs no word of where: it is of what was just typed.
+    return from_mapping(cls, given, "", named=lambda key: _flag(fields[key]))
 
 
 def flag_words(config: Any) -> list[list[str]]:

@@ -103,7 +103,7 @@ def from_mapping(
     except ConfigError as error:
         first, space, rest = str(error).partition(" ")
         # A class that refuses a value begins with the name of the field.
-        begin = named(first) if first in fields else f"{where}: {first}"
+        begin = named(first) if first in fields else f"{where}: {first}" if where else first
         raise ConfigError(f"{begin}{space}{_renamed(rest, fields, others)}") from error
 
 
@@ -120,8 +120,7 @@ def _renamed(text: str, fields: Iterable[str], named: Callable[[str], str]) -> s
 def nearest(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?`, or the list of known names where nothing is near."""
     names = sorted(str(item) for item in known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f", did you mean {close[0]!r}?" if close else f" (known: {', '.join(names)})"
+    return _hint_near(name, names) or f" (known: {', '.join(names)})"
 
 
 def _field_value(value: Any, field: dataclasses.Field[Any], hint: Any, name: str) -> Any:
@@ -199,8 +198,11 @@ def _convert_tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[
 
 
 def _hint_near(value: Any, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(value), known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
+    """Those that are nearest: several where none of them is nearer, as to `w32`."""
+    close = difflib.get_close_matches(str(value), known, n=len(known) or 1)
+    likeness = [difflib.SequenceMatcher(None, name, str(value)).ratio() for name in close]
+    best = sorted(name for name, ratio in zip(close, likeness, strict=True) if ratio == likeness[0])
+    return f", did you mean {' or '.join(map(repr, best))}?" if best else ""
 
 
 def _name(hint: Any) -> str:

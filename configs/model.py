@@ -115,22 +115,22 @@ class ModelConfig:
         check_input_side(self.input_size, "input_size")
 
 
-def check_input_side(side_px: int, name: str) -> None:
+def check_input_side(side_px: int, name: str, multiple_px: int = SIZE_MULTIPLE_PX) -> None:
     """Refuses a side of the network input that the network cannot have.
 
     Args:
         side_px: The side in pixels.
         name: What it is the side of; begins the message.
+        multiple_px: `ModelConfig.size_multiple_px`; by default what all networks need.
 
     Raises:
-        ConfigError: It is no positive multiple of 32; the nearest ones are named.
+        ConfigError: It is no positive multiple of that; the nearest ones are named.
     """
-    if side_px <= 0 or side_px % SIZE_MULTIPLE_PX:
-        below = max(side_px // SIZE_MULTIPLE_PX, 1) * SIZE_MULTIPLE_PX
+    if side_px <= 0 or side_px % multiple_px:
+        below = max(side_px // multiple_px, 1) * multiple_px
         raise ConfigError(
-            f"{name} must be a multiple of {SIZE_MULTIPLE_PX}, not {side_px}; the nearest are "
-            f"{below} and "
-            f"{below + SIZE_MULTIPLE_PX}"
+            f"{name} must be a multiple of {multiple_px}, not {side_px}; the nearest are {below} "
+            f"and {below + multiple_px}"
         )
 
 

@@ -60,7 +60,8 @@ class RuntimeConfig:
     )
     input_size: InputSize | None = option(
         None,
-        help="network input: short side, or WIDTHxHEIGHT; multiples of 32 (default: the model's)",
+        help="network input: short side, a multiple of 64, or WIDTHxHEIGHT, multiples of 32 "
+        "(default: the model's)",
         metavar="N|WxH",
         parse=parse_input_size,
         show=format_input_size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.hardware import usable_cores
-from configs import ConfigError, KeypointSet, ModelConfig, load_keypoint_set
+from configs import AlignmentRule, ConfigError, KeypointSet, ModelConfig, load_keypoint_set
 from configs.loading import from_mapping
 from engine.config import EstimatorConfig
 from engine.geometry import InputSize, align, format_input_size
@@ -23,6 +24,8 @@ from engine.model_source import find_model
 from engine.multi_view import View, combine_views
 from engine.runtimes import Runtime, Workload, open_runtime
 from engine.slots import Batch, Plan, Preparation, SlotPool, Ticket, lay_image, split
+
+logger = logging.getLogger(__name__)
 
 # Laying 1080p into 512x960 takes 5 ms of one core, a GPU 1 to 3 ms for the network.
 _ALIGN_THREADS = 4
@@ -315,6 +318,7 @@ def open_estimator(
     metadata = source.metadata
     input_size = config.input_size or metadata.static_size or metadata.input_size
     _check_sides(metadata.model, input_size, config.scales)
+    _tell_rounding(input_size, config.scales, metadata.model.alignment)
     workload = Workload(
         input_size=input_size,
         scales=config.scales,
@@ -339,3 +343,21 @@ def _check_sides(model: ModelConfig, input_size: InputSize, scales: Sequence[flo
                 f"size {format_input_size(input_size)}, scale {scale:g}); give a short side, such "
                 "as 448, for any image"
             )
+
+
+def _tell_rounding(input_size: InputSize, scales: Sequence[float], rule: AlignmentRule) -> None:
+    """Says where the official rule rounds up an input size that the network would take as it is."""
+    asked = input_size if isinstance(input_size, tuple) else (input_size, input_size)
+    used = align(asked, input_size, min_scale=min(scales), rule=rule).input_size
+    if used == asked:
+        return
+    shown_scales = " ".join(f"{scale:g}" for scale in scales)
+    at = "" if shown_scales == "1" else f" with the scales {shown_scales}"
+    shown = used if isinstance(input_size, tuple) else used[0]
+    logger.warning(
+        "an input size of %s is computed as %s%s: the official rule rounds a short side up to a "
+        "multiple of 64, with scales at the smallest of them",
+        format_input_size(input_size),
+        format_input_size(shown),
+        at,
+    )

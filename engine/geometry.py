@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import AlignmentRule, ConfigError, check_input_side
+from configs.model import SIZE_MULTIPLE_PX
 from configs.units import Size, parse_size_or_side
 
 logger = logging.getLogger(__name__)
@@ -257,14 +258,25 @@ def _align_pixels(
     )
 
 
-def check_input_size(input_size: InputSize, name: str = "input size") -> None:
+def check_input_size(
+    input_size: InputSize, name: str = "input size", multiple_px: int = SIZE_MULTIPLE_PX
+) -> None:
     """Refuses a size that the network cannot take.
 
+    Args:
+        input_size: The size.
+        name: What it is; begins the message.
+        multiple_px: What the sides of (height, width) must be multiples of; a short side may be a
+            multiple of 32, and is rounded up for the image.
+
     Raises:
-        ConfigError: A side is not a positive multiple of 32; the message begins with `name`.
+        ConfigError: A side is not such a positive multiple.
     """
-    for side in input_size if isinstance(input_size, tuple) else (input_size,):
-        check_input_side(side, name)
+    if isinstance(input_size, int):
+        check_input_side(input_size, name)
+        return
+    for side in input_size:
+        check_input_side(side, name, multiple_px)
 
 
 def parse_input_size(text: str, name: str = "input size") -> InputSize:

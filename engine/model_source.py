@@ -83,9 +83,10 @@ def find_model(
         config = load_model_config(str(model))
         if weights is not None:
             return _exported(config, Path(weights), map_stride)
+        found = find_weights(config, offline=offline)
         if config.weights is not None:
-            return _packaged(config, config.weights, map_stride)
-        return _exported(config, find_weights(config, offline=offline), map_stride)
+            return _packaged(config, found, map_stride)
+        return _exported(config, found, map_stride)
     if path.is_file() or path.parent != Path() or path.suffix:
         if weights is not None:
             raise ConfigError(
@@ -100,25 +101,34 @@ def find_model(
 
 
 def find_weights(config: ModelConfig, *, offline: bool = False) -> Path:
-    """The published checkpoint of a preset, fetched if need be.
+    """The weights of a preset: the file in the package that has them, or the published checkpoint,
+    fetched if need be.
 
     Args:
         config: Of the preset.
         offline: Fetch nothing.
 
     Raises:
-        ModelError: None is published under an address.
+        ModelError: The package lacks its file, or none is published under an address.
         FetchError: It cannot be fetched.
         RuntimeUnavailableError: There is no torch, without which it would be of no use.
     """
+    if config.weights is not None:
+        packaged = PACKAGED_WEIGHTS / config.weights
+        if not packaged.is_file():
+            raise ModelError(
+                f"the weights of {config.name!r} are missing from this installation: "
+                f"{str(packaged)!r}; install it again"
+            )
+        return packaged
     zoo = load_zoo()
     checkpoint = zoo.fetchable(config.name)
     if checkpoint is None:
         named = [each.file for each in zoo.checkpoints if each.preset == config.name]
         known = f" (published: {', '.join(named)})" if named else ""
         raise ModelError(
-            f"no weights ship with {config.name!r}: give a checkpoint as its weights, official or "
-            f"mmpose 0.x{known}, or take the model lite"
+            f"no weights ship with {config.name!r}: give a checkpoint with --weights, official or "
+            f"mmpose 0.x{known}, or take --model lite"
         )
     if not weights_path(checkpoint).is_file():
         _need_torch()  # said before the wait
@@ -195,16 +205,10 @@ def _likely_presets(layout: Layout) -> list[str]:
     return [*published, *(name for name in others if name not in published)]
 
 
-def _packaged(config: ModelConfig, weights: str, map_stride: int) -> ModelSource:
+def _packaged(config: ModelConfig, path: Path, map_stride: int) -> ModelSource:
     """The file in the package, or what is exported with the parameters that are in it where it is
     the file of another preset.
     """
-    path = PACKAGED_WEIGHTS / weights
-    if not path.is_file():
-        raise ModelError(
-            f"the weights of {config.name!r} are missing from this installation: {str(path)!r}; "
-            "install it again"
-        )
     metadata = read_metadata(path)
     if metadata.model.name != config.name:
         return _exported(config, path, map_stride)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from basics.paths import ffmpeg_path
 from configs import DataError
 
 IMAGE_SUFFIXES = frozenset(
@@ -359,7 +360,7 @@ def _parts(path: str) -> list[str]:
 
 def _decode_clip(path: str) -> Iterator[NDArray[np.uint8]]:
     try:
-        with av.open(path) as container:
+        with av.open(ffmpeg_path(path)) as container:
             container.streams.video[0].thread_type = "AUTO"
             for frame in container.decode(video=0):
                 yield frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.atomic import check_writable, replacing, write_error
+from basics.paths import ffmpeg_path
 from configs.errors import ConfigError
 from configs.flags import option
 from configs.units import Size
@@ -147,7 +148,7 @@ def _write_frames(
     import av
 
     truth: list[list[dict[str, Any]]] = []
-    with av.open(str(path), "w", format="mp4") as container:
+    with av.open(ffmpeg_path(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = maker.width, maker.height, "yuv420p"
         stream.options = {"crf": str(config.quality), "preset": "slow"}

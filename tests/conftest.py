@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support.cuda import cuda_libraries, cuda_process  # noqa: F401 - fixtures
+# What a developer's shell sets for the product (caches, mirrors, tokens) is no part of a test, and
+# of no process that one starts.
+for _name in [name for name in os.environ if name.startswith(("HIGHERHRNET_", "POSE_STREAM_"))]:
+    del os.environ[_name]
+# No test and no process of one fetches anything from the world; those of fetching have servers of
+# their own and take this away.
+os.environ["HIGHERHRNET_OFFLINE"] = "1"
+
+from tests.support.cuda import cuda_libraries, cuda_process  # noqa: E402, F401 - fixtures
 
 # The same cases in every run, so that what fails has to do with the change;
 # HYPOTHESIS_PROFILE=default looks for new ones.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-# No test and no process of one fetches anything from the world; those of fetching have servers of
-# their own and take this away.
-os.environ["HIGHERHRNET_OFFLINE"] = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

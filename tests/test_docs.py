@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import re
 import shlex
 import sys
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -301,6 +303,37 @@ def test_what_the_code_cites_can_be_read_in_the_repository() -> None:
             assert section in headings, f"{path.relative_to(ROOT)} cites section {section}"
             cited += 1
     assert cited > 15
+
+
+def prose(path: Path) -> str:
+    """What a file says to people: a page all of it, a source its comments and docstrings."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return text
+    if path.suffix != ".py":
+        return "\n".join(re.findall(r"#.*", text))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    said = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, documented)]
+    return "\n".join([*said, *(ast.get_docstring(node) or "" for node in nodes)])
+
+
+def test_every_path_of_the_repository_that_pages_and_comments_name_is_there() -> None:
+    folders = "|".join(path.name for path in ROOT.iterdir() if re.match(r"\w+$", path.name))
+    named = re.compile(rf"(?<![\w/.\-{{*<$=])(?:{folders})(?:/[\w.-]+)+")
+    seen = 0
+    for path in [*PAGES, *SOURCES]:
+        for place in named.findall(prose(path)):
+            seen += 1
+            place = place.rstrip(".")
+            known = place == "tests/PACKAGE" or any(
+                (root / f"{place}{suffix}").exists()
+                for root in (ROOT, ROOT / "tests" / "golden")
+                for suffix in ("", ".py")
+            )
+            assert known, f"{path.relative_to(ROOT)} names {place}, which is not there"
+    assert seen > 200
 
 
 def test_every_place_that_contributors_are_sent_to_is_there() -> None:

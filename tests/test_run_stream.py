@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import run_stream
@@ -70,6 +72,35 @@ def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_p
         "holiday_pose.jsonl",
         "holiday_pose.mp4",
     ]
+    assert result.stdout.splitlines()[-1] == "written: holiday_pose.mp4, holiday_pose.jsonl"
+
+
+def test_without_outputs_a_photograph_becomes_a_picture_and_not_a_video(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((48, 64, 3), 90, np.uint8))
+    result = subprocess.run(
+        command("photo.png", engine="blank"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+        env=ENVIRONMENT,
+    )
+    assert result.returncode == 0, result.stderr
+    assert cv2.imread(str(tmp_path / "photo_pose.jpg")).shape == (48, 64, 3)
+    assert result.stdout.splitlines()[-1] == "written: photo_pose.jpg, photo_pose.jsonl"
+    assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_a_window_that_cannot_be_and_nothing_else_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the whole video would be computed for nobody."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    clip = make_clip(tmp_path / "clip.mp4", frames=5)
+    assert_one_line_error(run(clip, "--show", engine="blank"), "no display", "-o")
+    assert run(clip, "--show", "-o", tmp_path / "a.jsonl", engine="blank").returncode == 0
 
 
 def test_records_can_go_to_standard_output(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from basics.atomic import atomic_path
 from training.losses import Losses
 
 
@@ -126,7 +127,8 @@ class ScalarLog:
 
     def _cut(self, path: Path) -> list[str]:
         rows = read_scalars(path)
-        columns = path.read_text(encoding="utf-8").splitlines()[0].split(",")
+        with path.open(encoding="utf-8") as file:
+            columns = [name for name in file.readline().rstrip("\n").split(",") if name]
         _write(path, columns, [row for row in rows if row["step"] <= self._resume_step])
         return columns
 
@@ -139,7 +141,8 @@ class ScalarLog:
 
 
 def _write(path: Path, columns: list[str], rows: list[dict[str, float]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Writes the whole file: hours of a run are in it, which a signal now must not cost."""
+    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)

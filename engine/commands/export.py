@@ -62,13 +62,12 @@ def run_export(config: ExportConfig, say: Say) -> None:
         RuntimeUnavailableError: There is no torch or onnx.
     """
     import_package("torch", "higherhrnet-stream[torch]", "exporting a model")
-    from engine.model_source import PACKAGED_WEIGHTS, checkpoint_config, find_weights, load_weights
+    from engine.model_source import checkpoint_config, find_weights, load_weights
     from engine.onnx.export import export_onnx
 
     if config.is_preset:
         model = load_model_config(config.model)
-        packaged = None if model.weights is None else PACKAGED_WEIGHTS / model.weights
-        weights = config.weights or packaged or find_weights(model)
+        weights = config.weights or find_weights(model)
     else:
         weights = config.weights or Path(config.model)
         model = checkpoint_config(weights)

@@ -82,9 +82,9 @@ def export_onnx(
         ap_measured_on=ap_measured_on,
         created=date.today().isoformat(),
     )
-    check_input_size(metadata.input_size)
-    if static_size is not None:
-        check_input_size(static_size)
+    for size in (metadata.input_size, static_size):
+        if size is not None:
+            check_input_size(size, multiple_px=model.config.size_multiple_px)
     graph = trace(network, map_stride, static_size)
     if fp16_weights:
         store_weights_as_fp16(graph)

@@ -68,6 +68,15 @@ class RuntimeEntry:
         self.runtime_class().check()
         return module
 
+    @property
+    def works(self) -> bool:
+        """Whether what it needs is here, as far as that is known without a model."""
+        try:
+            self.check()
+        except RuntimeUnavailableError:
+            return False
+        return True
+
     def open(
         self,
         path: Path,
@@ -248,7 +257,16 @@ def open_runtime(
             runtime.precision,
         )
         return runtime
-    raise RuntimeUnavailableError(f"no runtime can run {str(path)!r}: {'; '.join(reasons)}")
+    wanted = "" if precision == "auto" else f" in {precision}"
+    others = [
+        f"{entry.name} ({', '.join(entry.precisions)})"
+        for entry in CANDIDATES[name]
+        if entry not in entries and entry.works
+    ]
+    instead = f"; in another precision {' or '.join(others)} can" if others and wanted else ""
+    raise RuntimeUnavailableError(
+        f"no runtime can run {str(path)!r}{wanted}: {'; '.join(reasons)}{instead}"
+    )
 
 
 def choose(name: str, precision: str, device: Device | None = None) -> tuple[RuntimeEntry, ...]:

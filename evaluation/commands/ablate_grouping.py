@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from basics.atomic import check_writable
 from basics.progress import Advance, progress_bar
-from configs import ConfigError
+from configs import ConfigError, load_model_config
 from configs.commands import Say
 from configs.flags import option
 from engine import PoseMaps
+from engine.model_source import find_weights, load_weights
 from evaluation.commands.scoring import LabelConfig, split_name
 from evaluation.measuring.measurements import append, measurement
 from evaluation.measuring.prediction import Estimator, decoded, group_maps, stream
@@ -25,7 +26,6 @@ from evaluation.measuring.setting import (
     GroupingChange,
     Opened,
     SettingConfig,
-    group_with,
     open_setting,
     parse_changes,
 )
@@ -79,7 +79,7 @@ class AblationConfig(SettingConfig, LabelConfig):
     )
     map_strides: tuple[int, ...] = option(
         (),
-        help="also the default grouping of maps at these strides, 1 and 2; needs --weights",
+        help="also the default grouping of maps at these strides, 1 and 2; needs a preset",
         metavar="PX",
     )
     markdown: Path | None = option(None, help="write the table", metavar="table.md")
@@ -155,12 +155,11 @@ def run_ablation(config: AblationConfig, say: Say) -> None:
         PoseStreamError: What `run_score` of `coco` raises.
     """
     check_writable(config.markdown, config.store)
-    groupings = {
-        variant.name: group_with([*config.grouping, *variant.changes])
-        for variant in config.variants
-    }
+    if config.map_strides and Path(config.model).suffix.lower() == ".onnx":
+        raise ConfigError("--map-strides needs a preset: an exported model has its stride already")
     with ImageStore(config.images) as images, open_setting(config) as opened:
         dataset = load_dataset(config.annotations, images, opened.keypoint_set, limit=config.limit)
+        groupings = {variant.name: opened.variant(variant.changes) for variant in config.variants}
         groupers = {
             "": opened.grouper(),
             **{name: opened.grouper(grouping) for name, grouping in groupings.items()},
@@ -192,14 +191,12 @@ def run_ablation(config: AblationConfig, say: Say) -> None:
 
 @contextlib.contextmanager
 def _at_stride(config: AblationConfig, stride: int) -> Iterator[Opened]:
-    """The checkpoint exported with maps at `stride`, open."""
-    from engine import load_checkpoint, load_network
+    """The preset exported with maps at `stride`, open."""
     from engine.onnx.export import export_onnx
 
-    if config.weights is None:
-        raise ConfigError("--map-strides needs --weights: an exported model has its stride already")
-    network = load_network(config.model)
-    load_checkpoint(network, config.weights)
+    model = load_model_config(config.model)
+    weights = config.weights or find_weights(model, offline=config.offline)
+    network = load_weights(model, Path(weights))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "strided.onnx"
         export_onnx(network, path, map_stride=stride)

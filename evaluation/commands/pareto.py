@@ -28,7 +28,6 @@ from evaluation.measuring.setting import (
     Opened,
     Setting,
     SettingConfig,
-    group_with,
     open_setting,
 )
 from evaluation.measuring.timing import Times
@@ -195,5 +194,5 @@ def _measure_one(
 def _groupers(
     opened: Opened, variants: Sequence[Sequence[GroupingChange]]
 ) -> Iterator[tuple[Setting, Grouper]]:
-    for grouping in map(group_with, variants):
+    for grouping in map(opened.variant, variants):
         yield opened.setting.with_grouping(grouping), opened.grouper(grouping)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import yaml
@@ -15,11 +16,12 @@ from configs import (
     GroupingConfig,
     KeypointSet,
     load_keypoint_set,
+    load_model_config,
 )
 from configs.flags import option
 from configs.loading import from_mapping
 from engine import EstimatorConfig, InputSize, format_input_size, open_estimator
-from engine.model_source import find_model, find_weights
+from engine.model_source import find_model, find_weights, load_weights
 from engine.runtimes.registry import RUNTIME_NAMES
 from evaluation.measuring.network import NetworkEstimator
 from evaluation.measuring.prediction import Estimator
@@ -187,6 +189,10 @@ class Opened:
     keypoint_set: KeypointSet
     grouping: GroupingConfig
 
+    def variant(self, changes: Iterable[GroupingChange]) -> GroupingConfig:
+        """The setting's parameters with `changes`."""
+        return replace(self.grouping, **dict(changes))
+
     def grouper(self, config: GroupingConfig | None = None) -> Grouper:
         """A grouper with the setting's parameters, or with others."""
         # "tuned" groups as "reference" does unless a parameter asks for something else
@@ -261,16 +267,11 @@ def _estimator(config: SettingConfig) -> Iterator[_Found]:
 
 def _reference(config: SettingConfig) -> _Found:
     # They import torch, which the other runtimes do without.
-    from engine import load_checkpoint, load_network
     from engine.onnx.export import hash_weights
 
-    network = load_network(config.model)
-    model: Any = network.config
-    if config.weights is None and model.weights is not None:
-        raise ConfigError(
-            f"--runtime {REFERENCE} needs --weights, a checkpoint for {config.model!r}"
-        )
-    load_checkpoint(network, config.weights or find_weights(model, offline=config.offline))
+    model = load_model_config(config.model)
+    weights = config.weights or find_weights(model, offline=config.offline)
+    network = load_weights(model, Path(weights))
     used = model.input_size if config.input_size is None else config.input_size
     estimator = NetworkEstimator(network, input_size=used, scales=config.scales, flip=config.flip)
     return _Found(

@@ -201,15 +201,15 @@ def read_records(path: Path, keypoint_set: KeypointSet) -> dict[int, Found]:
                     f"{keypoint_set.name!r}"
                 )
             continue
-        if "frame" not in entry or "people" not in entry:
+        frame, people = entry.get("frame"), entry.get("people")
+        if not isinstance(frame, int) or not isinstance(people, list):
             if "schema" in entry:
                 continue
             raise DataError(
-                f"{where} is no record of a frame: it has no 'frame' and 'people'; give the .jsonl "
-                "of a run"
+                f"{where} is no record of a frame: it has no number 'frame' and list 'people'; "
+                "give the .jsonl of a run"
             )
-        people = entry["people"]
-        records[int(entry["frame"])] = Found(
+        records[frame] = Found(
             keypoints=_keypoints(
                 [_get(person, "keypoints", where) for person in people], keypoint_set, where
             ),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from basics.kernels import compilation_told
 from basics.signals import StopSignals
 from basics.standard_files import say, settle
-from configs import ConfigError
+from configs import ConfigError, SinkError
 from configs.flags import (
     FlagParser,
     add_groups,
@@ -30,9 +30,10 @@ from stream.app.config_text import config_text
 from stream.app.doctor import parse_doctor, run_doctor
 from stream.app.json_log import tell_as_json
 from stream.app.terminal import Terminal
-from stream.named_source import NamedSource
+from stream.named_source import NamedSource, labels_of
 from stream.profile import Profiler
-from stream.sinks import takes_standard_output
+from stream.sinks import has_display, plan_outputs, takes_standard_output
+from stream.sources import is_photograph
 
 _DESCRIPTION = "A video in, people out: `%(prog)s SOURCE [SOURCE ...] [-o OUT ...]`."
 _EXAMPLES = {
@@ -45,28 +46,39 @@ _EXAMPLES = {
 }
 _EXAMPLE_COLUMNS = 36
 _EPILOG = """
-Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder.
+Without -o and --show, NAME_pose.mp4 and NAME_pose.jsonl are written to the current folder;
+of a photograph NAME_pose.jpg.
 Ctrl-C finishes all outputs; a second Ctrl-C leaves at once.
 """
 _UNNAMED = ("{source}_pose.mp4", "{source}_pose.jsonl")
+_UNNAMED_OF_PHOTOGRAPHS = ("{source}_pose.jpg", "{source}_pose.jsonl")
+_WINDOW = "window:"
 _GROUPS = option_groups(run)  # every one is an argument of `run`, by the same name
 _ALL_GROUPS: dict[str, type[Any]] = {**_GROUPS, "terminal": TerminalConfig}
 
 
 class Command(NamedTuple):
-    """What a command line asks for; `options` are arguments of `stream.run`."""
+    """What a command line asks for; `options` are arguments of `stream.run`, and the names of
+    `outputs` are `unnamed` where nobody gave them.
+    """
 
     sources: list[str] | list[NamedSource]
     outputs: list[str]
     options: dict[str, Any]
     terminal: TerminalConfig
     print_config: bool = False
+    unnamed: bool = False
+
+    @property
+    def all_outputs(self) -> list[Any]:
+        """Those that sources share, and their own."""
+        own = [getattr(source, "outputs", None) or () for source in self.sources]
+        return [*self.outputs, *chain(*own)]
 
     @property
     def takes_standard_output(self) -> bool:
         """Whether records go there."""
-        own = [getattr(source, "outputs", None) or () for source in self.sources]
-        return any(map(takes_standard_output, chain(self.outputs, *own)))
+        return any(map(takes_standard_output, self.all_outputs))
 
 
 def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version: str) -> int:
@@ -199,10 +211,13 @@ def parse(arguments: Sequence[str] | None = None, version: str = "") -> Command:
         _check_standard_output(command)
         return command
     benchmark = options["profile"].benchmark
-    outputs = _with_window(named, terminal) or ([] if benchmark else list(_UNNAMED))
+    outputs = _with_window(named, terminal)
+    unnamed = not outputs and not benchmark
+    if unnamed:
+        outputs = list(_unnamed_outputs(found.sources))
     guesses = (*doubtful, *(() if named else outputs))
     options["output"] = replace(options["output"], doubtful=guesses)
-    command = Command(found.sources, outputs, options, terminal, found.print_config)
+    command = Command(found.sources, outputs, options, terminal, found.print_config, unnamed)
     _check_standard_output(command)
     return command
 
@@ -217,8 +232,13 @@ def _options(cls: type[Any], found: argparse.Namespace, in_file: dict[str, Any])
 
 def _with_window(outputs: Sequence[Any], terminal: TerminalConfig) -> list[Any]:
     """Outputs, and the window that `--show` asks for."""
-    wanted = terminal.show and "window:" not in outputs
-    return [*outputs, *(["window:"] if wanted else [])]
+    wanted = terminal.show and _WINDOW not in outputs
+    return [*outputs, *([_WINDOW] if wanted else [])]
+
+
+def _unnamed_outputs(sources: Sequence[str]) -> tuple[str, ...]:
+    """A picture for pictures: a video of one frame is of no use to anybody."""
+    return _UNNAMED_OF_PHOTOGRAPHS if all(map(is_photograph, sources)) else _UNNAMED
 
 
 def _check_standard_output(command: Command) -> None:
@@ -226,7 +246,21 @@ def _check_standard_output(command: Command) -> None:
         raise ConfigError("--benchmark has standard output to itself; give -o a file instead of -")
 
 
+def _check_display(command: Command) -> None:
+    """Whether what comes of the run can be seen: a window without a display is only warned of."""
+    measured = command.options["profile"]
+    if measured.profile or measured.benchmark or command.options["metrics"].metrics is not None:
+        return
+    outputs = command.all_outputs
+    if outputs and all(output == _WINDOW for output in outputs) and not has_display():
+        raise SinkError(
+            "no window: there is no display (DISPLAY and WAYLAND_DISPLAY are not set), and nothing "
+            "else was asked for; name a file with -o, or leave --show away"
+        )
+
+
 def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
+    _check_display(command)
     measured = command.options["profile"]
     profiler = Profiler(measured) if measured.profile or measured.benchmark else None
     terminal = Terminal(
@@ -245,4 +279,7 @@ def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
             on_progress=bar.update,
             on_end=lambda pipeline: left_behind.extend(terminal.end(pipeline)),
         )
+    if command.unnamed:
+        names = chain(*plan_outputs(labels_of(command.sources), command.outputs))
+        terminal.tell_written([name for name in map(str, names) if Path(name).exists()])
     return 0

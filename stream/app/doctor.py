@@ -130,7 +130,12 @@ def _rows(findings: Findings) -> list[tuple[str, str]]:
         ),
         ("cameras", _pairs(findings["cameras"]) or "none found (looked for /dev/video*)"),
         ("decoders", " ".join(findings["decoders"])),
-        ("on hardware", " ".join(findings["hardware_decoding"]) or "nothing in this FFmpeg"),
+        (
+            "in hardware",
+            f"this FFmpeg could use {' '.join(findings['hardware_decoding'])}, where they exist"
+            if findings["hardware_decoding"]
+            else "nothing in this FFmpeg",
+        ),
         ("encoders", _encoders(findings["encoders"])),
         ("cache", _cache(findings["cache"])),
     ]

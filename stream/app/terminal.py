@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,13 +100,21 @@ class Terminal:
             os._exit(self._signals.exit_code)
         return pipeline.left_behind
 
+    def tell_written(self, names: Sequence[str]) -> None:
+        """Says where the results are, to whoever did not name them."""
+        if names and not (self._config.quiet or self._as_json):
+            self._say(f"written: {', '.join(names)}")
+
     def _say_summary(self, summary: Summary) -> None:
-        """The results are complete; whoever does not read what is said of them loses nothing."""
         if self._as_json:
             tell_as_json("info", str(summary), logger.name, summary_data(summary))
             return
+        self._say(str(summary))
+
+    def _say(self, text: str) -> None:
+        """The results are complete; whoever does not read what is said of them loses nothing."""
         try:
-            say(str(summary), error=self._output_taken)
+            say(text, error=self._output_taken)
         except BrokenPipeError:
             return
         except OSError as error:

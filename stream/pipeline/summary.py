@@ -104,7 +104,7 @@ class Summary:
     def __str__(self) -> str:
         drops = ", ".join(f"{count} {cause}" for cause, count in sorted(self.drops.items()))
         parts = [
-            f"{self.frames} frames in {self.elapsed_s:.1f} s",
+            f"{self.frames} {'frame' if self.frames == 1 else 'frames'} in {self.elapsed_s:.1f} s",
             f"{self.fps:.1f} FPS",
             f"{self.people / max(1, self.frames):.1f} people a frame",
             f"drops: {drops or 'none'}",

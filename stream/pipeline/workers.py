@@ -174,8 +174,8 @@ class RenderWorker(StageWorker[GroupedItem]):
         recent.append(now_ns)
         span_ns = now_ns - recent[0]
         return Status(
-            fps=(len(recent) - 1) / span_ns * 1e9 if span_ns else 0.0,
-            latency_ms=(now_ns - item.frame.capture_ns) * 1e-6,
+            fps=(len(recent) - 1) / span_ns * 1e9 if span_ns else None,
+            latency_ms=(now_ns - item.frame.capture_ns) * 1e-6 if item.lane.source.live else None,
             drops=item.lane.ring.dropped,
             runtime=self._runtimes[item.lane.index],
         )

@@ -27,7 +27,8 @@ class RenderConfig:
         boxes: Whether a box is drawn around every person.
         scores: Whether the score stands beside every person.
         ids: Whether a number stands beside every person, kept from frame to frame.
-        status: Whether there is a line with FPS, latency, people, drops and runtime.
+        status: Whether there is a line with FPS, people and runtime, and of live sources latency
+            and drops.
         trails: Frames in which hands and feet leave a trail, 0..300; 0 is none.
         background: What is behind the people: the image itself, black, or the image blurred.
         blur_faces: Whether faces are made unrecognisable, where a head or shoulders were found.
@@ -51,7 +52,10 @@ class RenderConfig:
     boxes: bool = option(False, help="draw a box around every person")
     scores: bool = option(False, help="write the score beside every person")
     ids: bool = option(False, help="write a number beside every person, kept from frame to frame")
-    status: bool = option(True, help="draw the status line: FPS, latency, people, drops, runtime")
+    status: bool = option(
+        True,
+        help="draw the status line: FPS, people, runtime; of live sources latency and drops, too",
+    )
     trails: int = option(
         0, metavar="FRAMES", help="draw where hands and feet were during so many frames"
     )

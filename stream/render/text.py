@@ -91,16 +91,28 @@ class Status:
     """How the pipeline is doing, for the status line.
 
     Attributes:
-        fps: Frames per second.
-        latency_ms: From the capture of the frame until now.
+        fps: Frames per second; None before the second frame.
+        latency_ms: From the capture of the frame until now; None where nobody waits for it, such as
+            of a file, whose frames are read ahead.
         drops: Frames lost so far.
         runtime: What computes, such as `lite, openvino bf16`.
     """
 
-    fps: float
-    latency_ms: float
+    fps: float | None
+    latency_ms: float | None
     drops: int
     runtime: str = ""
+
+    def words(self, people: int) -> list[str]:
+        """What the line says of a frame with so many people."""
+        live = self.latency_ms is not None
+        return [
+            *([] if self.fps is None else [f"{self.fps:.1f} FPS"]),
+            *([] if self.latency_ms is None else [f"{self.latency_ms:.0f} ms"]),
+            f"{people} {'person' if people == 1 else 'people'}",
+            *([f"{self.drops} dropped"] if live or self.drops else []),
+            *([self.runtime] if self.runtime else []),
+        ]
 
 
 class TextPainter:
@@ -117,14 +129,7 @@ class TextPainter:
 
     def draw_status(self, image: NDArray[np.uint8], status: Status, people: int) -> None:
         """Draws the status line into the left lower corner of `image` (H, W, 3), in place."""
-        words = [
-            f"{status.fps:.1f} FPS",
-            f"{status.latency_ms:.0f} ms",
-            f"{people} {'person' if people == 1 else 'people'}",
-            f"{status.drops} dropped",
-        ]
-        if status.runtime:
-            words.append(status.runtime)
+        words = status.words(people)
         glyphs, theme, line = self.glyphs, self._theme, self._line_px
         gap = line * 3 // 4
         codes = [text_codes(word) for word in words]

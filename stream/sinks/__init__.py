@@ -7,6 +7,7 @@ from stream.sinks.making import make_sinks, takes_standard_output
 from stream.sinks.mqtt import MqttConfig
 from stream.sinks.planning import Output, OutputConfig, plan_outputs
 from stream.sinks.video_config import VideoConfig
+from stream.sinks.window import has_display
 
 __all__ = [
     "Abandonable",
@@ -26,6 +27,7 @@ __all__ = [
     "check_claims",
     "claim_file",
     "claim_names",
+    "has_display",
     "make_sinks",
     "plan_outputs",
     "takes_standard_output",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.atomic import atomic_path, check_writable, reserve_path
-from configs.errors import SinkError
+from configs.errors import SinkError, one_line
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.base import RunInfo
@@ -255,6 +255,10 @@ def assemble(path: Path, place: Path | None = None) -> None:
             np.savez(file, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]
     except OSError as error:
         raise sink_error(path, error) from error
+    except (KeyError, ValueError) as error:  # after a power cut, what was in no cache is there
+        raise SinkError(
+            f"cannot write {str(path)!r}: {str(folder)!r} is damaged ({one_line(error)})"
+        ) from error
     shutil.rmtree(folder, ignore_errors=True)
 
 

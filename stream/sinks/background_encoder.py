@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from configs.errors import PoseStreamError, SinkError
 # One frame being encoded, one waiting, one being copied, and one to absorb a key frame that takes
 # longer than the others.
 _SLOTS = 4
+_LOOK_S = 0.2
 
 
 class Output(Protocol):
@@ -105,20 +107,30 @@ class BackgroundEncoder:
         self._complete = complete
         self._filled.put(None)
 
-    def join(self, stalled_s: float, moved: Callable[[], object] = lambda: None) -> bool:
+    def join(
+        self,
+        stalled_s: float,
+        moved: Callable[[], object] = lambda: None,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Waits for the end, for as long as something moves.
 
         Args:
             stalled_s: For how long nothing may be encoded.
             moved: Something that changes while the output is written, beside the frames.
+            hurried: Whether nobody waits any longer.
 
         Returns:
             Whether the end came.
         """
         progress: object = None
-        while self._thread.is_alive() and progress != (now := (self._encoded, moved())):
-            progress = now
-            self._thread.join(stalled_s)
+        until_s = 0.0
+        while self._thread.is_alive() and not hurried():
+            if progress != (now := (self._encoded, moved())):
+                progress, until_s = now, time.monotonic() + stalled_s
+            elif time.monotonic() >= until_s:
+                break
+            self._thread.join(min(_LOOK_S, stalled_s))
         return not self._thread.is_alive()
 
     def _take_slot(self) -> int | None:

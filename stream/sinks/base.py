@@ -36,12 +36,13 @@ class RunInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Controls:
-    """What people who watch may change while it runs.
+    """What people who watch may change while it runs, and whether they want it to end.
 
     Attributes:
         renderer: Draws the images of this source; its `options` may be replaced.
         stop: Ends the run soon; may be called from any thread.
-        stopping: Whether the run is ending; whoever waits for a person looks at it.
+        stopping: Whether the run is ending; whoever waits for a person or a
+            receiver looks at it.
     """
 
     renderer: Renderer
@@ -111,7 +112,9 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Interactive(Protocol):
-    """A sink with keys or buttons: whoever runs the pipeline calls `attach` before `open`."""
+    """A sink with keys or buttons, or one that must know when it has to hurry: whoever runs the
+    pipeline calls `attach` before `open`.
+    """
 
     def attach(self, controls: Controls) -> None:
         """Takes what the keys and buttons act on."""

@@ -19,11 +19,7 @@ _PROCESS = Path(__file__).with_name("relay_process.py")
 # How the process ends then, without a word: by a signal, and on Windows by faulthandler.
 _NO_ANSWER = (-getattr(signal, "SIGALRM", 0), 1)
 _PATIENCE_S = 10  # a server that does not answer, or takes nothing, for this long is gone
-# For the last packets and the farewell: Ctrl-C promises to be done within two seconds. Counted from
-# when the process has begun to work, and again from when the server has taken the stream; on a
-# busy machine Python alone takes seconds to start.
-_FINISH_S = 1.2
-_START_S = 10.0
+_START_S = 10.0  # for the process to begin; on a busy machine Python alone takes seconds
 
 
 class _Step(IntEnum):
@@ -58,6 +54,7 @@ class Relay:
         self._killed: _Step | None = None  # how far it was then
         self._step, self._later = _Step.STARTS, threading.Condition()
         self._connected = False
+        self._told = 0  # lines of the process
         self._start_until_s = time.monotonic() + _START_S
         self._process = subprocess.Popen(
             [sys.executable, str(_PROCESS)],
@@ -95,15 +92,13 @@ class Relay:
         return self._connected
 
     @property
-    def progress(self) -> object:
-        """Something that changes while the process starts, and with each step to the server."""
-        if self._step is _Step.STARTS and time.monotonic() < self._start_until_s:
-            return time.monotonic()
-        return self._step
+    def progress(self) -> int:
+        """Something that changes with each step to the server, and while it takes the stream."""
+        return self._told
 
     def close(self) -> None:
-        """Ends the stream and waits until the server has all of it, 1.2 s at most from when the
-        process has started, and as long from when the server has taken it. May be called twice.
+        """Ends the stream and waits until the server has all of it, for as long as it takes
+        something of it every 10 s; `kill` ends the wait. May be called twice.
         """
         with contextlib.suppress(*OUTPUT_ERRORS):  # the process is gone, and says why
             self.container.close()
@@ -133,21 +128,27 @@ class Relay:
         self._process.kill()
 
     def _ends(self) -> bool:
-        """Whether the process ends by itself, and in time."""
-        start_s = max(0.0, self._start_until_s - time.monotonic())
-        return (
-            self._comes(_Step.STARTED, start_s)
-            and self._comes(_Step.CONNECTED, _FINISH_S)
-            and self._comes(_Step.GONE, _FINISH_S)
-        )
+        """Whether the process ends by itself, or is killed, and is heard of until then."""
+        while self._step is not _Step.GONE:
+            # Once it has started it ends itself where nothing moves: then this is for one that
+            # cannot.
+            starts = self._step is _Step.STARTS
+            until_s = self._start_until_s if starts else time.monotonic() + _PATIENCE_S + _START_S
+            if not self._is_heard(max(0.0, until_s - time.monotonic())):
+                return False
+        return True
 
-    def _comes(self, step: _Step, limit_s: float) -> bool:
+    def _is_heard(self, limit_s: float) -> bool:
         with self._later:
-            return self._later.wait_for(lambda: self._step >= step, limit_s)
+            told = self._told
+            return self._step is _Step.GONE or self._later.wait_for(
+                lambda: self._told > told, limit_s
+            )
 
     def _reach(self, step: _Step) -> None:
         with self._later:
             self._step = step
+            self._told += 1
             self._later.notify_all()
 
     def _listen(self) -> None:
@@ -160,4 +161,6 @@ class Relay:
                 elif line == b"connected\n":
                     self._connected = True
                     self._reach(_Step.CONNECTED)
+                else:
+                    self._reach(self._step)
         self._reach(_Step.GONE)

@@ -2,10 +2,10 @@
 its path.
 
 Standard input: a line of JSON (`target`, `format`, `options`, `patience_s`), then the stream in
-NUT. Standard output: a line `started` before the server is asked, and `connected` once it has taken
-the stream. Exit code 2, and the reason on standard error, when the server refuses or is lost; ended
-by SIGALRM, on Windows with exit code 1 and not a word, when it does not answer, or takes nothing,
-for so many seconds.
+NUT. Standard output: a line `started` before the server is asked, `connected` once it has taken the
+stream, and `sent` after packets, once a second at most. Exit code 2, and the reason on standard
+error, when the server refuses or is lost; ended by SIGALRM, on Windows with exit code 1 and not a
+word, when it does not answer, or takes nothing, for so many seconds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ import av
 # The header says all there is to know of the streams; to look for more would only hold the first
 # frame back.
 _AT_ONCE = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
+
+_TELL_S = 1.0
 
 
 def main() -> int:
@@ -47,6 +50,7 @@ def main() -> int:
             with _patience(order["patience_s"], nowhere):
                 server.start_encoding()
             _tell("connected")
+            told_s = time.monotonic()
             for packet in source.demux():  # type: ignore[union-attr]
                 stream = streams[packet.stream.index]
                 if packet.size and stream is not None:
@@ -56,6 +60,9 @@ def main() -> int:
                     packet.stream = stream
                     with _patience(order["patience_s"], nowhere):
                         server.mux(packet)
+                    if time.monotonic() - told_s >= _TELL_S:
+                        _tell("sent")
+                        told_s = time.monotonic()
             with _patience(order["patience_s"], nowhere):
                 server.close()
     except (av.FFmpegError, OSError) as error:

@@ -18,8 +18,6 @@ from stream.sinks.video_file import VideoFile, VideoFormat
 
 logger = logging.getLogger(__name__)
 
-_OPEN_S = 10.0  # for a process to be begun; on a busy machine that is not at once
-
 
 class StreamOut:
     """Encodes frames into a network stream.
@@ -37,7 +35,6 @@ class StreamOut:
         self._video = video
         self._audio = audio
         self._file: VideoFile | None = None
-        self._open_until_s = 0.0
         self._started = 0
         self._reached = False
         self._unsure = 0  # images sent to a receiver that has not answered yet
@@ -58,7 +55,9 @@ class StreamOut:
             if self._file is None:
                 self._started = pts  # a receiver that joins late would wait for the time before
                 begin_s = Fraction(pts * self._video.time_base)
-                self._file = self._open(begin_s)
+                self._file = VideoFile(
+                    self._target, self._video, audio=self._audio, begin_s=begin_s
+                )
             self._file.encode(image, pts - self._started)
             self._unsure += 1
             if self._file.connected:
@@ -88,13 +87,11 @@ class StreamOut:
 
     @property
     def progress(self) -> object:
-        """What changes with each step to the receiver, and while what sends to it starts. For any
+        """What changes with each step to the receiver, and while it takes the stream. For any
         thread.
         """
         file = self._file
-        if file is not None:
-            return file.progress
-        return time.monotonic() < self._open_until_s and time.monotonic()
+        return None if file is None else file.progress
 
     def kill(self) -> None:
         """Ends it at once, whatever it waits for. For any thread."""
@@ -102,19 +99,13 @@ class StreamOut:
         if file is not None:
             file.kill()
 
-    def _open(self, begin_s: Fraction) -> VideoFile:
-        self._open_until_s = time.monotonic() + _OPEN_S
-        try:
-            return VideoFile(self._target, self._video, audio=self._audio, begin_s=begin_s)
-        finally:
-            self._open_until_s = 0.0
-
     def _lose(self, error: SinkError) -> None:
         """Waits before the next try. Raises the error if there is to be none."""
-        file, self._file = self._file, None
+        file = self._file
         if file is not None:
             with contextlib.suppress(SinkError):
                 file.close(audio_until_s=None)
+        self._file = None  # not before, as in `close`
         if not self._goes_on(file):
             raise error
         self.lost += self._unsure + 1

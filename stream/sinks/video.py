@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.audio import AudioReader
 from stream.sinks.background_encoder import BackgroundEncoder
-from stream.sinks.base import RunInfo
+from stream.sinks.base import Controls, RunInfo
 from stream.sinks.claims import Claim, claim_file, claim_names
 from stream.sinks.containers import FORMATS, RELAYED
 from stream.sinks.encoders import choose_encoder
@@ -32,9 +33,10 @@ from stream.sinks.video_file import VideoFormat
 
 logger = logging.getLogger(__name__)
 
-# No frame was finished for this long: the disk or the receiver is gone, and close must not wait
-# for ever.
-_STALLED_FILE_S, _STALLED_STREAM_S = 30.0, 0.7
+# Nothing was written for this long: the disk or the receiver is gone, and close must not wait for
+# ever. What sends to a receiver gives up earlier, and says why.
+_STALLED_S = 30.0
+_LEAVE_S = 1.2  # for the end of a stream once the run is stopped: that takes two seconds at most
 
 
 class _Opened(NamedTuple):
@@ -70,6 +72,11 @@ class VideoSink:
         self._opened: _Opened | None = None
         self._dropped = 0
         self._told = False
+        self._stopping: Callable[[], bool] = lambda: False
+
+    def attach(self, controls: Controls) -> None:
+        """Once the run is to stop, a receiver is no longer waited for."""
+        self._stopping = controls.stopping
 
     @property
     def dropped(self) -> int:
@@ -209,14 +216,16 @@ class VideoSink:
         self._dropped = before + _dropped(opened)
         encoder, output = opened.encoder, opened.output
         encoder.finish(complete=complete)
+        stalled_s = _STALLED_S
         if isinstance(output, StreamOut):
-            stalled_s = _STALLED_STREAM_S
-            ended = encoder.join(stalled_s, lambda: output.progress)
+            ended = encoder.join(stalled_s, lambda: output.progress, self._stopping)
+            if not ended and self._stopping():
+                stalled_s = _LEAVE_S
+                ended = encoder.join(stalled_s)
             if not ended:
                 output.kill()
-                ended = encoder.join(stalled_s)
+                ended = encoder.join(_LEAVE_S)
         else:
-            stalled_s = _STALLED_FILE_S
             ended = encoder.join(stalled_s, self._written)
         self._dropped = before + _dropped(opened)
         if not ended:
@@ -236,7 +245,7 @@ class VideoSink:
 
     def _resume(self, failed: _Opened) -> None:
         """Goes on behind what failed, which its thread has finished as far as it could."""
-        failed.encoder.join(_STALLED_FILE_S)
+        failed.encoder.join(_STALLED_S)
         self._dropped += _dropped(failed)
         self._check_target(failed.source)  # its folder may be gone, or back
         follows = failed.output if isinstance(failed.output, VideoSeries) else None

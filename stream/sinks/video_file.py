@@ -169,7 +169,7 @@ class VideoFile:
 
     @property
     def progress(self) -> object:
-        """Of a stream, what changes with each step to its server."""
+        """Of a stream, what changes with each step to its server, and while that takes it."""
         return None if self._parts.relay is None else self._parts.relay.progress
 
     def kill(self) -> None:

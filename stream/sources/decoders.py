@@ -63,7 +63,7 @@ def choose_decoder(wanted: DecoderName, gpu: int | None = None) -> DecoderChoice
         refusals = {kind: hardware_refusal(kind, gpu) for kind in HARDWARE}
         works = next((kind for kind, refusal in refusals.items() if not refusal), None)
         if works is None:
-            warn_once("; ".join(f"{kind}: {refusal}" for kind, refusal in refusals.items()))
+            _warn_once("; ".join(f"{kind}: {refusal}" for kind, refusal in refusals.items()))
         return DecoderChoice(works or "software", gpu=gpu)
     if wanted in HARDWARE and (refusal := hardware_refusal(wanted, gpu)):
         raise SourceError(f"decoder {wanted} cannot be used: {refusal}")
@@ -76,7 +76,7 @@ def choose_decoder(wanted: DecoderName, gpu: int | None = None) -> DecoderChoice
 
 
 @cache
-def warn_once(reasons: str) -> None:
+def _warn_once(reasons: str) -> None:
     """Says why `auto` is software, once for all sources: each of them chooses."""
     logger.warning("decoder auto is software here: %s", reasons)
 

@@ -86,7 +86,8 @@ class FileSource(Source):
         if self._connect is None:
             container = open_file(self._path, choice.hardware())
         else:
-            container, choice = self._connect(), without_hardware(choice, self.name)
+            choice = without_hardware(choice, self.name)
+            container = self._connect()
         try:
             self._reader = FileReader(
                 container,

@@ -12,7 +12,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from basics.paths import ffmpeg_path
+from basics.paths import ffmpeg_path, is_there
 from configs import SourceError
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import SourceHealth
@@ -206,7 +206,7 @@ def open_file(path: str, hardware: HWAccel | None = None) -> InputContainer:
     Raises:
         SourceError: It cannot be opened; one clear line.
     """
-    if not Path(path).exists():
+    if not is_there(path):
         raise SourceError(f"no such file: {path!r}")
     if Path(path).is_dir():
         raise SourceError(f"{path!r} is a folder; give a file in it")

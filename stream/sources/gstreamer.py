@@ -38,7 +38,7 @@ _STARTS_IN_VAIN = 3  # without a frame in between: then the stream is to blame
 _PATIENCE_S = 0.1  # for a live frame: longer means that the decoder holds it back
 _START_S = 2.0  # a process usually takes less to start
 _SLOWEST_START_S = 10.0
-_GROUP = 1000  # packets kept since a key frame
+_GROUP = 1000  # packets kept since a key frame; of more, a pipeline that ends loses frames
 _MARGIN_S = 10  # how far time stamps may go back behind the first
 _NS = 10**9
 
@@ -149,6 +149,7 @@ class GStreamerDecoder:
             self._groups.append([])
         elif len(self._groups[-1]) >= _GROUP:
             self._groups[-1].clear()
+            self._forget_delivered()
         self._groups[-1].append((payload, pts, content))
         if self._process is None:
             self._start()
@@ -172,7 +173,12 @@ class GStreamerDecoder:
         """Lets go of packets whose frames have all come."""
         waiting = set(self._waiting.values())
         while self._groups and not any(pts in waiting for _, pts, _ in self._groups[0]):
-            self._delivered -= {pts for _, pts, _ in self._groups.popleft()}
+            self._groups.popleft()
+        self._forget_delivered()
+
+    def _forget_delivered(self) -> None:
+        """Lets go of time stamps that no packet which may be sent again has."""
+        self._delivered &= {pts for _, pts, _ in chain.from_iterable(self._groups)}
 
     def _hand_over(self, payload: bytes, pts: int) -> None:
         time_ns = max(0, round((pts - self._origin) * self._time_base * _NS))

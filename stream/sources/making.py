@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer
 
 from basics.demo import DEMO_CLIP
-from basics.paths import plain_path
+from basics.paths import is_there, plain_path
 from configs import SourceError
 from keypoint_datasets.images import is_clip
 from stream.sources.base import Source
@@ -52,7 +52,7 @@ def make_source(spec: str, config: SourceConfig | None = None) -> Source:
         config: How cameras and network streams are opened.
 
     Raises:
-        SourceError: A pattern or a list names nothing.
+        SourceError: A pattern or a list names nothing, or a folder cannot be read.
     """
     config = config or SourceConfig()
     spec = plain_path(spec)
@@ -71,7 +71,12 @@ def make_source(spec: str, config: SourceConfig | None = None) -> Source:
         if spec.startswith(("http://", "https://")):
             return WebSource(network_input(spec, config), config)
         return LiveSource(network_input(spec, config), config)
-    return _open_path(spec, config)
+    try:
+        return _open_path(spec, config)
+    except SourceError:  # is an OSError
+        raise
+    except OSError as error:
+        raise SourceError(f"cannot open {spec!r}: {error.strerror or error}") from error
 
 
 def _check_address(url: str) -> None:
@@ -115,7 +120,7 @@ def _is_list(path: Path) -> bool:
     return any(
         is_url(name) or is_concat(name) or is_picture(name) or is_clip(name)
         for name in names[:_LOOKED_AT]
-    ) or any((path.parent / plain_path(name)).exists() for name in names[:_LOOKED_AT])
+    ) or any(is_there(path.parent / plain_path(name)) for name in names[:_LOOKED_AT])
 
 
 def _open_standard_input() -> InputContainer:

@@ -61,6 +61,21 @@ def is_picture(path: str | Path) -> bool:
     return Path(path).suffix.lower() in PICTURE_SUFFIXES
 
 
+def is_photograph(path: str | Path) -> bool:
+    """Whether the file is there and holds one picture: no animation, no pages.
+
+    What cannot be read is none; whoever opens it says why.
+    """
+    try:
+        if not is_picture(path) or not Path(path).is_file():
+            return False
+        _check_png(str(path))
+    except (OSError, SourceError):  # a name too long for a file, such as that of an address
+        return False
+    counted = Path(path).suffix.lower() in _PAGED | _ANIMATED and cv2.haveImageReader(str(path))
+    return not counted or _page_count(str(path)) == 1
+
+
 class PictureSource(Source):
     """All that is in the picture at `path`: animations at their own pace, the pages of a TIFF."""
 
@@ -151,6 +166,8 @@ def read_pages(path: str) -> Iterator[Page]:
             yield Page(_turned(path, _bgr(path, cv2.imread(path, cv2.IMREAD_COLOR))), 1 / IMAGE_FPS)
     except cv2.error as error:
         raise SourceError(f"{path!r} cannot be read: {_reason(error)}") from error
+    except SourceError:  # it is an OSError, too, and says all that there is to say
+        raise
     except OSError as error:
         raise SourceError(f"{path!r} cannot be read: {error.strerror or error}") from error
 

@@ -68,8 +68,8 @@ class Settings(NamedTuple):
     duplicate: float = 0.3
 
 
-# The scores of `Settings` over the score from which people of a model are kept (0.2 for `lite`,
-# which they were chosen with).
+# The scores of `Settings` over the score from which people of a model are kept, which was 0.2 for
+# the one that they were chosen with.
 _SURE, _BIRTH = 1.25, 1.5
 
 

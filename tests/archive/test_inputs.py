@@ -47,6 +47,16 @@ def test_patterns_and_lists_and_doubles(folder: Path) -> None:
     assert [(video.name, video.size) for video in found] == [("b10", 5), ("gone", None)]
 
 
+def test_a_name_that_is_too_long_is_told_and_in_a_list_it_is_one_that_cannot_be_read(
+    folder: Path,
+) -> None:
+    long = "y" * 300 + ".mp4"
+    with pytest.raises(SourceError, match="no such file"):
+        find_videos([str(folder / long)])
+    (folder / "list.txt").write_text(f"{long}\nin/b2.MKV\n")
+    assert [video.size for video in find_videos([str(folder / "list.txt")])] == [None, 5]
+
+
 def test_a_store_is_listed_like_a_folder() -> None:
     store = fsspec.filesystem("memory")
     for name in ("x/a.mp4", "x/deep/b.mkv", "x/c.txt"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,8 +94,31 @@ def test_an_annotated_video_of_a_cut_one_has_all_frames(clip: Path, tmp_path: Pa
     assert min(changed) > 0.001  # skeletons are drawn into every frame
 
 
-def test_parts_that_do_not_agree_on_the_frame_between_them_are_done_whole(
-    clip: Path, tmp_path: Path
+def take_as_another(part: Path) -> None:
+    """The frame at the beginning of a part is another one than at the end of the one before."""
+    first = Part(part).first
+    assert first is not None
+    content = dict(np.load(part))
+    text = content["facts"].tobytes().decode()
+    other = text.replace(str(first.checksum), str(first.checksum ^ 1), 1)
+    content["facts"] = np.frombuffer(other.encode(), np.uint8)
+    np.savez(part, **content)
+    assert Part(part).first == CutFrame(pts=first.pts, checksum=first.checksum ^ 1)
+
+
+def cut_off(part: Path) -> None:
+    part.write_bytes(part.read_bytes()[:500])
+
+
+@pytest.mark.parametrize(
+    ("hurt", "reason"),
+    [
+        (take_as_another, "another one when decoding begins there"),
+        (cut_off, "holds no part of a video"),
+    ],
+)
+def test_parts_that_do_not_agree_or_are_damaged_are_done_whole(
+    clip: Path, tmp_path: Path, hurt: Callable[[Path], None], reason: str
 ) -> None:
     out = tmp_path / "out"
     with walkers_worker(settings(out, "jsonl")) as worker:
@@ -106,19 +130,11 @@ def test_parts_that_do_not_agree_on_the_frame_between_them_are_done_whole(
             part = schedule.take()
             assert part is not None
             schedule.settle(part, worker.do(part))
-        hurt = out / part_file("walkers", 1)
-        first = Part(hurt).first
-        assert first is not None
-        content = dict(np.load(hurt))
-        text = content["facts"].tobytes().decode()
-        other = text.replace(str(first.checksum), str(first.checksum ^ 1), 1)
-        content["facts"] = np.frombuffer(other.encode(), np.uint8)
-        np.savez(hurt, **content)
-        assert Part(hurt).first == CutFrame(pts=first.pts, checksum=first.checksum ^ 1)
+        hurt(out / part_file("walkers", 1))
         rest = work_off(schedule, worker)
     assert kinds(rest) == ["join", "video"]
     finished = schedule.finished["walkers"]
-    assert finished.state == "done" and "another one when decoding begins there" in finished.reason
+    assert finished.state == "done" and reason in finished.reason
     assert len(records(out / "walkers.jsonl")) == FRAMES + 1
 
 

@@ -116,6 +116,24 @@ def test_every_flag_that_is_missing_is_named() -> None:
         from_namespace(Required, parser.parse_args(["--map-strides", "2"]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Themed:
+    theme: str = option("clear", help="theme")
+
+    def __post_init__(self) -> None:
+        if self.theme != "clear":
+            raise ConfigError(f"unknown theme {self.theme!r} (known: clear)")
+
+
+def test_a_value_that_is_refused_without_naming_its_flag_is_told_as_it_is() -> None:
+    parser = FlagParser(prog="example")
+    add_flags(parser, Themed)
+    with pytest.raises(ConfigError, match=r"^unknown theme 'foo' \(known: clear\)$"):
+        from_namespace(Themed, parser.parse_args(["--theme", "foo"]))
+    with pytest.raises(ConfigError, match=r"^cameras.yaml: unknown theme 'foo'"):
+        from_mapping(Themed, {"theme": "foo"}, "cameras.yaml")
+
+
 def parse_percent(text: str, name: str) -> Fraction:
     if not text.endswith("%"):
         raise ConfigError(f"{name} must be a share such as 50%, not {text!r}")

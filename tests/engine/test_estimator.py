@@ -46,6 +46,28 @@ def test_maps_are_those_of_the_official_evaluation(runtime, options, lite_onnx, 
     )
 
 
+@pytest.mark.parametrize(
+    ("input_size", "scales", "said"),
+    [
+        (64, (1.0,), ""),
+        ((96, 160), (1.0,), ""),
+        (96, (1.0,), "input size of 96 is computed as 128: "),
+        (64, (0.5, 1.0), "input size of 64 is computed as 128 with the scales 0.5 1: "),
+        ((96, 160), (0.5, 1.0), "160x96 is computed as 192x128 with the scales 0.5 1: "),
+    ],
+)
+def test_a_size_that_the_official_rule_rounds_is_told(lite_onnx, caplog, input_size, scales, said):
+    with open_estimator(
+        lite_onnx, runtime="onnxruntime", input_size=input_size, scales=scales
+    ) as estimator:
+        maps = estimator.result(estimator.submit(picture(48, 48)))
+        maps.release()
+    assert (said in caplog.text) if said else not caplog.text
+    rows, columns = maps.alignment.input_size
+    used = {64: 64, 96: 128}.get(input_size) if len(scales) == 1 else None
+    assert used is None or rows == columns == used
+
+
 def test_candidates_lie_on_the_maps(lite_onnx):
     with open_estimator(lite_onnx, runtime="onnxruntime", input_size=(64, 96)) as estimator:
         maps = estimator.result(estimator.submit(picture(90, 130)))
@@ -360,8 +382,9 @@ def test_weights_of_another_preset_are_refused_before_anything_is_written(tmp_pa
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
+        (("w32",), ConfigError, r"unknown model 'w32', did you mean 'w32_512' or 'w32_640'\?"),
         (("w32_51",), ConfigError, r"unknown model 'w32_51', did you mean 'w32_512'\?"),
-        (("w40_640",), ModelError, "no weights ship with 'w40_640': give a checkpoint"),
+        (("w40_640",), ModelError, "no weights ship with 'w40_640': give .* --weights"),
         (("w48_640",), ModelError, r"\(published: pose_higher_hrnet_w48_640.pth\)"),
         (("w32_512",), FetchError, "while offline: https://download.openmmlab.com/.*_20200713.pth"),
         (("nowhere.onnx",), ModelError, "No such file"),

@@ -168,6 +168,10 @@ def test_runtimes_says_what_works_here(capsys):
         ),
         (["build"], "--runtime must be given"),
         (["export", "w40_640", "{tmp}/out.onnx"], "no weights ship with 'w40_640'"),
+        (
+            ["export", "base", "{tmp}/out.onnx", "--input-size", "352x352", "--static"],
+            "must be a multiple of 64, not 352; the nearest are 320 and 384",
+        ),
         (["export", "{onnx}", "{tmp}/out.onnx"], "give it as the model itself"),
         (["convert", "{onnx}", "{tmp}/out.pth", "--to", "mmpose"], "is not a PyTorch file"),
         (["inspect", "{tmp}"], "holds no engine"),

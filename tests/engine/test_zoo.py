@@ -150,6 +150,14 @@ def test_mistakes_of_the_models_command_are_one_line(words, message, capsys, tmp
     assert line.startswith("error: ") and message in line
 
 
+def test_the_list_has_the_accuracy_and_the_licence_of_what_ships(capsys):
+    assert main(["models"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shipped = {row[0]: row for row in rows if row[-3:] == ["in", "the", "package"]}
+    assert {name: row[1] for name, row in shipped.items()} == {"lite": "40.6", "base": "46.7"}
+    assert all("Apache-2.0" in row for row in shipped.values())
+
+
 def test_weights_that_are_given_win(publish, tmp_path):
     server = publish(b"weights")
     torch.save(load_network(TINY).state_dict(), tmp_path / "own.pth")
@@ -228,7 +236,8 @@ def test_every_published_checkpoint_can_be_told_from_others_and_has_a_preset():
         udp = load_model_config(each.preset).alignment == "udp"
         assert udp == ("_udp" in each.file)
     assert {each.preset for each in zoo.checkpoints} <= zoo.networks.keys() <= {*model_names()}
-    assert len({each.file for each in zoo.checkpoints}) == len(zoo.checkpoints)
+    files = [each.file for each in zoo.checkpoints if each.preset != "base"]  # has lite's
+    assert len({*files}) == len(files) == len(zoo.checkpoints) - 1
 
 
 @pytest.mark.parametrize("name", ["lite", "w32_512", "w32_512_crowdpose"])

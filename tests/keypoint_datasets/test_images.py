@@ -85,6 +85,16 @@ def test_pictures_come_from_files_folders_archives_and_clips(tmp_path: Path) -> 
         assert len(list(store.images(["clip.mp4", "a.png"]))) == 7
 
 
+def test_a_clip_that_is_called_by_the_time_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_clip(tmp_path / "clip.mp4", frames=2)
+    (tmp_path / "clip.mp4").rename(tmp_path / "12:30.mp4")
+    monkeypatch.chdir(tmp_path)
+    with ImageStore([Path("12:30.mp4")]) as store:  # to FFmpeg a protocol, 12
+        assert len(list(store.images())) == 2
+
+
 def test_pictures_start_again_where_there_are_fewer(tmp_path: Path) -> None:
     for index in range(3):
         write_image(tmp_path / f"{index}.png", 40 * index)

@@ -26,6 +26,8 @@ from stream import (
     open_source,
     run,
 )
+from stream.pipeline.policy import EVERY_FRAME
+from stream.render.renderer import Renderer, Status
 from tests.stream.pipeline.parts import CountedSource, MemorySink
 from tests.support.blank_engine import BlankEngine
 from tests.support.media import make_clip, read_numbers
@@ -46,6 +48,28 @@ def test_a_path_is_as_good_as_its_text(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
     run(clip, tmp_path / "{source}.jsonl", estimator=BlankEngine())
     assert len((tmp_path / "clip.jsonl").read_text().splitlines()) == 1 + 5
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_only_of_a_live_source_the_picture_shows_latency(
+    monkeypatch: pytest.MonkeyPatch, live: bool
+) -> None:
+    shown: list[Status] = []
+    draw = Renderer.draw
+
+    def noting(self: Renderer, image: Any, people: Any, status: Any = None, **maps: Any) -> None:
+        shown.append(status)
+        draw(self, image, people, status, **maps)
+
+    source, sink = CountedSource(3), MemorySink(needs_image=True)
+    source.live = live
+    monkeypatch.setattr(Renderer, "draw", noting)
+    run(source, sink, estimator=BlankEngine(), pipeline=PipelineConfig(policy=EVERY_FRAME))
+    of_frames = [status for status in shown if status.runtime]  # not those of warming up
+    assert len(of_frames) == 3
+    assert [status.latency_ms is not None for status in of_frames] == [live] * 3
+    assert of_frames[0].fps is None
+    assert of_frames[2].fps is not None
 
 
 def test_several_sources_get_sinks_of_their_own(tmp_path: Path) -> None:

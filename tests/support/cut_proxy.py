@@ -1,25 +1,27 @@
-"""A relay in front of a server that cuts connections in mid-sentence."""
+"""A relay in front of a server that cuts connections in mid-sentence, or makes the server slow."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 
 
 class CutProxy:
     """Relays to a port of this machine; every second connection is cut after `after` bytes, until
-    `cuts` were. Without `cuts`, only `cut_all` cuts.
+    `cuts` were. Without `cuts`, only `cut_all` cuts. Nothing passes in the first `delay_s`.
 
     cut: how many were so far.
     """
 
-    def __init__(self, port: int, *, after: int = 0, cuts: int = 0) -> None:
+    def __init__(self, port: int, *, after: int = 0, cuts: int = 0, delay_s: float = 0) -> None:
         self.cut = 0
         self._target = port
         self._after = after
         self._cuts = cuts
+        self._delay_s = delay_s
         self._count = 0
         self._lock = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -65,6 +67,7 @@ class CutProxy:
                 ).start()
 
     def _relay(self, source: socket.socket, target: socket.socket, budget: list[int]) -> None:
+        time.sleep(self._delay_s)
         with suppress(OSError):
             while data := source.recv(512):
                 with self._lock:

@@ -236,6 +236,14 @@ def test_a_resumed_run_may_measure_more_than_before(tmp_path: Path) -> None:
     ]
 
 
+def test_a_log_that_lost_its_content_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "scalars.csv").write_bytes(b"")  # as a loss of power leaves it
+    with ScalarLog(tmp_path, resume_step=2) as log:
+        log.write("scalars", {"step": 3, "total": 0.25})
+    assert read_scalars(tmp_path / "scalars.csv") == [{"step": 3, "total": 0.25}]
+    assert [path.name for path in tmp_path.glob("*.csv")] == ["scalars.csv"]
+
+
 def test_termination_writes_a_checkpoint_and_leaves(config: TrainingConfig, tmp_path: Path) -> None:
     config = overlay(config, {"schedule": {"steps": 100_000}}, "test")
     scalars = tmp_path / "run" / "scalars.csv"

@@ -103,6 +103,8 @@ class LiveState:
         is replaced.
         """
         with self._lock:
+            if not self._viewers:  # they have left meanwhile
+                return
             if self._fresh is None:
                 self._fresh, self._spare = self._spare, None
             if self._fresh is None or self._fresh.shape != image.shape:
@@ -132,6 +134,9 @@ class LiveState:
         """Counts somebody in (1) or out (-1)."""
         with self._lock:
             self._viewers += step
+            if not self._viewers and self._fresh is not None:
+                # Whoever comes next, maybe in an hour, must not be shown it as what there is now.
+                self._fresh, self._spare = None, self._fresh
             self._to_compress.notify()
 
     def state(self) -> dict[str, Any]:

@@ -250,6 +250,15 @@ def test_when_nothing_works_every_reason_is_given(lite_onnx, monkeypatch):
         open_runtime(lite_onnx, read_metadata(lite_onnx))
 
 
+def test_where_only_the_precision_is_missing_it_and_what_would_do_are_named(lite_onnx, monkeypatch):
+    monkeypatch.setattr("engine.runtimes.registry._has_cuda_driver", lambda: False)
+    with pytest.raises(
+        RuntimeUnavailableError,
+        match=r"in fp16: tensorrt needs .*; in another precision .*onnxruntime \(fp32\).* can$",
+    ):
+        open_runtime(lite_onnx, read_metadata(lite_onnx), precision="fp16")
+
+
 @pytest.mark.parametrize(
     "name, precision, message",
     [

@@ -175,6 +175,33 @@ def test_ablation_has_a_row_for_every_variant(
     assert [row.split("|")[1].strip() for row in rows] == ["as it is", *variants, "map stride 1"]
 
 
+def test_variants_start_from_the_adjustment_of_the_model(flags: list[str], tmp_path: Path) -> None:
+    preset, store = tmp_path / "newton.yaml", tmp_path / "rows.jsonl"
+    preset.write_text(Path(flags[flags.index("--model") + 1]).read_text() + "adjustment: newton\n")
+    chosen = ["--model", str(preset), "--variants", "refine=false", "--store", str(store)]
+    assert main(["ablate-grouping", *flags, *chosen]) == 0
+    (row,) = map(json.loads, store.read_text().splitlines())
+    assert set(row["setting"]["grouping"]) == {"adjustment=newton", "refine=false"}
+
+
+def test_pareto_groups_as_the_model_is_grouped(written: Any, tmp_path: Path) -> None:
+    labels = ["--annotations", str(written.annotations), "--images", str(written.images)]
+    chosen = ["--models", "lite", "--runtimes", "onnxruntime", "--sizes", "64"]
+    store = tmp_path / "rows.jsonl"
+    assert main(["pareto", *labels, *chosen, "--store", str(store)]) == 0
+    rows = map(json.loads, store.read_text().splitlines())
+    assert [row["setting"]["grouping"] for row in rows] == 2 * [["adjustment=newton"]]
+
+
+@pytest.mark.parametrize("model", ["lite", "base"])
+def test_weights_of_the_package_run_as_the_reference(model: str) -> None:
+    pytest.importorskip("onnx")
+    config = SettingConfig(model=model, runtime="reference", input_size=64)
+    with open_setting(config) as opened:
+        maps = opened.estimator.submit(np.zeros((48, 64, 3), np.uint8))
+    assert maps.heatmaps.shape == (17, 64, 128) and opened.setting.map_stride == 1
+
+
 def test_speed_times_every_part(flags: list[str], tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -290,7 +317,8 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
         (f"coco {LABELS} --markdown {{tmp}}", "is a folder"),
         (f"coco {LABELS} --input-size 100", "multiple of 32"),
         (f"coco {LABELS} --grouping refin=1", "did you mean"),
-        (f"coco {LABELS} --runtime reference", "--weights"),
+        (f"coco {LABELS} --runtime reference --model m.onnx", "unknown model 'm.onnx'"),
+        (f"ablate-grouping {LABELS} --map-strides 1 --model m.onnx", "needs a preset"),
         (f"coco {LABELS} {TINY} --runtime opnvino", "opnvino"),
         (f"coco {LABELS} {TINY} --limit 0", "at least 1 image"),
         (f"crowdpose {LABELS} {TINY}", "crowdIndex"),

@@ -120,6 +120,8 @@ def test_files_are_read_as_they_are_written(
         ),
         ({"people": []}, "line 2 is no record of a frame"),
         ([1], "line 2 is no record"),
+        ({"frame": "first", "people": []}, "line 2 is no record of a frame"),
+        ({"frame": 0, "people": None}, "line 2 is no record of a frame"),
     ],
 )
 def test_records_that_cannot_be_used_say_why(

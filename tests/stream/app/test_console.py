@@ -48,6 +48,19 @@ def test_log_records_are_single_lines_however_long() -> None:
     assert text.getvalue() == f"warning: {'word ' * 60} [bold]\n"
 
 
+def test_a_photograph_is_one_frame() -> None:
+    source = SourceSummary(name="a", frames=1, people=4, drops={}, health=SourceHealth())
+    summary = Summary(
+        elapsed_s=1.0,
+        sources=(source,),
+        latency_ms=Statistics(),
+        stages=(),
+        depths={},
+        stopped=False,
+    )
+    assert str(summary).startswith("1 frame in 1.0 s; ")
+
+
 def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:
     stages = tuple(
         StageStatistics(

@@ -1,5 +1,5 @@
 """Real runs, checked against clocks of their own. What is strict to 2 % on an idle machine is in
-benchmarks/profile.py.
+benchmarks/profiling.py.
 """
 
 from __future__ import annotations

@@ -209,6 +209,22 @@ def test_the_status_line_stays_in_its_corner():
     assert columns.max() < 640
 
 
+@pytest.mark.parametrize(
+    ("status", "people", "words"),
+    [
+        (STATUS, 2, ["29.7 FPS", "34 ms", "2 people", "3 dropped", "lite, openvino bf16"]),
+        (replace(STATUS, drops=0), 1, ["29.7 FPS", "34 ms", "1 person", "0 dropped"]),
+        (Status(fps=12.0, latency_ms=None, drops=0), 0, ["12.0 FPS", "0 people"]),
+        (Status(fps=12.0, latency_ms=None, drops=5), 0, ["12.0 FPS", "0 people", "5 dropped"]),
+        (Status(fps=None, latency_ms=None, drops=0, runtime="lite"), 4, ["4 people", "lite"]),
+    ],
+)
+def test_the_status_line_says_nothing_that_means_nothing(status, people, words):
+    """Of a file that is read ahead a latency is the length of the queue."""
+    assert status.words(people)[: len(words)] == words
+    assert len(status.words(people)) == len(words) or status.runtime == "lite, openvino bf16"
+
+
 def test_the_status_line_can_be_turned_off():
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     Renderer(COCO, options=RenderConfig(status=False)).draw(image, people_of(), STATUS)

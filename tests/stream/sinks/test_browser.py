@@ -147,6 +147,20 @@ def test_the_page_calls_a_source_by_its_label_and_shows_no_path(source_info, run
     assert "secret" not in shown
 
 
+def test_an_image_that_nobody_saw_is_not_shown_to_who_comes_later(source_info, run_info):
+    state = LiveState("", source_info, run_info)
+    old, new = (np.full((32, 32, 3), shade, np.uint8) for shade in (0, 255))
+    try:
+        state.put_image(old)  # the last viewer left while it was written
+        state.watch(1)
+        assert state.next_jpeg(0, 0.2) is None
+        state.put_image(new)
+        _, jpeg = until(lambda: state.next_jpeg(0, 1.0), "it is compressed")
+    finally:
+        state.close()
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).min() > 250
+
+
 def test_video_shows_the_newest_image(serve):
     sink = serve()
     with asked(sink, "/video") as reply:

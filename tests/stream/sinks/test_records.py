@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -199,6 +200,18 @@ def test_arrays_of_a_killed_run_can_be_assembled(tmp_path, source_info, run_info
     with np.load(path) as arrays:
         assert arrays["keypoints"].shape == (5 * people, 17, 3)
         assert len(arrays["frame"]) == 5
+
+
+@pytest.mark.parametrize(("name", "size"), [("header.json", 5), ("keypoints", 0), ("files", 3)])
+def test_damaged_columns_are_one_line(tmp_path, source_info, run_info, name, size):
+    path = tmp_path / "out.npz"
+    sink = ArraysSink(str(path))
+    sink.open(source_info, run_info)
+    for frame in make_frames(vfr_stamps(2)):
+        sink.write(frame, make_people(2, seed=frame.index), None, latency_ms=1.0, drops=0)
+    os.truncate(columns_folder(path) / name, size)
+    with pytest.raises(SinkError, match=r"out\.npz\.columns' is damaged"):
+        sink.close()
 
 
 @pytest.mark.parametrize("output", ["a.json", "a.csv", "a.npz", "a.jsonl", "a.mp4"])

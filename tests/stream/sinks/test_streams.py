@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -15,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from configs.errors import SinkError
-from stream.sinks import make_sinks, relay, stream_out, video
+from stream.render.renderer import Renderer
+from stream.sinks import Controls, make_sinks, relay, video
 from stream.sinks.files import shown_target
 from tests.stream.sinks.samples import make_frames, make_people, video_times
+from tests.support.cut_proxy import CutProxy
 from tests.support.servers import free_port, tcp_server
 from tests.support.waiting import LIMIT_S, TooSlow, ended, measured, until, within
 
@@ -25,30 +26,20 @@ STAMPS = range(0, 360_000, 3600)
 WITHOUT_END = range(0, 10**12, 3600)
 
 
-@contextmanager
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A stream has as long for its start and its end as the machine takes."""
-    with monkeypatch.context() as patch:
-        for module, name in (
-            (relay, "_START_S"),
-            (relay, "_FINISH_S"),
-            (stream_out, "_OPEN_S"),
-            (video, "_STALLED_STREAM_S"),
-        ):
-            patch.setattr(module, name, LIMIT_S)
-        patch.setattr(relay, "_PATIENCE_S", int(LIMIT_S))
-        yield
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that sends may stand still for as long as the machine does."""
+    monkeypatch.setattr(relay, "_START_S", LIMIT_S)
+    monkeypatch.setattr(video, "_STALLED_S", LIMIT_S)
+    monkeypatch.setattr(relay, "_PATIENCE_S", int(LIMIT_S))
 
 
-@contextmanager
-def hurried() -> Iterator[None]:
-    """Says TooSlow where a stream did not end in the time that Ctrl-C leaves it."""
-    try:
-        yield
-    except SinkError as error:
-        if "until the end" in str(error):
-            raise TooSlow(str(error)) from error
-        raise
+def stoppable(sink, run_info):
+    """The event that tells `sink` that the run is to stop, as Ctrl-C does."""
+    stopped = threading.Event()
+    renderer = Renderer(run_info.keypoint_set)
+    sink.attach(Controls(renderer=renderer, stop=stopped.set, stopping=stopped.is_set))
+    return stopped
 
 
 def listening(port):
@@ -72,29 +63,30 @@ def slowed(start_s, folder):
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg (apt-get install ffmpeg)")
 @pytest.mark.parametrize(
-    ("scheme", "flags", "start_s"),
+    ("scheme", "flags", "delay_s"),
     [
         ("rtsp", ["-rtsp_flags", "listen"], 0),
         ("rtmp", ["-listen", "1", "-f", "flv"], 0),
-        ("rtmp", ["-listen", "1", "-f", "flv"], 3),
+        ("rtmp", ["-listen", "1", "-f", "flv"], 2),
     ],
 )
-@measured
 def test_a_server_receives_every_image(
-    tmp_path, source_info, run_info, write_all, scheme, flags, start_s, monkeypatch
+    tmp_path, source_info, run_info, write_all, scheme, flags, delay_s, monkeypatch, unhurried
 ):
-    # The frames are all there at once, and the process that sends them may start slowly; what it
-    # may take afterwards is counted from then.
-    monkeypatch.setattr(relay, "_PROCESS", slowed(start_s, tmp_path))
-    in_time = hurried() if start_s else unhurried(monkeypatch)
+    # The frames are all there at once; the process that sends them may start slowly, and the
+    # server may take as long to answer.
+    monkeypatch.setattr(relay, "_PROCESS", slowed(delay_s, tmp_path))
     port = free_port()
     url, received = f"{scheme}://127.0.0.1:{port}/live/x", tmp_path / "received.mkv"
     command = ["ffmpeg", "-loglevel", "error", *flags, "-i", url, "-c", "copy", str(received)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with (
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server,
+        CutProxy(port, delay_s=delay_s) as proxy,
+    ):
         try:
             until(lambda: listening(port), "ffmpeg listens")
-            with in_time:
-                write_all(make_sinks([url])[0], source_info, run_info, make_frames(STAMPS))
+            [sink] = make_sinks([url.replace(str(port), str(proxy.port)) if delay_s else url])
+            write_all(sink, source_info, run_info, make_frames(STAMPS))
             ended(server)
         finally:
             server.kill()
@@ -183,8 +175,9 @@ def write_until(sink, frames, condition, what):
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg (apt-get install ffmpeg)")
-@measured
-def test_a_receiver_of_a_live_source_may_go_and_come_back(tmp_path, source_info, run_info, caplog):
+def test_a_receiver_of_a_live_source_may_go_and_come_back(
+    tmp_path, source_info, run_info, caplog, unhurried
+):
     url = f"rtmp://viewer:s3cret@127.0.0.1:{free_port()}/live/x"
     plain = url.replace("viewer:s3cret@", "")
     frames = make_frames(WITHOUT_END)
@@ -205,8 +198,7 @@ def test_a_receiver_of_a_live_source_may_go_and_come_back(tmp_path, source_info,
             lambda: second.exists() and second.stat().st_size > 5_000,
             "it is received again",
         )
-        with hurried():
-            sink.close()
+        sink.close()
         ended(server)
     kept = len(video_times(second))
     assert kept > 10
@@ -226,6 +218,7 @@ def test_a_receiver_that_accepts_and_never_answers_stops_nobody(source_info, run
     beats = []
     with tcp_server(lambda connection: asked.set() or bool(hold.wait(LIMIT_S))) as port:
         [sink] = make_sinks([f"{scheme}://127.0.0.1:{port}/live/x"])
+        stopped = stoppable(sink, run_info)
         sink.open(replace(source_info, live=True), run_info)
         frames = make_frames(WITHOUT_END)
         begin_s = time.monotonic()
@@ -240,6 +233,7 @@ def test_a_receiver_that_accepts_and_never_answers_stops_nobody(source_info, run
         )
         said = pytest.raises(SinkError, match=rf"{scheme}://127.0.0.1:\d+/live/.*no answer")
         with within(4), said:
+            threading.Timer(0.3, stopped.set).start()  # Ctrl-C while it is waited for
             sink.close()
         hold.set()
     if (longest_s := max(later - earlier for earlier, later in pairwise(beats))) >= 0.5:

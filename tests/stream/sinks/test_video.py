@@ -464,7 +464,7 @@ def test_a_slow_disk_is_waited_for_and_a_dead_one_is_not(
                 part.write_bytes(content)
         done.set()
 
-    monkeypatch.setattr(video, "_STALLED_FILE_S", 1.2)
+    monkeypatch.setattr(video, "_STALLED_S", 1.2)
     monkeypatch.setattr(video_file, "move_index_to_front", move)
     sink = VideoSink(str(path))
     if moving:

@@ -16,7 +16,7 @@ import av
 import pytest
 
 from configs import SourceError
-from stream.sources import SourceConfig, decoders, open_source
+from stream.sources import SourceConfig, decoders, gstreamer, open_source
 from stream.sources.decoders import DecoderChoice, choose_decoder
 from stream.sources.gstreamer import GStreamerDecoder
 from stream.sources.gstreamer_process import CODECS, find_element
@@ -131,6 +131,16 @@ def test_a_pipeline_that_dies_or_hangs_is_replaced_and_no_frame_is_lost(
 
 
 @needs_gstreamer
+def test_a_camera_that_sends_one_key_frame_for_ever_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gstreamer, "_GROUP", 10)
+    path = make_clip(tmp_path / "clip.mp4", frames=120, gop=1000, options=CAMERA)
+    kept = [len(decoder._delivered) for decoder, _ in packets(path, live=True)]  # noqa: SLF001
+    assert max(kept) < 30
+
+
+@needs_gstreamer
 def test_a_live_frame_comes_with_its_packet(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "clip.mp4", frames=30, options=CAMERA)
     counts = [len(stamps) for _, stamps in packets(path, live=True)]
@@ -217,7 +227,7 @@ def test_hardware_that_is_not_there_is_told_in_one_line(
 def test_auto_takes_what_there_is_and_says_once_why_it_is_software(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    decoders.warn_once.cache_clear()
+    decoders._warn_once.cache_clear()  # noqa: SLF001 - other tests may have chosen before
     path = make_clip(tmp_path / "clip.mp4", frames=5)
     for _ in range(2):
         frames, decoder = read(path, SourceConfig(decoder="auto"))

@@ -114,6 +114,20 @@ def test_labels_are_fit_for_file_names_and_differ() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["y" * 300, "y" * 300 + ".jpg", "y" * 300 + "/*.png", "f.txt"])
+def test_what_the_system_refuses_to_look_at_is_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("y" * 300 + "\na text\n")
+    with pytest.raises(SourceError), open_source(str(tmp_path / name)):
+        pass
+
+
+def test_a_file_that_a_list_cannot_name_is_skipped(tmp_path: Path) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=3)
+    (tmp_path / "list.txt").write_text("y" * 300 + ".mp4\nclip.mp4\n")
+    with open_source(str(tmp_path / "list.txt")) as source:
+        assert len(list(source)) == 3
+
+
 @measured
 def test_the_test_pattern_comes_at_its_own_pace() -> None:
     with open_source("test") as source:

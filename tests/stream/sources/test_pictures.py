@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from configs import SourceError
 from stream.frame import Frame
-from stream.sources import open_source
+from stream.sources import is_photograph, open_source
 from tests.support.media import make_clip, numbered_image, read_number
 
 PERIODS_MS = [100, 200, 300, 400]
@@ -54,6 +54,34 @@ def test_every_picture_of_an_animation_is_a_frame_at_its_time(
     assert [frame.time_s for frame in frames] == pytest.approx(
         [0, 0.1, 0.3, 0.6] if timed else [0, 0.04, 0.08, 0.12]
     )
+
+
+def test_what_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    for name in ("nothing.jpg", "text.png"):
+        with pytest.raises(SourceError) as caught:
+            read(tmp_path / name)
+        assert str(caught.value).count(name) == 1
+
+
+def test_a_photograph_is_told_from_an_animation_and_from_what_is_no_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second = picture(0), picture(1)
+    for name in ("one.png", "one.jpg", "one.tiff"):
+        first.save(tmp_path / name)
+        assert is_photograph(tmp_path / name)
+    for name in ("two.png", "two.tiff", "two.webp"):
+        first.save(tmp_path / name, save_all=True, append_images=[second])
+        assert not is_photograph(tmp_path / name)
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "one.png").read_bytes()[:20])
+    capfd.readouterr()
+    (tmp_path / "text.webp").write_text("no picture")
+    assert is_photograph(tmp_path / "text.webp")  # whoever opens it says what it is
+    assert capfd.readouterr().err == ""  # OpenCV says it in three lines of its own
+    for other in ("damaged.png", "nothing.jpg", "", "x" * 300 + ".jpg", "clip.mp4"):
+        assert not is_photograph(tmp_path / other)
+    assert not is_photograph("http://host/photo.jpg")
 
 
 def test_an_animation_longer_than_a_block_is_read_to_its_end(tmp_path: Path) -> None:
