@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -194,9 +194,10 @@ class Head(nn.Sequential):
         around = torch.stack([first + y * width + x for y in range(3) for x in range(3)], dim=1)
         index = around.flatten(1)[:, None].expand(-1, padded.shape[1], -1)
         pixels = padded.gather(2, index).reshape(-1, padded.shape[1], 9, row.shape[1])
-        (depthwise, pointwise, activation), last = self
-        hidden = (pixels * depthwise.weight.reshape(1, -1, 9, 1)).sum(dim=2, keepdim=True)
-        values: Tensor = last(activation(pointwise(hidden)))
+        depthwise, pointwise, activation = cast(SeparableConv, self[0])
+        weights = cast(Tensor, depthwise.weight).reshape(1, -1, 9, 1)
+        hidden = (pixels * weights).sum(dim=2, keepdim=True)
+        values: Tensor = self[1](activation(pointwise(hidden)))
         return values.squeeze(2)
 
 

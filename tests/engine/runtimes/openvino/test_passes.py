@@ -84,7 +84,7 @@ def test_maps_and_candidates_stay_what_they_were(name, passes, paths):
 
 
 def test_two_looks_with_the_same_parameters_keep_their_colours_and_are_fused(tmp_path):
-    # Two first convolutions read the image, one of them at half its size; every bias has two readers.
+    # Two first convolutions read the image, one of them at half its size, and two every bias.
     base = load_weights(load_model_config("base"), PACKAGED_WEIGHTS / "lite.onnx")
     export_onnx(base, tmp_path / "base.onnx")
     images = np.random.default_rng(0).integers(0, 255, (2, 64, 192, 3), np.uint8)
