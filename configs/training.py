@@ -17,6 +17,17 @@ from configs.model import check_input_side
 _FOLDER = Path(__file__).parent / "trainings"
 
 
+def _check_range(
+    section: object, names: tuple[str, ...], *, least: float = 0.0, most: float = float("inf")
+) -> None:
+    """Raises ConfigError for the first of the settings that is set to what is out of range."""
+    for name in names:
+        value = getattr(section, name)
+        if value is not None and not least <= value <= most:
+            limits = f"at least {least:g}" if most == float("inf") else f"{least:g} to {most:g}"
+            raise ConfigError(f"{name} must be {limits}, not {value}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
     """One set of labelled images.
@@ -81,6 +92,8 @@ class ScheduleConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ConfigError(f"{name} must be above 0, not {value}")
+        _check_range(self, ("warmup_steps",))
+        _check_range(self, ("floor",), most=1)
         for side_px in self.input_sizes_px:
             check_input_side(side_px, "input_sizes_px")
         if len(self.input_sizes_px) > 1 and len(self.input_sizes_until) != len(self.input_sizes_px):
@@ -118,6 +131,9 @@ class OptimizerConfig:
     )
 
     def __post_init__(self) -> None:
+        names = "weight_decay", "backbone_learning_rate_factor", "freeze_backbone_steps"
+        _check_range(self, (*names, "gradient_clip"))
+        _check_range(self, ("batch_norm_momentum",), most=1)
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be in [0, 1), not {self.ema_decay}")
 
@@ -171,6 +187,10 @@ class LossConfig:
     )
 
     def __post_init__(self) -> None:
+        factors = "heatmap_factor", "push_factor", "pull_factor", "position_factor"
+        _check_range(self, (*factors, "push_margin", "position_radius_px", "sigma_growth"))
+        if self.sigma_px <= 0:
+            raise ConfigError(f"sigma_px must be above 0, not {self.sigma_px}")
         if self.position_until < self.position_from:
             raise ConfigError(
                 f"position_until ({self.position_until}) must not be below position_from "
@@ -220,6 +240,9 @@ class AugmentationConfig:
     )
 
     def __post_init__(self) -> None:
+        _check_range(self, ("flip_probability", "mosaic", "centre_on_person"), most=1)
+        _check_range(self, ("rotation_degrees", "translation", "hue_degrees"))
+        _check_range(self, ("brightness", "contrast", "saturation"), most=1)
         if self.mosaic and self.mirror == "reference":
             raise ConfigError("mosaic mirrors each quarter by itself, which needs mirror: exact")
         if not 0 < self.scale_min <= self.scale_max:
@@ -262,6 +285,11 @@ class ExecutionConfig:
     )
     sample_images: int = option(8, help="predictions drawn at every validation", metavar="N")
 
+    def __post_init__(self) -> None:
+        _check_range(self, ("threads", "log_steps"), least=1)
+        _check_range(self, ("workers", "checkpoint_s", "validate_s"))
+        _check_range(self, ("validate_images", "sample_images"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -287,8 +315,8 @@ class TrainingConfig:
     execution: ExecutionConfig = field(default_factory=ExecutionConfig)
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
+        _check_range(self, ("batch_size",), least=1)
+        _check_range(self, ("seed",))
 
 
 SECTIONS: dict[str, type[Any]] = {

@@ -41,8 +41,8 @@ def adjust_joints(heatmaps: NDArray[np.float32], keypoints: NDArray[np.float32])
 def _blurred(heatmap: NDArray[np.float32], x: int, y: int) -> float:
     """The map at a pixel after (1 2 1) / 4 both ways, mirrored at its outer pixels."""
     height, width = heatmap.shape
-    left, right = abs(x - 1), width - 1 - abs(width - 2 - x)
-    above, below = abs(y - 1), height - 1 - abs(height - 2 - y)
+    left, right = min(abs(x - 1), width - 1), max(width - 1 - abs(width - 2 - x), 0)
+    above, below = min(abs(y - 1), height - 1), max(height - 1 - abs(height - 2 - y), 0)
     blurred: float = (
         4.0 * heatmap[y, x]
         + 2.0 * (heatmap[y, left] + heatmap[y, right] + heatmap[above, x] + heatmap[below, x])

@@ -338,7 +338,7 @@ def fill_missing_joints(
     keypoints: NDArray[np.float32],
 ) -> None:
     """Fills joints of `keypoints` (P, J, 3) with score 0 where the heatmap and the person's mean
-    tag (P, L) say: 3.1 step 6.
+    tag (P, L) say: docs/reference.md, section 3.1, step 6.
 
     The pixel with the largest heatmap value less rounded tag distance, the first in row-major order
     among equals, if its heatmap value is above 0 and at least `floor`. Each map is read once for

@@ -13,6 +13,6 @@ def run_build(config: BuildConfig, say: Say) -> None:
     key = description.key
     say(f"{folder}: {key.library} {key.version}, {key.precision}, for {key.gpu}")
     parity = description.parity
-    say(f"parity: {in_a_line(parity) if parity else 'not measured, no GPU here'}")
+    say(f"parity: {in_a_line(parity) if parity else 'not measured'}")
     if description.latency_ms:
         say(f"latency: {in_a_line(description.latency_ms)} ms")

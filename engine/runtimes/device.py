@@ -89,13 +89,13 @@ def parse_devices(text: str, name: str = "device") -> DeviceList:
         ConfigError: It names none.
     """
     try:
-        return DeviceList(tuple(_parse_device(part.strip(), name) for part in text.split(",")))
+        return DeviceList(tuple(_parse_device(part.strip()) for part in text.split(",")))
     except ConfigError as error:
         message = str(error)
         raise ConfigError(message.replace("device", name, 1)) from error
 
 
-def _parse_device(text: str, name: str) -> Device:
+def _parse_device(text: str) -> Device:
     if text == "auto":
         return Device()
     if text == "cpu":

@@ -66,7 +66,9 @@ def run_cameras(config: CamerasConfig, say: Say) -> None:
         [_row(count, simulate(count, config.fps, config.times)) for count in config.cameras],
     )
     say(table)
-    say(f"{served(config)} cameras of {config.fps:g} FPS get nearly all of their frames")
+    count = served(config)
+    cameras, get = ("camera", "gets") if count == 1 else ("cameras", "get")
+    say(f"{count} {cameras} of {config.fps:g} FPS {get} nearly all of the frames")
     write(config.markdown, f"{table}\n")
 
 

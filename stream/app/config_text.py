@@ -17,7 +17,7 @@ _SECRET_QUERY = re.compile(
     r"(?i)(?<=[?&;])([\w-]*(?:pass|pwd|token|secret|key|auth)[\w-]*=)([^&;#]+)"
 )
 _STREAM_KEY = re.compile(r"(?i)^(rtmps?://.*/)([^/]+)$")
-_WORD = re.compile(r"[A-Za-z_/.][\w./-]*")  # needs no quotation marks
+_WORD = re.compile(r"(?!\.\d)[A-Za-z_/.][\w./-]*")  # needs no quotation marks
 _NO_TEXT = ("true", "false", "null", ".")
 
 

@@ -53,7 +53,7 @@ class Renderer:
         self._skeleton = make_skeleton(keypoint_set)
         self._heads = head_joints(keypoint_set)
         self._trails = Trails(keypoint_set)
-        self._text_painters: dict[int, TextPainter] = {}
+        self._text_painters: dict[int, TextPainter] = {}  # by the height of their letters
 
     def warm_up(self) -> None:
         """Compiles what `draw` calls, or loads it from the cache, before the first frame is
@@ -136,10 +136,10 @@ class Renderer:
             )
 
     def _text(self, image: NDArray[np.uint8]) -> TextPainter:
-        height = image.shape[0]
-        if height not in self._text_painters:
-            self._text_painters[height] = TextPainter(self.theme, height)
-        return self._text_painters[height]
+        line_px = max(14, round(image.shape[0] / 44))
+        if line_px not in self._text_painters:
+            self._text_painters[line_px] = TextPainter(self.theme, line_px)
+        return self._text_painters[line_px]
 
 
 def make_style(theme: Theme, height: int, threshold: float) -> Style:

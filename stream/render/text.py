@@ -116,11 +116,11 @@ class Status:
 
 
 class TextPainter:
-    """Letters of a theme in the size that suits an image of `height` pixels."""
+    """Text in the colours of a theme, with letters `line_px` high."""
 
-    def __init__(self, theme: Theme, height: int) -> None:
+    def __init__(self, theme: Theme, line_px: int) -> None:
         self._theme = theme
-        self._line_px = max(14, round(height / 44))
+        self._line_px = line_px
 
     @cached_property
     def glyphs(self) -> Glyphs:

@@ -53,9 +53,9 @@ class ArraysSink:
     keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, ids (M,)
     int64 (-1 for people who are not known, and where nobody is tracked), and header () a JSON text.
 
-    Until then the columns grow in the folder `.NAME.columns` beside it; `assemble` makes the file
-    from those of a killed run. Where a run fails an older file stays, and this one lies beside it
-    as `NAME.partial.npz`.
+    Until then the columns grow in the folder `.NAME.columns` beside it. The next run makes the file
+    from those of a killed one before it begins, and so does `assemble`. Where there is an older
+    file it stays, and what a killed or failed run found lies beside it as `NAME.partial.npz`.
     """
 
     needs_image = False
@@ -81,13 +81,14 @@ class ArraysSink:
         return [claim_file(self._path), claim_names(columns, ".*", str(self._path))]
 
     def open(self, source: SourceInfo, run: RunInfo) -> None:
-        """Creates the folder of columns.
+        """Creates the folder of columns; what a killed run left in it becomes a file.
 
         Raises:
-            SinkError: The folder of columns cannot be created.
+            SinkError: The folder of columns cannot be created, or that file cannot be written.
         """
         check_output(self._path, source)
         folder = columns_folder(self._path)
+        self._rescue()
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -164,7 +165,7 @@ class ArraysSink:
         if self._complete or not self._path.exists():
             assemble(self._path)
         elif self._sizes["frame"]:
-            self._set_aside()
+            self._keep_older()
         else:
             self._remove_columns()
 
@@ -178,21 +179,48 @@ class ArraysSink:
         if not self._sizes["frame"]:
             self._remove_columns()
         elif self._path.exists():
-            self._set_aside()
+            self._keep_older()
         else:
             assemble(self._path)
 
-    def _set_aside(self) -> None:
+    def _rescue(self) -> None:
+        """Makes a file of columns that a killed run left."""
+        folder = columns_folder(self._path)
+        try:
+            if not (folder / "frame").stat().st_size:
+                return
+        except OSError:  # there are none
+            return
+        place = self._path
+        try:
+            if self._path.exists():
+                place = self._set_aside()
+            else:
+                assemble(self._path)
+        except _DamagedError as error:
+            logger.warning("what a killed run found is lost: %s", error)
+            return
+        logger.warning("%r has what a run found that was killed", str(place))
+
+    def _keep_older(self) -> None:
+        logger.warning(
+            "%r is the older file still: the new one is incomplete, and lies in %r",
+            str(self._path),
+            str(self._set_aside()),
+        )
+
+    def _set_aside(self) -> Path:
+        """Makes the file from the columns beside an older one; returns where."""
         try:
             place = reserve_path(self._path.with_stem(f"{self._path.stem}.partial"))
         except OSError as error:
             raise sink_error(self._path, error) from error
-        assemble(self._path, place)
-        logger.warning(
-            "%r is the older file still: the new one is incomplete, and lies in %r",
-            str(self._path),
-            str(place),
-        )
+        try:
+            assemble(self._path, place)
+        except SinkError:
+            place.unlink(missing_ok=True)  # empty
+            raise
+        return place
 
     def _cut_off(self) -> None:
         """Takes out what only went in half, so that a next frame is joined to what is whole."""
@@ -217,6 +245,10 @@ class ArraysSink:
 
     def _remove_columns(self) -> None:
         shutil.rmtree(columns_folder(self._path), ignore_errors=True)
+
+
+class _DamagedError(SinkError):
+    """Columns that no file can be made of."""
 
 
 def columns_folder(path: Path) -> Path:
@@ -254,9 +286,10 @@ def assemble(path: Path, place: Path | None = None) -> None:
         with atomic_path(place or path) as part, part.open("wb") as file:
             np.savez(file, header=np.array(json.dumps(head)), **columns)  # type: ignore[arg-type]
     except OSError as error:
-        raise sink_error(path, error) from error
+        kept = f"; what was found stays in {str(folder)!r}" if folder.is_dir() else ""
+        raise SinkError(f"{sink_error(path, error)}{kept}") from error
     except (KeyError, ValueError) as error:  # after a power cut, what was in no cache is there
-        raise SinkError(
+        raise _DamagedError(
             f"cannot write {str(path)!r}: {str(folder)!r} is damaged ({one_line(error)})"
         ) from error
     shutil.rmtree(folder, ignore_errors=True)

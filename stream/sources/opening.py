@@ -66,12 +66,15 @@ def opened(sources: Sequence[Source]) -> Iterator[None]:
     SourceError as soon as one cannot be used.
     """
     errors: dict[int, BaseException] = {}
+    left = threading.Event()
 
     def enter(index: int) -> None:
         try:
             sources[index].open()
         except BaseException as error:  # noqa: BLE001 - raised below, in the caller's thread
             errors[index] = error
+        if left.is_set():  # another one could not be used, and nobody waited
+            sources[index].close()
 
     threads = [
         threading.Thread(target=enter, args=(index,), name=f"open {source.name}", daemon=True)
@@ -86,5 +89,6 @@ def opened(sources: Sequence[Source]) -> Iterator[None]:
             raise errors[min(errors)]
         yield
     finally:
+        left.set()
         for source in sources:
             source.close()

@@ -76,7 +76,7 @@ def test_the_command_says_what_each_camera_gets(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("| cameras | FPS each")
     assert said[3].split("|")[2].strip() in ("12.4", "12.5", "12.6")
-    assert said[-1] == "2 cameras of 25 FPS get nearly all of their frames"
+    assert said[-1] == "2 cameras of 25 FPS get nearly all of the frames"
 
 
 @pytest.mark.parametrize("words", [["--batch-ms", "0"], ["--batch-ms", "9", "--cameras", "0"]])

@@ -202,6 +202,47 @@ def test_arrays_of_a_killed_run_can_be_assembled(tmp_path, source_info, run_info
         assert len(arrays["frame"]) == 5
 
 
+def leave_columns(path, source_info, run_info, frames):
+    """What a run leaves that is killed after so many frames."""
+    sink = ArraysSink(str(path))
+    sink.open(source_info, run_info)
+    for frame in make_frames(vfr_stamps(frames)):
+        sink.write(frame, make_people(2, seed=frame.index), None, latency_ms=1.0, drops=0)
+    columns = columns_folder(path)
+    shutil.copytree(columns, path.with_name("kept"))
+    sink.abandon()
+    path.with_name("kept").rename(columns)
+
+
+def test_the_next_run_keeps_what_a_killed_one_found(tmp_path, source_info, run_info, caplog):
+    path = tmp_path / "out.npz"
+    for frames, name in ((5, "out.npz"), (3, "out.partial.npz")):
+        leave_columns(tmp_path / "killed.npz", source_info, run_info, frames)
+        columns_folder(tmp_path / "killed.npz").rename(columns_folder(path))
+        (tmp_path / "killed.npz").unlink()
+        sink = ArraysSink(str(path))
+        sink.open(source_info, run_info)
+        with np.load(tmp_path / name) as arrays:
+            assert len(arrays["frame"]) == frames
+        assert f"{name}' has what a run found that was killed" in caplog.text
+        sink.abandon()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["out.npz", "out.partial.npz"]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_damaged_columns_of_a_killed_run_are_told_and_left(
+    tmp_path, source_info, run_info, write_all, caplog, older
+):
+    path = tmp_path / "out.npz"
+    leave_columns(path, source_info, run_info, 2)
+    if not older:
+        path.unlink()
+    os.truncate(columns_folder(path) / "header.json", 5)
+    write_all(ArraysSink(str(path)), source_info, run_info, make_frames(vfr_stamps(3)), 1)
+    assert "what a killed run found is lost" in caplog.text
+    assert [item.name for item in tmp_path.iterdir()] == ["out.npz"]
+
+
 @pytest.mark.parametrize(("name", "size"), [("header.json", 5), ("keypoints", 0), ("files", 3)])
 def test_damaged_columns_are_one_line(tmp_path, source_info, run_info, name, size):
     path = tmp_path / "out.npz"

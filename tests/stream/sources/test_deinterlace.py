@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av import VideoFrame
 
 from stream.frame import Frame
 from stream.sources import open_source
 from stream.sources.config import SourceConfig
+from stream.sources.conversion import FrameConverter
 from stream.sources.deinterlace import Deinterlace
 from stream.sources.live import LiveSource
 from stream.sources.network import LiveInput
@@ -63,6 +65,18 @@ def test_a_live_frame_does_not_wait_for_the_next_one(clip: Path) -> None:
             bright = np.flatnonzero(frame.image[64].mean(axis=1) > 140)
             assert abs(bright.min() - 2 * frame.index * SPEED_PX) <= 2
     assert np.median(seen) < 15
+
+
+@pytest.mark.parametrize("height", [2, 64, 65])
+def test_lines_of_the_upper_field_stay_and_the_others_are_between_them(height: int) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (height, 48, 3), np.uint8)
+    frame = Frame()
+    FrameConverter("on").convert(VideoFrame.from_ndarray(stored, "bgr24"), frame)
+    field = stored[::2]
+    between = (field[:-1].astype(float) + field[1:]) / 2
+    assert np.array_equal(frame.image[::2], field)
+    assert np.abs(frame.image[1:-1:2] - between).max(initial=0) <= 0.5
+    assert np.array_equal(frame.image[-1], field[-1])
 
 
 def test_frames_that_are_not_interlaced_are_left_alone(tmp_path: Path) -> None:

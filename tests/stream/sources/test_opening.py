@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from configs import SourceError
-from stream.sources import open_sources
+from stream.frame import Frame
+from stream.sources import Source, make_source, open_sources, opened
 from stream.sources.config import SourceConfig
 from tests.support.media import make_clip
 from tests.support.servers import tcp_server
@@ -39,3 +40,37 @@ def test_one_that_cannot_be_used_is_told_without_waiting_for_the_others(tmp_path
         ):
             pass
         hold.set()
+
+
+class LateSource(Source):
+    """Opens when it is let."""
+
+    name = "late"
+    info = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let, self.is_open, self.closed_again = (threading.Event() for _ in range(3))
+
+    def open(self) -> None:
+        self.let.wait(LIMIT_S)
+        self.is_open.set()
+
+    def grab(self) -> None:
+        return None
+
+    def retrieve(self, frame: Frame) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        if self.is_open.is_set():
+            self.closed_again.set()
+
+
+def test_one_that_opens_after_another_could_not_be_used_is_closed(tmp_path: Path) -> None:
+    late = LateSource()
+    missing = make_source(str(tmp_path / "missing.mp4"))
+    with pytest.raises(SourceError, match="no such file"), opened([late, missing]):
+        pass
+    late.let.set()
+    assert late.closed_again.wait(LIMIT_S)
