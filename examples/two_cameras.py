@@ -26,6 +26,7 @@ def main(cameras: list[str]) -> None:
         on_start=stop_on_ctrl_c,
         on_progress=show,
     )
+    print(file=sys.stderr)
     for camera in summary.sources:
         print(f"{camera.name}: {camera.frames} frames, {camera.people} people in all of them")
 

@@ -37,7 +37,8 @@ class ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        news = getattr(record, "news", False)  # stream.sinks.base.NEWS
+        text = f"{'' if news else record.levelname.lower() + ': '}{record.getMessage()}"
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
         # What is logged must not end the thread that logs it, where a terminal is gone or full.

@@ -14,6 +14,9 @@ from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.render.renderer import Renderer
 
+NEWS = {"news": True}
+"""`extra` of log lines that are logged as warnings to be seen, and warn of nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:

@@ -18,7 +18,7 @@ from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.render.config import Overlay
-from stream.sinks.base import Controls, RunInfo
+from stream.sinks.base import NEWS, Controls, RunInfo
 from stream.sinks.window_process import CLOSED, READY, WindowProcess
 
 logger = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ class WindowSink:
         elif key == ord("s"):
             path = str(unused_path(Path(f"{self._name}_{index:06d}.png")))
             if cv2.imwrite(path, image):
-                logger.warning("screenshot: %s", path)
+                logger.warning("screenshot: %s", path, extra=NEWS)
             else:
                 logger.warning("no screenshot: %r cannot be written", path)
         elif self._controls is not None:

@@ -267,8 +267,10 @@ def read_playlist(path: str) -> list[str]:
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot read the list {path!r}: {error}") from error
+    except OSError as error:
+        raise SourceError(f"cannot read the list {path!r}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"cannot read the list {path!r}: it is no text in UTF-8") from error
     lines = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if any(map(is_concat, lines)):
         if parts := [line for line in lines if line.startswith(("inpoint", "outpoint"))]:

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 
 from basics.http_server import BoundedServer
 from configs.errors import SinkError
+from stream.sinks.base import NEWS
 from stream.sinks.browser.access import Access
 from stream.sinks.browser.config import Address
 from stream.sinks.browser.live_state import ShownSource
@@ -59,7 +60,7 @@ def join_server(
                 ) from error
             _SERVERS[server.address.host, server.address.port] = server
             server.start("page server")
-            logger.warning("live page: %s", server.address.url)
+            logger.warning("live page: %s", server.address.url, extra=NEWS)
         server.users += 1
         return server
 

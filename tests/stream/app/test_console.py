@@ -12,6 +12,7 @@ from stream.app.terminal import Terminal
 from stream.pipeline.progress import Progress
 from stream.pipeline.summary import SourceSummary, Summary
 from stream.pipeline.timing import StageStatistics
+from stream.sinks.base import NEWS
 from stream.sources import SourceHealth
 from tests.support.console import terminal
 
@@ -59,6 +60,14 @@ def test_a_photograph_is_one_frame() -> None:
         stopped=False,
     )
     assert str(summary).startswith("1 frame in 1.0 s; ")
+
+
+def test_what_warns_of_nothing_is_not_called_a_warning() -> None:
+    text = io.StringIO()
+    record = logging.LogRecord("a", logging.WARNING, "", 0, "live page: %s", ("http://a",), None)
+    vars(record).update(NEWS)
+    ConsoleHandler(Console(file=text)).emit(record)
+    assert text.getvalue() == "live page: http://a\n"
 
 
 def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:

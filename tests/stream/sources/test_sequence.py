@@ -9,6 +9,7 @@ import pytest
 from configs import SourceError
 from stream.sources import open_source
 from stream.sources.config import SourceConfig
+from stream.sources.sequence import read_playlist
 from tests.support.media import damage, make_clip, numbered_image, read_number
 from tests.support.waiting import measured, met
 
@@ -100,6 +101,14 @@ def test_lists_that_cannot_be_read_are_told(
     with pytest.raises(SourceError, match=told) as caught, open_source(str(tmp_path / name)):
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_a_list_that_is_gone_or_no_text_is_told_without_numbers_of_errors(tmp_path: Path) -> None:
+    (tmp_path / "old.m3u").write_bytes("Fr\xfchling.mp4\n".encode("latin-1"))
+    with pytest.raises(SourceError, match=r"old\.m3u': it is no text in UTF-8$"):
+        read_playlist(str(tmp_path / "old.m3u"))
+    with pytest.raises(SourceError, match=r"gone\.m3u': No such file or directory$"):
+        read_playlist(str(tmp_path / "gone.m3u"))
 
 
 def test_one_image_is_a_source(tmp_path: Path) -> None:
