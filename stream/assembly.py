@@ -101,6 +101,7 @@ def open_run(
         for index, item in enumerate(sources)
     ]
     labels = labels_of(sources)
+    _tell_apart(sources, made, labels)
     output = output or OutputConfig()
     configs = [config for config in (browser, mqtt, output) if config is not None]
     sinks = [
@@ -148,6 +149,14 @@ def _source_of(item: Input, config: SourceConfig | None) -> Source:
     """The source that was asked for, not opened yet."""
     address = item.address if isinstance(item, NamedSource) else item
     return address if isinstance(address, Source) else make_source(str(address), config)
+
+
+def _tell_apart(inputs: Sequence[Input], made: Sequence[Source], labels: Sequence[str]) -> None:
+    """Has messages name those that somebody named, and those that have one address."""
+    names = [source.name for source in made]
+    for item, source, label in zip(inputs, made, labels, strict=True):
+        if isinstance(item, NamedSource) or names.count(source.name) > 1:
+            source.label = label
 
 
 def decoded_beside(

@@ -74,6 +74,7 @@ def summary_data(summary: Summary) -> dict[str, Any]:
         "sources": [
             {
                 "source": source.name,
+                **({"name": source.label} if source.label else {}),
                 "frames": source.frames,
                 "state": source.health.state,
                 "reconnects": source.health.reconnects,

@@ -16,6 +16,7 @@ class SourceSummary:
 
     Attributes:
         name: Path or URL without credentials.
+        label: What the run calls it, where that is needed to tell which it is; else empty.
         frames: Frames written.
         people: People in them, counted in every frame.
         drops: Frames given up, by cause.
@@ -30,6 +31,7 @@ class SourceSummary:
     people: int
     drops: dict[str, int]
     health: SourceHealth
+    label: str = ""
     device: str = ""
     left_out: dict[str, int] = field(default_factory=dict)
 
@@ -42,7 +44,8 @@ class SourceSummary:
         if self.health.state == "failed":
             found.append(self.health.message)
         elif not self.frames and self.health.message:
-            found.append(f"nothing came from {self.name!r} ({self.health.message})")
+            name = f"{self.label} ({self.name})" if self.label else self.name
+            found.append(f"nothing came from {name!r} ({self.health.message})")
         return found
 
 
@@ -141,6 +144,7 @@ def summary_of(context: RunContext, *, stopped: bool) -> Summary:
                 people=lane.people,
                 drops=lane.ring.drops,
                 health=lane.source.health,
+                label=lane.source.label,
                 device=lane.device,
                 left_out=lane.left_out,
             )

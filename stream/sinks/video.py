@@ -39,6 +39,10 @@ _STALLED_S = 30.0
 _LEAVE_S = 1.2  # for the end of a stream once the run is stopped: that takes two seconds at most
 
 
+def _never() -> bool:
+    return False
+
+
 class _Opened(NamedTuple):
     """What there is while a video output is open."""
 
@@ -72,7 +76,7 @@ class VideoSink:
         self._opened: _Opened | None = None
         self._dropped = 0
         self._told = False
-        self._stopping: Callable[[], bool] = lambda: False
+        self._stopping: Callable[[], bool] = _never
 
     def attach(self, controls: Controls) -> None:
         """Once the run is to stop, a receiver is no longer waited for."""
@@ -209,7 +213,8 @@ class VideoSink:
         self._finish(complete=False)
 
     def _finish(self, *, complete: bool) -> None:
-        opened = self._opened
+        opened, stopping = self._opened, self._stopping
+        self._stopping = _never  # the run's, which would stay in a circle with this sink
         if opened is None:
             return
         self._opened, before = None, self._dropped
@@ -218,8 +223,8 @@ class VideoSink:
         encoder.finish(complete=complete)
         stalled_s = _STALLED_S
         if isinstance(output, StreamOut):
-            ended = encoder.join(stalled_s, lambda: output.progress, self._stopping)
-            if not ended and self._stopping():
+            ended = encoder.join(stalled_s, lambda: output.progress, stopping)
+            if not ended and stopping():
                 stalled_s = _LEAVE_S
                 ended = encoder.join(stalled_s)
             if not ended:

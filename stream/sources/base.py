@@ -55,15 +55,28 @@ class Source(ABC):
 
     Attributes:
         name: Path or URL without credentials.
+        label: What its run calls it, where somebody named it or another source has the same `name`:
+            channels of one recorder may differ in what is taken out of URLs. Empty otherwise.
         live: Whether frames come at their own pace rather than ours.
         health: How it is doing.
     """
 
     name: str
+    label: str = ""
     live: bool = False
 
     def __init__(self) -> None:
         self.health = SourceHealth()
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{self.label} ({self.name})" if self.label else self.name
+
+    @property
+    def log_data(self) -> dict[str, str]:
+        """What log lines about it have as keys of their own."""
+        return {"source": self.name, **({"name": self.label} if self.label else {})}
 
     @property
     @abstractmethod

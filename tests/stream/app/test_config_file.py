@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 import pytest
 
-from configs import ConfigError
+from configs import ConfigError, SourceError
 from configs.flags import plain_value
-from stream import NamedSource, PipelineConfig, Source, run
+from stream import NamedSource, PipelineConfig, Source, SourceConfig, run
 from stream.app.command import Command, parse
 from stream.app.config_file import flag_fields
 from stream.app.config_text import config_text
+from stream.app.json_log import summary_data
 from tests.stream.pipeline.parts import CountedSource, MemorySink
 from tests.support.blank_engine import BlankEngine
 from tests.support.people import nobody
+from tests.support.servers import free_port
 
 CAMERAS = """\
 sources:
@@ -241,3 +244,31 @@ def test_a_window_and_standard_output_are_those_of_sources_too(cameras: Path) ->
     assert front.outputs == ["-", "window:"]
     with pytest.raises(ConfigError, match="--benchmark has standard output to itself"):
         parse(["--config", str(cameras), "--benchmark"])
+
+
+def test_messages_have_the_name_of_a_camera_beside_its_address(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What follows `?` is taken out of addresses: channels of one recorder have the same."""
+    recorder = f"rtsp://127.0.0.1:{free_port()}/live"
+    summaries = []
+    with caplog.at_level(logging.WARNING), pytest.raises(SourceError) as caught:
+        run(
+            [
+                NamedSource(name="front", address=f"{recorder}?channel=1"),
+                f"{recorder}?channel=2",
+                CountedSource(3),
+            ],
+            tmp_path / "{source}.jsonl",
+            estimator=BlankEngine(),
+            source=SourceConfig(reconnect=0),
+            on_end=lambda pipeline: summaries.append(pipeline.summary()),
+        )
+    assert f"cannot read 'front ({recorder})': connection refused" in caplog.text + str(
+        caught.value
+    )
+    front, other, counted = summary_data(summaries[0])["sources"]
+    assert (front["source"], front["name"]) == (recorder, "front")
+    assert other["source"] == recorder and other["name"] not in ("", "front")
+    assert f"'{other['name']} ({recorder})'" in caplog.text + str(caught.value)
+    assert "name" not in counted
