@@ -23,7 +23,6 @@ except ImportError:  # Windows
 
 logger = logging.getLogger(__name__)
 
-_SPARE = "part"  # stands before the suffix of what grows beside an older file
 _NAME_LENGTH = 40  # of a name in a temporary one: all of it and more could be longer than may be
 
 
@@ -308,7 +307,7 @@ def _make_temporary(path: Path, suffix: str | None = None) -> Path:
 def _make_spare(older: Path) -> Path:
     """A temporary file beside an older one, with its rights; elsewhere if its folder is shut."""
     try:
-        spare = _make_temporary(older, f".{_SPARE}{older.suffix}")
+        spare = _make_temporary(older)
     except OSError:
         if not os.access(older, os.W_OK):
             raise
@@ -344,9 +343,8 @@ def _set_orphans_aside(path: Path) -> None:
     """
     if len(path.name) > _NAME_LENGTH:
         return  # it could be of another file whose name begins alike
-    orphan = re.compile(
-        rf"{re.escape(f'.{path.name}.')}[0-9a-f]{{8}}\.{_SPARE}{re.escape(path.suffix)}"
-    )
+    name = re.escape(f".{path.name}.")
+    orphan = re.compile(rf"{name}[0-9a-f]{{8}}{re.escape(path.suffix)}")
     try:
         found = [item for item in path.parent.iterdir() if orphan.fullmatch(item.name)]
     except OSError:
