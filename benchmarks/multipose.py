@@ -1,11 +1,11 @@
-"""`lite` beside the network that it began as: AP and milliseconds of both, in one run.
+"""`lite` and `base` beside the network that they began as: AP and milliseconds, in one run.
 
     python -m benchmarks.multipose --prototype FOLDER --annotations dev.json --images dev_00.zip
 
 FOLDER holds MoveNet MultiPose as a PyTorch module (`movenet_multipose.py`, and its weights). It is
 run as published, with its own decoder: centres are the peaks of 5x5 cells, a joint is where the
 heatmap times a bell around the regressed joint is highest inside the person's box, plus an offset.
-Both networks are aligned alike, run on OpenVINO in fp32 with the same number of threads, and see
+All networks are aligned alike, run on OpenVINO in fp32 with the same number of threads, and see
 every image in turns. Times are medians from the image to people in image pixels.
 """
 
@@ -131,8 +131,8 @@ def decode(maps: dict[str, torch.Tensor]) -> Found:
     return joints.numpy().astype(np.float32), (values * mean).numpy().astype(np.float32)
 
 
-def open_lite(model: str, size: int) -> Callable[[NDArray[np.uint8]], Found]:
-    """`lite` as a function from an image to people in its pixels."""
+def open_model(model: str, size: int) -> Callable[[NDArray[np.uint8]], Found]:
+    """A model as a function from an image to people in its pixels."""
     estimator = open_estimator(model, runtime="openvino", precision="fp32", input_size=size)
     grouper = Grouper.for_model(estimator, min_person_score=0.0)
 
@@ -152,19 +152,21 @@ def main() -> None:
     parser.add_argument("--prototype", type=Path, required=True, help="folder of the peer")
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--images", type=Path, nargs="+", required=True)
-    parser.add_argument("--model", default="lite")
+    parser.add_argument("--models", nargs="+", default=["lite", "base"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[192, 256, 320, 384, 448, 512])
     parser.add_argument("--limit", type=int, help="first images only")
     parser.add_argument("--plot", type=Path, help="AP against milliseconds, .svg or .png")
     options = parser.parse_args()
-    points: dict[str, list[tuple[int, float, float]]] = {options.model: [], "MultiPose": []}
+    points: dict[str, list[tuple[int, float, float]]] = {
+        name: [] for name in (*options.models, "MultiPose")
+    }
     print("| model | short side | AP | AP50 | AP75 | APM | APL | p50, ms |\n|" + "---|" * 8)
     with ImageStore(options.images) as images:
         dataset = load_dataset(options.annotations, images, load_keypoint_set("coco"))
         dataset = dataset.first(options.limit)
         for size in options.sizes:
             finders: dict[str, Callable[[NDArray[np.uint8]], Found]] = {
-                options.model: open_lite(options.model, size),
+                **{name: open_model(name, size) for name in options.models},
                 "MultiPose": MultiPose(options.prototype, size, usable_cores()),
             }
             found: dict[str, list[Result]] = {name: [] for name in finders}

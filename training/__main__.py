@@ -22,6 +22,8 @@ from configs.training import (
     training_names,
 )
 
+logger = logging.getLogger(__name__)
+
 _LENGTHS = ("time_budget_s", "steps", "epochs")
 
 
@@ -130,6 +132,7 @@ def _export(parsed: argparse.Namespace) -> int:
     from training.checkpoints import export_checkpoint
 
     export_checkpoint(parsed.checkpoint, parsed.output)
+    logger.info("%s: %.1f MB", parsed.output, parsed.output.stat().st_size / 1e6)
     return 0
 
 

@@ -103,7 +103,17 @@ class Fit:
                     save_checkpoint(folder / "last.pt", trainer.state())
             if main:
                 draw_curves(folder)
+                if after_steps is None:
+                    self._tell_end(stopped=signals.received is not None)
             return signals.received
+
+    def _tell_end(self, *, stopped: bool) -> None:
+        """Where the weights are, or how the training goes on."""
+        last, best = self.run.folder / "last.pt", self.run.folder / "best.pt"
+        if stopped and last.is_file():
+            logger.info("stopped at step %d; --resume %s goes on", self.trainer.step, last)
+        elif not stopped:
+            logger.info("done: %s", best if best.is_file() else last)
 
     def _train(
         self,

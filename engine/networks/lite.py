@@ -160,7 +160,7 @@ def halve(image: Tensor) -> Tensor:
     """Normalised images (N, 3, H, W) at half their size, with black at the right and below where
     sides would be no multiples of 32.
     """
-    half = functional.avg_pool2d(image, 2)
+    half = functional.interpolate(image, scale_factor=0.5, mode="bilinear", align_corners=False)
     below, right = (-side % SIZE_MULTIPLE_PX for side in half.shape[-2:])
     # Not in a graph for many sizes, which takes multiples of 64: TensorRT cannot tell that sides
     # which are rounded up to multiples of 32 can be halved and doubled.

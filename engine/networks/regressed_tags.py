@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -176,6 +176,31 @@ def _at_full(position: Tensor) -> Tensor:
     return 2 * position + 0.5
 
 
+class Head(nn.Sequential):
+    """A head of MoveNet MultiPose: 3x3 depthwise, 1x1, ReLU, 1x1."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__(SeparableConv(channels, 96), nn.Conv2d(96, outputs, 1))
+
+    def at(self, features: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        """What the head gives for features (N, C, h, w) at (N, K) pixels of them, (N, outputs, K).
+
+        Nothing is computed for other pixels: two such heads of `lite` take 2 instead of 6 % of its
+        time.
+        """
+        width = features.shape[-1] + 2
+        padded = functional.pad(features, (1, 1, 1, 1)).flatten(2)
+        first = row * width + column
+        around = torch.stack([first + y * width + x for y in range(3) for x in range(3)], dim=1)
+        index = around.flatten(1)[:, None].expand(-1, padded.shape[1], -1)
+        pixels = padded.gather(2, index).reshape(-1, padded.shape[1], 9, row.shape[1])
+        depthwise, pointwise, activation = cast(SeparableConv, self[0])
+        weights = cast(Tensor, depthwise.weight).reshape(1, -1, 9, 1)
+        hidden = (pixels * weights).sum(dim=2, keepdim=True)
+        values: Tensor = self[1](activation(pointwise(hidden)))
+        return values.squeeze(2)
+
+
 class RegressedTags(nn.Module):
     """Tags from the backbone's own view of who is where; nothing in it is learned here.
 
@@ -185,9 +210,9 @@ class RegressedTags(nn.Module):
 
     def __init__(self, channels: int, joints: int, unit_px: float) -> None:
         super().__init__()
-        self.centre = _head(channels, 1)
-        self.regression = _head(channels, 2 * joints)
-        self.box_size = _head(channels, 2)
+        self.centre = Head(channels, 1)
+        self.regression = Head(channels, 2 * joints)
+        self.box_size = Head(channels, 2)
         self.joints = joints
         self.cells = Cells(unit_px)
 
@@ -204,14 +229,10 @@ class RegressedTags(nn.Module):
         peaks = torch.where(score >= pooled, score, torch.zeros_like(score)).flatten(1)
         score, index = peaks.topk(_PEOPLE, dim=1)  # (N, K)
         row = torch.div(index, width, rounding_mode="floor")
-        column = (index - row * width).to(score.dtype)
-        row = row.to(score.dtype)
-
-        def at_centres(maps: Tensor) -> Tensor:
-            flat = maps.flatten(2)
-            return flat.gather(2, index[:, None].expand(-1, flat.shape[1], -1))
-
-        way = at_centres(self.regression(features)).reshape(-1, self.joints, 2, _PEOPLE)
+        column = index - row * width
+        way = self.regression.at(features, row, column).reshape(-1, self.joints, 2, _PEOPLE)
+        area = self.box_size.at(features, row, column).clamp(min=1).prod(dim=1)
+        row, column = row.to(score.dtype), column.to(score.dtype)
         return RegressedPeople(
             score=score,
             somebody=(score > _LEAST_CENTRE).to(score.dtype),
@@ -219,11 +240,6 @@ class RegressedTags(nn.Module):
             y=row,
             joint_x=column[:, None] + way[:, :, 1],
             joint_y=row[:, None] + way[:, :, 0],
-            area=at_centres(self.box_size(features)).clamp(min=1).prod(dim=1),
+            area=area,
             coarse=torch.zeros_like(score),
         )
-
-
-def _head(channels: int, outputs: int) -> nn.Sequential:
-    """A head of MoveNet MultiPose."""
-    return nn.Sequential(SeparableConv(channels, 96), nn.Conv2d(96, outputs, 1))

@@ -276,6 +276,6 @@ def draw_trails(
                     y1,
                     max(0.5, radius * rest),
                     colours[person, 0],
-                    opacity * rest * rest,
+                    opacity * rest,
                     0.0,
                 )

@@ -50,4 +50,4 @@ class Trails:
         places[..., 2] = places[..., 2] >= style.threshold
         self._places[slots, self._newest] = places
         colours = shades[self._owners % len(shades)]
-        draw_trails(image, self._places, self._newest, colours, 0.5 * style.limb_min_px, 0.8)
+        draw_trails(image, self._places, self._newest, colours, 0.9 * style.limb_min_px, 0.85)

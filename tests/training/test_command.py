@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,15 @@ def test_flags_lay_over_the_file_and_a_run_resumes_without_naming_it(
 
 
 def test_a_checkpoint_becomes_an_onnx_model_and_initial_weights(
-    config: TrainingConfig, tmp_path: Path
+    config: TrainingConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     path = saved(config, tmp_path)
     assert main(["fit", "--config", path, "--steps", "1"]) == 0
     checkpoint = str(tmp_path / "run" / "last.pt")
+    assert f"done: {checkpoint}" in caplog.text
     assert main(["export", checkpoint, "-o", str(tmp_path / "tiny.onnx")]) == 0
+    assert f"{tmp_path / 'tiny.onnx'}: " in caplog.text
     assert (tmp_path / "tiny.onnx").stat().st_size > 100_000
     load_checkpoint(load_network(config.model), checkpoint)
     again = [

@@ -247,13 +247,19 @@ def test_a_log_that_lost_its_content_begins_anew(tmp_path: Path) -> None:
 def test_termination_writes_a_checkpoint_and_leaves(config: TrainingConfig, tmp_path: Path) -> None:
     config = overlay(config, {"schedule": {"steps": 100_000}}, "test")
     scalars = tmp_path / "run" / "scalars.csv"
-    with subprocess.Popen(
-        command(config, tmp_path), cwd=ROOT, stderr=subprocess.DEVNULL
-    ) as process:
+    said = tmp_path / "said.txt"
+    with (
+        said.open("w") as errors,
+        subprocess.Popen(command(config, tmp_path), cwd=ROOT, stderr=errors) as process,
+    ):
         while process.poll() is None and len(read_scalars(scalars)) < 2:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LIMIT_S) == 128 + signal.SIGTERM
+    wanted = (
+        f"stopped at step {len(read_scalars(scalars))}; --resume {tmp_path}/run/last.pt goes on"
+    )
+    assert "".join(wanted.split()) in "".join(said.read_text().split())  # however it is wrapped
     assert read_training_checkpoint(tmp_path / "run" / "last.pt")["step"] == len(
         read_scalars(scalars)
     )

@@ -30,7 +30,10 @@ from engine.runtimes.openvino.passes import PASSES_VERSION, rewrite_for_cpu
 # itself, told by its type.
 _HEAD = tuple(
     f"/network/{name}"
-    for name in ("neck", "narrow", "tags", "final_layers", "deconv_layers", "residual_blocks")
+    for name in (
+        *("neck", "narrow", "final_layers", "deconv_layers", "residual_blocks"),
+        *("tags", "centre", "regression", "box_size", "cells"),
+    )
 )
 _DECONVOLUTION = "ConvolutionBackpropData"
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", _DECONVOLUTION)

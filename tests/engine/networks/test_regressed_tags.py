@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.networks.regressed_tags import RegressedPeople, RegressedTags, merge_looks
+from engine.networks.regressed_tags import Head, RegressedPeople, RegressedTags, merge_looks
 
 UNIT_PX = 4.0  # one map pixel, so that tags are lengths of the map
 
@@ -20,6 +20,11 @@ class Fixed(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.answer
+
+    def at(self, features: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        flat = self.answer.flatten(2)
+        index = row * self.answer.shape[-1] + column
+        return flat.gather(2, index[:, None].expand(-1, flat.shape[1], -1))
 
 
 def seen(*people: tuple[tuple[int, int], tuple[int, int], int]) -> tuple[Tensor, Tensor]:
@@ -39,6 +44,19 @@ def seen(*people: tuple[tuple[int, int], tuple[int, int], int]) -> tuple[Tensor,
     )
     found, closeness = tags(torch.zeros(1, 24, 24, 32))
     return found[0], closeness[0, 0]
+
+
+def test_a_head_gives_at_some_pixels_what_it_gives_everywhere() -> None:
+    torch.manual_seed(0)
+    head = Head(5, outputs=3)
+    features = torch.randn(2, 5, 7, 9)
+    row = torch.tensor([[0, 6, 3], [6, 0, 2]])  # corners and borders too
+    column = torch.tensor([[0, 8, 5], [0, 4, 8]])
+
+    everywhere = head(features)
+    for image in range(2):
+        expected = everywhere[image][:, row[image], column[image]]
+        torch.testing.assert_close(head.at(features, row, column)[image], expected)
 
 
 def test_at_its_joint_a_persons_tag_is_their_centre() -> None:

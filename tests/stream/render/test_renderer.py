@@ -246,6 +246,9 @@ def test_trails_show_where_hands_and_feet_were():
     seen = changed(image)
     ankle_row = round(float(standing(0)[15, 1]))
     assert seen[ankle_row - 2 : ankle_row + 3, 90:190].any(axis=0).mean() > 0.9
+    # Its older parts are still to be seen, not only to be found.
+    old = np.abs(image[ankle_row - 2 : ankle_row + 3, 75:90].astype(int) - 128).max(axis=(0, 2))
+    assert old.min() > 35
     renderer.draw(second := np.full((HEIGHT, WIDTH, 3), 128, np.uint8), people_of())
     assert not changed(second).any() or changed(second).sum() <= seen.sum()
 

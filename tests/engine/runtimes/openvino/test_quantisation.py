@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from basics.demo import DEMO_CLIP
-from configs import ModelError, RuntimeUnavailableError
+from configs import ModelError, RuntimeUnavailableError, load_model_config
 from engine import open_estimator
 from engine.__main__ import main
+from engine.model_source import PACKAGED_WEIGHTS, load_weights
 from engine.runtimes.engine_file import ENGINE_NAME, EngineFile
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import float_nodes, quantised_key, read_quantised
@@ -169,3 +170,24 @@ def test_what_is_float_in_hrnet_is_its_head(golden_network, tmp_path):
     floats = {name.split("/")[2] for name in convolutions & names}
     assert floats == {"final_layers.0", "final_layers.1", "deconv_layers.0"}
     assert {name.split("/")[2] for name in convolutions - names} >= {"conv1", "layer1", "stage4"}
+
+
+@pytest.mark.parametrize("name", ["lite", "base"])
+def test_in_lite_and_base_all_is_float_but_the_backbone(name, tmp_path):
+    from engine.onnx.export import export_onnx
+
+    network = load_weights(load_model_config(name), PACKAGED_WEIGHTS / "lite.onnx")
+    export_onnx(network, tmp_path / "model.onnx")
+    model = openvino.Core().read_model(str(tmp_path / "model.onnx"))
+    rewrite_for_cpu(model)
+    names = set(float_nodes(model))
+    convolutions = [
+        node.get_friendly_name()
+        for node in model.get_ordered_ops()
+        if "Convolution" in node.get_type_name()
+    ]
+
+    for convolution in convolutions:
+        is_backbones = convolution.startswith("/network/backbone/")
+        assert (convolution in names) is not is_backbones, convolution
+    assert len(names.intersection(convolutions)) > 10
