@@ -169,7 +169,7 @@ class ClusterConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {value}")
-        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus == int(self.gpus)):
+        if self.gpus is not None and not (0 <= self.gpus <= 1 or self.gpus == int(self.gpus) > 1):
             raise ConfigError(f"gpus must be 0..1 or a whole number, not {self.gpus:g}")
         if self.max_failures is not None and self.max_failures < 0:
             raise ConfigError(f"max_failures must be at least 0, not {self.max_failures}")

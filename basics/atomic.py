@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -15,7 +16,14 @@ from pathlib import Path
 
 from configs.errors import SinkError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 logger = logging.getLogger(__name__)
+
+_NAME_LENGTH = 40  # of a name in a temporary one: all of it and more could be longer than may be
 
 
 @contextmanager
@@ -61,7 +69,8 @@ class Successor:
     Where there is no older one, the file has its own name from the beginning, so that it can be
     read meanwhile and is there after a crash. A device or a pipe is written itself. A link stays
     one: what it leads to is replaced. Neither the older file nor half of the new one is ever lost:
-    `set_aside` keeps both.
+    `set_aside` keeps both, and what a killed process left is set aside by the next that writes the
+    file.
 
     Args:
         path: Where the file is to be.
@@ -79,8 +88,12 @@ class Successor:
         self.path = self._final = _linked(path)
         self.special = _is_special(path)
         self.replaces = path.exists() and not self.special
+        self._lock: int | None = None
+        if not self.special:
+            _set_orphans_aside(self._final)
         if self.replaces:
             self.path = _make_spare(self._final)
+            self._lock = _lock(self.path)
         elif not self.special:
             self.path.open("wb").close()
         self._place = self.path.absolute()  # whoever uses this package may go to another folder
@@ -114,12 +127,14 @@ class Successor:
             shutil.copyfile(self.path, self._final)
             self.path.unlink()
         self.replaces = False
+        self._unlock()
 
     def discard(self) -> None:
         """The file is not wanted: what was there before stays, and nothing else."""
         if not self.special:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
+        self._unlock()
 
     def end(self, *, complete: bool, worthwhile: bool) -> None:
         """`commit` where it is complete, `set_aside` where there is something worthwhile in it,
@@ -146,6 +161,7 @@ class Successor:
         if not self.replaces:
             return None if self.special else self.path
         self.replaces = False
+        self._unlock()
         if not self.path.exists():
             return None
         try:
@@ -160,6 +176,11 @@ class Successor:
             str(self.path),
         )
         return self.path
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
 
 def unused_path(path: Path) -> Path:
@@ -276,8 +297,7 @@ def _linked(path: Path) -> Path:
 
 
 def _make_temporary(path: Path, suffix: str | None = None) -> Path:
-    # Part of the name: all of it and more could be longer than names may be.
-    name = f".{path.name[:40]}.{secrets.token_hex(4)}{suffix or path.suffix}"
+    name = f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(4)}{suffix or path.suffix}"
     temporary = path.with_name(name)
     # Not tempfile.mkstemp, whose files only their owner may read: this is no secret.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -296,6 +316,53 @@ def _make_spare(older: Path) -> Path:
         spare = Path(name)
     shutil.copymode(older, spare)
     return spare
+
+
+def _lock(spare: Path) -> int | None:
+    """Locks the file for as long as this process lives; None where that cannot be.
+
+    Returns:
+        The descriptor that holds the lock; closed, it lets go.
+    """
+    if fcntl is None:
+        return None
+    with suppress(OSError):
+        descriptor = os.open(spare, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process has it, or the file system knows no locks
+            os.close(descriptor)
+            return None
+        return descriptor
+    return None
+
+
+def _set_orphans_aside(path: Path) -> None:
+    """Gives names that can be seen to what processes left that were killed as they wrote `path`
+    beside an older file.
+    """
+    if len(path.name) > _NAME_LENGTH:
+        return  # it could be of another file whose name begins alike
+    name = re.escape(f".{path.name}.")
+    orphan = re.compile(rf"{name}[0-9a-f]{{8}}{re.escape(path.suffix)}")
+    try:
+        found = [item for item in path.parent.iterdir() if orphan.fullmatch(item.name)]
+    except OSError:
+        return
+    for spare in found:
+        lock = _lock(spare)
+        if lock is None:
+            continue
+        with suppress(OSError):
+            if spare.stat().st_size:
+                place = reserve_path(path.with_stem(f"{path.stem}.partial"))
+                try:
+                    spare.replace(place)
+                except OSError:
+                    place.unlink(missing_ok=True)
+                    raise
+                logger.warning("what a killed run wrote is in %r", str(place))
+        os.close(lock)
 
 
 def _find_problem(path: Path) -> str | None:

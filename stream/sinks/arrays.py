@@ -198,9 +198,9 @@ class ArraysSink:
             else:
                 assemble(self._path)
         except _DamagedError as error:
-            logger.warning("what a killed run found is lost: %s", error)
+            logger.warning("what a killed run wrote is lost: %s", error)
             return
-        logger.warning("%r has what a run found that was killed", str(place))
+        logger.warning("what a killed run wrote is in %r", str(place))
 
     def _keep_older(self) -> None:
         logger.warning(

@@ -186,6 +186,7 @@ def test_the_report_says_what_came_of_each_video(
         (["run", "gone.mp4", "-o", "out", "--format", "gif"], "--format"),
         (["run", "gone.mp4", "-o", "out", "--workers", "0"], "--workers must be at least 1"),
         (["run", "gone.mp4", "-o", "out", "--gpus", "1.5"], "--gpus"),
+        (["run", "gone.mp4", "-o", "out", "--gpus", "-1"], "--gpus must be 0..1 or a whole number"),
         (["run", "gone.mp4", "-o", "out", "--cluster", "ray:/x"], "ray://head:10001"),
     ],
 )

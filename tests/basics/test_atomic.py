@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -145,6 +147,28 @@ def test_half_a_file_lies_beside_an_older_one_and_says_so(
         assert (tmp_path / name).read_text() == f"half of {name}"
         assert str(tmp_path / name) in caplog.records[-1].getMessage()
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_a_killed_process_wrote_beside_an_older_file_is_found_by_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "people.jsonl"
+    path.write_text("older")
+    killed = (
+        "import os, pathlib, sys; from basics.atomic import Successor\n"
+        "Successor(pathlib.Path(sys.argv[1])).path.write_text('half'); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed, str(path)]).returncode == 9
+    successor = Successor(path)
+    successor.path.write_text("new")
+    assert (tmp_path / "people.partial.jsonl").read_text() == "half"
+    assert f"what a killed run wrote is in '{tmp_path / 'people.partial.jsonl'}'" in caplog.text
+    other = Successor(path)
+    other.discard()
+    assert successor.path.read_text() == "new", "its process lives"
+    successor.commit()
+    assert path.read_text() == "new"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_what_is_not_wanted_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:

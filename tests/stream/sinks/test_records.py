@@ -224,7 +224,7 @@ def test_the_next_run_keeps_what_a_killed_one_found(tmp_path, source_info, run_i
         sink.open(source_info, run_info)
         with np.load(tmp_path / name) as arrays:
             assert len(arrays["frame"]) == frames
-        assert f"{name}' has what a run found that was killed" in caplog.text
+        assert f"what a killed run wrote is in '{tmp_path / name}'" in caplog.text
         sink.abandon()
     assert sorted(item.name for item in tmp_path.iterdir()) == ["out.npz", "out.partial.npz"]
 
@@ -239,7 +239,7 @@ def test_damaged_columns_of_a_killed_run_are_told_and_left(
         path.unlink()
     os.truncate(columns_folder(path) / "header.json", 5)
     write_all(ArraysSink(str(path)), source_info, run_info, make_frames(vfr_stamps(3)), 1)
-    assert "what a killed run found is lost" in caplog.text
+    assert "what a killed run wrote is lost" in caplog.text
     assert [item.name for item in tmp_path.iterdir()] == ["out.npz"]
 
 
