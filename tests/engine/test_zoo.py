@@ -240,7 +240,7 @@ def test_every_published_checkpoint_can_be_told_from_others_and_has_a_preset():
     assert len({*files}) == len(files) == len(zoo.checkpoints) - 1
 
 
-@pytest.mark.parametrize("name", ["lite", "w32_512", "w32_512_crowdpose"])
+@pytest.mark.parametrize("name", ["lite", "base", "w32_512", "w32_512_crowdpose"])
 def test_what_the_list_says_of_a_network_is_counted(name):
     config = load_model_config(name)
     operations = 0
