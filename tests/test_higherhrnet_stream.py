@@ -68,7 +68,7 @@ SIGNATURES = {
 }
 # What users write classes of their own against, or are given: methods and attributes.
 MEMBERS = {
-    "Source": "close, files, grab, info, interrupt, leave_out, live, name, open, read_into, "
+    "Source": "close, files, grab, info, interrupt, label, leave_out, live, name, open, read_into, "
     "retrieve",
     "Sink": "close, needs_image, open, write",
     "Stage": "",
@@ -77,7 +77,7 @@ MEMBERS = {
     "Progress": "drops, elapsed_s, expected, finished, frames",
     "Summary": "depths, devices, drops, elapsed_s, fps, frames, latency_ms, people, slowest, "
     "sources, stages, stopped",
-    "SourceSummary": "device, drops, frames, health, left_out, name, people, troubles",
+    "SourceSummary": "device, drops, frames, health, label, left_out, name, people, troubles",
     "SourceHealth": "bad_stamps, corrupt_packets, damaged_frames, decoder, decoder_restarts, "
     "hidden_frames, message, reconnects, state, waited_ns",
     "Statistics": "max, mean, n, of, p50, p95, p99",

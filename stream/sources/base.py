@@ -69,12 +69,12 @@ class Source(ABC):
         self.health = SourceHealth()
 
     @property
-    def title(self) -> str:
+    def _title(self) -> str:
         """What messages call it."""
         return f"{self.label} ({self.name})" if self.label else self.name
 
     @property
-    def log_data(self) -> dict[str, str]:
+    def _log_data(self) -> dict[str, str]:
         """What log lines about it have as keys of their own."""
         return {"source": self.name, **({"name": self.label} if self.label else {})}
 

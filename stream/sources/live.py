@@ -291,15 +291,15 @@ class LiveSource(Source):
         hopeless = self._info is None and (reason.final or (reason.absent and reconnect is None))
         if hopeless or (reconnect is not None and 0 <= reconnect <= self._failures):
             tries = f" after {self._failures + 1} tries" if self._failures and not hopeless else ""
-            raise SourceError(f"cannot read {self.title!r}{tries}: {reason.text}")
+            raise SourceError(f"cannot read {self._title!r}{tries}: {reason.text}")
         wait_s = backoff_s(self._failures, self._random.random())
         self._failures += 1
         logger.warning(
             "%s: %s; trying again in %.1f s",
-            self.title,
+            self._title,
             reason.text,
             wait_s,
-            extra={"data": {**self.log_data, "reason": reason.text}},
+            extra={"data": {**self._log_data, "reason": reason.text}},
         )
         self._enter("reconnecting" if self._info is not None else "connecting")
         waited_ns = time.monotonic_ns()
@@ -313,6 +313,6 @@ class LiveSource(Source):
 
     def _enter(self, state: State) -> None:
         if self.health.state != state:
-            data = {**self.log_data, "state": state}
-            logger.info("%s: %s", self.title, state, extra={"data": data})
+            data = {**self._log_data, "state": state}
+            logger.info("%s: %s", self._title, state, extra={"data": data})
             self.health.state = state

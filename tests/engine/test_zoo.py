@@ -113,7 +113,7 @@ def test_models_are_listed_fetched_found_and_removed(publish, tmp_path, capsys):
     assert main(["models"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert re.search(r"115 MB +28\.6 M +46\.2 +Apache-2\.0 +fetched$", lines["w32_512"])
-    assert re.search(r"40\.6 .*10 MB +4\.9 M +1\.8 +Apache-2\.0 +in the package", lines["lite"])
+    assert re.search(r"40\.6 .*10 MB +4\.9 M +1\.7 +Apache-2\.0 +in the package", lines["lite"])
     assert lines["w48_512_udp"].split()[1:] == [
         "69.0",
         "255",
@@ -240,7 +240,7 @@ def test_every_published_checkpoint_can_be_told_from_others_and_has_a_preset():
     assert len({*files}) == len(files) == len(zoo.checkpoints) - 1
 
 
-@pytest.mark.parametrize("name", ["lite", "w32_512", "w32_512_crowdpose"])
+@pytest.mark.parametrize("name", ["lite", "base", "w32_512", "w32_512_crowdpose"])
 def test_what_the_list_says_of_a_network_is_counted(name):
     config = load_model_config(name)
     operations = 0
