@@ -21,8 +21,8 @@ _SAME = 0.4  # mean likeness of joints from which two centres are one person's
 _LIKENESS = 0.02  # joints are as like as OKS has them, with this in place of (2 sigma)^2
 _TRUST = 0.02  # a tenth of the score is 0.05 of the person's squared size farther away
 
-# Of merge_looks, measured likewise (docs/model-card-lite.md, section `base`).
-_TURNING_SIZE = 45.0  # map pixels, of a person who is as well seen at half size as at full size
+# Of merge_looks, measured likewise (docs/model-card-lite.md).
+_TURNING_SIZE = 38.0  # map pixels, of a person who is as well seen at half size as at full size
 _TURNING_WIDTH = 0.5  # in units of a factor e of the size
 _LEAST_CENTRE_OF_A_LOOK = 0.05  # at the turning size each look has half of its score
 

@@ -164,8 +164,8 @@ def people(*each: tuple[float, tuple[float, float], float]) -> RegressedPeople:
 
 
 def test_small_people_are_taken_from_full_size_and_large_ones_from_half_of_it() -> None:
-    full = people((0.9, (20, 20), 8.0), (0.9, (90, 60), 200.0))
-    half = people((0.9, (44.75, 29.75), 100.0), (0.9, (9.75, 9.75), 4.0))
+    full = people((0.9, (20, 20), 8.0), (0.9, (90, 60), 160.0))
+    half = people((0.9, (44.75, 29.75), 80.0), (0.9, (9.75, 9.75), 4.0))
 
     merged = merge_looks(full, half)
 
@@ -173,8 +173,8 @@ def test_small_people_are_taken_from_full_size_and_large_ones_from_half_of_it() 
     assert int(somebody.sum()) == 2
     assert merged.x[0, :2].tolist() == pytest.approx([20, 90])
     assert merged.y[0, :2].tolist() == pytest.approx([20, 60])
-    assert merged.joint_x[0, 0, :2].tolist() == pytest.approx([20.8, 110])
-    assert merged.area[0, :2].tolist() == pytest.approx([64, 200**2])
+    assert merged.joint_x[0, 0, :2].tolist() == pytest.approx([20.8, 106])
+    assert merged.area[0, :2].tolist() == pytest.approx([64, 160**2])
     small, large = merged.coarse[0, :2].tolist()
     assert small < 0.1
     assert large > 0.9
@@ -182,7 +182,7 @@ def test_small_people_are_taken_from_full_size_and_large_ones_from_half_of_it() 
 
 def test_who_suits_both_looks_is_taken_from_the_surer_one() -> None:
     for scores, x in (((0.9, 0.5), 40), ((0.5, 0.9), 60.5)):
-        full, half = people((scores[0], (40, 40), 45.0)), people((scores[1], (30, 20), 22.5))
+        full, half = people((scores[0], (40, 40), 38.0)), people((scores[1], (30, 20), 19.0))
         merged = merge_looks(full, half)
         assert merged.x[0, 0].item() == pytest.approx(x)
         assert merged.coarse[0, 0].item() == pytest.approx(0.5)
