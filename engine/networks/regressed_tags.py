@@ -185,8 +185,8 @@ class Head(nn.Sequential):
     def at(self, features: Tensor, row: Tensor, column: Tensor) -> Tensor:
         """What the head gives for features (N, C, h, w) at (N, K) pixels of them, (N, outputs, K).
 
-        Nothing is computed for other pixels: two such heads of `lite` take 2 instead of 6 % of its
-        time.
+        Nothing is computed for other pixels: with two heads of three asked like this, `lite` takes
+        61.2 instead of 63.7 ms (320x448, OpenVINO, one core of a Xeon with AVX-512).
         """
         width = features.shape[-1] + 2
         padded = functional.pad(features, (1, 1, 1, 1)).flatten(2)

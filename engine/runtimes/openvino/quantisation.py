@@ -24,7 +24,7 @@ from basics.packages import import_package
 from configs import ExecutionError, ModelError, RuntimeUnavailableError, one_line
 from engine.geometry import InputSize, align
 from engine.runtimes.engine_file import EngineFile, EngineKey, cached_engine_file
-from engine.runtimes.openvino.passes import PASSES_VERSION, rewrite_for_cpu
+from engine.runtimes.openvino.passes import CONVOLUTIONS, PASSES_VERSION, rewrite_for_cpu
 
 # What the exporter calls the parts of the head; OpenVINO drops the name of the deconvolution
 # itself, told by its type.
@@ -36,7 +36,6 @@ _HEAD = tuple(
     )
 )
 _DECONVOLUTION = "ConvolutionBackpropData"
-_CONVOLUTIONS = ("Convolution", "GroupConvolution", _DECONVOLUTION)
 _GRAPH, _WEIGHTS = "model.xml", "model.bin"
 logger = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ def float_nodes(model: Any) -> list[str]:
     heads = 0
     for node in reversed(list(model.get_ordered_ops())):
         name = node.get_friendly_name()
-        convolves = node.get_type_name() in _CONVOLUTIONS
+        convolves = node.get_type_name() in CONVOLUTIONS
         is_head = name.startswith(_HEAD) or node.get_type_name() == _DECONVOLUTION
         heads += convolves and name.startswith(_HEAD)
         if is_head or name not in leading:
