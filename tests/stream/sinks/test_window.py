@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import pytest
 
 from configs.errors import SinkError
@@ -162,6 +164,50 @@ def test_a_paused_window_waits_and_a_point_goes_one_frame_further(
         stopping.set()
         joined(thread)
         sink.close()
+
+
+def test_a_paused_window_of_a_camera_keeps_its_image_and_holds_nothing_up(
+    display: VirtualDisplay, source_info, run_info, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    sink, frame = WindowSink("camera"), next(make_frames([0]))
+    sink.open(replace(source_info, live=True), run_info)
+    display.press("camera", "space")
+    write_until(sink, lambda: sink.paused, "it is paused")
+    for count in (1, 2, 3):
+        display.press("camera", "s")
+        while len(list(tmp_path.glob("camera_*.png"))) < count:  # what comes has another image
+            frame.index += 1
+            frame.image[:] = frame.index % 250
+            sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
+            time.sleep(0.001)
+    sink.close()
+    shots = sorted(tmp_path.glob("camera_*.png"), key=lambda path: path.stat().st_mtime_ns)[1:]
+    numbers = {int(path.stem.split("_")[1].split("-")[0]) for path in shots}
+    assert len(numbers) == 1 and numbers.pop() < frame.index
+    first, second = (cv2.imread(str(path)) for path in shots)
+    assert (first == second).all(), "what is shown, not what comes meanwhile"
+
+
+def test_a_photograph_stays_until_somebody_has_seen_it_or_the_run_has_failed(
+    display: VirtualDisplay, source_info, run_info
+):
+    """So does a paused window: it held a run for ever whose engine had failed."""
+    sink, frame, failed = WindowSink("photo"), next(make_frames([0])), threading.Event()
+    controls = Controls(renderer=SimpleNamespace(), stop=int, over=failed.is_set)
+    sink.attach(controls)
+    sink.open(replace(source_info, frame_count=1), run_info)
+    thread = threading.Thread(
+        target=sink.write,
+        args=(frame, make_people(1), frame.image),
+        kwargs={"latency_ms": 1.0, "drops": 0},
+    )
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    failed.set()
+    joined(thread)
+    sink.close()
 
 
 def test_a_display_that_dies_in_mid_run_is_the_windows_failure_alone(
