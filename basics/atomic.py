@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import re
@@ -24,6 +25,9 @@ except ImportError:  # Windows
 logger = logging.getLogger(__name__)
 
 _NAME_LENGTH = 40  # of a name in a temporary one: all of it and more could be longer than may be
+_NAME_BYTES = 255  # that a name may have on nearly all file systems
+_SUFFIX_BYTES = 40
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # of the file system
 
 
 @contextmanager
@@ -165,9 +169,7 @@ class Successor:
         if not self.path.exists():
             return None
         try:
-            place = reserve_path(self._final.with_stem(f"{self._final.stem}.partial"))
-            self.path.replace(place)
-            self.path = place
+            self.path = _move_aside(self.path, self._final)
         except OSError as error:  # then it stays under its temporary name
             logger.debug("cannot rename %r: %s", str(self.path), error)
         logger.warning(
@@ -190,6 +192,15 @@ def unused_path(path: Path) -> Path:
         number += 1
         place = path.with_stem(f"{path.stem}-{number}")
     return place
+
+
+def partial_path(path: Path) -> Path:
+    """`NAME.partial.SUFFIX` beside `path`: how what is incomplete is called."""
+    stem = path.stem
+    room = _NAME_BYTES - len(os.fsencode(f".partial-999{path.suffix}"))
+    while len(os.fsencode(stem)) > max(room, 1):
+        stem = stem[:-1]
+    return path.with_stem(f"{stem}.partial")
 
 
 def reserve_path(path: Path) -> Path:
@@ -297,11 +308,24 @@ def _linked(path: Path) -> Path:
 
 
 def _make_temporary(path: Path, suffix: str | None = None) -> Path:
-    name = f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(4)}{suffix or path.suffix}"
+    name = f"{_temporary_stem(path)}{secrets.token_hex(4)}{suffix or _temporary_suffix(path)}"
     temporary = path.with_name(name)
     # Not tempfile.mkstemp, whose files only their owner may read: this is no secret.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return temporary
+
+
+def _temporary_stem(path: Path) -> str:
+    """How the names of temporary files of `path` begin, and of no other file's."""
+    name = path.name[:_NAME_LENGTH]
+    if name == path.name:
+        return f".{name}."
+    return f".{name}.{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}."
+
+
+def _temporary_suffix(path: Path) -> str:
+    """How they end: as `path` does, unless all that follows its first dot counts as a suffix."""
+    return path.suffix if len(os.fsencode(path.suffix)) <= _SUFFIX_BYTES else ""
 
 
 def _make_spare(older: Path) -> Path:
@@ -324,44 +348,73 @@ def _lock(spare: Path) -> int | None:
     Returns:
         The descriptor that holds the lock; closed, it lets go.
     """
-    if fcntl is None:
-        return None
     with suppress(OSError):
-        descriptor = os.open(spare, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another process has it, or the file system knows no locks
-            os.close(descriptor)
-            return None
-        return descriptor
+        return _take_lock(spare)
     return None
+
+
+def _take_lock(spare: Path) -> int:
+    """As `_lock`.
+
+    Raises:
+        OSError: The file cannot be opened, another process has it (EWOULDBLOCK), or there are no
+            locks (`_NO_LOCKS`).
+    """
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    descriptor = os.open(spare, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _move_aside(spare: Path, final: Path) -> Path:
+    """Gives `spare` a name beside `final` that can be seen, and was free.
+
+    Raises:
+        OSError: It cannot be renamed; nothing else has changed.
+    """
+    place = reserve_path(partial_path(final))
+    try:
+        spare.replace(place)
+    except OSError:
+        with suppress(OSError):
+            place.unlink(missing_ok=True)  # empty
+        raise
+    return place
 
 
 def _set_orphans_aside(path: Path) -> None:
     """Gives names that can be seen to what processes left that were killed as they wrote `path`
-    beside an older file.
+    beside an older file. Without locks nobody knows whether such a process lives: then it is only
+    said where the file lies.
     """
-    if len(path.name) > _NAME_LENGTH:
-        return  # it could be of another file whose name begins alike
-    name = re.escape(f".{path.name}.")
-    orphan = re.compile(rf"{name}[0-9a-f]{{8}}{re.escape(path.suffix)}")
+    orphan = re.compile(
+        rf"{re.escape(_temporary_stem(path))}[0-9a-f]{{8}}{re.escape(_temporary_suffix(path))}"
+    )
     try:
         found = [item for item in path.parent.iterdir() if orphan.fullmatch(item.name)]
     except OSError:
         return
     for spare in found:
-        lock = _lock(spare)
-        if lock is None:
+        try:
+            if not spare.stat().st_size:
+                continue
+            lock = _take_lock(spare)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                logger.warning(
+                    "%r may be what a killed run wrote into %r, or another one that writes it now",
+                    str(spare),
+                    str(path),
+                )
             continue
-        with suppress(OSError):
-            if spare.stat().st_size:
-                place = reserve_path(path.with_stem(f"{path.stem}.partial"))
-                try:
-                    spare.replace(place)
-                except OSError:
-                    place.unlink(missing_ok=True)
-                    raise
-                logger.warning("what a killed run wrote is in %r", str(place))
+        with suppress(OSError):  # else it stays under its temporary name
+            spare = _move_aside(spare, path)
+        logger.warning("what a killed run wrote is in %r", str(spare))
         os.close(lock)
 
 

@@ -233,13 +233,16 @@ def _measure(
     with runtime, open_reference(source, runtime) as reference:
         parity = measure_parity(runtime, reference, images, input_size, group)
         latency_ms = measure_latency(runtime, images[0], input_size)
-    measured = dataclasses.replace(description, parity=parity.to_dict(), latency_ms=latency_ms)
-    EngineFile(folder).write_description(measured)
     precision = description.key.precision
     wrong = TOLERANCES[precision].exceeded_by(parity)
+    measured = dataclasses.replace(
+        description, parity=parity.to_dict(), latency_ms=latency_ms, out_of_tolerance=wrong
+    )
+    EngineFile(folder).write_description(measured)
     if wrong:
         raise ExecutionError(
-            f"the engine in {str(folder)!r} is out of tolerance for {precision}: {wrong}"
+            f"the engine in {str(folder)!r} is out of tolerance for {precision}: {wrong}; it stays "
+            "there, and runs that take it warn of that: remove the folder if you do not want it"
         )
     return measured
 

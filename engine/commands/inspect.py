@@ -62,6 +62,8 @@ def run_list(config: ListConfig, say: Say) -> None:
             said = "damaged"
         else:
             said = f"{description.source}, {description.key.gpu}, {description.created}"
+            if description.out_of_tolerance:
+                said += f", out of tolerance: {description.out_of_tolerance}"
         say(f"{file.folder}  {said}")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from basics.atomic import atomic_path
-from basics.cache import cache_folder
+from basics.cache import cache_folder, hash_file
 
 ENGINE_NAME, DESCRIPTION_NAME = "engine.plan", "engine.json"
 logger = logging.getLogger(__name__)
@@ -70,6 +70,8 @@ class EngineDescription:
         calibration_images: That int8 ranges were taken from.
         parity: Measured after the build, where that is possible.
         latency_ms: Likewise.
+        out_of_tolerance: What of `parity` is, in words; empty where nothing is, or where nothing
+            was measured.
         created: ISO date and time.
     """
 
@@ -81,6 +83,7 @@ class EngineDescription:
     calibration_images: int | None = None
     parity: dict[str, Any] | None = None
     latency_ms: dict[str, float] | None = None
+    out_of_tolerance: str = ""
     created: str = ""
 
 
@@ -133,7 +136,7 @@ class EngineFile:
 
     def load(self, key: EngineKey) -> bytes | None:
         """The engine if it is whole and was built for exactly `key`; otherwise None, and the log
-        says why.
+        says why. One that was measured and is out of tolerance is taken with a warning.
         """
         if not self.exists():
             return None
@@ -149,6 +152,7 @@ class EngineFile:
             return self._refused(f"cannot be read ({error.strerror})")
         if hashlib.sha256(engine).hexdigest() != description.engine_sha256:
             return self._refused("is damaged")
+        _warn_of(description, f"the engine in {str(self.folder)!r}")
         return engine
 
     def exists(self) -> bool:
@@ -182,6 +186,39 @@ def cached_engine_files(
     return sorted(
         found, key=lambda each: each[1].created if each[1] is not None else "", reverse=True
     )
+
+
+def warn_of_measured(model: str, library: str, version: str, precision: str, path: Path) -> None:
+    """Says what `python -m engine build` found where a run executes the model itself, and has no
+    engine to read a description of: the last measurement counts, and a good one is not worth a
+    word.
+
+    Args:
+        model: Its name.
+        library: What executes it.
+        version: Of that library.
+        precision: That it computes in.
+        path: Of the exported model.
+    """
+    for _, description in cached_engine_files(model, library, precision):
+        if (
+            description is not None
+            and description.key.version == version
+            and description.key.source_sha256 == hash_file(path)
+        ):
+            _warn_of(description, f"{model} on {library}")
+            return
+
+
+def _warn_of(description: EngineDescription, what: str) -> None:
+    if description.out_of_tolerance:
+        logger.warning(
+            "%s is used, and was out of tolerance for %s when it was measured: %s; what comes of "
+            "it may be wrong (docs/engines.md, Parity)",
+            what,
+            description.key.precision,
+            description.out_of_tolerance,
+        )
 
 
 def _cache() -> Path:

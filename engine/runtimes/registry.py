@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module, metadata
+from importlib import import_module
+from importlib import metadata as import_metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from configs.loading import nearest
 from engine.onnx.metadata import ModelMetadata
 from engine.runtimes.base import Runtime, Workload
 from engine.runtimes.device import Device
+from engine.runtimes.engine_file import warn_of_measured
 from engine.runtimes.gpus import load_driver
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -111,6 +113,9 @@ class RuntimeEntry:
         if self.needs_gpu and device is not None and device.kind == "cuda":
             more["device"] = device
         precision = self.precisions[0] if precision == "auto" else precision
+        if self.builds and not self.needs_gpu and precision != "int8":  # it has no engine to read
+            version = import_metadata.version(self.package)
+            warn_of_measured(metadata.model.name, self.name, version, precision, path)
         try:
             with ExitStack() as stack:
                 runtime = stack.enter_context(make(path, metadata, precision, **more))
@@ -320,8 +325,8 @@ def _version(module: Any) -> str:
     try:
         return str(module.__version__)
     except AttributeError:
-        with suppress(metadata.PackageNotFoundError):
-            return metadata.version(module.__name__)
+        with suppress(import_metadata.PackageNotFoundError):
+            return import_metadata.version(module.__name__)
         return "unknown version"
 
 

@@ -76,16 +76,13 @@ class Lane:
         """Frames that are missing in each output: its disk, encoder or receiver was not ready."""
         return {outlet.label: outlet.lost for outlet in self.outlets if outlet.lost}
 
-    def attach_controls(self, stop: Callable[[], None], stopping: Callable[[], bool]) -> None:
-        """Gives keys and buttons of its sinks what they act on.
-
-        Args:
-            stop: Ends the run soon.
-            stopping: Whether it is ending.
-        """
+    def attach_controls(
+        self, stop: Callable[[], None], stopping: Callable[[], bool], over: Callable[[], bool]
+    ) -> None:
+        """Gives keys and buttons of its sinks what they act on; the arguments are `Controls`'."""
         if self.renderer is None:
             return
-        controls = Controls(renderer=self.renderer, stop=stop, stopping=stopping)
+        controls = Controls(renderer=self.renderer, stop=stop, stopping=stopping, over=over)
         for outlet in self.outlets:
             if isinstance(outlet.sink, Interactive):
                 outlet.sink.attach(controls)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from configs import ExecutionError
+from configs import ExecutionError, SourceError
 from grouping import People
 from stream.estimator import Estimator, Group, PreparingEstimator, device_of
 from stream.frame import Frame
@@ -109,6 +109,7 @@ class Pipeline:
         self._hand_overs: list[HandOver[InferredItem] | HandOver[GroupedItem]] = []
         self._stop_at_s: float | None = None
         self._stopping = False
+        self._over = False
         self._used = False
         each = [mine or options for mine in source_options or [None] * len(sources)]
         policies = [
@@ -144,7 +145,7 @@ class Pipeline:
         ]
         self._context = RunContext(lanes, self.timings)
         for lane in lanes:
-            lane.attach_controls(self.stop, lambda: self._stop_at_s is not None)
+            lane.attach_controls(self.stop, lambda: self._stop_at_s is not None, self._is_over)
 
     def run(self, on_progress: Callable[[Progress], None] | None = None) -> Summary:
         """Runs until every source has ended, `stop` is called or something fails.
@@ -357,6 +358,10 @@ class Pipeline:
             self._stopping = True
             self._interrupt("stopped")
 
+    def _is_over(self) -> bool:
+        error = self.error  # a source's ends the others no sooner
+        return self._over or (error is not None and not isinstance(error, SourceError))
+
     def _overdue(self) -> bool:
         return self._stop_at_s is not None and time.monotonic() - self._stop_at_s > _STOP_S
 
@@ -369,6 +374,7 @@ class Pipeline:
         """Ends every thread; one that hangs in foreign code is left behind, said aloud, after a
         deadline.
         """
+        self._over = True
         self._interrupt("the run is over")
         for hand_over in self._hand_overs:
             hand_over.abort("the run is over")

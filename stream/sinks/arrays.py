@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.atomic import atomic_path, check_writable, reserve_path
+from basics.atomic import atomic_path, check_writable, partial_path, reserve_path
 from configs.errors import SinkError, one_line
 from grouping import People
 from stream.frame import Frame, SourceInfo
@@ -212,7 +212,7 @@ class ArraysSink:
     def _set_aside(self) -> Path:
         """Makes the file from the columns beside an older one; returns where."""
         try:
-            place = reserve_path(self._path.with_stem(f"{self._path.stem}.partial"))
+            place = reserve_path(partial_path(self._path))
         except OSError as error:
             raise sink_error(self._path, error) from error
         try:

@@ -44,13 +44,16 @@ class Controls:
     Attributes:
         renderer: Draws the images of this source; its `options` may be replaced.
         stop: Ends the run soon; may be called from any thread.
-        stopping: Whether the run is ending; whoever waits for a person or a
+        stopping: Whether somebody wants the run to end; whoever waits for a person or a
             receiver looks at it.
+        over: Whether nothing more comes, for the run has failed or nobody takes its results;
+            whoever waits for a person looks at it. What was written is still to be finished.
     """
 
     renderer: Renderer
     stop: Callable[[], None]
     stopping: Callable[[], bool] = lambda: False
+    over: Callable[[], bool] = lambda: False
 
 
 class Sink(Protocol):

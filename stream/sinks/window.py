@@ -47,9 +47,10 @@ class WindowSink:
     """Shows the images in a window called `title`, or after the source. Without a display it is
     off, said aloud.
 
-    A paused window makes `write` wait, so that a file stops and a live source drops. Closing the
-    window ends the run, as `q`. A display that is lost while it runs is this sink's failure alone;
-    for a live source the window opens again when there is one.
+    A paused window makes `write` wait, so that a file stops; of a live source, whose recordings
+    must not wait for anybody, it keeps the image that it has. A single picture is shown until
+    somebody has seen it. Closing the window ends the run, as `q`. A display that is lost while it
+    runs is this sink's failure alone; for a live source the window opens again when there is one.
 
     Attributes:
         label: What messages call it.
@@ -68,6 +69,7 @@ class WindowSink:
         self._on = False
         self.paused = False
         self._steps = 0  # asked for and not gone yet
+        self._kept: tuple[NDArray[np.uint8], int] | None = None  # paused of a live source
         self._size = (0, 0)
 
     @property
@@ -109,6 +111,9 @@ class WindowSink:
             logger.warning("no window: %s", reason)
             return
         self._on = self._ready = True
+        if source.frame_count == 1 and not source.live:
+            self.paused = True  # it would be gone before anybody has seen it
+            logger.warning("the window stays until it is closed, or q is pressed", extra=NEWS)
         logger.info("keys of the window: %s", KEYS)
 
     def write(
@@ -120,8 +125,8 @@ class WindowSink:
         latency_ms: float,
         drops: int,
     ) -> None:
-        """Shows `image` and does what keys ask for; waits while the window is paused, unless the
-        run is ending.
+        """Shows `image` and does what keys ask for; waits while the window of a file is paused,
+        unless the run is ending.
 
         Raises:
             SinkError: The display is gone.
@@ -136,12 +141,20 @@ class WindowSink:
                     raise SinkError(f"no {self.label} yet: {_display()} is asked again")
                 if self._live:
                     return
+        if self._kept is not None:
+            while self._on and self._look(window, 0.0, *self._kept):
+                pass
+            if self.paused and not self._steps:
+                return
         if not self._on or window.busy:
             return
         window.send(image)
+        self._kept = (image.copy(), frame.index) if self._live and self.paused else None
         while self._on and self._look(window, 0.0, image, frame.index):
             pass
-        while self._on and self.paused and not self._steps and not self._stopping():
+        while (
+            self._on and not self._live and self.paused and not self._steps and not self._stopping()
+        ):
             self._look(window, _POLL_S, image, frame.index)
         self._steps = max(0, self._steps - 1)
 
@@ -160,7 +173,8 @@ class WindowSink:
             window.close()
 
     def _stopping(self) -> bool:
-        return self._controls is not None and self._controls.stopping()
+        controls = self._controls
+        return controls is not None and (controls.stopping() or controls.over())
 
     def _look(
         self, window: WindowProcess, timeout_s: float, image: NDArray[np.uint8], index: int
@@ -184,7 +198,7 @@ class WindowSink:
 
     def _lose(self, what: str) -> None:
         self._let_go()
-        self.paused = False
+        self.paused, self._kept = False, None
         raise SinkError(f"{self.label} is lost: {_display()} {what}")
 
     def _quit(self) -> None:

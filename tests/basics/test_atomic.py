@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -149,26 +150,63 @@ def test_half_a_file_lies_beside_an_older_one_and_says_so(
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.parametrize("stem", ["people", "p" * 60, "p" * 240, "\udcff" * 100])
 def test_what_a_killed_process_wrote_beside_an_older_file_is_found_by_the_next(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    stem: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "people.jsonl"
+    path = tmp_path / f"{stem}.jsonl"
+    other_name = tmp_path / f"{stem}x.jsonl"  # begins alike
     path.write_text("older")
     killed = (
         "import os, pathlib, sys; from basics.atomic import Successor\n"
         "Successor(pathlib.Path(sys.argv[1])).path.write_text('half'); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", killed, str(path)]).returncode == 9
+    Successor(other_name).discard()
     successor = Successor(path)
     successor.path.write_text("new")
-    assert (tmp_path / "people.partial.jsonl").read_text() == "half"
-    assert f"what a killed run wrote is in '{tmp_path / 'people.partial.jsonl'}'" in caplog.text
+    (partial,) = tmp_path.glob("*.partial.jsonl")
+    assert partial.read_text() == "half" and partial.name.startswith(stem[:200])
+    assert f"what a killed run wrote is in {str(partial)!r}" in caplog.text
     other = Successor(path)
     other.discard()
     assert successor.path.read_text() == "new", "its process lives"
     successor.commit()
     assert path.read_text() == "new"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_where_there_are_no_locks_what_a_killed_process_may_have_left_is_named_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("basics.atomic.fcntl.flock", no_locks)
+    path = tmp_path / "people.jsonl"
+    path.write_text("older")
+    left = Successor(path)
+    left.path.write_text("half")
+    Successor(path).commit()
+    assert left.path.read_text() == "half"
+    assert repr(str(left.path)) in caplog.text and "or another one that writes it" in caplog.text
+
+
+def test_a_file_that_cannot_be_set_aside_stays_and_leaves_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "people.jsonl"
+    path.write_text("older")
+    successor = Successor(path)
+    successor.path.write_text("half")
+
+    def refused(self: Path, target: Path) -> Path:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "replace", refused)
+    kept = successor.set_aside()
+    assert kept is not None and kept.read_text() == "half" and str(kept) in caplog.text
+    assert {item.name for item in tmp_path.iterdir()} == {path.name, kept.name}
 
 
 def test_what_is_not_wanted_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from basics.demo import DEMO_CLIP
 from engine import load_network
 from engine.__main__ import main
 from engine.onnx.metadata import read_metadata
+from engine.runtimes import open_runtime
 from engine.runtimes.engine_file import EngineFile
 from tests.engine.golden import TINY
 
@@ -99,6 +100,28 @@ def test_build_for_a_cpu_measures_parity_and_latency(tmp_path, capsys):
     assert description.latency_ms["p50"] > 0
     assert description.parity["people_lost"] == description.parity["people_gained"] == 0
     assert "latency: p50" in capsys.readouterr().out
+
+
+def test_what_was_built_out_of_tolerance_is_used_with_one_warning(
+    lite_onnx, monkeypatch, caplog, capsys
+):
+    """The measurement that counts is the last one."""
+    command = ["build", "--model", str(lite_onnx), "--runtime", "onnxruntime"]
+    command += ["--input-size", "64", "--images", str(DEMO_CLIP)]
+    metadata = read_metadata(lite_onnx)
+    warnings = []
+    for wrong, code in (("heatmaps differ by 9", 2), ("", 0)):
+        monkeypatch.setattr("engine.verify.maps.Tolerance.exceeded_by", lambda *_, w=wrong: w)
+        assert main(command) == code
+        caplog.clear()
+        open_runtime(lite_onnx, metadata, "onnxruntime").close()
+        warnings.append([record.getMessage() for record in caplog.records if record.levelno > 20])
+        main(["list"])
+        assert ("out of tolerance: heatmaps differ by 9" in capsys.readouterr().out) == bool(wrong)
+
+    assert len(warnings[0]) == 1
+    assert "out of tolerance for fp32 when it was measured: heatmaps differ" in warnings[0][0]
+    assert warnings[1] == []
 
 
 def test_build_with_tensorrt_rtx_needs_no_gpu(lite_onnx, tmp_path, capsys):

@@ -42,6 +42,17 @@ def test_what_was_written_is_read(folder):
     assert description.parity is None
 
 
+def test_an_engine_that_failed_its_check_is_taken_with_a_warning(folder, caplog):
+    file = EngineFile(folder)
+    description = file.read_description()
+
+    file.write_description(dataclasses.replace(description, out_of_tolerance="tags differ by 9"))
+
+    assert file.load(KEY) == b"plan"
+    (record,) = caplog.records
+    assert "out of tolerance for fp16 when it was measured: tags differ by 9" in record.getMessage()
+
+
 @pytest.mark.parametrize(
     "change",
     [

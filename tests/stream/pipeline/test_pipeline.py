@@ -18,7 +18,7 @@ from stream.pipeline.pipeline import Pipeline
 from stream.pipeline.policy import EVERY_FRAME, LATEST, Policy
 from stream.pipeline.progress import Progress
 from stream.render.renderer import RenderConfig, Renderer
-from stream.sinks import make_sinks
+from stream.sinks import Controls, make_sinks
 from stream.sources import State, open_source
 from stream.sources.config import SourceConfig
 from tests.stream.pipeline.parts import MemorySink, counted
@@ -210,6 +210,42 @@ def test_an_error_at_any_stage_ends_the_run_with_that_error_and_finished_sinks(
     assert good.closed and bad.closed
     if broken in ("source", "submit", "group", "draw") and not live:
         assert good.frames == list(range(5)), "what was done before the error is to be written"
+
+
+class PausedSink(MemorySink):
+    """Waits for somebody who watches, as a window does."""
+
+    controls: Controls
+
+    def attach(self, controls: Controls) -> None:
+        self.controls = controls
+
+    def write(self, *arguments: Any, **keywords: Any) -> None:
+        super().write(*arguments, **keywords)
+        if len(self.frames) > 1:
+            until(lambda: self.controls.over(), "it is let go")
+
+
+@pytest.mark.parametrize("end", ["engine", "loop"])
+@measured
+def test_an_output_that_waits_for_a_person_is_let_go_when_nothing_more_comes(end: str) -> None:
+    """The engine fails behind a paused window, or a loop is left: held for ever, and for 30 s."""
+    sink = PausedSink(needs_image=True)
+    engine = FailingEngine("result" if end == "engine" else "")
+    pipeline = Pipeline(
+        [counted(10_000)], engine, nobody, sinks=[[sink]], renderers=[Renderer(KEYPOINT_SET)]
+    )
+    with within(4), pipeline:
+        if end == "engine":
+            with pytest.raises(RuntimeError, match="boom in result"):
+                pipeline.run()
+        else:
+            people = pipeline.results()
+            next(people)
+            until(lambda: len(sink.frames) == 2, "it waits with the second")
+            people.close()
+    assert sink.closed == 1
+    assert pipeline.left_behind == ()
 
 
 def test_the_end_of_one_source_that_fails_leaves_the_other_running() -> None:

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import pytest
 
 from configs.errors import SinkError
@@ -70,9 +72,17 @@ class VirtualDisplay:
 
     def press(self, title: str, key: str) -> None:
         """Presses a key in the window of that title, once it is there."""
+        self._search("--name", title, "key", "--window", "%1", key)
+
+    def wait_for(self, title: str) -> None:
+        """Returns when the window of that title is on the screen."""
+        self._search("--onlyvisible", "--name", title)
+
+    def _search(self, *arguments: str) -> None:
         subprocess.run(
-            ["xdotool", "search", "--sync", "--name", title, "key", "--window", "%1", key],
+            ["xdotool", "search", "--sync", *arguments],
             env={**os.environ, "DISPLAY": self.name},
+            stdout=subprocess.DEVNULL,
             check=True,
             timeout=LIMIT_S,
         )
@@ -156,6 +166,50 @@ def test_a_paused_window_waits_and_a_point_goes_one_frame_further(
         sink.close()
 
 
+def test_a_paused_window_of_a_camera_keeps_its_image_and_holds_nothing_up(
+    display: VirtualDisplay, source_info, run_info, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    sink, frame = WindowSink("camera"), next(make_frames([0]))
+    sink.open(replace(source_info, live=True), run_info)
+    display.press("camera", "space")
+    write_until(sink, lambda: sink.paused, "it is paused")
+    for count in (1, 2, 3):
+        display.press("camera", "s")
+        while len(list(tmp_path.glob("camera_*.png"))) < count:  # what comes has another image
+            frame.index += 1
+            frame.image[:] = frame.index % 250
+            sink.write(frame, make_people(1), frame.image, latency_ms=1.0, drops=0)
+            time.sleep(0.001)
+    sink.close()
+    shots = sorted(tmp_path.glob("camera_*.png"), key=lambda path: path.stat().st_mtime_ns)[1:]
+    numbers = {int(path.stem.split("_")[1].split("-")[0]) for path in shots}
+    assert len(numbers) == 1 and numbers.pop() < frame.index
+    first, second = (cv2.imread(str(path)) for path in shots)
+    assert (first == second).all(), "what is shown, not what comes meanwhile"
+
+
+def test_a_photograph_stays_until_somebody_has_seen_it_or_the_run_has_failed(
+    display: VirtualDisplay, source_info, run_info
+):
+    """So does a paused window: it held a run for ever whose engine had failed."""
+    sink, frame, failed = WindowSink("photo"), next(make_frames([0])), threading.Event()
+    controls = Controls(renderer=SimpleNamespace(), stop=int, over=failed.is_set)
+    sink.attach(controls)
+    sink.open(replace(source_info, frame_count=1), run_info)
+    thread = threading.Thread(
+        target=sink.write,
+        args=(frame, make_people(1), frame.image),
+        kwargs={"latency_ms": 1.0, "drops": 0},
+    )
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    failed.set()
+    joined(thread)
+    sink.close()
+
+
 def test_a_display_that_dies_in_mid_run_is_the_windows_failure_alone(
     display: VirtualDisplay, tmp_path: Path
 ) -> None:
@@ -208,10 +262,13 @@ def test_a_display_that_hangs_is_given_up(
     monkeypatch.setattr(window, "_SILENT_S", 0.5)
     sink = WindowSink("hanging")
     sink.open(source_info, run_info)
-    display.freeze()
-    with pytest.raises(SinkError, match=r"window 'hanging' is lost: .* shows nothing for 0.5 s"):
-        write_until(sink, lambda: False, "it is given up")
-    sink.close()
+    try:
+        display.wait_for("hanging")  # before that nothing is drawn, and a display need not answer
+        display.freeze()
+        with pytest.raises(SinkError, match=r"'hanging' is lost: .* shows nothing for 0.5 s"):
+            write_until(sink, lambda: False, "it is given up")
+    finally:
+        sink.close()
 
 
 def test_a_title_may_be_of_a_file_whose_name_is_not_utf_8(
