@@ -72,9 +72,17 @@ class VirtualDisplay:
 
     def press(self, title: str, key: str) -> None:
         """Presses a key in the window of that title, once it is there."""
+        self._search("--name", title, "key", "--window", "%1", key)
+
+    def wait_for(self, title: str) -> None:
+        """Returns when the window of that title is on the screen."""
+        self._search("--onlyvisible", "--name", title)
+
+    def _search(self, *arguments: str) -> None:
         subprocess.run(
-            ["xdotool", "search", "--sync", "--name", title, "key", "--window", "%1", key],
+            ["xdotool", "search", "--sync", *arguments],
             env={**os.environ, "DISPLAY": self.name},
+            stdout=subprocess.DEVNULL,
             check=True,
             timeout=LIMIT_S,
         )
@@ -254,10 +262,13 @@ def test_a_display_that_hangs_is_given_up(
     monkeypatch.setattr(window, "_SILENT_S", 0.5)
     sink = WindowSink("hanging")
     sink.open(source_info, run_info)
-    display.freeze()
-    with pytest.raises(SinkError, match=r"window 'hanging' is lost: .* shows nothing for 0.5 s"):
-        write_until(sink, lambda: False, "it is given up")
-    sink.close()
+    try:
+        display.wait_for("hanging")  # before that nothing is drawn, and a display need not answer
+        display.freeze()
+        with pytest.raises(SinkError, match=r"'hanging' is lost: .* shows nothing for 0.5 s"):
+            write_until(sink, lambda: False, "it is given up")
+    finally:
+        sink.close()
 
 
 def test_a_title_may_be_of_a_file_whose_name_is_not_utf_8(
