@@ -58,15 +58,7 @@ def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_p
     clip = make_clip(tmp_path / "holiday.mp4", frames=10)
     here = tmp_path / "here"
     here.mkdir()
-    result = subprocess.run(
-        command(clip, engine="blank"),
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT_S,
-        env=ENVIRONMENT,
-    )
+    result = run(clip, engine="blank", folder=here)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in here.iterdir()) == [
         "holiday_pose.jsonl",
@@ -77,15 +69,7 @@ def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_p
 
 def test_without_outputs_a_photograph_becomes_a_picture_and_not_a_video(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "photo.png"), np.full((48, 64, 3), 90, np.uint8))
-    result = subprocess.run(
-        command("photo.png", engine="blank"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT_S,
-        env=ENVIRONMENT,
-    )
+    result = run("photo.png", engine="blank", folder=tmp_path)
     assert result.returncode == 0, result.stderr
     assert cv2.imread(str(tmp_path / "photo_pose.jpg")).shape == (48, 64, 3)
     assert result.stdout.splitlines()[-1] == "written: photo_pose.jpg, photo_pose.jsonl"
