@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -119,6 +119,8 @@ class Setting:
         map_stride: Input pixels per map pixel.
         weights: The first digits of the SHA-256 of the network's parameters, because two
             checkpoints may have one name; empty in rows that are older than this field.
+        adjustment: The model's own; empty in rows that are older. It makes no other setting of a
+            row: what was used is in `grouping`.
     """
 
     model: str
@@ -130,6 +132,7 @@ class Setting:
     grouping: tuple[str, ...] = ()
     map_stride: int = 2
     weights: str = ""
+    adjustment: str = field(default="", compare=False)
 
     COLUMNS: ClassVar[tuple[str, ...]] = ("model", "weights", "runtime", "precision")
 
@@ -153,7 +156,18 @@ class Setting:
             words.append("scales " + "/".join(f"{scale:g}" for scale in self.scales))
         if self.map_stride != 2:
             words.append(f"map stride {self.map_stride}")
-        return (*words, *self.grouping)
+        return (*words, *self._changes())
+
+    def _changes(self) -> tuple[str, ...]:
+        """What of grouping is not the model's own, where its own is known."""
+        own = f"adjustment={self.adjustment}"
+        if not self.adjustment:
+            return self.grouping
+        if own in self.grouping:
+            return tuple(change for change in self.grouping if change != own)
+        default = f"adjustment={GroupingConfig.adjustment}"
+        changed = any(change.startswith("adjustment=") for change in self.grouping)
+        return self.grouping if changed or own == default else (default, *self.grouping)
 
     def with_grouping(self, config: GroupingConfig) -> Setting:
         """The same with other grouping parameters."""
@@ -225,6 +239,7 @@ def open_setting(config: SettingConfig) -> Iterator[Opened]:
             grouping=changed(grouping),
             map_stride=found.map_stride,
             weights=found.weights_sha256[:_DIGITS],
+            adjustment=found.adjustment,
         )
         yield Opened(setting, found.estimator, found.keypoint_set, grouping)
 
@@ -233,9 +248,9 @@ def changed(config: GroupingConfig) -> tuple[str, ...]:
     """The parameters of `config` that differ from the defaults, as `key=value`."""
     default = GroupingConfig()
     return tuple(
-        format_change((field.name, getattr(config, field.name)))
-        for field in fields(config)
-        if getattr(config, field.name) != getattr(default, field.name)
+        format_change((each.name, getattr(config, each.name)))
+        for each in fields(config)
+        if getattr(config, each.name) != getattr(default, each.name)
     )
 
 

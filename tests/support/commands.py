@@ -23,12 +23,15 @@ def command(*arguments: object, engine: str | None = None) -> list[str]:
 
 
 def run(
-    *arguments: object, engine: str | None = None, timeout_s: float = LIMIT_S
+    *arguments: object,
+    engine: str | None = None,
+    timeout_s: float = LIMIT_S,
+    folder: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
-    """What the command leaves when it is done."""
+    """What the command leaves when it is done, started in `folder`."""
     return subprocess.run(
         command(*arguments, engine=engine),
-        cwd=ROOT,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from evaluation.__main__ import COMMANDS, main
 from evaluation.commands.speed import SpeedConfig, time_setting
 from evaluation.measuring.network import NetworkEstimator
 from evaluation.measuring.prediction import evaluate
-from evaluation.measuring.setting import SettingConfig, open_setting
+from evaluation.measuring.setting import Setting, SettingConfig, open_setting
 from grouping import Grouper
 from keypoint_datasets import ImageStore, load_dataset
 
@@ -182,6 +183,12 @@ def test_variants_start_from_the_adjustment_of_the_model(flags: list[str], tmp_p
     assert main(["ablate-grouping", *flags, *chosen]) == 0
     (row,) = map(json.loads, store.read_text().splitlines())
     assert set(row["setting"]["grouping"]) == {"adjustment=newton", "refine=false"}
+    setting = Setting.from_json(row["setting"], "row")
+    assert setting.treatment == ("map stride 1", "refine=false"), "its own is no change of it"
+    other = replace(setting, grouping=("refine=false",))
+    assert other.treatment == ("map stride 1", "adjustment=quarter", "refine=false")
+    older = replace(setting, adjustment="")
+    assert older == setting and "adjustment=newton" in older.treatment
 
 
 def test_pareto_groups_as_the_model_is_grouped(written: Any, tmp_path: Path) -> None:

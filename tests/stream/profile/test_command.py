@@ -23,7 +23,7 @@ from stream.profile.config import ProfileConfig
 from stream.sinks import BrowserConfig, VideoConfig
 from tests.support.commands import ENVIRONMENT, assert_one_line_error, command, run
 from tests.support.media import make_clip
-from tests.support.waiting import LIMIT_S, ended, until
+from tests.support.waiting import ended, until
 
 SCHEMA = json.loads(
     resources.files("stream.profile").joinpath("schema.json").read_text(encoding="utf-8")
@@ -63,16 +63,7 @@ def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Pat
     clip = make_clip(tmp_path / "clip.mp4", frames=30)
     here = tmp_path / "here"
     here.mkdir()
-    start = command(clip, "--benchmark", engine="blank:0.01")
-    result = subprocess.run(
-        start,
-        cwd=here,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT_S,
-        env=ENVIRONMENT,
-    )
+    result = run(clip, "--benchmark", engine="blank:0.01", folder=here)
     assert result.returncode == 0, result.stderr
     (line,) = result.stdout.splitlines()
     figures = json.loads(line)
