@@ -10,7 +10,6 @@ import hashlib
 import os
 import random
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,12 +116,6 @@ def draw(seed: int) -> Line:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pristine")
     (folder / "sub").mkdir()
@@ -147,16 +140,16 @@ def errors_in(said: str) -> int:
 
 
 def test_a_part_of_a_password_is_not_in_what_is_said_of_a_port(
-    server: ForkServer, tmp_path: Path
+    fork_server: ForkServer, tmp_path: Path
 ) -> None:
-    done = server.run("demo", "-o", f"http://user:{_SECRET}#@127.0.0.1:1/x", cwd=tmp_path)
-    assert done.code == 2 and errors_in(done.errors) == 1
-    assert _SECRET not in done.errors
+    done = fork_server.run("demo", "-o", f"http://user:{_SECRET}#@127.0.0.1:1/x", cwd=tmp_path)
+    assert done.returncode == 2 and errors_in(done.stderr) == 1
+    assert _SECRET not in done.stderr
 
 
 @pytest.mark.parametrize("first", range(0, _COUNT, _PER_TEST))
 def test_no_command_line_harms_what_it_reads(
-    first: int, server: ForkServer, pristine: Path, tmp_path: Path
+    first: int, fork_server: ForkServer, pristine: Path, tmp_path: Path
 ) -> None:
     faults = []
     for seed in range(first, min(first + _PER_TEST, _COUNT)):
@@ -164,13 +157,13 @@ def test_no_command_line_harms_what_it_reads(
         here = tmp_path / str(seed)
         shutil.copytree(pristine, here, symlinks=True)
         before = digests(here, line.kept)
-        done = server.run(*line.words, cwd=here)
-        said = done.output + done.errors
+        done = fork_server.run(*line.words, cwd=here)
+        said = done.stdout + done.stderr
         problems = [
-            *([f"exit code {done.code}"] if done.code not in _CODES else []),
+            *([f"exit code {done.returncode}"] if done.returncode not in _CODES else []),
             *(["a traceback"] if "Traceback" in said or "Exception ignored" in said else []),
             *(["the secret"] if _SECRET in said else []),
-            *(["not one line"] if done.code == 2 and errors_in(done.errors) != 1 else []),
+            *(["not one line"] if done.returncode == 2 and errors_in(done.stderr) != 1 else []),
         ]
         after = digests(here, {name for name in line.kept if (here / name).exists()})
         problems += [f"{name} changed" for name in before if after.get(name) != before[name]]

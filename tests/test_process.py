@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.commands import ENVIRONMENT, ROOT, command
 from tests.support.console import json_lines
-from tests.support.fork_server import Done, ForkServer
+from tests.support.fork_server import ForkServer
 from tests.support.media import make_clip, read_numbers
 from tests.support.waiting import LIMIT_S, ended, until
 
@@ -24,32 +24,26 @@ CODES = (0, 2, 130, 143)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=12)
 
 
-def assert_orderly(done: Done) -> None:
+def assert_orderly(done: subprocess.CompletedProcess[str]) -> None:
     """An exit code that means something, and no traceback."""
-    assert done.code in CODES, done
-    assert "Traceback" not in done.output + done.errors, done.errors
-    assert "Exception ignored" not in done.errors, done.errors
-    assert done.code != 2 or done.errors.count("error: ") == 1, done
+    assert done.returncode in CODES, done
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    assert "Exception ignored" not in done.stderr, done.stderr
+    assert done.returncode != 2 or done.stderr.count("error: ") == 1, done
 
 
 @pytest.mark.parametrize("stdout", ["closed", "full", "broken"])
 def test_without_a_standard_output_the_results_are_complete(
-    server: ForkServer, clip: Path, tmp_path: Path, stdout: str
+    fork_server: ForkServer, clip: Path, tmp_path: Path, stdout: str
 ) -> None:
-    done = server.run(clip, "-o", "out.mp4", "out.jsonl", cwd=tmp_path, stdout=stdout)
+    done = fork_server.run(clip, "-o", "out.mp4", "out.jsonl", cwd=tmp_path, stdout=stdout)
     assert_orderly(done)
-    assert done.code == 0
-    assert len(done.errors.splitlines()) == (1 if stdout == "full" else 0), done.errors
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == (1 if stdout == "full" else 0), done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
     assert len(read_numbers(tmp_path / "out.mp4")) == 12
 
@@ -57,13 +51,13 @@ def test_without_a_standard_output_the_results_are_complete(
 @pytest.mark.parametrize("stdout", ["closed", "full", "broken"])
 @pytest.mark.parametrize("words", [("-o", "-"), ("--benchmark",), ("-o", "-", "out.jsonl")])
 def test_results_that_do_not_reach_standard_output_are_an_error(
-    server: ForkServer, clip: Path, tmp_path: Path, stdout: str, words: tuple[str, ...]
+    fork_server: ForkServer, clip: Path, tmp_path: Path, stdout: str, words: tuple[str, ...]
 ) -> None:
-    done = server.run(clip, *words, cwd=tmp_path, stdout=stdout)
+    done = fork_server.run(clip, *words, cwd=tmp_path, stdout=stdout)
     assert_orderly(done)
     if (stdout, words) != ("closed", ("--benchmark",)):
-        assert done.code == 2
-        assert re.search("standard output|'-'", done.errors)
+        assert done.returncode == 2
+        assert re.search("standard output|'-'", done.stderr)
     # Nothing had been written yet: the other output is as it was.
     assert list(tmp_path.iterdir()) == []
 
@@ -71,27 +65,27 @@ def test_results_that_do_not_reach_standard_output_are_an_error(
 @pytest.mark.parametrize("stdout", ["closed", "full", "broken"])
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_that_nobody_reads_is_no_fault(
-    server: ForkServer, tmp_path: Path, stdout: str, flag: str
+    fork_server: ForkServer, tmp_path: Path, stdout: str, flag: str
 ) -> None:
-    done = server.run(flag, cwd=tmp_path, stdout=stdout)
+    done = fork_server.run(flag, cwd=tmp_path, stdout=stdout)
     assert_orderly(done)
-    assert done.code == 0
-    assert stdout == "closed" or not done.errors  # argparse turns to standard error then
+    assert done.returncode == 0
+    assert stdout == "closed" or not done.stderr  # argparse turns to standard error then
 
 
 @pytest.mark.parametrize("stderr", ["closed", "full", "broken"])
 def test_without_a_standard_error_the_results_are_complete(
-    server: ForkServer, clip: Path, tmp_path: Path, stderr: str
+    fork_server: ForkServer, clip: Path, tmp_path: Path, stderr: str
 ) -> None:
     """A closed terminal: what is logged must not end the thread that logs it."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.mp4").write_bytes(clip.read_bytes())
     (tmp_path / "folder" / "b.mp4").write_bytes(b"no video")  # is warned of
-    done = server.run("folder", "-v", "-o", "out.jsonl", cwd=tmp_path, stderr=stderr)
+    done = fork_server.run("folder", "-v", "-o", "out.jsonl", cwd=tmp_path, stderr=stderr)
     assert_orderly(done)
-    assert done.code == 0
+    assert done.returncode == 0
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
-    assert server.run("missing.mp4", cwd=tmp_path, stderr=stderr).code == 2
+    assert fork_server.run("missing.mp4", cwd=tmp_path, stderr=stderr).returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -109,24 +103,28 @@ def test_without_a_standard_error_the_results_are_complete(
         "[a]*.mp4",
     ],
 )
-def test_odd_names_are_files(server: ForkServer, clip: Path, tmp_path: Path, name: str) -> None:
+def test_odd_names_are_files(
+    fork_server: ForkServer, clip: Path, tmp_path: Path, name: str
+) -> None:
     (tmp_path / name).write_bytes(clip.read_bytes())
     (tmp_path / "out").mkdir()
-    done = server.run(f"./{name}" if name[0] == "-" else name, "-o", "out/a.jsonl", cwd=tmp_path)
+    done = fork_server.run(
+        f"./{name}" if name[0] == "-" else name, "-o", "out/a.jsonl", cwd=tmp_path
+    )
     assert_orderly(done)
-    assert done.code == 0, done.errors
+    assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out" / "a.jsonl").read_text().splitlines()) == 13
     os.chdir(tmp_path)
-    done = server.run("demo", "--frames", 3, "-o", name, f"out/{name}", cwd=tmp_path)
+    done = fork_server.run("demo", "--frames", 3, "-o", name, f"out/{name}", cwd=tmp_path)
     assert_orderly(done)
     if not name.startswith(("-", "http:")):
-        assert done.code == 0, done.errors
+        assert done.returncode == 0, done.stderr
         assert len(read_numbers(tmp_path / "out" / name)) == 3
 
 
 @pytest.mark.parametrize("spelling", ["file:{}", "file://{}", "FILE://localhost{}"])
 def test_addresses_of_files_are_files(
-    server: ForkServer, clip: Path, tmp_path: Path, spelling: str
+    fork_server: ForkServer, clip: Path, tmp_path: Path, spelling: str
 ) -> None:
     """File managers hand them over, and lists have them."""
     (tmp_path / "a b.mp4").write_bytes(clip.read_bytes())
@@ -134,17 +132,17 @@ def test_addresses_of_files_are_files(
     address = spelling.format(name.replace(" ", "%20" if "//" in spelling else " "))
     (tmp_path / "list.txt").write_text(f"{address}\n")
     for source in (address, "list.txt"):
-        done = server.run(source, "-o", spelling.format(tmp_path / "out.jsonl"), cwd=tmp_path)
-        assert (done.code, done.errors) == (0, ""), done
+        done = fork_server.run(source, "-o", spelling.format(tmp_path / "out.jsonl"), cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), done
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
         for output in (name, address):
-            refused = server.run(source, "-o", output, cwd=tmp_path)
-            assert refused.code == 2 and "choose another name" in refused.errors
+            refused = fork_server.run(source, "-o", output, cwd=tmp_path)
+            assert refused.returncode == 2 and "choose another name" in refused.stderr
     assert (tmp_path / "a b.mp4").read_bytes() == clip.read_bytes()
 
 
 def test_links_in_circles_are_not_followed_for_ever(
-    server: ForkServer, clip: Path, tmp_path: Path
+    fork_server: ForkServer, clip: Path, tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -155,26 +153,26 @@ def test_links_in_circles_are_not_followed_for_ever(
     (tmp_path / ".hidden" / "a.mp4").write_bytes(clip.read_bytes())
     (tmp_path / "circle.mp4").symlink_to("circle.mp4")
     for pattern, videos in (("**", 2), ("**/*.mp4", 2), (f"{tmp_path}/**/a.mp4", 2), ("two/**", 1)):
-        done = server.run(pattern, "-o", "../out.jsonl", cwd=tmp_path / "one" / "..")
-        assert done.code == 0, done
+        done = fork_server.run(pattern, "-o", "../out.jsonl", cwd=tmp_path / "one" / "..")
+        assert done.returncode == 0, done
         lines = (tmp_path.parent / "out.jsonl").read_text().splitlines()
         assert len(lines) == 1 + 12 * videos, pattern
-    done = server.run("one/a.mp4", "-o", "circle.mp4", cwd=tmp_path)
-    assert done.errors == ("error: cannot write 'circle.mp4': Too many levels of symbolic links\n")
+    done = fork_server.run("one/a.mp4", "-o", "circle.mp4", cwd=tmp_path)
+    assert done.stderr == ("error: cannot write 'circle.mp4': Too many levels of symbolic links\n")
 
 
 def test_an_encoder_that_talks_by_itself_is_silent(
-    server: ForkServer, clip: Path, tmp_path: Path
+    fork_server: ForkServer, clip: Path, tmp_path: Path
 ) -> None:
     if "libsvtav1" not in av.codecs_available:
         pytest.skip("this FFmpeg has no SVT-AV1")
-    done = server.run(clip, "--video-encoder", "libsvtav1", "-o", "out.mkv", cwd=tmp_path)
-    assert (done.code, done.errors) == (0, "")
+    done = fork_server.run(clip, "--video-encoder", "libsvtav1", "-o", "out.mkv", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_mistyped_kind_of_output_is_no_file(server: ForkServer, tmp_path: Path) -> None:
-    done = server.run("demo", "-o", "jsnl:out.jsonl", cwd=tmp_path)
-    assert done.code == 2 and "did you mean 'jsonl'" in done.errors
+def test_a_mistyped_kind_of_output_is_no_file(fork_server: ForkServer, tmp_path: Path) -> None:
+    done = fork_server.run("demo", "-o", "jsnl:out.jsonl", cwd=tmp_path)
+    assert done.returncode == 2 and "did you mean 'jsonl'" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -217,43 +215,43 @@ def test_a_mistyped_kind_of_output_is_no_file(server: ForkServer, tmp_path: Path
     ids=lambda words: " ".join(words)[:40].encode("ascii", "backslashreplace").decode(),
 )
 def test_what_cannot_be_is_one_line(
-    server: ForkServer, tmp_path: Path, words: tuple[str, ...]
+    fork_server: ForkServer, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    done = server.run(*words, cwd=tmp_path)
+    done = fork_server.run(*words, cwd=tmp_path)
     assert_orderly(done)
-    assert done.code == 2, done
-    assert len(done.errors.splitlines()) == 1, done.errors
+    assert done.returncode == 2, done
+    assert len(done.stderr.splitlines()) == 1, done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_display_that_is_dead_opens_no_window_and_the_rest_goes_on(
-    server: ForkServer, clip: Path, tmp_path: Path
+    fork_server: ForkServer, clip: Path, tmp_path: Path
 ) -> None:
     """Qt aborts the process where it cannot connect."""
     dead = {"DISPLAY": ":9973", "WAYLAND_DISPLAY": ""}
-    done = server.run(clip, "--show", "-o", "out.jsonl", cwd=tmp_path, environment=dead)
+    done = fork_server.run(clip, "--show", "-o", "out.jsonl", cwd=tmp_path, environment=dead)
     assert_orderly(done)
-    assert done.code == 0
-    assert done.errors == "warning: no window: the display ':9973' does not answer\n"
+    assert done.returncode == 0
+    assert done.stderr == "warning: no window: the display ':9973' does not answer\n"
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
 
 
 @pytest.mark.parametrize("words", [("-o", "out.mp4", "out.jsonl"), ("--profile", "p", "-o", "-")])
 def test_a_full_disk_is_one_line(
-    server: ForkServer, clip: Path, tmp_path: Path, words: tuple[str, ...]
+    fork_server: ForkServer, clip: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    done = server.run(clip, *words, cwd=tmp_path, file_bytes=700)
+    done = fork_server.run(clip, *words, cwd=tmp_path, file_bytes=700)
     assert_orderly(done)
-    assert done.code == 2
+    assert done.returncode == 2
 
 
 @pytest.mark.parametrize("room", [1, 2, 3])
 def test_a_file_whose_first_bytes_do_not_fit_is_told(
-    server: ForkServer, clip: Path, tmp_path: Path, room: int
+    fork_server: ForkServer, clip: Path, tmp_path: Path, room: int
 ) -> None:
     """The system writes what fits, and says nothing of the rest."""
-    done = server.run(clip, "-o", "coco:out.json", cwd=tmp_path, file_bytes=room)
-    assert done.code == 2
+    done = fork_server.run(clip, "-o", "coco:out.json", cwd=tmp_path, file_bytes=room)
+    assert done.returncode == 2
 
 
 @pytest.fixture
@@ -302,14 +300,14 @@ def places(clip: Path) -> Iterator[Path]:
     ids=" ".join,
 )
 def test_what_this_user_may_not_do_is_one_line(
-    server: ForkServer, places: Path, words: tuple[str, ...]
+    fork_server: ForkServer, places: Path, words: tuple[str, ...]
 ) -> None:
-    done = server.run(*words, cwd=places / "mine", user=65534, environment={"HOME": None})
+    done = fork_server.run(*words, cwd=places / "mine", user=65534, environment={"HOME": None})
     assert_orderly(done)
-    assert done.code == 2, done
-    warnings = [line for line in done.errors.splitlines() if line.startswith("warning: ")]
-    assert len(warnings) <= (1 if "list" in words[0] else 0), done.errors
-    assert len(done.errors.splitlines()) == len(warnings) + 1, done.errors
+    assert done.returncode == 2, done
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) <= (1 if "list" in words[0] else 0), done.stderr
+    assert len(done.stderr.splitlines()) == len(warnings) + 1, done.stderr
     assert len(list((places / "fixed").iterdir())) == 1
 
 
@@ -318,13 +316,13 @@ def test_what_this_user_may_not_do_is_one_line(
     "words", [("a.mp4",), ("b\udcff.mp4", "--profile", "p"), (".",)], ids=ascii
 )
 def test_nobody_without_a_home_gets_results(
-    server: ForkServer, places: Path, words: tuple[str, ...]
+    fork_server: ForkServer, places: Path, words: tuple[str, ...]
 ) -> None:
     """Also of files whose names are not UTF-8, and beside one that may not be read."""
     (places / "mine" / "c.mp4").touch(mode=0o200)
     (places / "mine" / "c.mp4").chmod(0)
     environment = {"HOME": None, "XDG_CACHE_HOME": "/proc/nothing", "USER": None, "LOGNAME": None}
-    done = server.run(
+    done = fork_server.run(
         *words,
         *("-o", "out.jsonl", "out.mp4"),
         cwd=places / "mine",
@@ -332,7 +330,7 @@ def test_nobody_without_a_home_gets_results(
         environment=environment,
     )
     assert_orderly(done)
-    assert done.code == 0, done
+    assert done.returncode == 0, done
     assert (places / "mine" / "out.jsonl").read_text(errors="replace").count("\n") >= 13
 
 
@@ -406,12 +404,12 @@ def test_a_closed_terminal_finishes_the_outputs(clip: Path, tmp_path: Path) -> N
 
 
 def test_a_run_says_all_in_json_and_leaves_standard_output_alone(
-    server: ForkServer, clip: Path, tmp_path: Path
+    fork_server: ForkServer, clip: Path, tmp_path: Path
 ) -> None:
     words = (clip, "-o", "out.jsonl", "--frames", "5", "-v", "--log-format", "json")
-    done = server.run(*words, cwd=tmp_path)
-    assert (done.code, done.output) == (0, "")
-    *_, last = json_lines(done.errors)
+    done = fork_server.run(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    *_, last = json_lines(done.stderr)
     assert (last["event"], last["frames"], last["level"]) == ("summary", 5, "info")
     assert str(last["message"]).startswith("5 frames in ")
     [source] = last["sources"]
@@ -426,21 +424,21 @@ def test_a_run_says_all_in_json_and_leaves_standard_output_alone(
     ],
 )
 def test_an_error_is_json_too_even_one_of_the_command_line(
-    server: ForkServer, tmp_path: Path, words: list[str], said: str
+    fork_server: ForkServer, tmp_path: Path, words: list[str], said: str
 ) -> None:
-    done = server.run(*words, cwd=tmp_path)
-    [line] = json_lines(done.errors)
-    assert (done.code, line["level"]) == (2, "error")
+    done = fork_server.run(*words, cwd=tmp_path)
+    [line] = json_lines(done.stderr)
+    assert (done.returncode, line["level"]) == (2, "error")
     assert said in str(line["message"])
 
 
 def test_a_source_that_is_lost_is_told_with_its_reason_and_no_password(
-    server: ForkServer, tmp_path: Path
+    fork_server: ForkServer, tmp_path: Path
 ) -> None:
     words = ("rtsp://me:geheim@127.0.0.1:9/1", "-o", "a.jsonl", "--reconnect", "1", "-v")
-    done = server.run(*words, "--log-format", "json", cwd=tmp_path)
-    found = json_lines(done.errors)
-    assert done.code == 2
+    done = fork_server.run(*words, "--log-format", "json", cwd=tmp_path)
+    found = json_lines(done.stderr)
+    assert done.returncode == 2
     [lost] = [line for line in found if "reason" in line]
     assert (lost["source"], lost["level"]) == ("rtsp://127.0.0.1:9/1", "warning")
-    assert "geheim" not in done.errors
+    assert "geheim" not in done.stderr

@@ -1,5 +1,6 @@
-"""The command, end to end, in a process of its own. Where a network is not what is tested, an
-engine of the tests stands in.
+"""The command, end to end: in a process of its own where starting and ending are part of what is
+tested, elsewhere in a fork (0.1 instead of 1 s). Where a network is not what is tested, an engine
+of the tests stands in.
 """
 
 import json
@@ -23,6 +24,7 @@ from tests.support.commands import (
     read_record,
     run,
 )
+from tests.support.fork_server import ForkServer
 from tests.support.media import cut, make_clip, read_numbers
 from tests.support.plaza_engine import similarity_of_record
 from tests.support.servers import tcp_server
@@ -54,11 +56,13 @@ def test_the_demo_becomes_a_video_and_a_record(tmp_path: Path) -> None:
         assert sum(1 for _ in video.decode(video=0)) == 200
 
 
-def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_path: Path) -> None:
+def test_without_outputs_two_files_named_after_the_source_are_written_here(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
     clip = make_clip(tmp_path / "holiday.mp4", frames=10)
     here = tmp_path / "here"
     here.mkdir()
-    result = run(clip, engine="blank", folder=here)
+    result = fork_server.run(clip, cwd=here)
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in here.iterdir()) == [
         "holiday_pose.jsonl",
@@ -67,9 +71,11 @@ def test_without_outputs_two_files_named_after_the_source_are_written_here(tmp_p
     assert result.stdout.splitlines()[-1] == "written: holiday_pose.mp4, holiday_pose.jsonl"
 
 
-def test_without_outputs_a_photograph_becomes_a_picture_and_not_a_video(tmp_path: Path) -> None:
+def test_without_outputs_a_photograph_becomes_a_picture_and_not_a_video(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
     cv2.imwrite(str(tmp_path / "photo.png"), np.full((48, 64, 3), 90, np.uint8))
-    result = run("photo.png", engine="blank", folder=tmp_path)
+    result = fork_server.run("photo.png", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert cv2.imread(str(tmp_path / "photo_pose.jpg")).shape == (48, 64, 3)
     assert result.stdout.splitlines()[-1] == "written: photo_pose.jpg, photo_pose.jsonl"
@@ -77,14 +83,16 @@ def test_without_outputs_a_photograph_becomes_a_picture_and_not_a_video(tmp_path
 
 
 def test_a_window_that_cannot_be_and_nothing_else_ends_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fork_server: ForkServer, tmp_path: Path
 ) -> None:
     """Or the whole video would be computed for nobody."""
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
+    none = {"DISPLAY": None, "WAYLAND_DISPLAY": None}
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
-    assert_one_line_error(run(clip, "--show", engine="blank"), "no display", "-o")
-    assert run(clip, "--show", "-o", tmp_path / "a.jsonl", engine="blank").returncode == 0
+    assert_one_line_error(
+        fork_server.run(clip, "--show", cwd=tmp_path, environment=none), "no display", "-o"
+    )
+    done = fork_server.run(clip, "--show", "-o", "a.jsonl", cwd=tmp_path, environment=none)
+    assert done.returncode == 0
 
 
 def test_records_can_go_to_standard_output(tmp_path: Path) -> None:
@@ -96,34 +104,32 @@ def test_records_can_go_to_standard_output(tmp_path: Path) -> None:
     assert "4 frames" in result.stderr
 
 
-def test_several_sources_write_files_of_their_own(tmp_path: Path) -> None:
+def test_several_sources_write_files_of_their_own(fork_server: ForkServer, tmp_path: Path) -> None:
     first = make_clip(tmp_path / "first.mp4", frames=10)
     second = make_clip(tmp_path / "second.mp4", frames=20)
-    result = run(first, second, "-o", tmp_path / "{source}.jsonl", engine="blank")
+    result = fork_server.run(first, second, "-o", tmp_path / "{source}.jsonl", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert len(read_record(tmp_path / "first.jsonl")[1]) == 10
     assert len(read_record(tmp_path / "second.jsonl")[1]) == 20
     assert_one_line_error(
-        run(first, second, "-o", tmp_path / "one.jsonl", engine="blank"), "{source}", "one.jsonl"
+        fork_server.run(first, second, "-o", tmp_path / "one.jsonl", cwd=tmp_path),
+        "{source}",
+        "one.jsonl",
     )
 
 
-def test_the_output_may_come_before_the_source(tmp_path: Path) -> None:
+def test_the_output_may_come_before_the_source(fork_server: ForkServer, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
-    assert run("-o", tmp_path / "out.jsonl", clip, engine="blank").returncode == 0
+    assert fork_server.run("-o", tmp_path / "out.jsonl", clip, cwd=tmp_path).returncode == 0
     assert len(read_record(tmp_path / "out.jsonl")[1]) == 5
 
 
-def test_people_with_a_low_score_can_be_left_out(tmp_path: Path) -> None:
+def test_people_with_a_low_score_can_be_left_out(fork_server: ForkServer, tmp_path: Path) -> None:
     counts = []
     for least in (0, 0.5):
         record = tmp_path / f"{least}.jsonl"
-        assert (
-            run(
-                "demo", "-o", record, "--frames", 60, "--min-score", least, engine="plaza"
-            ).returncode
-            == 0
-        )
+        words = ("demo", "-o", record, "--frames", 60, "--min-score", least)
+        assert fork_server.run(*words, cwd=tmp_path, engine="plaza").returncode == 0
         counts.append(
             [person["score"] for frame in read_record(record)[1] for person in frame["people"]]
         )
@@ -131,12 +137,14 @@ def test_people_with_a_low_score_can_be_left_out(tmp_path: Path) -> None:
     assert len(counts[1]) == sum(score >= 0.5 for score in counts[0])
 
 
-def test_verbose_shows_a_table_and_quiet_shows_nothing(tmp_path: Path) -> None:
+def test_verbose_shows_a_table_and_quiet_shows_nothing(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
-    loud = run(clip, "-v", "-o", tmp_path / "out.jsonl", engine="blank")
+    loud = fork_server.run(clip, "-v", "-o", tmp_path / "out.jsonl", cwd=tmp_path)
     for word in ("decode", "infer", "group", "write", "p99"):
         assert word in loud.stderr
-    silent = run(clip, "-q", "-o", tmp_path / "out.jsonl", engine="blank")
+    silent = fork_server.run(clip, "-q", "-o", tmp_path / "out.jsonl", cwd=tmp_path)
     assert (silent.stdout, silent.stderr) == ("", "")
 
 
@@ -147,32 +155,36 @@ def test_no_such_file() -> None:
     assert_one_line_error(run("nothing.mp4"), "no such file", "nothing.mp4")
 
 
-def test_a_text_file(tmp_path: Path) -> None:
+def test_a_text_file(fork_server: ForkServer, tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("hello\n" * 1000)
-    assert_one_line_error(run(path), "notes.mp4", "text")
+    assert_one_line_error(fork_server.run(path, cwd=tmp_path, engine=None), "notes.mp4", "text")
 
 
-def test_a_file_of_zero_bytes(tmp_path: Path) -> None:
+def test_a_file_of_zero_bytes(fork_server: ForkServer, tmp_path: Path) -> None:
     path = tmp_path / "zero.mp4"
     path.touch()
-    assert_one_line_error(run(path), "zero.mp4", "empty")
+    assert_one_line_error(fork_server.run(path, cwd=tmp_path, engine=None), "zero.mp4", "empty")
 
 
-def test_sound_without_pictures(tmp_path: Path) -> None:
+def test_sound_without_pictures(fork_server: ForkServer, tmp_path: Path) -> None:
     assert_one_line_error(
-        run(make_clip(tmp_path / "song.m4a", audio=True, video=False)),
+        fork_server.run(
+            make_clip(tmp_path / "song.m4a", audio=True, video=False), cwd=tmp_path, engine=None
+        ),
         "song.m4a",
         "no video stream",
     )
 
 
 @pytest.mark.parametrize("name", ["clip.mkv", "clip.avi"])
-def test_a_video_cut_off_in_the_middle_is_written_up_to_the_cut(tmp_path: Path, name: str) -> None:
+def test_a_video_cut_off_in_the_middle_is_written_up_to_the_cut(
+    fork_server: ForkServer, tmp_path: Path, name: str
+) -> None:
     codec = {"codec": "mpeg4", "options": {"qscale": "2"}} if name.endswith("avi") else {}
     whole = make_clip(tmp_path / name, frames=200, **codec)  # type: ignore[arg-type]
     half = cut(whole, tmp_path / f"half_{name}", 0.5)
-    result = run(half, "-o", tmp_path / "out.mp4", tmp_path / "out.jsonl", engine="blank")
+    result = fork_server.run(half, "-o", tmp_path / "out.mp4", tmp_path / "out.jsonl", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     warnings = result.stderr.strip().splitlines()
     assert len(warnings) == 1, result.stderr
@@ -183,30 +195,41 @@ def test_a_video_cut_off_in_the_middle_is_written_up_to_the_cut(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("output", ["no_folder/out.mp4", "no_folder/out.jsonl", ".", "out.xyz"])
-def test_an_output_that_cannot_be_written(tmp_path: Path, output: str) -> None:
+def test_an_output_that_cannot_be_written(
+    fork_server: ForkServer, tmp_path: Path, output: str
+) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
-    assert_one_line_error(run(clip, "-o", tmp_path / output, engine="blank"), str(tmp_path))
+    assert_one_line_error(
+        fork_server.run(clip, "-o", tmp_path / output, cwd=tmp_path), str(tmp_path)
+    )
 
 
-def test_the_source_as_output(tmp_path: Path) -> None:
+def test_the_source_as_output(fork_server: ForkServer, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
     before = clip.read_bytes()
-    assert_one_line_error(run(clip, "-o", clip, engine="blank"), "source")
+    assert_one_line_error(fork_server.run(clip, "-o", clip, cwd=tmp_path), "source")
     assert clip.read_bytes() == before
 
 
-def test_an_unknown_preset(tmp_path: Path) -> None:
+def test_an_unknown_preset(fork_server: ForkServer, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
-    assert_one_line_error(run(clip, "--model", "w32_513"), "w32_513", "did you mean 'w32_512'")
+    assert_one_line_error(
+        fork_server.run(clip, "--model", "w32_513", cwd=tmp_path, engine=None),
+        "w32_513",
+        "did you mean 'w32_512'",
+    )
 
 
-def test_a_checkpoint_of_another_width(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_width(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch = pytest.importorskip("torch")
     from engine import load_network
 
     clip = make_clip(tmp_path / "clip.mp4", frames=5)
     torch.save(load_network("w32_512").state_dict(), tmp_path / "w32.pth")
-    result = run(clip, "--model", "w48_640", "--weights", tmp_path / "w32.pth")
+    # Here, where torch is imported already.
+    words = [str(clip), "--model", "w48_640", "--weights", str(tmp_path / "w32.pth")]
+    code = run_stream.main([*words, "-o", str(tmp_path / "out.jsonl")])
+    result = subprocess.CompletedProcess(words, code, *capsys.readouterr())
     assert_one_line_error(result, "w32.pth")
 
 
@@ -229,26 +252,36 @@ def test_bad_flags(
     assert_one_line_error(subprocess.CompletedProcess(flags, code, *capsys.readouterr()), *words)
 
 
-def test_an_input_size_that_is_no_multiple_of_32() -> None:
-    assert_one_line_error(run("demo", "--input-size", 500), "multiple of 32", "500", "480", "512")
+def test_an_input_size_that_is_no_multiple_of_32(fork_server: ForkServer, tmp_path: Path) -> None:
+    assert_one_line_error(
+        fork_server.run("demo", "--input-size", 500, cwd=tmp_path, engine=None),
+        "multiple of 32",
+        "500",
+        "480",
+        "512",
+    )
 
 
-def test_a_scale_of_zero() -> None:
-    assert_one_line_error(run("demo", "--scales", 0), "--scales", "not 0")
+def test_a_scale_of_zero(fork_server: ForkServer, tmp_path: Path) -> None:
+    assert_one_line_error(
+        fork_server.run("demo", "--scales", 0, cwd=tmp_path, engine=None), "--scales", "not 0"
+    )
 
 
-def test_no_source() -> None:
-    assert_one_line_error(run(), "SOURCE")
+def test_no_source(fork_server: ForkServer, tmp_path: Path) -> None:
+    assert_one_line_error(fork_server.run(cwd=tmp_path, engine=None), "SOURCE")
 
 
-def test_a_stream_that_cannot_be_reached_is_one_line_without_its_password() -> None:
-    result = run(
+def test_a_stream_that_cannot_be_reached_is_one_line_without_its_password(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
+    result = fork_server.run(
         "rtsp://viewer:s3cret@127.0.0.1:1/live?token=s3cret",
         "-o",
         "-",
         "--reconnect",
         0,
-        engine="blank",
+        cwd=tmp_path,
     )
     assert_one_line_error(result, "rtsp://127.0.0.1:1/live", "refused")
     assert "s3cret" not in result.stdout + result.stderr

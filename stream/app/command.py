@@ -27,9 +27,7 @@ from stream.api import run
 from stream.app.config import TerminalConfig, program_name
 from stream.app.config_file import load_config_file
 from stream.app.config_text import config_text
-from stream.app.doctor import parse_doctor, run_doctor
 from stream.app.json_log import tell_as_json
-from stream.app.terminal import Terminal
 from stream.named_source import NamedSource, labels_of
 from stream.profile import Profiler
 from stream.sinks import has_display, plan_outputs, takes_standard_output
@@ -99,6 +97,8 @@ def run_arguments(arguments: Sequence[str] | None, signals: StopSignals, version
 
     def work() -> int:
         if arguments[:1] == ["doctor"]:  # a file of that name is ./doctor
+            from stream.app.doctor import parse_doctor, run_doctor  # late, as is rich
+
             return run_doctor(parse_doctor(arguments[1:]), version)
         nonlocal as_json
         command = parse(arguments, version)
@@ -260,6 +260,8 @@ def _check_display(command: Command) -> None:
 
 
 def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
+    from stream.app.terminal import Terminal  # late: rich is 50 ms of every `--help`
+
     _check_display(command)
     measured = command.options["profile"]
     profiler = Profiler(measured) if measured.profile or measured.benchmark else None

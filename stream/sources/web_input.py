@@ -7,7 +7,6 @@ from dataclasses import replace
 from http import HTTPStatus
 
 import av
-import requests
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
@@ -122,6 +121,8 @@ class WebInput:
 
     def _look_at_refusal(self, config: SourceConfig) -> None:
         """Raises BusyError if the refusal passes; FFmpeg keeps its number to itself."""
+        import requests  # late: a tenth of a second of every start
+
         try:
             with requests.get(
                 self.url, stream=True, timeout=min(config.open_timeout_s, _LOOK_S)

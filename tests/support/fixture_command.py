@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import run_stream
@@ -16,8 +17,8 @@ from tests.support.blank_engine import BlankEngine
 from tests.support.plaza_engine import PlazaEngine
 
 
-def main() -> int:
-    name, *arguments = sys.argv[1:]
+def opens_engine(name: str) -> Callable[..., Any]:
+    """What takes the place of `open_estimator`."""
     kind, _, delay_s = name.partition(":")
 
     def open_estimator(*options: Any, **more: Any) -> Any:
@@ -25,7 +26,12 @@ def main() -> int:
             PlazaEngine() if kind == "plaza" else BlankEngine(float(delay_s or 0))
         )
 
-    stream.estimator.open_estimator = open_estimator
+    return open_estimator
+
+
+def main() -> int:
+    name, *arguments = sys.argv[1:]
+    stream.estimator.open_estimator = opens_engine(name)
     sys.argv[1:] = arguments
     return run_stream.main()
 

@@ -3,13 +3,12 @@
     with ForkServer() as server:
         done = server.run("clip.mp4", "-o", "out.jsonl", cwd=folder)
 
-Each is `run_stream.main` with an engine of the tests that sees nobody.
+Each is `run_stream.main`, with an engine of the tests unless it asks for the product's.
 """
 
 from __future__ import annotations
 
 import codecs
-import contextlib
 import json
 import os
 import resource
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,16 +24,6 @@ from typing import Any
 from tests.support.waiting import LIMIT_S
 
 _ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command line came to; code: -9 where it took too long."""
-
-    arguments: tuple[str, ...]
-    code: int
-    output: str
-    errors: str
 
 
 class ForkServer:
@@ -52,11 +40,14 @@ class ForkServer:
             text=True,
         )
 
-    def run(self, *arguments: object, cwd: Path, **choices: Any) -> Done:
-        """Runs a command line in `cwd`.
+    def run(
+        self, *arguments: object, cwd: Path, **choices: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command line in `cwd`; its exit code is -9 where it took too long.
 
         choices: stdout, stderr: "closed", "full", or "broken" (a pipe without a reader);
         file_bytes: how large a file may become; signal_after_s: when a SIGINT comes;
+        engine: "blank", which sees nobody, unless it is "plaza" or None, that of the product;
         environment: variables, None for those that are not there; user: the number of the user who
         runs it, for tests that root runs.
         """
@@ -70,7 +61,7 @@ class ForkServer:
             (Path(self._folder.name) / name).read_bytes().decode(errors="replace")
             for name in ("stdout", "stderr")
         ]
-        return Done(tuple(words), code, *said)
+        return subprocess.CompletedProcess(words, code, *said)
 
     def __enter__(self) -> ForkServer:
         return self
@@ -96,12 +87,10 @@ def _serve() -> None:
     import run_stream
     import stream.estimator
     from stream.app import command  # noqa: F401 - likewise
-    from tests.support.blank_engine import BlankEngine
+    from tests.support.fixture_command import opens_engine
 
-    def open_estimator(*options: Any, **more: Any) -> Any:
-        return contextlib.nullcontext(BlankEngine())
-
-    stream.estimator.open_estimator = open_estimator
+    of_the_product = stream.estimator.open_estimator
+    stream.estimator.open_estimator = opens_engine("blank")
     codecs.lookup("utf-8-sig")  # another user may not be let into this one's Python
     # What loads late is loaded now; OpenCV's pool of threads would not live on in a fork.
     cv2.setNumThreads(1)
@@ -115,6 +104,10 @@ def _serve() -> None:
             code = 99
             try:
                 _prepare(order)
+                engine = order.get("engine", "blank")
+                stream.estimator.open_estimator = (
+                    of_the_product if engine is None else opens_engine(engine)
+                )
                 code = run_stream.main(order["arguments"])
             except SystemExit as left:
                 code = left.code if isinstance(left.code, int) else 1

@@ -45,10 +45,12 @@ def command(config: TrainingConfig, tmp_path: Path, *extra: str) -> list[str]:
 
 
 def test_a_resumed_run_has_the_losses_of_an_unbroken_one(
-    config: TrainingConfig, tmp_path: Path
+    hrnet_config: TrainingConfig, tmp_path: Path
 ) -> None:
     # Two rows fall due after the break, and the first of them averages steps of both halves.
-    config = overlay(config, {"schedule": {"steps": 7}, "execution": {"log_steps": 2}}, "test")
+    config = overlay(
+        hrnet_config, {"schedule": {"steps": 7}, "execution": {"log_steps": 2}}, "test"
+    )
     fit(to_folder(config, tmp_path / "whole"))
     broken = Fit(open_run(to_folder(config, tmp_path / "broken")), ALONE)
     broken.until_over(after_steps=3)
@@ -85,8 +87,8 @@ def test_every_step_counts_once_when_sizes_follow_a_schedule(
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
 
 
-def test_a_frozen_backbone_stays_as_it_is_and_then_moves(config: TrainingConfig) -> None:
-    config = overlay(config, {"optimizer": {"freeze_backbone_steps": 2}}, "test")
+def test_a_frozen_backbone_stays_as_it_is_and_then_moves(hrnet_config: TrainingConfig) -> None:
+    config = overlay(hrnet_config, {"optimizer": {"freeze_backbone_steps": 2}}, "test")
     trainer = Trainer(open_run(config), ALONE)
     before = {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
     changed: list[set[str]] = []
@@ -105,9 +107,9 @@ def test_a_frozen_backbone_stays_as_it_is_and_then_moves(config: TrainingConfig)
     assert any(name.startswith("stage4.") for name in changed[2])
 
 
-def test_named_parameters_stay_as_they_are(config: TrainingConfig) -> None:
+def test_named_parameters_stay_as_they_are(hrnet_config: TrainingConfig) -> None:
     optimizer = {"freeze": ["conv1.", "layer1."], "weight_decay": 0.1}
-    config = overlay(config, {"schedule": {"steps": 2}, "optimizer": optimizer}, "test")
+    config = overlay(hrnet_config, {"schedule": {"steps": 2}, "optimizer": optimizer}, "test")
     trainer = Trainer(open_run(config), ALONE)
     before = {name: tensor.detach().clone() for name, tensor in trainer.network.named_parameters()}
     for _ in trainer.steps():
@@ -121,8 +123,8 @@ def test_named_parameters_stay_as_they_are(config: TrainingConfig) -> None:
     assert not any(name.startswith(("conv1.", "layer1.")) for name in changed)
 
 
-def test_a_name_that_no_parameter_has_cannot_be_frozen(config: TrainingConfig) -> None:
-    config = overlay(config, {"optimizer": {"freeze": ["backbon."]}}, "test")
+def test_a_name_that_no_parameter_has_cannot_be_frozen(hrnet_config: TrainingConfig) -> None:
+    config = overlay(hrnet_config, {"optimizer": {"freeze": ["backbon."]}}, "test")
     with pytest.raises(
         ConfigError, match=r"begins with 'backbon\.'; the first parameter is 'conv1\.weight'"
     ):
@@ -293,13 +295,13 @@ def test_a_full_disk_is_one_line_and_leaves_the_previous_checkpoint(
 
 
 def test_two_processes_train_as_one_with_the_same_total_batch(
-    config: TrainingConfig, tmp_path: Path
+    hrnet_config: TrainingConfig, tmp_path: Path
 ) -> None:
     """With the statistics of batch norm frozen; otherwise each process normalises by its own half
     of the batch.
     """
     optimizer = {"freeze_batch_norm": True}
-    config = overlay(config, {"schedule": {"steps": 4}, "optimizer": optimizer}, "test")
+    config = overlay(hrnet_config, {"schedule": {"steps": 4}, "optimizer": optimizer}, "test")
     fit(to_folder(config, tmp_path / "one"))
     launcher = [
         sys.executable,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from stream.profile.document import Figure, PartFigures, ProfileDocument, StageFigures
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _FIGURES: tuple[Figure, ...] = ("mean", "p50", "p95", "p99", "max")
 _COLUMNS = ("n", *_FIGURES, "busy", "queue")
@@ -21,6 +24,8 @@ def profile_tables(document: ProfileDocument) -> list[Table]:
     """What `document` of `stream.profile.figures` says: the stages, then the rates and what the
     machine did.
     """
+    from rich.table import Table  # late: 50 ms of every start
+
     stages = Table(box=None, title="milliseconds a frame", title_justify="left", pad_edge=False)
     stages.add_column("stage", no_wrap=True)
     for name in _COLUMNS:
