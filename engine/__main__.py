@@ -12,6 +12,7 @@ from configs.commands import Command, run_commands
 from engine.build import BuildConfig
 from engine.commands.build import run_build
 from engine.commands.convert import ConvertConfig, run_convert
+from engine.commands.difference import DifferenceConfig, run_difference
 from engine.commands.export import ExportConfig, run_export
 from engine.commands.inspect import (
     InspectConfig,
@@ -28,6 +29,11 @@ COMMANDS = {
     "convert": Command(ConvertConfig, run_convert, "rewrite a checkpoint in another layout"),
     "export": Command(
         ExportConfig, run_export, "write a network as an ONNX model with its metadata"
+    ),
+    "difference": Command(
+        DifferenceConfig,
+        run_difference,
+        "for maintainers: write what a preset adds to the file of another in the package",
     ),
     "build": Command(BuildConfig, run_build, "make and measure an engine for a runtime"),
     "inspect": Command(InspectConfig, run_inspect, "what is in a model or an engine"),

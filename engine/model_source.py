@@ -6,10 +6,13 @@ import dataclasses
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from basics.atomic import atomic_path
 from basics.cache import cache_folder, hash_file
 from basics.packages import import_package
 from configs import (
@@ -21,6 +24,7 @@ from configs import (
 )
 from configs.loading import from_mapping
 from configs.zoo import Layout, load_zoo
+from engine.onnx.difference import Difference
 from engine.onnx.metadata import GRAPH_VERSION, ModelMetadata, read_metadata
 from engine.zoo import fetch_weights, weights_path
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGED_WEIGHTS = Path(__file__).parent / "weights"
+_MAP_STRIDE = 2  # of the files in the package
 logger = logging.getLogger(__name__)
 
 
@@ -49,13 +54,14 @@ class ModelSource:
 def find_model(
     model: str | Path,
     weights: str | Path | None = None,
-    map_stride: int = 2,
+    map_stride: int = _MAP_STRIDE,
     *,
     offline: bool = False,
 ) -> ModelSource:
     """The exported model that `model` and `weights` stand for.
 
-    A checkpoint is exported once, into the user's cache.
+    A checkpoint is exported once, into the user's cache. A preset that shares the weights of
+    another in the package (`base`) is made there of that one's file, which takes no torch.
 
     Args:
         model: A preset's name or YAML file; or an exported ONNX file; or a checkpoint, whose preset
@@ -66,7 +72,8 @@ def find_model(
 
     Raises:
         ConfigError: An unknown preset, or weights for what has its own.
-        ModelError: A file that is not there or not a model, or a preset without weights.
+        ModelError: A file that is not there or not a model, a preset without weights, or a cache
+            that cannot be written.
         CheckpointError: A checkpoint that cannot be read or does not fit.
         FetchError: The published weights cannot be fetched.
         RuntimeUnavailableError: Exporting needs a package that is missing.
@@ -205,14 +212,78 @@ def _likely_presets(layout: Layout) -> list[str]:
     return [*published, *(name for name in others if name not in published)]
 
 
+def find_difference(config: ModelConfig) -> Path:
+    """Where the package has what a preset adds to the file of another; it need not be there."""
+    return PACKAGED_WEIGHTS / f"{config.name}.difference"
+
+
+def describe_recipe(config: ModelConfig, weights_sha256: str, map_stride: int = _MAP_STRIDE) -> str:
+    """A hash of everything that an exported model is made from: its configuration, the file of its
+    weights and the version of the graph.
+    """
+    recipe = json.dumps([GRAPH_VERSION, map_stride, dataclasses.asdict(config)], sort_keys=True)
+    return hashlib.sha256((recipe + weights_sha256).encode()).hexdigest()
+
+
 def _packaged(config: ModelConfig, path: Path, map_stride: int) -> ModelSource:
-    """The file in the package, or what is exported with the parameters that are in it where it is
-    the file of another preset.
+    """The file in the package; or, where it is that of another preset, what is made of it: with
+    what this one adds to it, or else by an export of the parameters that are in it.
     """
     metadata = read_metadata(path)
-    if metadata.model.name != config.name:
-        return _exported(config, path, map_stride)
-    return ModelSource(name=config.name, path=path, metadata=metadata)
+    if metadata.model.name == config.name:
+        return ModelSource(name=config.name, path=path, metadata=metadata)
+    added = find_difference(config)
+    if map_stride == _MAP_STRIDE and added.is_file():
+        difference = Difference.read(added)
+        if difference.recipe == describe_recipe(config, hash_file(path)):
+            return _composed(config, path, difference)
+        logger.warning(
+            "%s was made for another %s, configuration or graph, and so torch exports %s; "
+            "python -m engine difference %s makes it anew",
+            added.name,
+            path.name,
+            config.name,
+            config.name,
+        )
+    return _exported(config, path, map_stride)
+
+
+def _composed(config: ModelConfig, packaged: Path, difference: Difference) -> ModelSource:
+    """What a preset adds to the file of another, and that file, as one in the cache."""
+    path = cache_folder() / "models" / f"{config.name}-{difference.sha256[:16]}.onnx"
+    if not _holds(path, difference.sha256):
+        if path.exists():
+            logger.warning("the cached model is made again: %r is damaged", str(path))
+        content = difference.apply(packaged.read_bytes())
+        with _writing(config, path):
+            try:
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(content)
+            except OSError:
+                # Windows replaces no file that somebody has open, such as one who was faster.
+                if not _holds(path, difference.sha256):
+                    raise
+    return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    """Whether the file is there, can be read, and is that one."""
+    try:
+        return hash_file(path) == sha256
+    except OSError:
+        return False
+
+
+@contextmanager
+def _writing(config: ModelConfig, path: Path) -> Iterator[None]:
+    """Gives errors of writing a model into the cache a line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"cannot keep the model {config.name!r} in the cache, {str(path)!r}: "
+            f"{error.strerror or error}; let HIGHERHRNET_CACHE name a folder that can be written"
+        ) from error
 
 
 def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSource:
@@ -221,10 +292,9 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
     """
     if not weights.is_file():
         raise ModelError(f"no such weights file: {str(weights)!r}")
-    recipe = json.dumps([GRAPH_VERSION, map_stride, dataclasses.asdict(config)], sort_keys=True)
     sha256 = hash_file(weights)
     _warn_of_another(config, weights, sha256)
-    key = hashlib.sha256((recipe + sha256).encode()).hexdigest()[:16]
+    key = describe_recipe(config, sha256, map_stride)[:16]
     path = cache_folder() / "models" / f"{config.name}-{key}.onnx"
     if path.is_file():
         try:
@@ -236,7 +306,8 @@ def _exported(config: ModelConfig, weights: Path, map_stride: int) -> ModelSourc
 
     logger.info("exporting %s with the weights of %s to %s, once", config.name, weights.name, path)
     network = load_weights(config, weights)
-    export_onnx(network, path, map_stride=map_stride, weights=weights.name)
+    with _writing(config, path):
+        export_onnx(network, path, map_stride=map_stride, weights=weights.name)
     return ModelSource(name=config.name, path=path, metadata=read_metadata(path))
 
 

@@ -4,6 +4,7 @@ of the tests stands in.
 """
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,6 +70,12 @@ def test_without_outputs_two_files_named_after_the_source_are_written_here(
         "holiday_pose.mp4",
     ]
     assert result.stdout.splitlines()[-1] == "written: holiday_pose.mp4, holiday_pose.jsonl"
+    record = here / "holiday_pose.jsonl"
+    found, other = record.read_bytes(), tmp_path / "2025" / "holiday.mp4"
+    other.parent.mkdir()
+    shutil.copy(clip, other)
+    assert_one_line_error(run(other, engine="blank", folder=here), str(clip), "--overwrite")
+    assert record.read_bytes() == found, "it is another video's"
 
 
 def test_without_outputs_a_photograph_becomes_a_picture_and_not_a_video(

@@ -43,7 +43,7 @@ DATA = {
     *(f"configs/models/{name}.yaml" for name in model_names()),
     *(f"configs/trainings/{name}.yaml" for name in ("ablation_small", "lite", "paper", "short")),
     "configs/zoo.yaml",
-    "engine/weights/lite.onnx",
+    *("engine/weights/lite.onnx", "engine/weights/base.difference"),
     "higherhrnet_stream-stubs/__init__.pyi",
     *("basics/data/plaza.mp4", "basics/data/plaza_truth.json.gz"),
     *("stream/profile/schema.json", "stream/profile/report/page/report.css"),

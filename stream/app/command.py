@@ -30,7 +30,7 @@ from stream.app.config_text import config_text
 from stream.app.json_log import tell_as_json
 from stream.named_source import NamedSource, labels_of
 from stream.profile import Profiler
-from stream.sinks import has_display, plan_outputs, takes_standard_output
+from stream.sinks import has_display, plan_outputs, recorded_source, takes_standard_output
 from stream.sources import is_photograph
 
 _DESCRIPTION = "A video in, people out: `%(prog)s SOURCE [SOURCE ...] [-o OUT ...]`."
@@ -259,10 +259,29 @@ def _check_display(command: Command) -> None:
         )
 
 
+def _check_unnamed(command: Command) -> None:
+    """Raises ConfigError if files that are called after sources are those of other videos of such
+    a name.
+    """
+    if not command.unnamed or command.options["output"].overwrite:
+        return
+    names = plan_outputs(labels_of(command.sources), command.outputs)
+    for source, (*_, record) in zip(map(str, command.sources), names, strict=True):
+        found_in = recorded_source(Path(str(record)))
+        if found_in is None or not Path(source).exists():
+            continue
+        if Path(found_in).resolve() != Path(source).resolve():
+            raise ConfigError(
+                f"{str(record)!r} holds what was found in another file, {found_in!r}: name outputs "
+                "with -o, or add --overwrite to replace it"
+            )
+
+
 def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
     from stream.app.terminal import Terminal  # late: rich is 50 ms of every `--help`
 
     _check_display(command)
+    _check_unnamed(command)
     measured = command.options["profile"]
     profiler = Profiler(measured) if measured.profile or measured.benchmark else None
     terminal = Terminal(

@@ -3,6 +3,7 @@
 from stream.sinks.base import Abandonable, Controls, Interactive, Lossy, Resumable, RunInfo, Sink
 from stream.sinks.browser import BrowserConfig
 from stream.sinks.claims import Claim, Claimant, check_claims, claim_file, claim_names
+from stream.sinks.json_lines import recorded_source
 from stream.sinks.making import make_sinks, takes_standard_output
 from stream.sinks.mqtt import MqttConfig
 from stream.sinks.planning import Output, OutputConfig, plan_outputs
@@ -30,5 +31,6 @@ __all__ = [
     "has_display",
     "make_sinks",
     "plan_outputs",
+    "recorded_source",
     "takes_standard_output",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -95,6 +96,8 @@ class CheckedContainer:
     def __init__(self, target: str | int, container_format: str, options: dict[str, str]) -> None:
         self._errors: list[OSError] = []
         self._file: _CheckedFile | None = None
+        event = options.get("hls_playlist_type") == "event"
+        self._event = Path(target) if event and isinstance(target, str) else None
         if container_format == "hls" and isinstance(target, str):
             self._container = av.open(
                 ffmpeg_path(target), "w", format="hls", options=options, io_open=self._open
@@ -139,14 +142,15 @@ class CheckedContainer:
         finally:
             if self._file is not None:
                 self._file.close()
+            if self._errors and self._event is not None:
+                _end_list(self._event)
         self._check()
 
     def _open(self, url: str, flags: int, options: dict[str, str]) -> Any:
         # A list that is appended to is read first; 2 is FFmpeg's AVIO_FLAG_WRITE.
         try:
-            return _CheckedFile(
-                url.removeprefix("file:"), "wb" if flags & 2 else "rb", self._errors
-            )
+            path = url.removeprefix("file:")
+            return _CheckedFile(path, "wb" if flags & 2 else "rb", self._errors, in_parts=True)
         except OSError as error:  # raised here, PyAV would print it with its traceback
             if flags & 2:
                 self._errors.append(error)
@@ -158,10 +162,18 @@ class CheckedContainer:
 
 
 class _CheckedFile(io.FileIO):
-    """A file whose first error is remembered; nothing more is written then."""
+    """A file whose first error is remembered; nothing more is written then.
 
-    def __init__(self, path: str | int, mode: str, errors: list[OSError]) -> None:
+    FFmpeg writes every file of a playlist (`in_parts`) under a temporary name, which it changes
+    whatever became of it: what has nothing in it, and half a list, would take the place of the list
+    that is whole.
+    """
+
+    def __init__(
+        self, path: str | int, mode: str, errors: list[OSError], *, in_parts: bool = False
+    ) -> None:
         self._errors = errors
+        self._temporary = Path(str(path)) if in_parts and str(path).endswith(".tmp") else None
         super().__init__(path, mode)
 
     def write(self, content: Any) -> int:
@@ -178,6 +190,18 @@ class _CheckedFile(io.FileIO):
             super().close()
         except OSError as error:  # a network's file system may say it only now
             self._errors.append(error)
+        path = self._temporary
+        if path is not None and self._errors:
+            with suppress(OSError):
+                if path.suffixes[-2:] == [".m3u8", ".tmp"] or not path.stat().st_size:
+                    path.unlink()
+
+
+def _end_list(path: Path) -> None:
+    """Says in a playlist that nothing more comes: players would wait for it for ever."""
+    with suppress(OSError), path.open("r+b") as file:
+        if b"#EXT-X-ENDLIST" not in file.read():
+            file.write(b"#EXT-X-ENDLIST\n")
 
 
 def move_index_to_front(path: Path, time_base: Fraction) -> None:

@@ -5,6 +5,7 @@ describes both.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from stream.sinks.base import RunInfo
 from stream.sinks.files import LineFileSink
 
 SCHEMA = "higherhrnet-stream/records/2"
+_SCHEMAS = "higherhrnet-stream/records/"
+_LONGEST_HEADER = 65536
 
 # A hundredth of a pixel and a ten-thousandth of a score are far below what a network resolves, and
 # halve the file.
@@ -75,6 +78,19 @@ def header(source: SourceInfo, run: RunInfo) -> dict[str, Any]:
         "size": [source.width, source.height],
         "fps": source.fps,
     }
+
+
+def recorded_source(path: Path) -> str | None:
+    """What the people of a record were found in; None where there is no record."""
+    try:
+        with path.open("rb") as file:
+            values = json.loads(file.readline(_LONGEST_HEADER))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict) or not str(values.get("schema")).startswith(_SCHEMAS):
+        return None
+    source = values.get("source")
+    return source if isinstance(source, str) else None
 
 
 def frame_record(frame: Frame, people: People, *, latency_ms: float, drops: int) -> dict[str, Any]:

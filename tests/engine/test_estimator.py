@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
-from configs import CheckpointError, ConfigError, FetchError, ModelError, load_model_config
+from configs import CheckpointError, ConfigError, FetchError, ModelError
 from engine import Estimator, infer_maps, load_network, open_estimator
-from engine.model_source import PACKAGED_WEIGHTS, checkpoint_config, find_model, load_weights
-from engine.onnx.export import export_onnx, hash_weights
+from engine.model_source import checkpoint_config, find_model
+from engine.onnx.export import export_onnx
 from engine.onnx.metadata import read_metadata
 from tests.engine.golden import TINY, randomised
 from tests.support.stand_in import StandIn
@@ -290,21 +289,6 @@ def test_it_says_what_it_is(lite_onnx):
         assert estimator.input_size == 320
         assert estimator.batch_size == 1  # no CPU runtime gains from more
     estimator.close()
-
-
-def test_base_is_made_of_the_weights_of_lite_once(tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("HIGHERHRNET_CACHE", str(tmp_path))
-    caplog.set_level(logging.INFO)
-
-    first = find_model("base")
-    again = find_model("base")
-
-    assert first.path == again.path and tmp_path in first.path.parents
-    assert first.metadata.model == load_model_config("base")
-    assert first.metadata.weights_sha256 == hash_weights(
-        load_weights(load_model_config("lite"), PACKAGED_WEIGHTS / "lite.onnx")
-    )
-    assert len([each for each in caplog.messages if "exporting base" in each]) == 1
 
 
 @pytest.mark.parametrize(

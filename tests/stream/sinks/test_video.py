@@ -483,8 +483,15 @@ def test_a_slow_disk_is_waited_for_and_a_dead_one_is_not(
 
 
 def test_hls_on_a_full_disk_is_one_line(tmp_path):
-    script = FULL_DISK.replace("60_000, 60_000", "8_000, 8_000")
+    """And its playlist, which was empty then, has the segments that are whole."""
+    noise = "np.random.default_rng(frame.index).integers(0, 255, frame.image.shape, np.uint8)"
+    script = FULL_DISK.replace(
+        "        sink.write",
+        f"        if frame.index > 120: frame.image[:] = {noise}\n        sink.write",
+    )
     command = [sys.executable, "-c", script, f"hls:{tmp_path}/live"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert run.stdout == f"cannot write '{tmp_path}/live/index.m3u8': File too large\n"
     assert run.stderr == ""
+    assert len(video_times(tmp_path / "live" / "index.m3u8")) >= 50
+    assert not list((tmp_path / "live").glob("*.tmp"))

@@ -7,8 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from configs import load_model_config
-from engine.model_source import PACKAGED_WEIGHTS, load_weights
+from engine.model_source import find_model
 from engine.onnx.export import export_onnx
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 
@@ -83,12 +82,11 @@ def test_maps_and_candidates_stay_what_they_were(name, passes, paths):
         assert ("VariadicSplit", "ref_f32") not in steps
 
 
-def test_two_looks_with_the_same_parameters_keep_their_colours_and_are_fused(tmp_path):
+def test_two_looks_with_the_same_parameters_keep_their_colours_and_are_fused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HIGHERHRNET_CACHE", str(tmp_path))
     # Two first convolutions read the image, one of them at half its size, and two every bias.
-    base = load_weights(load_model_config("base"), PACKAGED_WEIGHTS / "lite.onnx")
-    export_onnx(base, tmp_path / "base.onnx")
     images = np.random.default_rng(0).integers(0, 255, (2, 64, 192, 3), np.uint8)
-    model = openvino.Core().read_model(str(tmp_path / "base.onnx"))
+    model = openvino.Core().read_model(str(find_model("base").path))
     expected, apart = results(model, images)
 
     assert rewrite_for_cpu(model) == [EVERY_PASS[0], "unshare_biases", *EVERY_PASS[1:]]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from basics.demo import DEMO_CLIP
-from configs import ModelError, RuntimeUnavailableError, load_model_config
+from configs import ModelError, RuntimeUnavailableError
 from engine import open_estimator
 from engine.__main__ import main
-from engine.model_source import PACKAGED_WEIGHTS, load_weights
+from engine.model_source import find_model
 from engine.runtimes.engine_file import ENGINE_NAME, EngineFile
 from engine.runtimes.openvino.passes import rewrite_for_cpu
 from engine.runtimes.openvino.quantisation import float_nodes, quantised_key, read_quantised
@@ -173,12 +173,9 @@ def test_what_is_float_in_hrnet_is_its_head(golden_network, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lite", "base"])
-def test_in_lite_and_base_all_is_float_but_the_backbone(name, tmp_path):
-    from engine.onnx.export import export_onnx
-
-    network = load_weights(load_model_config(name), PACKAGED_WEIGHTS / "lite.onnx")
-    export_onnx(network, tmp_path / "model.onnx")
-    model = openvino.Core().read_model(str(tmp_path / "model.onnx"))
+def test_in_lite_and_base_all_is_float_but_the_backbone(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HIGHERHRNET_CACHE", str(tmp_path))
+    model = openvino.Core().read_model(str(find_model(name).path))
     rewrite_for_cpu(model)
     names = set(float_nodes(model))
     convolutions = [

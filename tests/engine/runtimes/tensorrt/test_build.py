@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from configs import ConfigError, ModelError, RuntimeUnavailableError, load_model_config
+from configs import ConfigError, ModelError, RuntimeUnavailableError
 from engine import find_model, load_network
-from engine.model_source import PACKAGED_WEIGHTS, load_weights
 from engine.onnx.export import export_onnx
 from engine.runtimes import Workload
 from engine.runtimes.tensorrt.build import Profile, build_with_parser, configure
@@ -123,12 +122,11 @@ def test_what_ships_is_built_for_turing(library, precision):
 
 
 @pytest.mark.parametrize("target", ["any", TURING])
-def test_a_network_that_looks_twice_is_built(library, target, tmp_path):
-    network = load_weights(load_model_config("base"), PACKAGED_WEIGHTS / "lite.onnx")
-    export_onnx(network, tmp_path / "base.onnx")
+def test_a_network_that_looks_twice_is_built(library, target, tmp_path, monkeypatch):
+    monkeypatch.setenv("HIGHERHRNET_CACHE", str(tmp_path))
     profile = Profile.for_run(Workload(input_size=448))
 
-    engine = build_with_parser(library, tmp_path / "base.onnx", profile, "fp16", target=target)
+    engine = build_with_parser(library, find_model("base").path, profile, "fp16", target=target)
 
     assert len(engine.serialised) > 1_000_000
 
