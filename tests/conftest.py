@@ -17,6 +17,10 @@ for _name in [name for name in os.environ if name.startswith(("HIGHERHRNET_", "P
 # No test and no process of one fetches anything from the world; those of fetching have servers of
 # their own and take this away.
 os.environ["HIGHERHRNET_OFFLINE"] = "1"
+# Threads of OpenMP (torch's) spin where they wait for each other: two processes with two of them
+# each, on two cores, spend half of their time on that. Set before anything loads OpenMP, and for
+# the processes of tests as well.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from tests.support.cuda import cuda_libraries, cuda_process  # noqa: E402, F401 - fixtures
 from tests.support.fork_server import ForkServer  # noqa: E402

@@ -106,6 +106,10 @@ def trace(
     training = network.training
     device = next(network.parameters()).device
     buffer = io.BytesIO()
+    threads = torch.get_num_threads()
+    if static_size is None:
+        # For maps this small, threads wait for each other longer than they work.
+        torch.set_num_threads(1)
     try:
         graph = PoseGraph(network, map_stride).to(device)
         with warnings.catch_warnings(), torch.inference_mode():
@@ -130,6 +134,7 @@ def trace(
                 dynamic_axes=None if static_size else _DYNAMIC_AXES,
             )
     finally:
+        torch.set_num_threads(threads)
         network.train(training)
     model = onnx.load_from_string(buffer.getvalue())
     onnx.checker.check_model(model)

@@ -156,8 +156,12 @@ def test_hrnet_is_exported_for_every_size_too(tmp_path):
 
 def test_exporting_leaves_the_network_as_it_was(network, tmp_path):
     network.train()
+    torch.set_num_threads(2)
     export_onnx(network, tmp_path / "tiny.onnx")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in all tests of this package
     assert network.training
+    assert threads == 2
     network.eval()
 
 
