@@ -97,7 +97,7 @@ class Successor:
             _set_orphans_aside(self._final)
         if self.replaces:
             self.path = _make_spare(self._final)
-            self._lock = _lock(self.path)
+            self._lock = lock_file(self.path)
         elif not self.special:
             self.path.open("wb").close()
         self._place = self.path.absolute()  # whoever uses this package may go to another folder
@@ -224,6 +224,28 @@ def reserve_path(path: Path) -> Path:
         return place
 
 
+def lock_file(path: Path) -> int | None:
+    """Locks a file for as long as this process lives; None where that cannot be.
+
+    Returns:
+        The descriptor that holds the lock; closed, it lets go.
+    """
+    with suppress(OSError):
+        return _take_lock(path)
+    return None
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process that lives has locked the file, as far as the file system knows locks."""
+    try:
+        os.close(_take_lock(path))
+    except BlockingIOError:
+        return True
+    except OSError:  # it is not there, or there are no locks
+        return False
+    return False
+
+
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """`atomic_path` for outputs that a user named: what the file system refuses is a SinkError.
@@ -342,19 +364,8 @@ def _make_spare(older: Path) -> Path:
     return spare
 
 
-def _lock(spare: Path) -> int | None:
-    """Locks the file for as long as this process lives; None where that cannot be.
-
-    Returns:
-        The descriptor that holds the lock; closed, it lets go.
-    """
-    with suppress(OSError):
-        return _take_lock(spare)
-    return None
-
-
 def _take_lock(spare: Path) -> int:
-    """As `_lock`.
+    """As `lock_file`.
 
     Raises:
         OSError: The file cannot be opened, another process has it (EWOULDBLOCK), or there are no

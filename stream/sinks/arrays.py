@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.atomic import atomic_path, check_writable, partial_path, reserve_path
+from basics.atomic import (
+    atomic_path,
+    check_writable,
+    is_locked,
+    lock_file,
+    partial_path,
+    reserve_path,
+)
 from configs.errors import SinkError, one_line
 from grouping import People
 from stream.frame import Frame, SourceInfo
@@ -53,9 +61,9 @@ class ArraysSink:
     keypoints (M, J, 3) float32 x, y, score in frame order, scores (M,) float32, ids (M,)
     int64 (-1 for people who are not known, and where nobody is tracked), and header () a JSON text.
 
-    Until then the columns grow in the folder `.NAME.columns` beside it. The next run makes the file
-    from those of a killed one before it begins, and so does `assemble`. Where there is an older
-    file it stays, and what a killed or failed run found lies beside it as `NAME.partial.npz`.
+    Until then the columns grow in the folder `.NAME.columns` beside it. From those of a killed run
+    the next one makes `NAME.partial.npz` before it begins, and `assemble` the file. Where there is
+    an older file, what a failed run found lies beside it under such a name.
     """
 
     needs_image = False
@@ -69,6 +77,7 @@ class ArraysSink:
         self._numbers: dict[str, int] = {}  # of the files
         self._began: tuple[SourceInfo, RunInfo] | None = None
         self._complete = False
+        self._lock: int | None = None  # tells other runs that this one is at it
 
     def claims(self) -> list[Claim]:
         """The file, and its columns.
@@ -84,15 +93,18 @@ class ArraysSink:
         """Creates the folder of columns; what a killed run left in it becomes a file.
 
         Raises:
-            SinkError: The folder of columns cannot be created, or that file cannot be written.
+            SinkError: The folder of columns cannot be created, that file cannot be written, or
+                another run is writing it.
         """
         check_output(self._path, source)
         folder = columns_folder(self._path)
+        self._check_alone(folder)
         self._rescue()
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             (folder / "header.json").write_text(json.dumps(header(source, run)), encoding="utf-8")
+            self._lock = lock_file(folder / "header.json")
             for name in _COLUMNS:
                 self._files[name] = (folder / name).open("wb", buffering=0)
         except OSError as error:
@@ -183,6 +195,13 @@ class ArraysSink:
         else:
             assemble(self._path)
 
+    def _check_alone(self, folder: Path) -> None:
+        if is_locked(folder / "header.json"):
+            raise SinkError(
+                f"cannot write {str(self._path)!r}: another run is writing it; give one of them "
+                "another name"
+            )
+
     def _rescue(self) -> None:
         """Makes a file of columns that a killed run left."""
         folder = columns_folder(self._path)
@@ -191,12 +210,8 @@ class ArraysSink:
                 return
         except OSError:  # there are none
             return
-        place = self._path
         try:
-            if self._path.exists():
-                place = self._set_aside()
-            else:
-                assemble(self._path)
+            place = self._set_aside()  # not `path`, which this run is going to replace
         except _DamagedError as error:
             logger.warning("what a killed run wrote is lost: %s", error)
             return
@@ -241,6 +256,9 @@ class ArraysSink:
         files, self._files = self._files, {}
         for file in files.values():
             file.close()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
         return bool(files)
 
     def _remove_columns(self) -> None:

@@ -216,7 +216,7 @@ def leave_columns(path, source_info, run_info, frames):
 
 def test_the_next_run_keeps_what_a_killed_one_found(tmp_path, source_info, run_info, caplog):
     path = tmp_path / "out.npz"
-    for frames, name in ((5, "out.npz"), (3, "out.partial.npz")):
+    for frames, name in ((5, "out.partial.npz"), (3, "out.partial-2.npz")):
         leave_columns(tmp_path / "killed.npz", source_info, run_info, frames)
         columns_folder(tmp_path / "killed.npz").rename(columns_folder(path))
         (tmp_path / "killed.npz").unlink()
@@ -225,8 +225,14 @@ def test_the_next_run_keeps_what_a_killed_one_found(tmp_path, source_info, run_i
         with np.load(tmp_path / name) as arrays:
             assert len(arrays["frame"]) == frames
         assert f"what a killed run wrote is in '{tmp_path / name}'" in caplog.text
-        sink.abandon()
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["out.npz", "out.partial.npz"]
+        with pytest.raises(SinkError, match="another run is writing it"):
+            ArraysSink(str(path)).open(source_info, run_info)
+        sink.close()
+    assert sorted(item.name for item in tmp_path.iterdir()) == [
+        "out.npz",
+        "out.partial-2.npz",
+        "out.partial.npz",
+    ]
 
 
 @pytest.mark.parametrize("older", [False, True])
