@@ -14,9 +14,9 @@ def ffmpeg_path(path: str | Path) -> str:
 
 
 @contextmanager
-def opencv_path(path: str | Path) -> Iterator[str]:
-    """A name for the file at `path` that OpenCV can be given: one that is not UTF-8 ends the
-    process in its bindings (4.10 to 5.0, segmentation fault).
+def utf8_path(path: str | Path) -> Iterator[str]:
+    """A name for the file at `path` that libraries in C++ can be given: one that is not UTF-8 ends
+    the process in OpenCV's bindings (5.0, segmentation fault), and ONNX Runtime's refuse it.
 
     Raises:
         OSError: The file cannot be opened.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.paths import ffmpeg_path, opencv_path
+from basics.paths import ffmpeg_path, utf8_path
 from configs import SourceError
 from keypoint_datasets.images import IMAGE_SUFFIXES
 from stream.frame import Frame, FrameStamp, SourceInfo
@@ -175,7 +175,7 @@ def read_pages(path: str) -> Iterator[Page]:
 
 def _ask(function: Callable[..., Any], path: str, *arguments: Any, **options: Any) -> Any:
     """What a function of OpenCV says to a path of any name."""
-    with opencv_path(path) as name:
+    with utf8_path(path) as name:
         return function(name, *arguments, **options)
 
 
