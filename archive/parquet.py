@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from basics.packages import import_package
+from basics.paths import utf8_text
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
@@ -94,7 +95,7 @@ class ParquetSink:
             "width": width,
             "height": height,
             "epoch": frame.epoch,
-            "file": "" if frame.source == self._source else frame.source,
+            "file": "" if frame.source == self._source else utf8_text(frame.source),
         }
         self._rows.append(
             {

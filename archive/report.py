@@ -11,6 +11,7 @@ from archive.manifest import Manifest
 from archive.progress import shown_time
 from archive.units import Finished, Video
 from basics.atomic import replacing
+from basics.paths import utf8_text
 from configs.errors import redact_url
 
 COLUMNS = (
@@ -103,7 +104,7 @@ def write_table(rows: Sequence[Row], path: Path) -> None:
         SinkError: It cannot be written.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(table_of(rows))
+        csv.writer(file).writerows([utf8_text(cell) for cell in row] for row in table_of(rows))
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -9,6 +11,37 @@ from urllib.parse import unquote
 def ffmpeg_path(path: str | Path) -> str:
     """`path` as FFmpeg takes it for a file: in `2024-01-01T12:30.mp4` it would find a protocol."""
     return f"file:{path}" if ":" in str(path) else str(path)
+
+
+@contextmanager
+def utf8_path(path: str | Path) -> Iterator[str]:
+    """A name for the file at `path` that libraries in C++ can be given: one that is not UTF-8 ends
+    the process in OpenCV's bindings (5.0, segmentation fault), and ONNX Runtime's refuse it.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    if is_utf8(path):
+        yield str(path)
+        return
+    with Path(path).open("rb") as file:  # such names are those of systems that have this folder
+        yield f"/dev/fd/{file.fileno()}"
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Whether libraries that take names as UTF-8 can be given this one."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def utf8_text(text: str) -> str:
+    """`text` with what is not UTF-8 of a file's name as JSON has it, `a\\udcff.jpg`: whoever reads
+    a table takes nothing else.
+    """
+    return text.encode(errors="backslashreplace").decode()
 
 
 def is_there(path: str | Path) -> bool:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 
 from basics.signals import StopSignals
-from basics.standard_files import settle
+from basics.standard_files import settle, take_any_text
 
 _CODE = 128 + signal.SIGINT
 
@@ -22,6 +22,7 @@ def run_program(main: Callable[[], int]) -> int:
     Args:
         main: The program; may be called by others, too, whose signals it then leaves alone.
     """
+    take_any_text()
     # Ignored, as in what a shell without job control starts in the background, it stays so.
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     signals = StopSignals(numbers=() if ignored else (signal.SIGINT,))

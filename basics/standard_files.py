@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TextIO
@@ -17,6 +18,15 @@ def keep_open() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+
+
+def take_any_text() -> None:
+    """Lets both outputs take every text: in most languages' settings standard output refuses names
+    of files that are not UTF-8, or what its encoding has no sign for.
+    """
+    for file in (sys.stdout, sys.stderr):
+        if isinstance(file, io.TextIOWrapper) and file.errors == "strict":
+            file.reconfigure(errors="backslashreplace")
 
 
 def say(text: str, *, error: bool = False) -> None:

@@ -50,7 +50,7 @@ def draw_samples(path: Path, network: nn.Module, dataset: PoseDataset, images: i
         maps.release()
     if tiles:
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), _grid(tiles))
+        path.write_bytes(cv2.imencode(path.suffix, _grid(tiles))[1].tobytes())
 
 
 def draw_curves(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from basics.hardware import usable_cores
+from basics.paths import utf8_path
 from configs import ExecutionError, ModelError, one_line
 from engine.onnx.metadata import INPUT_NAME, ModelMetadata
 from engine.runtimes.base import BlockingRuntime, Slot, allocate_slot
@@ -31,9 +32,10 @@ class OnnxRuntime(BlockingRuntime):
         # grouping and drawing.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            with utf8_path(path) as name:
+                self._session = onnxruntime.InferenceSession(
+                    name, options, providers=["CPUExecutionProvider"]
+                )
         except Exception as error:  # its exceptions have no common base that is public
             raise ModelError(f"onnxruntime cannot load {str(path)!r}: {one_line(error)}") from error
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from basics.paths import utf8_text
 from configs.flags import plain_value
 from stream.app.config_file import PER_SOURCE, flag_fields
 from stream.named_source import NamedSource
@@ -136,4 +137,4 @@ def _yaml(value: Any) -> str:
         return f"[{', '.join(map(_yaml, value))}]"
     if isinstance(value, str) and _WORD.fullmatch(value) and value.lower() not in _NO_TEXT:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return utf8_text(json.dumps(value, ensure_ascii=False))

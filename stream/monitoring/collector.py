@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from basics.packages import import_package
+from basics.paths import utf8_text
 from configs.errors import redact_url
 from stream.pipeline.outlet import Outlet
 from stream.pipeline.pipeline import Pipeline
@@ -99,7 +100,7 @@ class PipelineCollector:
         for label, lane in zip(self._labels, self._pipeline.lanes, strict=True):
             health = lane.source.health
             now = health.state
-            name = lane.source.name.encode(errors="backslashreplace").decode()  # of any file
+            name = utf8_text(lane.source.name)
             info.add_metric([label], {"address": name, "device": lane.device})
             for each in _STATES:
                 state.add_metric([label, each], each == now)

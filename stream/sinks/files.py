@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from basics.atomic import Successor, check_writable
+from basics.paths import utf8_text
 from configs.errors import SinkError, redact_url
 from stream.frame import SourceInfo
 from stream.sinks.claims import Claim, claim_file
@@ -208,7 +209,7 @@ class LineFile:
 
     def _append(self, lines: str) -> None:
         assert self._file is not None
-        rest = memoryview(lines.encode() + b"\n")
+        rest = memoryview(utf8_text(lines).encode() + b"\n")
         total = len(rest)
         try:
             if self._successor is not None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.atomic import unused_path
+from basics.atomic import unused_path, write_error
 from configs.errors import SinkError
 from grouping import People
 from stream.frame import Frame, SourceInfo
@@ -215,11 +215,12 @@ class WindowSink:
             self.paused = True
             self._steps += 1
         elif key == ord("s"):
-            path = str(unused_path(Path(f"{self._name}_{index:06d}.png")))
-            if cv2.imwrite(path, image):
+            path = unused_path(Path(f"{self._name}_{index:06d}.png"))
+            try:
+                path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
                 logger.warning("screenshot: %s", path, extra=NEWS)
-            else:
-                logger.warning("no screenshot: %r cannot be written", path)
+            except OSError as error:
+                logger.warning("no screenshot: %s", write_error(path, error))
         elif self._controls is not None:
             overlay = OVERLAY_KEYS.get(chr(key))
             if overlay is not None:

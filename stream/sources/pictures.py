@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from basics.paths import ffmpeg_path
+from basics.paths import ffmpeg_path, utf8_path
 from configs import SourceError
 from keypoint_datasets.images import IMAGE_SUFFIXES
 from stream.frame import Frame, FrameStamp, SourceInfo
@@ -156,20 +156,27 @@ def read_pages(path: str) -> Iterator[Page]:
         _check_png(path)
         if suffix in _HEIF:
             yield Page(_read_heif(path), 1 / IMAGE_FPS)
-        elif not cv2.haveImageReader(path):
+        elif not _ask(cv2.haveImageReader, path):
             yield Page(_read_with_ffmpeg(path), 1 / IMAGE_FPS)
         elif suffix in _PAGED:
             yield from _read_tiff(path)
         elif suffix in _ANIMATED and _page_count(path) > 1:
             yield from _read_animation(path)
         else:
-            yield Page(_turned(path, _bgr(path, cv2.imread(path, cv2.IMREAD_COLOR))), 1 / IMAGE_FPS)
+            image = _bgr(path, _ask(cv2.imread, path, cv2.IMREAD_COLOR))
+            yield Page(_turned(path, image), 1 / IMAGE_FPS)
     except cv2.error as error:
         raise SourceError(f"{path!r} cannot be read: {_reason(error)}") from error
     except SourceError:  # it is an OSError, too, and says all that there is to say
         raise
     except OSError as error:
         raise SourceError(f"{path!r} cannot be read: {error.strerror or error}") from error
+
+
+def _ask(function: Callable[..., Any], path: str, *arguments: Any, **options: Any) -> Any:
+    """What a function of OpenCV says to a path of any name."""
+    with utf8_path(path) as name:
+        return function(name, *arguments, **options)
 
 
 def _check_png(path: str) -> None:
@@ -194,7 +201,7 @@ def _page_count(path: str) -> int:
     if suffix not in _PAGED | _ANIMATED:
         return 1
     try:
-        return max(1, cv2.imcount(path))
+        return max(1, int(_ask(cv2.imcount, path)))
     except cv2.error:
         return 1
 
@@ -202,14 +209,14 @@ def _page_count(path: str) -> int:
 def _read_tiff(path: str) -> Iterator[Page]:
     """Page by page; OpenCV turns them in this way of reading only."""
     for index in range(_page_count(path)):
-        _, pages = cv2.imreadmulti(path, index, 1, flags=cv2.IMREAD_COLOR)
+        _, pages = _ask(cv2.imreadmulti, path, index, 1, flags=cv2.IMREAD_COLOR)
         yield Page(_bgr(path, pages[0] if pages else None), 1 / IMAGE_FPS)
 
 
 def _read_animation(path: str) -> Iterator[Page]:
     count = _page_count(path)
     for start in range(0, count, _BLOCK):
-        found, block = cv2.imreadanimation(path, start, min(_BLOCK, count - start))
+        found, block = _ask(cv2.imreadanimation, path, start, min(_BLOCK, count - start))
         if not found or not block.frames:
             raise SourceError(f"{path!r} ends early: {start} of {count} pictures")
         for image, shown_ms in zip(block.frames, block.durations, strict=True):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from archive.__main__ import main
 from archive.driver import Driver, resume
 from archive.inputs import find_videos
 from archive.manifest import Manifest, part_file
-from archive.report import aligned, rows_of, status_lines, table_of
+from archive.report import aligned, rows_of, status_lines, table_of, write_table
 from archive.schedule import Schedule
 from archive.storage import Folder
 from archive.workers import LocalWorkers, Share, share_machine
@@ -170,6 +171,9 @@ def test_the_report_says_what_came_of_each_video(
     assert any("unreadable" in line and "0 bytes" in line for line in lines)
     table = {row[0]: row for row in table_of(rows)}
     assert table["short"][1:3] == ["done", "20"] and int(table["short"][3]) > 20
+    other = replace(rows[0], finished=None, video=replace(rows[0].video, name="a\udcff"))
+    write_table([other], tmp_path / "other.csv")
+    assert r"a\udcff," in (tmp_path / "other.csv").read_text(encoding="utf-8")
     assert len({line.index(" ", 30) for line in aligned(table_of(rows))}) >= 1
     assert main(["report", "-o", str(out), "--csv", str(tmp_path / "r.csv")]) == 0
     assert (tmp_path / "r.csv").read_text().count("\n") == 4

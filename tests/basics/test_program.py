@@ -98,6 +98,14 @@ def test_where_ctrl_c_is_ignored_it_stays_so(tmp_path: Path) -> None:
     assert run(tmp_path, program=program) == (3, "")
 
 
+def test_what_a_terminal_has_no_sign_for_can_be_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # as of most languages' settings
+    program = "sys.exit(run_program(lambda: print('a\\udcff.mp4') or 3))"
+    assert run(tmp_path, program=program) == (3, "")
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_program_begins_and_ends_so(name: str) -> None:
     begin = (ROOT / name / "__init__.py").read_text().split('"""', 2)[2]

@@ -160,6 +160,7 @@ def options(command: Command) -> dict[str, dict[str, object]]:
         "demo -o out.mp4 --segment 10m --input-size 448x320 --policy max-age=300ms --no-status",
         "demo -o out.jsonl --device cpu,cpu --scales 1 0.5 --metrics [::1]:0 --track off -q",
         "demo --show -o {source}.jsonl",
+        "a\udcff.mp4 -o b\udcff.jsonl",
         "clip.mp4 -o mqtt://broker/a --camera-size 640x480 --boxes --mqtt-rate-hz 0.5",
     ],
 )

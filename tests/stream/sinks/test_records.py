@@ -156,6 +156,11 @@ def test_a_table_has_a_row_for_every_joint_found(tmp_path, source_info, run_info
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(COLUMNS)
+    (frame,) = make_frames([0])
+    frame.source = "a\udcff.jpg"  # a name that is not UTF-8
+    other = tmp_path / "other.csv"
+    write_all(TableSink(str(other)), source_info, run_info, [frame])
+    assert r"a\udcff.jpg" in other.read_text(encoding="utf-8")
     people = [make_people(2, seed=frame) for frame in range(FRAMES)]
     assert len(rows) == sum(int((item.keypoints[..., 2] > 0.00005).sum()) for item in people)
     for row in rows[::17]:
