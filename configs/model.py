@@ -42,6 +42,8 @@ class ModelConfig:
             the position of the person's centre; None for the paper's free tags.
         tags: `learned` from features, or `regressed`: made, without parameters of their own, from
             where the heads of a `mobilenet_v2` that knows people see centres and joints.
+        corrected_joints: Whether joints of `regressed` tags are moved to where heatmaps around them
+            say that they are.
         looks: 1, or 2: the network also looks at the image at half its size, with the same
             weights, and takes large people from there; needs `regressed` tags.
         heatmap_exponent: Merged heatmaps are raised to this power at inference, which lowers
@@ -70,6 +72,7 @@ class ModelConfig:
     tag_dimensions: int = 1
     tag_unit_px: float | None = None
     tags: Literal["learned", "regressed"] = "learned"
+    corrected_joints: bool = False
     looks: int = 1
     heatmap_exponent: float = 1.0
     keypoint_set: str = "coco"
@@ -102,8 +105,11 @@ class ModelConfig:
             )
         if self.tags == "regressed" and (self.backbone == "hrnet" or self.tag_unit_px is None):
             raise ConfigError("tags: regressed needs backbone: mobilenet_v2 and tag_unit_px")
-        if self.looks > 1 and self.tags != "regressed":
-            raise ConfigError("looks: 2 needs tags: regressed")
+        if self.tags != "regressed":
+            if self.looks > 1:
+                raise ConfigError("looks: 2 needs tags: regressed")
+            if self.corrected_joints:
+                raise ConfigError("corrected_joints needs tags: regressed")
         if not 0.1 <= self.heatmap_exponent <= 10:
             raise ConfigError(
                 f"heatmap_exponent must be between 0.1 and 10, not {self.heatmap_exponent}"

@@ -292,6 +292,36 @@ class ExecutionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CorrectionConfig:
+    """How the joint correction of a model is trained, which reads maps that stay as they are."""
+
+    model: str = option("lite", help="model preset with corrected_joints, or a YAML file with one")
+    initial_weights: Path | None = option(
+        None, help="checkpoint with all other weights; those in the package where unset"
+    )
+    images: int = option(5000, help="crops whose people are looked at", metavar="N")
+    input_sizes_px: tuple[int, ...] = option(
+        (256, 320, 384), help="crop sides, in turns", metavar="PX"
+    )
+    epochs: float = option(10.0, help="how often each person is learnt from", metavar="N")
+    batch_size: int = option(64, help="people per step", metavar="N")
+    learning_rate: float = option(2e-3, help="highest learning rate")
+    weight_decay: float = option(0.02, help="decoupled weight decay")
+    seed: int = option(0, help="seed of everything random", metavar="N")
+    threads: int | None = option(None, help="CPU threads; all cores where unset", metavar="N")
+
+    def __post_init__(self) -> None:
+        _check_range(self, ("images", "batch_size", "threads"), least=1)
+        _check_range(self, ("seed", "weight_decay"))
+        if self.epochs <= 0 or self.learning_rate <= 0:
+            raise ConfigError("epochs and learning_rate must be above 0")
+        if not self.input_sizes_px:
+            raise ConfigError("input_sizes_px needs at least one size")
+        for side_px in self.input_sizes_px:
+            check_input_side(side_px, "input_sizes_px")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """One training run."""
 

@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from basics.program import run_program
 from configs import ConfigError
-from configs.flags import FlagParser, add_flags, run_command
+from configs.flags import FlagParser, add_flags, from_namespace, run_command
 from configs.training import (
     SECTIONS,
+    CorrectionConfig,
     DataSource,
     TrainingConfig,
     load_training_config,
@@ -24,6 +25,7 @@ from configs.training import (
 
 logger = logging.getLogger(__name__)
 
+_DATA = ("ANNOTATIONS", "IMAGES")
 _LENGTHS = ("time_budget_s", "steps", "epochs")
 
 
@@ -59,25 +61,35 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="CHECKPOINT",
         help="go on from this checkpoint, with its configuration",
     )
-    data = ("ANNOTATIONS", "IMAGES")
-    help_text = (
-        "COCO keypoint file, and the folders or zip archives with its images; repeat for several "
-        "sets"
-    )
-    fit.add_argument("--data", nargs="+", action="append", type=Path, metavar=data, help=help_text)
-    help_weights = "how often an epoch shows each set (default: 1)"
-    fit.add_argument("--data-weights", nargs="+", type=float, metavar="W", help=help_weights)
+    _add_data(fit)
     fit.add_argument(
-        "--validation", nargs="+", type=Path, metavar=data, help="held-out set, given like --data"
+        "--validation", nargs="+", type=Path, metavar=_DATA, help="held-out set, given like --data"
     )
     add_flags(fit, TrainingConfig)
     for title, section in SECTIONS.items():
         add_flags(cast(argparse.ArgumentParser, fit.add_argument_group(title)), section)
+    correct = commands.add_parser("correct", help="train the joint correction of a model")
+    correct.set_defaults(command=_correct)
+    _add_data(correct)
+    correct.add_argument("-o", "--output", type=Path, required=True, metavar="CHECKPOINT")
+    add_flags(correct, CorrectionConfig)
     export = commands.add_parser("export", help="write a checkpoint as an ONNX model")
     export.set_defaults(command=_export)
     export.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx")
     return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    help_text = (
+        "COCO keypoint file, and the folders or zip archives with its images; repeat for several "
+        "sets"
+    )
+    parser.add_argument(
+        "--data", nargs="+", action="append", type=Path, metavar=_DATA, help=help_text
+    )
+    help_weights = "how often an epoch shows each set (default: 1)"
+    parser.add_argument("--data-weights", nargs="+", type=float, metavar="W", help=help_weights)
 
 
 def _fit(parsed: argparse.Namespace) -> int:
@@ -104,28 +116,43 @@ def _overrides(parsed: argparse.Namespace) -> dict[str, Any]:
         overrides[title] = {name: given[name] for name in fields & given.keys()}
     if any(name in given for name in _LENGTHS):
         overrides["schedule"] = {**dict.fromkeys(_LENGTHS), **overrides["schedule"]}
-    if parsed.data_weights and not parsed.data:
-        raise ConfigError("--data-weights goes with --data")
-    if parsed.data:
-        weights = parsed.data_weights or [1.0] * len(parsed.data)
-        if len(weights) != len(parsed.data):
-            raise ConfigError(
-                f"--data-weights needs one number for each --data: {len(parsed.data)}, not "
-                f"{len(weights)}"
-            )
-        overrides["data"] = [
-            _source(paths, weight) for paths, weight in zip(parsed.data, weights, strict=True)
-        ]
+    sources = _sources(parsed)
+    if sources:
+        overrides["data"] = [dataclasses.asdict(source) for source in sources]
     if parsed.validation:
-        overrides["validation"] = _source(parsed.validation, 1.0)
+        overrides["validation"] = dataclasses.asdict(_source(parsed.validation, 1.0))
     return overrides
 
 
-def _source(paths: list[Path], weight: float) -> dict[str, Any]:
+def _sources(parsed: argparse.Namespace) -> list[DataSource]:
+    """What `--data` names; empty where it was not given."""
+    if not parsed.data:
+        if parsed.data_weights:
+            raise ConfigError("--data-weights goes with --data")
+        return []
+    weights = parsed.data_weights or [1.0] * len(parsed.data)
+    if len(weights) != len(parsed.data):
+        raise ConfigError(
+            f"--data-weights needs one number for each --data: {len(parsed.data)}, not "
+            f"{len(weights)}"
+        )
+    return [_source(paths, weight) for paths, weight in zip(parsed.data, weights, strict=True)]
+
+
+def _source(paths: list[Path], weight: float) -> DataSource:
     annotations, *images = (path.absolute() for path in paths)
-    return dataclasses.asdict(
-        DataSource(annotations=annotations, images=tuple(images), weight=weight)
-    )
+    return DataSource(annotations=annotations, images=tuple(images), weight=weight)
+
+
+def _correct(parsed: argparse.Namespace) -> int:
+    from training.correction import train_correction
+
+    sources = _sources(parsed)
+    if not sources:
+        raise ConfigError("a joint correction is learnt from labelled people: --data names some")
+    train_correction(from_namespace(CorrectionConfig, parsed), sources, parsed.output)
+    logger.info("done: %s", parsed.output)
+    return 0
 
 
 def _export(parsed: argparse.Namespace) -> int:

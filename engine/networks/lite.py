@@ -22,8 +22,9 @@ from torch.nn import functional
 
 from configs import ConfigError, ModelConfig, load_keypoint_set
 from configs.model import SIZE_MULTIPLE_PX
+from engine.networks.joint_correction import JointCorrection
 from engine.networks.mobilenet import Conv3x3, MobileNetPyramid, Pyramid, SeparableConv, double
-from engine.networks.regressed_tags import RegressedTags, merge_looks
+from engine.networks.regressed_tags import RegressedPeople, RegressedTags, merge_looks
 
 _NECK_CHANNELS = (48, 64, 96)  # at strides 4, 8 and 16
 _DECONVOLVED = 24  # of the features at stride 4, as many as the deconvolution reads
@@ -181,7 +182,8 @@ class LiteHigherHRNet(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        joints = len(load_keypoint_set(config.keypoint_set))
+        keypoint_set = load_keypoint_set(config.keypoint_set)
+        joints = len(keypoint_set)
         if config.tag_unit_px is None or config.deconvolutions > 1 or config.width < joints:
             raise ConfigError(
                 "backbone mobilenet_v2 needs tag_unit_px, at most one deconvolution and a width "
@@ -197,6 +199,9 @@ class LiteHigherHRNet(nn.Module):
             self.tags = RegressedTags(channels, joints, config.tag_unit_px)
         else:
             self.tags = TagHead(_NECK_CHANNELS[0], joints, config.tag_unit_px)
+        self.correction: JointCorrection | None = None
+        if config.corrected_joints:
+            self.correction = JointCorrection(keypoint_set.flip_indices)
         self.neck: Neck | None = None
         if config.deconvolutions or config.tags == "learned":
             self.neck = Neck(self.backbone)
@@ -230,10 +235,10 @@ class LiteHigherHRNet(nn.Module):
         look = self._look(x)
         if not isinstance(self.tags, RegressedTags):
             return [torch.cat((look.maps[0], self.tags(look.features)), dim=1), *look.maps[1:]]
-        maps, people = look.maps, self.tags.people(look.pyramid)
+        maps, people = look.maps, self._people(self.tags, look)
         half = self._look(halve(x)) if self.config.looks == 2 else None
         if half is not None:
-            people = merge_looks(people, self.tags.people(half.pyramid))
+            people = merge_looks(people, self._people(self.tags, half))
         cells = self.tags.cells(people, look.pyramid.shape[-2:])
         if half is not None:
             shares = (cells.coarse, double(cells.coarse))
@@ -241,6 +246,23 @@ class LiteHigherHRNet(nn.Module):
         closeness = (cells.closeness, double(cells.closeness))
         maps = [heatmaps * near for heatmaps, near in zip(maps, closeness, strict=False)]
         return [torch.cat((maps[0], cells.tags), dim=1), *maps[1:]]
+
+    def views(self, x: Tensor) -> tuple[RegressedPeople, Tensor]:
+        """What its joint correction learns from: the people of images at full size as regressed,
+        and what there is to see around their joints, `JointCorrection.views`.
+
+        Raises:
+            ConfigError: The network corrects no joints.
+        """
+        if self.correction is None or not isinstance(self.tags, RegressedTags):
+            raise ConfigError(f"model {self.config.name!r} has no corrected_joints")
+        look = self._look(x)
+        people = self.tags.people(look.pyramid)
+        return people, self.correction.views(people, look.maps)
+
+    def _people(self, tags: RegressedTags, look: _Look) -> RegressedPeople:
+        people = tags.people(look.pyramid)
+        return people if self.correction is None else self.correction(people, look.maps)
 
     def _look(self, x: Tensor) -> _Look:
         pyramid = self.backbone(x)

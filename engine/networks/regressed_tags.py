@@ -42,6 +42,8 @@ class RegressedPeople(NamedTuple):
         area: (N, K) of the box around the person.
         coarse: (N, K) how much of the heatmaps around the person comes from a second look at the
             image at half its size, 0..1.
+        reach: (N, J, K) how far from each joint its person's pixels reach: a factor of `area`, 1
+            where nothing is known.
     """
 
     score: Tensor
@@ -52,6 +54,7 @@ class RegressedPeople(NamedTuple):
     joint_y: Tensor
     area: Tensor
     coarse: Tensor
+    reach: Tensor
 
 
 class PeopleMaps(NamedTuple):
@@ -95,6 +98,7 @@ class Cells(nn.Module):
         joint_x, joint_y = people.joint_x, people.joint_y
         dtype, device = joint_x.dtype, joint_x.device
         area = people.area[:, None, :, None]
+        reach = area * people.reach[..., None]  # (N, J, K, 1)
         # Large people have several peaks; the surest keeps the cells.
         x_apart = joint_x[..., :, None] - joint_x[..., None, :]
         y_apart = joint_y[..., :, None] - joint_y[..., None, :]
@@ -106,8 +110,8 @@ class Cells(nn.Module):
 
         y = torch.arange(height // 2, device=device, dtype=dtype) * 2 + 0.5
         x = torch.arange(width // 2, device=device, dtype=dtype) * 2 + 0.5
-        vertical = (y - joint_y[..., None]) ** 2 / area + nobody  # (N, J, K, h/2)
-        horizontal = (x - joint_x[..., None]) ** 2 / area
+        vertical = (y - joint_y[..., None]) ** 2 / reach + nobody  # (N, J, K, h/2)
+        horizontal = (x - joint_x[..., None]) ** 2 / reach
         vertical = vertical - _TRUST * people.score.clamp(min=1e-3).log()[:, None, :, None]
         distance = vertical[..., None] + horizontal[..., None, :]  # (N, J, K, h/2, w/2)
         least = distance.amin(dim=2, keepdim=True)
@@ -160,6 +164,7 @@ def merge_looks(full: RegressedPeople, half: RegressedPeople) -> RegressedPeople
         joint_x=surest(full.joint_x, _at_full(half.joint_x)),
         joint_y=surest(full.joint_y, _at_full(half.joint_y)),
         area=surest(full.area, half_area),
+        reach=surest(full.reach, half.reach),
         coarse=surest(_suits_half(full.area), half_suits),
     )
 
@@ -242,4 +247,5 @@ class RegressedTags(nn.Module):
             joint_y=row[:, None] + way[:, :, 0],
             area=area,
             coarse=torch.zeros_like(score),
+            reach=torch.ones_like(way[:, :, 0]),
         )
