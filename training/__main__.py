@@ -147,10 +147,10 @@ def _source(paths: list[Path], weight: float) -> DataSource:
 def _correct(parsed: argparse.Namespace) -> int:
     from training.correction import train_correction
 
-    sources = _sources(parsed)
+    config, sources = from_namespace(CorrectionConfig, parsed), _sources(parsed)
     if not sources:
         raise ConfigError("a joint correction is learnt from labelled people: --data names some")
-    train_correction(from_namespace(CorrectionConfig, parsed), sources, parsed.output)
+    train_correction(config, sources, parsed.output)
     logger.info("done: %s", parsed.output)
     return 0
 

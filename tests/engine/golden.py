@@ -21,6 +21,7 @@ SMALL_LITE = dataclasses.replace(
     deconvolutions=1,
     residual_blocks=1,
     tags="learned",
+    corrected_joints=False,
     tag_unit_px=48.0,
     heatmap_exponent=1.0,
 )

@@ -102,6 +102,12 @@ def test_a_checkpoint_becomes_an_onnx_model_and_initial_weights(
         (["fit", "--flip-probability", "2"], "flip_probability must be 0 to 1, not 2"),
         (["fit", "--resume", "none.pt"], "none.pt"),
         (["fit", "--device", "gpu", "--data", "no.json", "images"], "unknown device 'gpu'"),
+        (["correct", "-o", "x.pt"], "learnt from labelled people: --data names some"),
+        (
+            ["correct", "--model", "w32_512", "--data", "no.json", "images", "-o", "x.pt"],
+            "no correct",
+        ),
+        (["correct", "--images", "0", "-o", "x.pt"], "images must be at least 1, not 0"),
         (["export", "none.pt", "-o", "x.onnx"], "none.pt"),
     ],
 )

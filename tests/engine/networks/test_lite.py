@@ -37,9 +37,7 @@ def test_images_of_a_batch_do_not_meet(name: str) -> None:
 
 
 def test_heatmaps_of_every_resolution_start_as_the_backbones_own() -> None:
-    config = dataclasses.replace(
-        load_model_config("lite"), tags="learned", deconvolutions=1, residual_blocks=1
-    )
+    config = dataclasses.replace(load_model_config("lite"), tags="learned", corrected_joints=False)
     learned, image = load_network(config).eval(), torch.randn(1, 3, 64, 96)
     with torch.inference_mode():
         own = learned.backbone(image).logits.sigmoid()
@@ -53,7 +51,7 @@ def test_heatmaps_of_every_resolution_start_as_the_backbones_own() -> None:
 
 
 def test_regressed_closeness_lowers_the_heatmaps_of_every_resolution() -> None:
-    config = dataclasses.replace(load_model_config("lite"), deconvolutions=1, residual_blocks=1)
+    config = dataclasses.replace(load_model_config("lite"), corrected_joints=False)
     network, image = load_network(config).eval(), torch.randn(1, 3, 64, 96)
     with torch.inference_mode():
         pyramid = network.backbone(image)

@@ -160,7 +160,23 @@ def people(*each: tuple[float, tuple[float, float], float]) -> RegressedPeople:
         joint_y=y[:, None],
         area=size[None] ** 2,
         coarse=torch.zeros(1, 20),
+        reach=(1 + size / 100)[None, None],
     )
+
+
+def test_a_joint_that_is_known_exactly_has_fewer_pixels() -> None:
+    cells = RegressedTags(24, joints=1, unit_px=UNIT_PX).cells
+    pair = people((0.9, (8, 12), 8.0), (0.9, (24, 12), 8.0))
+    sharp = pair._replace(reach=torch.ones(1, 1, 20))
+    sharp.reach[..., 0] = 0.25
+
+    even, uneven = (cells(each, (24, 32)) for each in (pair, sharp))
+
+    assert uneven.closeness[0, 0, 12, 9] > 0.6
+    assert uneven.closeness[0, 0, 18, 9] < 0.3 * even.closeness[0, 0, 18, 9]
+    # Half as far: the boundary moves from the middle towards the joint.
+    assert even.tags[0, 0, 12, 14] == pytest.approx(8.5 + 0.2 * (14 - 8.8), abs=0.1)
+    assert uneven.tags[0, 0, 12, 16] == pytest.approx(24.5 + 0.2 * (16 - 24.8), abs=0.1)
 
 
 def test_small_people_are_taken_from_full_size_and_large_ones_from_half_of_it() -> None:
@@ -175,6 +191,7 @@ def test_small_people_are_taken_from_full_size_and_large_ones_from_half_of_it() 
     assert merged.y[0, :2].tolist() == pytest.approx([20, 60])
     assert merged.joint_x[0, 0, :2].tolist() == pytest.approx([20.8, 106])
     assert merged.area[0, :2].tolist() == pytest.approx([64, 160**2])
+    assert merged.reach[0, 0, :2].tolist() == pytest.approx([1.08, 1.8])
     small, large = merged.coarse[0, :2].tolist()
     assert small < 0.1
     assert large > 0.9
