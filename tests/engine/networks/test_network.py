@@ -63,8 +63,8 @@ def test_fresh_weights_are_drawn_as_the_official_code_draws_them():
 
 @pytest.mark.parametrize("name", [name for name in model_names() if name != "lite"])
 def test_every_preset_makes_a_network(name):
-    with torch.device("meta"):
-        network = load_network(name)
+    with torch.device("meta"), torch.inference_mode():
+        network = load_network(name).eval()
         outputs = network(torch.empty(1, 3, 64, 96))
 
     assert [output.shape[1] for output in outputs] == output_channels(network.config)
