@@ -103,11 +103,16 @@ def test_every_example_is_run_here(path: Path) -> None:
     assert f'"{path.name}"' in Path(__file__).read_text(encoding="utf-8")
 
 
-def test_people_become_lines_of_a_table(tmp_path: Path) -> None:
-    with start(tmp_path, "people_to_csv.py", "demo", 8) as process:
+def run_alone(folder: Path, name: str, *arguments: object) -> str:
+    """What the example says on standard output, in a process of its own."""
+    with start(folder, name, *arguments) as process:
         output, errors = ended(process)
     assert process.returncode == 0, errors
-    rows = list(csv.DictReader(output.splitlines()))
+    return output
+
+
+def test_people_become_lines_of_a_table(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(run_alone(tmp_path, "people_to_csv.py", "demo", 8).splitlines()))
     assert {int(row["frame"]) for row in rows} == set(range(8))
     assert all(0 < float(row["score"]) <= 1 for row in rows)
     assert all(20 < float(row["height"]) < 500 for row in rows)
@@ -215,11 +220,9 @@ def test_the_annotators_of_supervision_draw_into_the_video(
     assert 200 < green.sum() < 20000
 
 
-def test_a_view_in_rerun_can_be_kept_in_a_file(
-    run: Callable[..., str], tmp_path: Path, plaza: Path
-) -> None:
+def test_a_view_in_rerun_can_be_kept_in_a_file(tmp_path: Path, plaza: Path) -> None:
     pytest.importorskip("rerun")
-    run("live_rerun.py", plaza, "people.rrd")
+    run_alone(tmp_path, "live_rerun.py", plaza, "people.rrd")  # it writes as Python ends
     kept = (tmp_path / "people.rrd").read_bytes()
     assert kept.startswith(b"RRF2") and b"video/people" in kept
 
