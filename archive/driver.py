@@ -15,6 +15,7 @@ from archive.units import Finished, Video
 from archive.workers import Workers
 from configs import SinkError
 from configs.errors import redact_url
+from configs.units import counted
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class Driver:
                 return End(progress=self._now(), stopped=True, reason="it was stopped")
             limit, failed = self._max_failures, schedule.failed - failed_before
             if limit is not None and failed > limit:
-                reason = f"{failed} videos failed, more than the {limit} that may"
+                reason = f"{counted(failed, 'video')} failed, more than the {limit} that may"
                 return End(progress=self._now(), stopped=True, reason=reason)
 
     def _now(self) -> Progress:

@@ -127,3 +127,8 @@ def parse_host_port(text: str, name: str, example: str = "127.0.0.1:9464") -> Ho
     if match is None or int(match[2]) > 65535:
         raise ConfigError(f"{name} must be HOST:PORT, such as {example}, not {text!r}")
     return HostPort(match[1].strip("[]"), int(match[2]))
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 frame`, `2 frames`: how messages count things whose plural ends in s."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

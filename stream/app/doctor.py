@@ -19,6 +19,7 @@ from basics.atomic import atomic_path
 from basics.standard_files import say
 from configs import ConfigError
 from configs.flags import FlagParser, add_groups, from_namespace, option
+from configs.units import counted
 from stream.app.config import program_name
 from stream.app.findings import Findings, examine
 
@@ -156,7 +157,7 @@ def _encoders(states: dict[str, str]) -> str:
 
 def _cache(contents: Findings) -> str:
     parts = [
-        f"{name}: {found['files']} files, {found['mib']} MiB"
+        f"{name}: {counted(found['files'], 'file')}, {found['mib']} MiB"
         for name, found in contents.items()
         if isinstance(found, dict)
     ]

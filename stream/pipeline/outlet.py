@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import SinkError
+from configs.units import counted
 from grouping import People
 from stream.backoff import backoff_s
 from stream.frame import Frame, SourceInfo
@@ -101,7 +102,7 @@ class Outlet:
             self._fail(error)
             return
         if self.failure is not None:
-            logger.warning("%r goes on; %d frames are not in it", self.label, self._missed)
+            logger.warning("%r goes on without %s", self.label, counted(self._missed, "frame"))
             self.failure, self._failures = None, 0
 
     def close(self, *, complete: bool) -> None:

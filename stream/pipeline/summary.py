@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from basics.statistics import Statistics
+from configs.units import counted
 from stream.pipeline.context import RunContext
 from stream.pipeline.timing import StageStatistics
 from stream.sources import SourceHealth
@@ -39,7 +40,9 @@ class SourceSummary:
     def troubles(self) -> list[str]:
         """What people should know of, in words; nothing where all is well."""
         found = [
-            f"{count} frames not in {output!r}" for output, count in self.left_out.items() if count
+            f"{counted(count, 'frame')} not in {output!r}"
+            for output, count in self.left_out.items()
+            if count
         ]
         if self.health.state == "failed":
             found.append(self.health.message)
@@ -107,7 +110,7 @@ class Summary:
     def __str__(self) -> str:
         drops = ", ".join(f"{count} {cause}" for cause, count in sorted(self.drops.items()))
         parts = [
-            f"{self.frames} {'frame' if self.frames == 1 else 'frames'} in {self.elapsed_s:.1f} s",
+            f"{counted(self.frames, 'frame')} in {self.elapsed_s:.1f} s",
             f"{self.fps:.1f} FPS",
             f"{self.people / max(1, self.frames):.1f} people a frame",
             f"drops: {drops or 'none'}",
@@ -118,11 +121,11 @@ class Summary:
         if any(name not in ("", "software") for name in decoders):
             parts.append(f"decoded by {' and '.join(filter(None, decoders))}")
         troubles = {
-            "reconnects": sum(source.health.reconnects for source in self.sources),
-            "restarts of a decoder": sum(source.health.decoder_restarts for source in self.sources),
-            "damaged packets": sum(source.health.corrupt_packets for source in self.sources),
+            "reconnect": sum(source.health.reconnects for source in self.sources),
+            "decoder restart": sum(source.health.decoder_restarts for source in self.sources),
+            "damaged packet": sum(source.health.corrupt_packets for source in self.sources),
         }
-        parts += [f"{count} {name}" for name, count in troubles.items() if count]
+        parts += [counted(count, name) for name, count in troubles.items() if count]
         parts += [trouble for source in self.sources for trouble in source.troubles]
         if self.slowest is not None:
             parts.append(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from basics.atomic import check_folder, check_writable
 from configs.errors import SinkError
+from configs.units import counted
 from grouping import People
 from stream.frame import Frame, SourceInfo
 from stream.sinks.audio import AudioReader
@@ -241,8 +242,8 @@ class VideoSink:
             )
         if encoder.overrun:
             logger.warning(
-                "%d frames are not in %r: the encoder could not keep up",
-                encoder.overrun,
+                "%s left out of %r: the encoder could not keep up",
+                counted(encoder.overrun, "frame"),
                 self.label,
             )
         if encoder.error is not None and not self._told:

@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer
 
 from configs import SourceError
+from configs.units import counted
 from stream.frame import Frame, FrameStamp, SourceInfo
 from stream.sources.base import Source
 from stream.sources.clock import Pace
@@ -158,15 +159,17 @@ class FileSource(Source):
         missing = 0 if announced is None else announced - known
         short = announced is not None and missing > max(_SHORT_FRAMES, _SHORT_SHARE * announced)
         if short or (not self._jumped and self._cut_by_time(info)):
-            of = f" of {announced} announced" if announced is not None else ""
+            early = f"ends early: {counted(frames, 'frame')}"
+            early += f" of {announced} announced" if announced is not None else ""
             if self._is_download:
                 raise SourceError(
-                    f"{self.name!r} ends early: {frames} frames{of}; the connection was lost and "
+                    f"{self.name!r} {early}; the connection was lost and "
                     "could not be taken up again, or the file on the server is cut off"
                 )
-            self.health.message = f"ends early: {frames} frames{of}; the file is cut off or damaged"
+            self.health.message = f"{early}; the file is cut off or damaged"
         elif self.health.corrupt_packets:
-            self.health.message = f"{self.health.corrupt_packets} damaged packets were skipped"
+            damaged = counted(self.health.corrupt_packets, "damaged packet")
+            self.health.message = f"{damaged} skipped"
         if self.health.message:
             logger.warning("%s: %s", self.name, self.health.message)
 

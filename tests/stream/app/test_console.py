@@ -1,5 +1,6 @@
 import io
 import logging
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -83,7 +84,7 @@ def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:
     )
     summary = Summary(
         elapsed_s=3.0,
-        sources=(source, source),
+        sources=(source, replace(source, health=replace(health, corrupt_packets=1))),
         latency_ms=Statistics(n=9, mean=10, p50=12, p95=20, p99=21, max=30),
         stages=stages,
         depths={"infer": Statistics(n=9, p50=1)},
@@ -99,6 +100,7 @@ def test_the_summary_is_one_line_and_the_table_has_every_stage() -> None:
         "p50 12 ms",
         "p95 20 ms",
         "6 reconnects",
+        "1 damaged packet;",
     ):
         assert words in line
     console, text = terminal()
