@@ -19,7 +19,7 @@ INPUT_NAME = "image"
 OUTPUT_NAMES = ("heatmaps", "tags", "x", "y", "score", "tag")
 # Raised whenever the same network would be exported as another graph, so that cached files are made
 # anew.
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 SCHEMA = 1  # of the metadata
 _PREFIX = "higherhrnet_stream."
 
