@@ -41,7 +41,7 @@ class Options:
     models: tuple[str, ...] = MODELS
 
     def times(self, count: int) -> int:
-        return 2 if self.quick else count
+        return 1 if self.quick else count
 
 
 def chosen_runtimes(options: Options) -> list[str]:

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +23,7 @@ import pytest
 from higherhrnet_stream import Frame, People, annotate, open_source
 
 from stream.sources.making import DEMO_CLIP
+from tests.support.fork_server import ForkServer
 from tests.support.waiting import ended, until
 
 # What an example is about may be imported beside the public API, NumPy and OpenCV.
@@ -46,22 +48,29 @@ def start(folder: Path, name: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def run(folder: Path, name: str, *arguments: object) -> str:
-    """What the example says on standard output."""
-    with start(folder, name, *arguments) as process:
-        output, errors = ended(process)
-    assert process.returncode == 0, errors
-    return output
+@pytest.fixture
+def run(fork_server: ForkServer, tmp_path: Path) -> Callable[..., str]:
+    """What an example says on standard output that is run in `tmp_path`, in a fork of a process
+    that has the public API already: a second less for each.
+    """
+
+    def said(name: str, *arguments: object) -> str:
+        done = fork_server.start(ROOT / "examples" / name, *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return said
 
 
 @pytest.mark.parametrize(
     "name", [path.name for path in EXAMPLES if "sys.argv" in path.read_text("utf-8")]
 )
-def test_an_example_without_arguments_says_how_it_is_called(tmp_path: Path, name: str) -> None:
-    with start(tmp_path, name) as process:
-        _, errors = ended(process)
-    assert process.returncode == 1
-    assert f"python examples/{name} " in errors and "Traceback" not in errors
+def test_an_example_without_arguments_says_how_it_is_called(
+    fork_server: ForkServer, tmp_path: Path, name: str
+) -> None:
+    done = fork_server.start(ROOT / "examples" / name, cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"python examples/{name} " in done.stderr and "Traceback" not in done.stderr
 
 
 def load(name: str) -> ModuleType:
@@ -94,8 +103,16 @@ def test_every_example_is_run_here(path: Path) -> None:
     assert f'"{path.name}"' in Path(__file__).read_text(encoding="utf-8")
 
 
+def run_alone(folder: Path, name: str, *arguments: object) -> str:
+    """What the example says on standard output, in a process of its own."""
+    with start(folder, name, *arguments) as process:
+        output, errors = ended(process)
+    assert process.returncode == 0, errors
+    return output
+
+
 def test_people_become_lines_of_a_table(tmp_path: Path) -> None:
-    rows = list(csv.DictReader(run(tmp_path, "people_to_csv.py", "demo", 8).splitlines()))
+    rows = list(csv.DictReader(run_alone(tmp_path, "people_to_csv.py", "demo", 8).splitlines()))
     assert {int(row["frame"]) for row in rows} == set(range(8))
     assert all(0 < float(row["score"]) <= 1 for row in rows)
     assert all(20 < float(row["height"]) < 500 for row in rows)
@@ -116,23 +133,27 @@ def plaza(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_an_own_sink_keeps_the_fullest_moment(tmp_path: Path, plaza: Path) -> None:
-    assert "12 frames" in run(tmp_path, "own_sink.py", plaza)
+def test_an_own_sink_keeps_the_fullest_moment(
+    run: Callable[..., str], tmp_path: Path, plaza: Path
+) -> None:
+    assert "12 frames" in run("own_sink.py", plaza)
     shown = cv2.imread(str(tmp_path / "fullest.png"))
     with open_source(str(plaza)) as source:
         changed = [np.mean(shown != frame.image) for frame in source]
     assert 0 < min(changed) < 0.3, "it is one of the frames, with people drawn into it"
 
 
-def test_an_own_source_becomes_a_video(tmp_path: Path) -> None:
+def test_an_own_source_becomes_a_video(run: Callable[..., str], tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "photo.png"), np.full((128, 256, 3), 90, np.uint8))
-    assert "50 frames" in run(tmp_path, "own_source.py", "photo.png", "out.mp4")
+    assert "50 frames" in run("own_source.py", "photo.png", "out.mp4")
     with open_source(str(tmp_path / "out.mp4")) as source:
         assert [frame.image.shape for frame in source] == [(128, 192, 3)] * 50
 
 
-def test_a_line_counter_is_a_stage_of_its_own(tmp_path: Path, plaza: Path) -> None:
-    said = run(tmp_path, "line_counter.py", plaza, "out.mp4")
+def test_a_line_counter_is_a_stage_of_its_own(
+    run: Callable[..., str], tmp_path: Path, plaza: Path
+) -> None:
+    said = run("line_counter.py", plaza, "out.mp4")
     assert re.search(r"to the right: \d+, to the left: \d+", said)
     with open_source(str(tmp_path / "out.mp4")) as source:
         blue, green, red = next(iter(source)).image[5:60, 319:321].reshape(-1, 3).mean(axis=0)
@@ -177,18 +198,22 @@ def test_two_cameras_have_files_of_their_own_until_ctrl_c(tmp_path: Path) -> Non
         assert path.with_suffix(".mp4").stat().st_size > 1000
 
 
-def test_keypoints_become_a_table_of_pandas_and_a_plot(tmp_path: Path) -> None:
+def test_keypoints_become_a_table_of_pandas_and_a_plot(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
     pytest.importorskip("pandas")
-    said = run(tmp_path, "people_to_pandas.py", "demo", "ankles.png", 12)
+    said = run("people_to_pandas.py", "demo", "ankles.png", 12)
     rows = [line.split() for line in said.splitlines()[2:]]
     assert len(rows) >= 2, "there are more than two people in the demo"
     assert all(0 <= int(first) <= int(last) < 12 for _, first, last, _ in rows)
     assert cv2.imread(str(tmp_path / "ankles.png")).std() > 5, "something is drawn"
 
 
-def test_the_annotators_of_supervision_draw_into_the_video(tmp_path: Path, plaza: Path) -> None:
+def test_the_annotators_of_supervision_draw_into_the_video(
+    run: Callable[..., str], tmp_path: Path, plaza: Path
+) -> None:
     pytest.importorskip("supervision")
-    assert "12 frames" in run(tmp_path, "with_supervision.py", plaza, "out.mp4")
+    assert "12 frames" in run("with_supervision.py", plaza, "out.mp4")
     with open_source(str(plaza)) as before, open_source(str(tmp_path / "out.mp4")) as after:
         shown = next(iter(after)).image.astype(int) - next(iter(before)).image
     green = (shown[..., 1] > 60) & (shown[..., 0] < 20) & (shown[..., 2] < 20)
@@ -197,7 +222,7 @@ def test_the_annotators_of_supervision_draw_into_the_video(tmp_path: Path, plaza
 
 def test_a_view_in_rerun_can_be_kept_in_a_file(tmp_path: Path, plaza: Path) -> None:
     pytest.importorskip("rerun")
-    run(tmp_path, "live_rerun.py", plaza, "people.rrd")
+    run_alone(tmp_path, "live_rerun.py", plaza, "people.rrd")  # it writes as Python ends
     kept = (tmp_path / "people.rrd").read_bytes()
     assert kept.startswith(b"RRF2") and b"video/people" in kept
 

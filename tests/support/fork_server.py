@@ -12,6 +12,7 @@ import codecs
 import json
 import os
 import resource
+import runpy
 import signal
 import subprocess
 import sys
@@ -51,8 +52,19 @@ class ForkServer:
         environment: variables, None for those that are not there; user: the number of the user who
         runs it, for tests that root runs.
         """
+        return self._ask(arguments, {"cwd": str(cwd), **choices})
+
+    def start(
+        self, script: Path, *arguments: object, cwd: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a script in `cwd`, as Python would; networks are those of the product."""
+        return self._ask(arguments, {"cwd": str(cwd), "script": str(script), "engine": None})
+
+    def _ask(
+        self, arguments: tuple[object, ...], order: dict[str, Any]
+    ) -> subprocess.CompletedProcess[str]:
         words = [str(argument) for argument in arguments]
-        order = {"arguments": words, "cwd": str(cwd), "folder": self._folder.name, **choices}
+        order = {"arguments": words, "folder": self._folder.name, **order}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -108,9 +120,16 @@ def _serve() -> None:
                 stream.estimator.open_estimator = (
                     of_the_product if engine is None else opens_engine(engine)
                 )
-                code = run_stream.main(order["arguments"])
+                if "script" in order:
+                    sys.argv = [order["script"], *order["arguments"]]
+                    runpy.run_path(order["script"], run_name="__main__")
+                    code = 0
+                else:
+                    code = run_stream.main(order["arguments"])
             except SystemExit as left:
                 code = left.code if isinstance(left.code, int) else 1
+                if isinstance(left.code, str):
+                    sys.stderr.write(left.code + "\n")
             except BaseException:  # noqa: BLE001 - what the interpreter would show
                 sys.excepthook(*sys.exc_info())
                 code = 1
