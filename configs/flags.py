@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
+import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -58,6 +60,22 @@ def option(
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
+_PLAIN = tuple(
+    (re.compile(pattern, re.DOTALL), words)
+    for pattern, words in (
+        (r"argument (.*?): invalid int value: (.*)", "{} must be a whole number, not {}"),
+        (r"argument (.*?): invalid float value: (.*)", "{} must be a number, not {}"),
+        (r"argument (.*?): invalid choice: (.*)", "{} cannot be {}"),
+        (r"argument (.*?): ignored explicit argument (.*)", "{} takes no value, and has {}"),
+        (r"argument (.*?): expected one argument", "{} needs a value"),
+        (r"argument (.*?): expected at least one argument", "{} needs at least one value"),
+        (r"argument (.*?): expected (\d+) arguments", "{} needs {} values"),
+        (r"the following arguments are required: (.*)", "{} must be given"),
+    )
+)
+_UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
+
+
 class FlagParser(argparse.ArgumentParser):
     """A parser whose mistakes are ConfigErrors, so that every command reports bad input in the same
     one line. Flags are written out: `--batch` is not taken for `--batch-window-ms`.
@@ -67,7 +85,32 @@ class FlagParser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **keywords)
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see {self.prog} --help)")
+        raise ConfigError(f"{self._in_words(message)} (see {self.prog} --help)")
+
+    def _all_flags(self) -> Iterator[str]:
+        """Those of its commands, too, whose unknown flags it is told of."""
+        yield from self._option_string_actions
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - has no other name
+                for parser in action.choices.values():
+                    yield from parser._option_string_actions  # noqa: SLF001
+
+    def _in_words(self, message: str) -> str:
+        """What argparse says, as the rest of the messages would say it."""
+        for pattern, words in _PLAIN:
+            match = pattern.fullmatch(message)
+            if match is not None:
+                return words.format(*match.groups())
+        unknown = _UNKNOWN.fullmatch(message)
+        if unknown is None:
+            return message
+        first = unknown[1].partition("=")[0]
+        flags = [name for name in self._all_flags() if name.startswith("--")]
+        near = difflib.get_close_matches(first, flags, n=1) if first.startswith("--") else []
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        if not first.startswith("--") and first.startswith("-"):
+            hint = f"; a file of such a name is ./{first}"
+        return f"there is no {unknown[1]}{hint}"
 
 
 def option_groups(function: Callable[..., Any]) -> dict[str, type[Any]]:

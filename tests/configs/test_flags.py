@@ -59,7 +59,11 @@ def test_values_are_converted_to_their_types() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--size", "big"), "invalid int value: 'big'"),
+        (("--size", "big"), "--size must be a whole number, not 'big'"),
+        (("--size",), "--size needs a value"),
+        (("--flip=yes",), "--flip/--no-flip takes no value, and has 'yes'"),
+        (("-a.mp4",), "there is no -a.mp4; a file of such a name is ./-a.mp4"),
+        (("--sizes", "3"), "there is no --sizes 3, did you mean '--size'?"),
         (("--runtime", "torhc"), "did you mean 'torch'?"),
         (("--colour",), "--colour"),
         (("--hidden", "4"), "--hidden"),

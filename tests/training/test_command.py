@@ -90,7 +90,7 @@ def test_a_checkpoint_becomes_an_onnx_model_and_initial_weights(
             "--data-weights needs one number for each --data",
         ),
         (["fit", "--data", "no.json", "images"], "cannot read annotations"),
-        (["fit", "--stepz", "3"], "unrecognized arguments: --stepz"),
+        (["fit", "--stepz", "3"], "there is no --stepz 3, did you mean '--steps'?"),
         (["fit", "--input-sizes-px", "250"], "must be a multiple of 32, not 250"),
         (["fit", "--precision", "fp8"], "precision must be one of fp32, bf16, not 'fp8'"),
         (["fit", "--log-steps", "0"], "log_steps must be at least 1, not 0"),
