@@ -77,7 +77,7 @@ EXTRA_OF = {
     **dict.fromkeys(("torch", "onnx"), "torch"),
     **dict.fromkeys(("pycocotools", "matplotlib", "trackeval", "scipy"), "evaluation"),
 }
-"""The extra that brings a package, by its name: for commands whose modules import it as they are."""
+"""The extra that brings a package, by its name: for commands whose modules simply import it."""
 
 _UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
 
