@@ -110,13 +110,18 @@ class FlagParser(argparse.ArgumentParser):
         unknown = _UNKNOWN.fullmatch(message)
         if unknown is None:
             return message
-        first = unknown[1].partition("=")[0]
-        flags = [name for name in self._all_flags() if name.startswith("--")]
+        words = unknown[1]
+        first = re.split("[= ]", words, maxsplit=1)[0]
+        if not first.startswith("-"):
+            return f"nothing is expected where {words!r} stands"
+        flags = list(self._all_flags())
+        if first in flags:
+            return f"{first} is not a flag of this command"
         near = difflib.get_close_matches(first, flags, n=1) if first.startswith("--") else []
         hint = f", did you mean {near[0]!r}?" if near else ""
-        if not first.startswith("--") and first.startswith("-"):
+        if not first.startswith("--") and "." in first:
             hint = f"; a file of such a name is ./{first}"
-        return f"there is no {unknown[1]}{hint}"
+        return f"there is no {words}{hint}"
 
 
 def option_groups(function: Callable[..., Any]) -> dict[str, type[Any]]:

@@ -63,6 +63,7 @@ def test_values_are_converted_to_their_types() -> None:
         (("--size",), "--size needs a value"),
         (("--flip=yes",), "--flip/--no-flip takes no value, and has 'yes'"),
         (("-a.mp4",), "there is no -a.mp4; a file of such a name is ./-a.mp4"),
+        (("a.mp4",), "nothing is expected where 'a.mp4' stands"),
         (("--sizes", "3"), "there is no --sizes 3, did you mean '--size'?"),
         (("--runtime", "torhc"), "did you mean 'torch'?"),
         (("--colour",), "--colour"),

@@ -90,6 +90,7 @@ def test_a_checkpoint_becomes_an_onnx_model_and_initial_weights(
             "--data-weights needs one number for each --data",
         ),
         (["fit", "--data", "no.json", "images"], "cannot read annotations"),
+        (["export", "a.pt", "-o", "b.onnx", "--steps", "3"], "--steps is not a flag of this"),
         (["fit", "--stepz", "3"], "there is no --stepz 3, did you mean '--steps'?"),
         (["fit", "--input-sizes-px", "250"], "must be a multiple of 32, not 250"),
         (["fit", "--precision", "fp8"], "precision must be one of fp32, bf16, not 'fp8'"),
