@@ -59,4 +59,4 @@ def test_engines_of_tensorrt_are_measured_with_one_image_and_with_four(
 
 def test_a_section_that_is_not_known_is_refused() -> None:
     done = check("--sections", "paritty")
-    assert done.returncode == 2 and "cannot be 'paritty'" in done.stderr
+    assert done.returncode == 2 and "invalid choice: 'paritty'" in done.stderr
