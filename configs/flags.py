@@ -73,6 +73,12 @@ _PLAIN = tuple(
         (r"the following arguments are required: (.*)", "{} must be given"),
     )
 )
+EXTRA_OF = {
+    **dict.fromkeys(("torch", "onnx"), "torch"),
+    **dict.fromkeys(("pycocotools", "matplotlib", "trackeval", "scipy"), "evaluation"),
+}
+"""The extra that brings a package, by its name: for commands whose modules simply import it."""
+
 _UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
 
 
@@ -186,7 +192,7 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
         if field.default is dataclasses.MISSING and field.name not in given
     ]
     if missing:
-        raise ConfigError(f"command line: {' and '.join(missing)} must be given")
+        raise ConfigError(f"{' and '.join(missing)} must be given")
     # A message of a flag's parser needs no word of where: it is of what was just typed.
     return from_mapping(cls, given, "", named=lambda key: _flag(fields[key]))
 
@@ -243,8 +249,8 @@ def run_command(command: Callable[[], int], tell: Callable[[str, str], None] = t
     Ctrl-C.
 
     An error that this project raises on purpose, or that the operating system reports, is one line
-    on standard error, without the credentials of URLs; any other exception is a mistake in the
-    program and keeps its traceback.
+    on standard error, without the credentials of URLs, and so is an optional package that is
+    missing; any other exception is a mistake in the program and keeps its traceback.
 
     Args:
         command: What is run.
@@ -254,6 +260,11 @@ def run_command(command: Callable[[], int], tell: Callable[[str, str], None] = t
         return command()
     except PoseStreamError as error:
         message = str(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise
+        message = f"this needs {package}: pip install 'higherhrnet-stream[{EXTRA_OF[package]}]'"
     except OSError as error:
         # A full disk or a folder that may not be written surfaces at whatever line writes.
         place = "" if error.filename is None else f"cannot use {str(error.filename)!r}: "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from basics.packages import import_package
 from basics.program import run_program
 from configs import ConfigError
 from configs.flags import FlagParser, add_flags, run_command
@@ -81,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _fit(parsed: argparse.Namespace) -> int:
+    import_package("torch", "higherhrnet-stream[train]", "training")
     from training.fit import fit
     from training.run import resumed_config
 
@@ -129,6 +131,7 @@ def _source(paths: list[Path], weight: float) -> dict[str, Any]:
 
 
 def _export(parsed: argparse.Namespace) -> int:
+    import_package("torch", "higherhrnet-stream[train]", "a checkpoint")
     from training.checkpoints import export_checkpoint
 
     export_checkpoint(parsed.checkpoint, parsed.output)

@@ -112,11 +112,9 @@ class Required:
 def test_every_flag_that_is_missing_is_named() -> None:
     parser = FlagParser(prog="example")
     add_flags(parser, Required)
-    with pytest.raises(
-        ConfigError, match=r"^command line: --map-strides and --images must be given$"
-    ):
+    with pytest.raises(ConfigError, match=r"^--map-strides and --images must be given$"):
         from_namespace(Required, parser.parse_args(["--limit", "2"]))
-    with pytest.raises(ConfigError, match=r"^command line: --images must be given$"):
+    with pytest.raises(ConfigError, match=r"^--images must be given$"):
         from_namespace(Required, parser.parse_args(["--map-strides", "2"]))
 
 
@@ -240,6 +238,10 @@ def failing(error: BaseException) -> Callable[[], int]:
             "error: cannot use 'out.json': No space left on device",
         ),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "error: No space left on device"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch.nn"),
+            "error: this needs torch: pip install 'higherhrnet-stream[torch]'",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(
