@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
+import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -58,6 +60,28 @@ def option(
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
+_PLAIN = tuple(
+    (re.compile(pattern, re.DOTALL), words)
+    for pattern, words in (
+        (r"argument (.*?): invalid int value: (.*)", "{} must be a whole number, not {}"),
+        (r"argument (.*?): invalid float value: (.*)", "{} must be a number, not {}"),
+        (r"argument (.*?): invalid choice: (.*)", "{} cannot be {}"),
+        (r"argument (.*?): ignored explicit argument (.*)", "{} takes no value, and has {}"),
+        (r"argument (.*?): expected one argument", "{} needs a value"),
+        (r"argument (.*?): expected at least one argument", "{} needs at least one value"),
+        (r"argument (.*?): expected (\d+) arguments", "{} needs {} values"),
+        (r"the following arguments are required: (.*)", "{} must be given"),
+    )
+)
+EXTRA_OF = {
+    **dict.fromkeys(("torch", "onnx"), "torch"),
+    **dict.fromkeys(("pycocotools", "matplotlib", "trackeval", "scipy"), "evaluation"),
+}
+"""The extra that brings a package, by its name: for commands whose modules simply import it."""
+
+_UNKNOWN = re.compile(r"unrecognized arguments: (.*)", re.DOTALL)
+
+
 class FlagParser(argparse.ArgumentParser):
     """A parser whose mistakes are ConfigErrors, so that every command reports bad input in the same
     one line. Flags are written out: `--batch` is not taken for `--batch-window-ms`.
@@ -67,7 +91,37 @@ class FlagParser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **keywords)
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see {self.prog} --help)")
+        raise ConfigError(f"{self._in_words(message)} (see {self.prog} --help)")
+
+    def _all_flags(self) -> Iterator[str]:
+        """Those of its commands, too, whose unknown flags it is told of."""
+        yield from self._option_string_actions
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - has no other name
+                for parser in action.choices.values():
+                    yield from parser._option_string_actions  # noqa: SLF001
+
+    def _in_words(self, message: str) -> str:
+        """What argparse says, as the rest of the messages would say it."""
+        for pattern, words in _PLAIN:
+            match = pattern.fullmatch(message)
+            if match is not None:
+                return words.format(*match.groups())
+        unknown = _UNKNOWN.fullmatch(message)
+        if unknown is None:
+            return message
+        words = unknown[1]
+        first = re.split("[= ]", words, maxsplit=1)[0]
+        if not first.startswith("-"):
+            return f"nothing is expected where {words!r} stands"
+        flags = list(self._all_flags())
+        if first in flags:
+            return f"{first} is not a flag of this command"
+        near = difflib.get_close_matches(first, flags, n=1) if first.startswith("--") else []
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        if not first.startswith("--") and "." in first:
+            hint = f"; a file of such a name is ./{first}"
+        return f"there is no {words}{hint}"
 
 
 def option_groups(function: Callable[..., Any]) -> dict[str, type[Any]]:
@@ -143,7 +197,7 @@ def from_namespace(cls: type[T], namespace: argparse.Namespace, **values: Any) -
         if field.default is dataclasses.MISSING and field.name not in given
     ]
     if missing:
-        raise ConfigError(f"command line: {' and '.join(missing)} must be given")
+        raise ConfigError(f"{' and '.join(missing)} must be given")
     # A message of a flag's parser needs no word of where: it is of what was just typed.
     return from_mapping(cls, given, "", named=lambda key: _flag(fields[key]))
 
@@ -200,8 +254,8 @@ def run_command(command: Callable[[], int], tell: Callable[[str, str], None] = t
     Ctrl-C.
 
     An error that this project raises on purpose, or that the operating system reports, is one line
-    on standard error, without the credentials of URLs; any other exception is a mistake in the
-    program and keeps its traceback.
+    on standard error, without the credentials of URLs, and so is an optional package that is
+    missing; any other exception is a mistake in the program and keeps its traceback.
 
     Args:
         command: What is run.
@@ -211,6 +265,11 @@ def run_command(command: Callable[[], int], tell: Callable[[str, str], None] = t
         return command()
     except PoseStreamError as error:
         message = str(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise
+        message = f"this needs {package}: pip install 'higherhrnet-stream[{EXTRA_OF[package]}]'"
     except OSError as error:
         # A full disk or a folder that may not be written surfaces at whatever line writes.
         place = "" if error.filename is None else f"cannot use {str(error.filename)!r}: "

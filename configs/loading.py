@@ -50,7 +50,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{str(path)!r} is not valid YAML: {one_line(error)}") from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{str(path)!r} must hold keys and values, not {type(content).__name__}")
+        raise ConfigError(f"{str(path)!r} must hold keys and values, not {kind_of(content)}")
     return content
 
 
@@ -115,6 +115,12 @@ def _renamed(text: str, fields: Iterable[str], named: Callable[[str], str]) -> s
     if not names:
         return text
     return re.sub(rf"(?<![\w./'\"-])(?:{names})(?![\w./'\"-])", lambda found: named(found[0]), text)
+
+
+def kind_of(value: Any) -> str:
+    """What a value of a YAML or JSON file is, in words."""
+    kinds = {dict: "keys and values", list: "a list", str: "text", bool: "true or false"}
+    return kinds.get(type(value), "nothing" if value is None else "a number")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

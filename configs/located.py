@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from configs.errors import ConfigError, one_line
-from configs.loading import nearest, read_settings
+from configs.loading import kind_of, nearest, read_settings
 
 Place = tuple[str | int, ...]
 """Keys and numbers of items that lead to a value, from the top of the file."""
@@ -107,7 +107,7 @@ def load_located(path: Path) -> LocatedYaml:
     finally:
         loader.dispose()
     if not isinstance(content, dict):
-        raise ConfigError(f"{str(path)!r} must hold keys and values, not {type(content).__name__}")
+        raise ConfigError(f"{str(path)!r} must hold keys and values, not {kind_of(content)}")
     raw = LocatedYaml(path, content, lines)
     return LocatedYaml(path, _with_variables(raw, content, ()), lines)
 

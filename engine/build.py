@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -225,12 +226,13 @@ def _measure(
     group: GroupPeople | None,
 ) -> EngineDescription:
     images = load_images(config.images or [DEMO_CLIP])
-    try:
-        runtime = _open_built(source, config, input_size, folder)
-    except RuntimeUnavailableError as error:
-        logger.warning("not measured: %s", error)
-        return description
-    with runtime, open_reference(source, runtime) as reference:
+    with ExitStack() as stack:
+        try:
+            runtime = stack.enter_context(_open_built(source, config, input_size, folder))
+            reference = stack.enter_context(open_reference(source, runtime))
+        except RuntimeUnavailableError as error:
+            logger.warning("not measured: %s", error)
+            return description
         parity = measure_parity(runtime, reference, images, input_size, group)
         latency_ms = measure_latency(runtime, images[0], input_size)
     precision = description.key.precision

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet
+from configs.loading import kind_of
 from keypoint_datasets.labels import CocoLabels, LabelledImage, outside
 from keypoint_datasets.masks import Region, is_segmentation
 
@@ -108,7 +109,7 @@ def _load(
         raise DataError(f"{str(path)!r} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise DataError(
-            f"{str(path)!r} is not in COCO's keypoint format: it holds a {type(content).__name__}"
+            f"{str(path)!r} is not in COCO's keypoint format: it holds {kind_of(content)}"
         )
     for key in keys:
         if not isinstance(content.get(key), list):

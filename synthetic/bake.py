@@ -55,8 +55,7 @@ def _anny() -> Iterator[Any]:
             import anny  # type: ignore[import-not-found]
         except ImportError as error:
             raise RuntimeUnavailableError(
-                f"baking bodies needs the package 'anny' ({error}); run `pip install anny` beside "
-                "torch"
+                f"baking bodies needs the package 'anny' ({error}): pip install anny, beside torch"
             ) from error
         yield anny
 

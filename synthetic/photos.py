@@ -72,8 +72,8 @@ class PhotoLibrary:
         package = importlib.util.find_spec("skimage")
         if package is None or package.origin is None:
             raise RuntimeUnavailableError(
-                "textures come with scikit-image, which is not installed; run `pip install "
-                "higherhrnet-stream[synthetic]`"
+                "textures come with scikit-image, which is not installed: pip install "
+                "'higherhrnet-stream[synthetic]'"
             )
         folder = Path(package.origin).parent / "data"
         return cls(ImageStore([folder / name for name in _TEXTURES]))

@@ -204,6 +204,7 @@ def test_a_mistyped_kind_of_output_is_no_file(fork_server: ForkServer, tmp_path:
         ("demo", "--batch-window-ms", "nan"),
         ("demo", "--min-score", "nan"),
         ("demo", "--batch", "4"),
+        ("demo", "-o", "a.jsonl", "--segment", "2s"),
         ("demo", "--video-encoder", "aac", "-o", "out.mp4"),
         ("demo", "-o", "rtsp:me:secret@camera/x"),
         ("--config", "/dev/zero"),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from basics.packages import import_package
 from basics.program import run_program
 from configs import ConfigError
 from configs.flags import FlagParser, add_flags, from_namespace, run_command
@@ -93,6 +94,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _fit(parsed: argparse.Namespace) -> int:
+    import_package("torch", "higherhrnet-stream[train]", "training")
     from training.fit import fit
     from training.run import resumed_config
 
@@ -156,6 +158,7 @@ def _correct(parsed: argparse.Namespace) -> int:
 
 
 def _export(parsed: argparse.Namespace) -> int:
+    import_package("torch", "higherhrnet-stream[train]", "a checkpoint")
     from training.checkpoints import export_checkpoint
 
     export_checkpoint(parsed.checkpoint, parsed.output)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs import DataError, KeypointSet
+from configs.loading import kind_of
 from evaluation.metrics.figures import Figures, json_figures
 from evaluation.metrics.oks import match_people, object_keypoint_similarity
 
@@ -162,12 +163,12 @@ def read_truth(path: Path, keypoint_set: KeypointSet) -> list[FrameLabels]:
     """
     content = _json(path)
     if not isinstance(content, list):
-        raise DataError(f"{str(path)!r} must hold a list of frames, not {type(content).__name__}")
+        raise DataError(f"{str(path)!r} must hold a list of frames, not {kind_of(content)}")
     frames = []
     for index, people in enumerate(content):
         where = f"{str(path)!r}, frame {index}"
         if not isinstance(people, list):
-            raise DataError(f"{where} must hold a list of people, not {type(people).__name__}")
+            raise DataError(f"{where} must hold a list of people, not {kind_of(people)}")
         frames.append(
             FrameLabels(
                 keypoints=_keypoints(
@@ -248,9 +249,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except ValueError as error:
             raise DataError(f"{str(path)!r}, line {number} is not valid JSON: {error}") from error
         if not isinstance(entry, dict):
-            raise DataError(
-                f"{str(path)!r}, line {number} is no record: it holds a {type(entry).__name__}"
-            )
+            raise DataError(f"{str(path)!r}, line {number} is no record: it holds {kind_of(entry)}")
         yield number, entry
 
 

@@ -30,7 +30,13 @@ from stream.app.config_text import config_text
 from stream.app.json_log import tell_as_json
 from stream.named_source import NamedSource, labels_of
 from stream.profile import Profiler
-from stream.sinks import has_display, plan_outputs, recorded_source, takes_standard_output
+from stream.sinks import (
+    has_display,
+    is_video_file,
+    plan_outputs,
+    recorded_source,
+    takes_standard_output,
+)
 from stream.sources import is_photograph
 
 _DESCRIPTION = "A video in, people out: `%(prog)s SOURCE [SOURCE ...] [-o OUT ...]`."
@@ -259,6 +265,13 @@ def _check_display(command: Command) -> None:
         )
 
 
+def _check_segments(command: Command) -> None:
+    """Raises ConfigError if nothing is there that would be cut."""
+    wanted = command.options["video"].segment is not None
+    if wanted and not any(map(is_video_file, command.all_outputs)):
+        raise ConfigError("--segment cuts video files (.mp4, .mov, .mkv), and no output is one")
+
+
 def _check_unnamed(command: Command) -> None:
     """Raises ConfigError if files that are called after sources are those of other videos of such
     a name.
@@ -282,6 +295,7 @@ def _run(command: Command, signals: StopSignals, left_behind: list[str]) -> int:
 
     _check_display(command)
     _check_unnamed(command)
+    _check_segments(command)
     measured = command.options["profile"]
     profiler = Profiler(measured) if measured.profile or measured.benchmark else None
     terminal = Terminal(

@@ -4,7 +4,7 @@ from stream.sinks.base import Abandonable, Controls, Interactive, Lossy, Resumab
 from stream.sinks.browser import BrowserConfig
 from stream.sinks.claims import Claim, Claimant, check_claims, claim_file, claim_names
 from stream.sinks.json_lines import recorded_source
-from stream.sinks.making import make_sinks, takes_standard_output
+from stream.sinks.making import is_video_file, make_sinks, takes_standard_output
 from stream.sinks.mqtt import MqttConfig
 from stream.sinks.planning import Output, OutputConfig, plan_outputs
 from stream.sinks.video_config import VideoConfig
@@ -29,6 +29,7 @@ __all__ = [
     "claim_file",
     "claim_names",
     "has_display",
+    "is_video_file",
     "make_sinks",
     "plan_outputs",
     "recorded_source",

@@ -126,6 +126,15 @@ def make_sinks(
     return [_make(output, given) if isinstance(output, str) else output for output in outputs]
 
 
+def is_video_file(output: object) -> bool:
+    """Whether an output is a video in a file."""
+    if not isinstance(output, (str, Path)):
+        return False
+    prefix = _PREFIX.fullmatch(str(output))
+    is_file = prefix is None or prefix[1] not in _BY_PREFIX
+    return is_file and Path(output).suffix.lower() in FORMATS
+
+
 def takes_standard_output(output: object) -> bool:
     """Whether the output of that name writes lines to standard output."""
     if not isinstance(output, str):

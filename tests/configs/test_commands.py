@@ -44,11 +44,11 @@ def test_a_command_gets_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("copy",), "the following arguments are required: IN (see python -m copier copy --help)"),
+        (("copy",), "IN must be given (see python -m copier copy --help)"),
         (("copy", "nothing"), "nothing to copy"),
-        (("copy", "a", "--sizes", "1", "2"), "--sizes: expected 3 arguments"),
-        (("cpy",), "invalid choice: 'cpy'"),
-        ((), "the following arguments are required: COMMAND"),
+        (("copy", "a", "--sizes", "1", "2"), "--sizes needs 3 values"),
+        (("cpy",), "COMMAND cannot be 'cpy'"),
+        ((), "COMMAND must be given"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

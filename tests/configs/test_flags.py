@@ -59,7 +59,12 @@ def test_values_are_converted_to_their_types() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--size", "big"), "invalid int value: 'big'"),
+        (("--size", "big"), "--size must be a whole number, not 'big'"),
+        (("--size",), "--size needs a value"),
+        (("--flip=yes",), "--flip/--no-flip takes no value, and has 'yes'"),
+        (("-a.mp4",), "there is no -a.mp4; a file of such a name is ./-a.mp4"),
+        (("a.mp4",), "nothing is expected where 'a.mp4' stands"),
+        (("--sizes", "3"), "there is no --sizes 3, did you mean '--size'?"),
         (("--runtime", "torhc"), "did you mean 'torch'?"),
         (("--colour",), "--colour"),
         (("--hidden", "4"), "--hidden"),
@@ -108,11 +113,9 @@ class Required:
 def test_every_flag_that_is_missing_is_named() -> None:
     parser = FlagParser(prog="example")
     add_flags(parser, Required)
-    with pytest.raises(
-        ConfigError, match=r"^command line: --map-strides and --images must be given$"
-    ):
+    with pytest.raises(ConfigError, match=r"^--map-strides and --images must be given$"):
         from_namespace(Required, parser.parse_args(["--limit", "2"]))
-    with pytest.raises(ConfigError, match=r"^command line: --images must be given$"):
+    with pytest.raises(ConfigError, match=r"^--images must be given$"):
         from_namespace(Required, parser.parse_args(["--map-strides", "2"]))
 
 
@@ -236,6 +239,10 @@ def failing(error: BaseException) -> Callable[[], int]:
             "error: cannot use 'out.json': No space left on device",
         ),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "error: No space left on device"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch.nn"),
+            "error: this needs torch: pip install 'higherhrnet-stream[torch]'",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_2(

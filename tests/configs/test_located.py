@@ -54,8 +54,8 @@ def test_defaults_can_be_shared_with_anchors(tmp_path: Path) -> None:
         ("a: 1\nb: [1, 2\n", ":3: not valid YAML: expected"),
         ("a: 1\nb: ${NOT_SET_ANYWHERE}\n", ":2: b: the environment variable NOT_SET_ANYWHERE is"),
         ("a: !!python/name:os.system x\n", ":1: not valid YAML: could not determine"),
-        ("- a\n", "must hold keys and values, not list"),
-        ("", "must hold keys and values, not NoneType"),
+        ("- a\n", "must hold keys and values, not a list"),
+        ("", "must hold keys and values, not nothing"),
         ("a: &a [*a]\n", "refers to itself"),
     ],
 )

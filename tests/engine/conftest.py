@@ -40,6 +40,13 @@ def lite_network() -> torch.nn.Module:
 
 
 @pytest.fixture(scope="session")
+def w4_onnx(golden_network: GoldenNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "w4.onnx"
+    export_onnx(golden_network("w4"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def lite_onnx(lite_network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "lite.onnx"
     export_onnx(lite_network, path)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from basics.demo import DEMO_CLIP
+from configs import RuntimeUnavailableError
 from engine import load_network
 from engine.__main__ import main
 from engine.onnx.metadata import read_metadata
@@ -100,6 +101,19 @@ def test_build_for_a_cpu_measures_parity_and_latency(tmp_path, capsys):
     assert description.latency_ms["p50"] > 0
     assert description.parity["people_lost"] == description.parity["people_gained"] == 0
     assert "latency: p50" in capsys.readouterr().out
+
+
+def test_a_build_that_there_is_nothing_to_compare_with_is_not_measured(
+    lite_onnx, monkeypatch, caplog, capsys
+):
+    def no_torch(*_):
+        raise RuntimeUnavailableError("torch is not installed")
+
+    monkeypatch.setattr("engine.build.open_reference", no_torch)
+    command = ["build", "--model", str(lite_onnx), "--runtime", "onnxruntime"]
+    assert main([*command, "--input-size", "64"]) == 0
+    assert "parity: not measured" in capsys.readouterr().out
+    assert "not measured: torch is not installed" in caplog.text
 
 
 def test_what_was_built_out_of_tolerance_is_used_with_one_warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from grouping import People
 from stream.frame import Frame, SourceInfo
-from stream.sinks.base import Controls, RunInfo
+from stream.sinks.base import NEWS, Controls, RunInfo
 from stream.sinks.browser.config import BrowserConfig, parse_address
 from stream.sinks.browser.live_state import LiveState, ShownSource
 from stream.sinks.browser.recording import Recording, recording_stem
@@ -20,6 +21,8 @@ from stream.sinks.browser.server import PageServer, join_server, leave_server
 from stream.sinks.claims import Claim, claim_names
 from stream.sinks.json_lines import frame_record, to_json
 from stream.sinks.video_config import VideoConfig
+
+logger = logging.getLogger(__name__)
 
 
 class _Opened(NamedTuple):
@@ -94,6 +97,12 @@ class BrowserSink:
         recording = Recording(shown, source, run, self._options.record_folder, self._video)
         self._opened = _Opened(server, shown, recording)
         server.shown.append(shown)
+        if not source.live:
+            logger.warning(
+                "%r is on the page until it is over; --realtime gives it the pace of a camera",
+                source.name,
+                extra=NEWS,
+            )
 
     def write(
         self,

@@ -311,7 +311,7 @@ TINY = "--model {preset} --weights {weights} --runtime reference"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("cocoo", "invalid choice"),
+        ("cocoo", "cannot be 'cocoo'"),
         ("coco", "--annotations and --images must be given"),
         ("coco --annotations {labels} --images gone.zip", "no images at 'gone.zip'"),
         (f"coco --annotations gone.json --images {{images}} {TINY}", "gone.json"),

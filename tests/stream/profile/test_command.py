@@ -21,7 +21,8 @@ from stream import LATEST, PipelineConfig
 from stream.profile.command import shown_command
 from stream.profile.config import ProfileConfig
 from stream.sinks import BrowserConfig, VideoConfig
-from tests.support.commands import ENVIRONMENT, assert_one_line_error, command, run
+from tests.support.commands import ENVIRONMENT, assert_one_line_error, command
+from tests.support.fork_server import ForkServer
 from tests.support.media import make_clip
 from tests.support.waiting import ended, until
 
@@ -40,10 +41,11 @@ def profile_in(folder: Path) -> dict[str, Any]:
     return figures
 
 
-def test_a_profile_is_written_and_shown(tmp_path: Path) -> None:
+def test_a_profile_is_written_and_shown(fork_server: ForkServer, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=40)
     folder = tmp_path / "deep" / "profile"
-    result = run(clip, "--profile", folder, "-o", tmp_path / "out.jsonl", engine="blank:0.01")
+    words = (clip, "--profile", folder, "-o", tmp_path / "out.jsonl")
+    result = fork_server.run(*words, cwd=tmp_path, engine="blank:0.01")
     assert result.returncode == 0, result.stderr
     figures = profile_in(folder)
     assert (figures["frames_out"], figures["run"]["outcome"]) == (40, "finished")
@@ -59,11 +61,13 @@ def test_a_profile_is_written_and_shown(tmp_path: Path) -> None:
     ]
 
 
-def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_benchmark_is_one_line_of_json_and_leaves_nothing_behind(
+    fork_server: ForkServer, tmp_path: Path
+) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=30)
     here = tmp_path / "here"
     here.mkdir()
-    result = run(clip, "--benchmark", engine="blank:0.01", folder=here)
+    result = fork_server.run(clip, "--benchmark", cwd=here, engine="blank:0.01")
     assert result.returncode == 0, result.stderr
     (line,) = result.stdout.splitlines()
     figures = json.loads(line)
@@ -104,20 +108,13 @@ def test_what_cannot_be_is_said_before_the_run_starts(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_run_that_fails_still_writes_its_profile(tmp_path: Path) -> None:
+def test_a_run_that_fails_still_writes_its_profile(fork_server: ForkServer, tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     clip = make_clip(tmp_path / "clip.mp4", frames=60)
     (tmp_path / "out.jsonl").symlink_to("/dev/full")
-    result = run(
-        clip,
-        "--profile",
-        tmp_path / "profile",
-        "-q",
-        "-o",
-        tmp_path / "out.jsonl",
-        engine="blank:0.005",
-    )
+    words = (clip, "--profile", tmp_path / "profile", "-q", "-o", tmp_path / "out.jsonl")
+    result = fork_server.run(*words, cwd=tmp_path, engine="blank:0.005")
     assert_one_line_error(result, "out.jsonl")
     figures = profile_in(tmp_path / "profile")
     assert figures["run"]["outcome"] == "failed"

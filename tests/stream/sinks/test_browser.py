@@ -136,6 +136,11 @@ def test_state_has_the_numbers_of_the_page(serve):
     assert source["fps"] < 120
 
 
+def test_a_file_is_on_the_page_until_it_is_over_and_that_is_said(serve, caplog):
+    serve(run=False, name="clip.mp4")
+    assert "'clip.mp4' is on the page until it is over; --realtime" in caplog.text
+
+
 def test_the_page_calls_a_source_by_its_label_and_shows_no_path(source_info, run_info):
     secret = replace(source_info, name="/home/me/secret/clip.mp4")
     state = LiveState("", secret, run_info)
@@ -495,5 +500,7 @@ def test_a_real_browser_shows_the_image(serve, tmp_path):
         page.evaluate("document.querySelector('.record').click()")
         until(lambda: sink.shown.record_wanted, "the button is pressed")
         page.screenshot(tmp_path / "page.png")
+        lost = "(events.onerror(), document.querySelector('h2 .state').textContent)"
+        assert page.evaluate(lost) == "not connected"
     image = cv2.imread(str(tmp_path / "page.png"))
     assert image[150:500, 100:700].std() > 20, "the live image is not on the page"

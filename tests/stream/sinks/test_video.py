@@ -455,7 +455,7 @@ def test_a_slow_disk_is_waited_for_and_a_dead_one_is_not(
     def move(target, time_base):
         with suppress(FileNotFoundError), atomic_path(target, suffix=".part") as part:
             content = target.read_bytes()
-            for _ in range(25):
+            for _ in range(16):  # 1.6 s
                 if moving:
                     with part.open("ab") as file:
                         file.write(content[:1])

@@ -38,7 +38,8 @@ function showCard(card, source) {
   const {find} = card;
   find(".label").textContent = source.label;
   const state = find("h2 .state");
-  state.textContent = source.epoch > 0 ? `${source.state}, reconnected ${source.epoch} times` : source.state;
+  const times = source.epoch === 1 ? "once" : `${source.epoch} times`;
+  state.textContent = source.epoch > 0 ? `${source.state}, reconnected ${times}` : source.state;
   state.className = `state ${source.state}`;
   find(".detail").textContent = `${source.size.join(" x ")}, ${source.model}, ${source.runtime}, at ${source.time_s.toFixed(1)} s`;
   find(".fps").textContent = source.fps.toFixed(1);
@@ -130,4 +131,8 @@ events.onmessage = (event) => {
 events.onerror = () => {
   connection.textContent = "the stream has ended, or the connection is lost";
   connection.className = "state ended";
+  for (const state of document.querySelectorAll("h2 .state")) {  // what it said is no longer known
+    state.textContent = "not connected";
+    state.className = "state ended";
+  }
 };

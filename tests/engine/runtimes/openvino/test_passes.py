@@ -46,11 +46,10 @@ def peaks(maps, threshold):
 
 
 @pytest.fixture(scope="module")
-def paths(lite_onnx, lite_network, golden_network, tmp_path_factory):
+def paths(lite_onnx, w4_onnx, lite_network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    export_onnx(golden_network("w4"), folder / "w4.onnx")
     export_onnx(lite_network, folder / "halved.onnx", map_stride=1, fp16_weights=True)
-    return {path.stem: path for path in (lite_onnx, *folder.iterdir())}
+    return {path.stem: path for path in (lite_onnx, w4_onnx, *folder.iterdir())}
 
 
 @pytest.mark.parametrize(

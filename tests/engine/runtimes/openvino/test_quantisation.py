@@ -154,11 +154,8 @@ def test_a_graph_without_the_head_s_names_is_refused():
         float_nodes(model)
 
 
-def test_what_is_float_in_hrnet_is_its_head(golden_network, tmp_path):
-    from engine.onnx.export import export_onnx
-
-    export_onnx(golden_network("w4"), tmp_path / "w4.onnx")
-    model = openvino.Core().read_model(str(tmp_path / "w4.onnx"))
+def test_what_is_float_in_hrnet_is_its_head(w4_onnx):
+    model = openvino.Core().read_model(str(w4_onnx))
     rewrite_for_cpu(model)
     names = set(float_nodes(model))
     convolutions = {
