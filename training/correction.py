@@ -43,10 +43,10 @@ logger = logging.getLogger(__name__)
 
 _AUGMENTATION = AugmentationConfig(
     rotation_degrees=25,
-    scale_min=0.5,
-    scale_max=1.6,
+    scale_min=0.6,
+    scale_max=2.4,
     centre_on_person=0.5,
-    mosaic=0.25,
+    mosaic=0.35,
     mirror="exact",
     brightness=0.2,
     contrast=0.2,
@@ -109,11 +109,13 @@ def train_correction(config: CorrectionConfig, data: Sequence[DataSource], outpu
     began_s = time.monotonic()
     with make_progress(percent=True, transient=False) as bar:
         people = find_people(network, dataset, stream, config, bar)
+        logger.info("%d people who are labelled, in %d crops", len(people.crop), config.images)
         before, after, steps = learn(network.correction, people, config, bar)
     logger.info(
-        "%d people of %d crops; joints that were kept back: %.3f -> %.3f of the root of the area",
-        len(people.crop), config.images, before, after,
-    )  # fmt: skip
+        "joints that were kept back are off by %.3f -> %.3f of the root of the person's area",
+        before,
+        after,
+    )
     save_checkpoint(
         output,
         {

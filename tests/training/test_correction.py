@@ -70,7 +70,7 @@ def test_joints_that_were_kept_back_are_nearer_and_nothing_else_changes(
     begun_from = PACKAGED_WEIGHTS / "lite.onnx"
     assert main(["correct", *data, *size, "-o", str(output)]) == 0
     (said,) = (message for message in caplog.messages if "kept back" in message)
-    before, after = (float(word) for word in said.split(": ")[1].split(" of ")[0].split(" -> "))
+    before, after = (float(word) for word in said.split(" by ")[1].split(" of ")[0].split(" -> "))
     assert after < 0.92 * before  # 0.11 and 0.135
 
     trained = read_training_checkpoint(output)["network"]
