@@ -217,7 +217,7 @@ def test_too_many_failures_end_the_run_and_its_code_says_so(
     words = [str(tmp_path), "-o", str(tmp_path / "out"), "--cluster", "local"]
     assert main(["run", *words, "--max-failures", "0"]) == 1
     said = capsys.readouterr().err
-    assert "1 videos failed, more than the 0 that may" in said
+    assert "1 video failed, more than the 0 that may" in said
     assert main(["status", "-o", str(tmp_path / "out")]) == 0
     assert "1 of 3 videos finished" in capsys.readouterr().out
 
