@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -55,6 +56,8 @@ def shown_target(target: str) -> str:
 def sink_error(path: Path | str, error: OSError) -> SinkError:
     """One line that says why `path` could not be written."""
     reason = error.strerror or str(error) or type(error).__name__
+    if error.errno == errno.EPIPE:  # as `head` does when it has its lines
+        reason = "what read it has ended"
     return SinkError(f"cannot write {redact_url(str(path))!r}: {reason}")
 
 
