@@ -54,10 +54,10 @@ class Manifest:
         for name in sorted({*before, *settings}):
             old, new = before.get(name, ""), settings.get(name, "")
             if old != new:
+                then, now = (f"{value!r}" if value else "its default" for value in (old, new))
                 raise ConfigError(
-                    f"{self.folder.address!r} holds an archive made with {name}: "
-                    f"{old or 'the default'!r}, not {new or 'the default'!r}; give the same "
-                    "options, or another folder"
+                    f"{self.folder.address!r} holds an archive made with {then} for {name}, "
+                    f"not {now}; give the same options, or another folder"
                 )
 
     def videos(self) -> list[Video]:

@@ -85,11 +85,17 @@ def status_lines(rows: Sequence[Row]) -> list[str]:
         f"{sum(each.media_s for each in done) / 3600:.2f} h of video, "
         f"{shown_time(sum(each.elapsed_s for each in done))} of work",
         *(f"{row.video.name}: {row.state}" for row in begun),
-        *(f"{each.state}: {each.address!r}: {each.reason}" for each in failed[:_SHOWN_FAILURES]),
+        *(f"{each.state}: {_named(each)}" for each in failed[:_SHOWN_FAILURES]),
     ]
     if len(failed) > _SHOWN_FAILURES:
         lines.append(f"and {len(failed) - _SHOWN_FAILURES} more: see `report`")
     return lines
+
+
+def _named(failed: Finished) -> str:
+    """Why, with the video's address once."""
+    address = repr(failed.address)
+    return failed.reason if address in failed.reason else f"{address}: {failed.reason}"
 
 
 def table_of(rows: Sequence[Row]) -> list[list[str]]:

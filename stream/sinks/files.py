@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -54,8 +55,14 @@ def shown_target(target: str) -> str:
 
 def sink_error(path: Path | str, error: OSError) -> SinkError:
     """One line that says why `path` could not be written."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return SinkError(f"cannot write {redact_url(str(path))!r}: {reason}")
+    return SinkError(f"cannot write {redact_url(str(path))!r}: {reason_of(error)}")
+
+
+def reason_of(error: Exception) -> str:
+    """What the system, or FFmpeg, has against it."""
+    if getattr(error, "errno", None) == errno.EPIPE:  # as of `head` when it has its lines
+        return "what read it has ended"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def end_successor(

@@ -29,7 +29,7 @@ from stream.sinks.encoders import (
     encoder_options,
     ordinary_scheduling,
 )
-from stream.sinks.files import shown_target
+from stream.sinks.files import reason_of, shown_target
 from stream.sinks.relay import Relay
 from stream.sinks.video_config import VideoConfig
 
@@ -295,8 +295,8 @@ def _open_parts(target: str, video: VideoFormat, reader: AudioReader, begin_s: F
 
 
 def _sink_error(name: str, error: Exception, relay: Relay | None) -> SinkError:
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = reason_of(error)
     if relay is not None:
         relay.close()
-        reason = relay.reason or reason
+        reason = relay.reason or getattr(error, "strerror", None) or str(error)
     return SinkError(f"cannot write {name!r}: {reason}")

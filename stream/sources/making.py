@@ -126,6 +126,11 @@ def _is_list(path: Path) -> bool:
 def _open_standard_input() -> InputContainer:
     try:
         return av.open("pipe:0", metadata_errors="replace")
+    except (av.InvalidDataError, av.EOFError) as error:
+        raise SourceError(
+            "standard input is not a video that can be read as it comes: it is empty, cut off or "
+            "something else, or an MP4 with its index at the end (name the file instead of -)"
+        ) from error
     except (av.FFmpegError, OSError) as error:
         raise SourceError(
             f"standard input is not a video that FFmpeg can read: {error.strerror}"

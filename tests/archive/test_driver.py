@@ -168,7 +168,9 @@ def test_the_report_says_what_came_of_each_video(
     lines = status_lines(rows)
     assert lines[0].startswith("2 of 3 videos finished") and "1 of them failed" in lines[0]
     assert any(line.startswith("long: 1 of ") for line in lines)
-    assert any("unreadable" in line and "0 bytes" in line for line in lines)
+    (unreadable,) = (line for line in lines if "unreadable" in line and "0 bytes" in line)
+    address = next(row[-1] for row in table_of(rows) if row[1] == "unreadable")
+    assert unreadable.count(address) == 1
     table = {row[0]: row for row in table_of(rows)}
     assert table["short"][1:3] == ["done", "20"] and int(table["short"][3]) > 20
     other = replace(rows[0], finished=None, video=replace(rows[0].video, name="a\udcff"))
@@ -215,7 +217,7 @@ def test_too_many_failures_end_the_run_and_its_code_says_so(
     words = [str(tmp_path), "-o", str(tmp_path / "out"), "--cluster", "local"]
     assert main(["run", *words, "--max-failures", "0"]) == 1
     said = capsys.readouterr().err
-    assert "1 videos failed, more than the 0 that may" in said
+    assert "1 video failed, more than the 0 that may" in said
     assert main(["status", "-o", str(tmp_path / "out")]) == 0
     assert "1 of 3 videos finished" in capsys.readouterr().out
 

@@ -153,7 +153,7 @@ def test_a_video_can_be_piped_in(tmp_path: Path) -> None:
             command, cwd=ROOT, input=content, capture_output=True, check=False, timeout=LIMIT_S
         )
         assert result.stdout.decode().strip() == expected, result.stderr.decode()
-        assert expected or b"standard input" in result.stderr
+        assert expected or b"name the file instead of -" in result.stderr
 
 
 @pytest.mark.parametrize(
