@@ -20,6 +20,9 @@ _POOLS = ((1.5, 3), (3.0, 5), (5.0, 7))
 _CHANNELS = 96
 _JOINT_CHANNELS = 48  # between joints
 _LOG_SPREAD = (-3.2, -0.5)  # 0.04 to 0.6 of the root of a person's area
+# Of the way that was learnt, which was chosen on the development images: all of it has 0.4 AP less
+# with `base`, and as much with `lite`.
+_SHARE = 0.7
 _DROPPED = 0.1  # of what goes into a block, while it learns
 _USUAL_LOG_SPREAD = -1.5  # with which a joint reaches as far as one that is not corrected
 
@@ -64,10 +67,10 @@ class JointCorrection(nn.Module):
             maps: Heatmaps (N, J, h, w), and those of twice the size where there are some.
         """
         way, log_spread = self.ways(self.views(people, maps))
-        side = people.area.sqrt()[:, None]
+        unit = _SHARE * people.area.sqrt()[:, None]
         return people._replace(
-            joint_x=people.joint_x + way[:, 0] * side,
-            joint_y=people.joint_y + way[:, 1] * side,
+            joint_x=people.joint_x + way[:, 0] * unit,
+            joint_y=people.joint_y + way[:, 1] * unit,
             reach=(log_spread - _USUAL_LOG_SPREAD).exp(),
         )
 
