@@ -58,6 +58,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("losses",),
         ("dataset", "scalars"),
         ("pictures", "sampling", "validation"),
+        ("correction",),
         ("run",),
         ("trainer",),
         ("fit",),

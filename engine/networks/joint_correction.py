@@ -36,7 +36,7 @@ class JointCorrection(nn.Module):
     brings what all joints of a person see together, and gives the way to each joint (then 0.10 on
     average) and a spread. The features of the backbone at the guesses add nothing to that.
 
-    Only a few points are computed for at most 20 people: 20 million multiply-accumulates.
+    Only a few points are computed for at most 20 people: 40 million multiply-accumulates.
     """
 
     _mirrored: Tensor

@@ -58,7 +58,6 @@ def test_units_of_a_machine_that_dies_are_done_on_the_other(
             if progress.frames and not lost:
                 lost.append(progress.frames)
                 cluster.remove_node(second, allow_graceful=False)
-                (tmp_path / "died").touch()
 
         workers = RayWorkers(settings, ClusterConfig(cores=1), cluster.address, slower_worker)
         with workers:

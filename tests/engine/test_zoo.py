@@ -113,7 +113,7 @@ def test_models_are_listed_fetched_found_and_removed(publish, tmp_path, capsys):
     assert main(["models"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert re.search(r"115 MB +28\.6 M +46\.2 +Apache-2\.0 +fetched$", lines["w32_512"])
-    assert re.search(r"41\.5 .*10 MB +5\.0 M +1\.7 +Apache-2\.0 +in the package", lines["lite"])
+    assert re.search(r"41\.5 .*10 MB +5\.0 M +1\.8 +Apache-2\.0 +in the package", lines["lite"])
     assert lines["w48_512_udp"].split()[1:] == [
         "69.0",
         "255",

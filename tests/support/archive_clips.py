@@ -85,18 +85,8 @@ def slow_worker(settings: Settings) -> Worker:
 
 
 def slower_worker(settings: Settings) -> Worker:
-    """The same, in 80 ms a frame, so that a unit takes longer than it takes a machine to die; and
-    as fast as any, once the file `died` is beside the archive.
-    """
-    died = Path(settings.folder).with_name("died")
-
-    class Slower(WalkersEngine):
-        def result(self, ticket: int) -> PoseMaps:
-            if not died.exists():
-                time.sleep(0.08)
-            return super().result(ticket)
-
-    return Worker(settings, Slower())
+    """The same, in 80 ms a frame: a unit takes longer than it takes a machine to die."""
+    return Worker(settings, WalkersEngine(0.08))
 
 
 def overburdened_worker(settings: Settings) -> Worker:

@@ -32,7 +32,7 @@ _HEAD = tuple(
     f"/network/{name}"
     for name in (
         *("neck", "narrow", "final_layers", "deconv_layers", "residual_blocks"),
-        *("tags", "centre", "regression", "box_size", "cells"),
+        *("tags", "centre", "regression", "box_size", "cells", "correction"),
     )
 )
 _DECONVOLUTION = "ConvolutionBackpropData"
